@@ -1,0 +1,76 @@
+//! Why a request was refused or failed, whose fault it is, and whether to try again.
+
+use std::time::Duration;
+
+use crate::model::RunError;
+use crate::preprocess::DecodeError;
+use crate::prompt::PromptError;
+
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The request cannot succeed as it is.
+    Caller,
+    /// There is no room now.
+    Capacity,
+    /// The server failed.
+    Server,
+}
+
+/// Why a request was not taken, at once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reject {
+    #[error("{queued} requests are waiting already, the most this server queues")]
+    QueueFull { queued: usize, retry_after: Duration },
+    #[error("the model is loading: {message}")]
+    Loading { message: String, retry_after: Duration },
+    #[error("the server is draining")]
+    Draining { retry_after: Duration },
+    #[error("the model failed: {message}")]
+    Failed { message: String },
+}
+
+/// Why a request that was taken failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("file {file}: {source}")]
+    Decode { file: usize, source: DecodeError },
+    #[error("the document has {pages} pages, the most is {pages_max}: send fewer")]
+    TooManyPages { pages: usize, pages_max: usize },
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    #[error(
+        "the prompt takes {input_tokens} tokens, the most is {input_tokens_max}: send fewer pages, lower max_tiles_per_page, or shorten the text"
+    )]
+    TooManyTokens { input_tokens: usize, input_tokens_max: usize },
+    #[error("the deadline passed in phase {phase}")]
+    Deadline { phase: &'static str },
+    #[error("the reader took nothing for {waited_ms} ms")]
+    SlowClient { waited_ms: u64 },
+    #[error("the logits of step {step} are not finite")]
+    NonFiniteLogits { step: usize },
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("the server stopped before the answer was whole")]
+    Stopped,
+    #[error("a bug stopped the request: {message}")]
+    Panicked { message: String },
+}
+
+impl EngineError {
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Decode { .. }
+            | Self::TooManyPages { .. }
+            | Self::Prompt(_)
+            | Self::TooManyTokens { .. }
+            | Self::Deadline { .. }
+            | Self::SlowClient { .. } => Fault::Caller,
+            Self::Run(RunError::OutOfMemory { .. }) => Fault::Capacity,
+            Self::NonFiniteLogits { .. }
+            | Self::Run(RunError::Device { .. })
+            | Self::Stopped
+            | Self::Panicked { .. } => Fault::Server,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What a request's reader is told, in order: `Accepted`, then anything, then one terminal result.
+
+use std::time::Duration;
+
+/// One event of a running request. A stream ends after `Done`, or with an [`EngineError`](super::EngineError).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The input is valid and the request is in the queue.
+    Accepted(Accepted),
+    /// The phase changed, or the counts within it.
+    Progress(Progress),
+    /// The next piece of the answer.
+    Text(Text),
+    /// The answer is whole; nothing follows.
+    Done(Done),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Thumbnail included.
+    pub tiles_per_page: Vec<u32>,
+    /// Text and image tokens of the prompt.
+    pub input_tokens: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Queued,
+    Vision,
+    Prefill,
+    Decode,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub phase: Phase,
+    /// Requests ahead of this one, while it is queued.
+    pub queue_position: Option<usize>,
+    pub encoded_tiles: usize,
+    pub prefilled_tokens: usize,
+    pub output_tokens: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// Never cut inside a character; not empty.
+    pub text: String,
+    /// Tokens that made it; more than one where a reader was slow or a character took several.
+    pub tokens: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model ended its answer, or a stop text matched.
+    Stop,
+    /// `output_tokens_max` or the slot's capacity was reached.
+    Length,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    pub input_tokens: usize,
+    pub image_tokens: usize,
+    pub output_tokens: usize,
+}
+
+/// Where the time went. `time_to_first_token` and `total` count from the request's arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timings {
+    pub queue: Duration,
+    pub preprocess: Duration,
+    pub vision: Duration,
+    pub prefill: Duration,
+    pub decode: Duration,
+    pub time_to_first_token: Duration,
+    pub total: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    pub finish_reason: FinishReason,
+    /// The whole answer: all [`Text`] pieces joined.
+    pub text: String,
+    pub usage: Usage,
+    pub timings: Timings,
+}

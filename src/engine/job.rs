@@ -1,0 +1,45 @@
+//! One request as the engine takes it: checked by `service`, nothing decoded yet.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+/// A document to read and how to answer.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Names the request in events, logs and traces.
+    pub id: String,
+    /// Encoded image files, in page order; a multi-page file is several pages.
+    pub files: Vec<Bytes>,
+    /// What to ask about the pages.
+    pub question: String,
+    pub sampling: Sampling,
+    /// Output tokens after which the answer is cut; at least 1.
+    pub output_tokens_max: usize,
+    /// Texts before which the answer ends.
+    pub stop: Vec<String>,
+    /// Tiles a page may be cut into, without the thumbnail; none: the checkpoint's own bound.
+    pub tiles_max: Option<u32>,
+    /// When the client gives up.
+    pub deadline: Option<Instant>,
+    /// When the server got the request.
+    pub received: Instant,
+    /// The request's span; phases and steps become its children.
+    pub span: tracing::Span,
+}
+
+/// How the next token is chosen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    /// 0: the most probable token.
+    pub temperature: f32,
+    /// The smallest set of tokens with this much probability is kept; 1: all.
+    pub top_p: f32,
+    /// The same seed gives the same answer, whatever else runs.
+    pub seed: u64,
+}
+
+impl Sampling {
+    /// Always the most probable token.
+    pub const GREEDY: Self = Self { temperature: 0.0, top_p: 1.0, seed: 0 };
+}

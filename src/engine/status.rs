@@ -1,0 +1,34 @@
+//! What the engine says of itself, at any time, also while it loads.
+
+use std::sync::Arc;
+
+use crate::model::ModelSpec;
+
+/// The life of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelState {
+    Loading,
+    Ready,
+    Draining,
+    Failed,
+}
+
+/// Published through a `watch` channel after each change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    pub state: ModelState,
+    /// For people: what is being loaded, or why the state is `Failed`.
+    pub message: String,
+    /// None until the model is loaded.
+    pub spec: Option<Arc<ModelSpec>>,
+    pub load: Load,
+}
+
+/// How busy the engine is.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Load {
+    pub running: usize,
+    pub queued: usize,
+    /// Share of the KV cache's tokens in use, 0 to 1.
+    pub kv_utilization: f64,
+}

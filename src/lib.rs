@@ -1,0 +1,36 @@
+//! Tessera reads documents with InternVL3 and streams what it reads over gRPC.
+//!
+//! Modules in reading order. Arrows only point down this list's floors, which `tests/tidy.rs`
+//! holds; `docs/ARCHITECTURE.md` says why.
+//!
+//! | floor | modules |
+//! |---|---|
+//! | 6 | [`app`], [`cli`], [`config`] |
+//! | 5 | [`service`], [`pb`] |
+//! | 4 | [`engine`] |
+//! | 3 | [`model`] |
+//! | 2 | [`weights`] |
+//! | 1 | [`device`], [`preprocess`], [`prompt`] |
+//! | 0 | [`checkpoint`], [`limits`], [`telemetry`] |
+
+pub mod cli;
+pub mod config;
+
+pub mod app;
+
+pub mod pb;
+pub mod service;
+
+pub mod engine;
+
+pub mod model;
+
+pub mod weights;
+
+pub mod device;
+pub mod preprocess;
+pub mod prompt;
+
+pub mod checkpoint;
+pub mod limits;
+pub mod telemetry;

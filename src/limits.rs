@@ -1,0 +1,42 @@
+//! Every bound of the program, units last in the name, with the relations between them proven at
+//! compile time.
+
+/// Encoded size of one gRPC request message.
+pub const REQUEST_BYTES_MAX: usize = 64 << 20;
+/// Size of one page file inside a request.
+pub const FILE_BYTES_MAX: usize = 48 << 20;
+/// Pages of one document, over all its files.
+pub const PAGES_MAX: usize = 16;
+/// Width times height of one page before scaling; decoded as RGB this is 192 MB.
+pub const PAGE_PIXELS_MAX: u64 = 64_000_000;
+/// Longest side of one page before scaling.
+pub const PAGE_SIDE_PX_MAX: u32 = 32_768;
+/// Bytes of the prompt text of one request.
+pub const PROMPT_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a client's request id.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Stop sequences of one request.
+pub const STOP_SEQUENCES_MAX: usize = 4;
+/// Bytes of one stop sequence.
+pub const STOP_SEQUENCE_BYTES_MAX: usize = 256;
+/// Tiles of one page without the thumbnail, whatever a checkpoint or a flag asks for.
+pub const TILES_PER_PAGE_MAX: u32 = 40;
+
+/// Events that wait for one slow reader before its request is paused.
+pub const EVENTS_BUFFERED_MAX: usize = 64;
+/// How long a request may wait for its reader before it is ended.
+pub const SLOW_CLIENT_MS_MAX: u64 = 30_000;
+/// Longest silence on a stream: below the smallest idle timeout on common paths.
+pub const HEARTBEAT_MS: u64 = 20_000;
+
+/// Requests that may run at once, whatever the configuration asks for.
+pub const RUNNING_REQUESTS_MAX: usize = 1024;
+/// Requests that may wait, whatever the configuration asks for.
+pub const QUEUED_REQUESTS_MAX: usize = 65_536;
+/// Prompt tokens that one step takes in beside the decoding sequences (chunked prefill).
+pub const PREFILL_CHUNK_TOKENS_MAX: usize = 16_384;
+
+const _: () = assert!(FILE_BYTES_MAX <= REQUEST_BYTES_MAX);
+const _: () = assert!(PAGE_PIXELS_MAX <= (PAGE_SIDE_PX_MAX as u64) * (PAGE_SIDE_PX_MAX as u64));
+const _: () = assert!(PROMPT_BYTES_MAX < REQUEST_BYTES_MAX);
+const _: () = assert!(HEARTBEAT_MS < SLOW_CLIENT_MS_MAX);

@@ -1,0 +1,10 @@
+//! The forward pass: tensors only. `engine` drives a [`Runner`] and never sees a tensor.
+//!
+//! [`runner`] is the seam between the two floors, [`fake`] a runner without weights.
+
+pub mod fake;
+pub mod runner;
+
+pub use runner::{
+    DeviceUse, Logits, ModelSpec, PixelTiles, Placement, Runner, RunError, Segment, Slot, StepBatch,
+};

@@ -1,0 +1,138 @@
+//! The seam between the engine and the forward pass: plain values in, logits out.
+
+use crate::device::Dtype;
+
+/// A place in the KV cache that one sequence owns while it runs: `0..ModelSpec::slots`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot(pub u32);
+
+/// What the engine and `ModelInfo` know of a loaded model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelSpec {
+    /// Name shown to clients and accepted in requests.
+    pub name: String,
+    /// Names the weights; see `ModelStatus.revision`.
+    pub revision: String,
+    pub vocab_size: usize,
+    /// Image tokens that one tile becomes.
+    pub tokens_per_tile: usize,
+    /// Side of one square tile.
+    pub tile_size_px: u32,
+    /// Id that stands for one image feature row in a prompt.
+    pub image_token_id: u32,
+    /// Sequences that can hold KV entries at once.
+    pub slots: usize,
+    /// Tokens, prompt and output together, that one slot holds; at most the model's own context.
+    pub slot_tokens: usize,
+    pub kv_bytes_per_token: u64,
+    pub kv_dtype: Dtype,
+    pub placements: Vec<Placement>,
+    pub devices: Vec<DeviceUse>,
+}
+
+/// Where one module was put, in which dtype.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    /// Weight-name prefix in the original layout's names: `language_model.model.layers.0`.
+    pub module: String,
+    /// `cpu`, `cuda:0`.
+    pub device_id: String,
+    pub requested_dtype: Dtype,
+    pub weight_dtype: Dtype,
+    pub compute_dtype: Dtype,
+    /// Why a dtype differs from the one asked for; empty where none does.
+    pub dtype_reason: String,
+    pub weight_bytes: u64,
+}
+
+/// Memory of one device, as far as this model uses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceUse {
+    pub id: String,
+    pub name: String,
+    /// `9.0`; empty for the CPU.
+    pub compute_capability: String,
+    pub total_bytes: u64,
+    pub free_bytes: u64,
+    pub weight_bytes: u64,
+    pub kv_cache_bytes: u64,
+}
+
+/// Normalised pixels of some tiles of one sequence, `[tiles, 3, side, side]` in row-major order.
+#[derive(Debug, Clone, Copy)]
+pub struct PixelTiles<'a> {
+    pub tiles: usize,
+    pub data: &'a [f32],
+}
+
+/// New tokens of one sequence: a piece of its prompt, or the one token chosen last.
+#[derive(Debug, Clone, Copy)]
+pub struct Segment<'a> {
+    pub slot: Slot,
+    /// Position of `tokens[0]` in the sequence; the slot holds KV entries of all positions before it.
+    pub start: usize,
+    pub tokens: &'a [u32],
+    /// Image tokens of the sequence before `start`: where its next image feature row is.
+    pub image_tokens_before: usize,
+    /// Asks for the logits that follow the last token.
+    pub wants_logits: bool,
+}
+
+/// One forward pass over several sequences.
+#[derive(Debug, Clone, Default)]
+pub struct StepBatch<'a> {
+    pub segments: Vec<Segment<'a>>,
+}
+
+/// Next-token logits in f32, a row of `vocab_size` for each segment that wanted them, in their order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logits {
+    data: Vec<f32>,
+    vocab_size: usize,
+}
+
+impl Logits {
+    /// Rows of `vocab_size` values, one after the other.
+    pub fn new(data: Vec<f32>, vocab_size: usize) -> Self {
+        debug_assert!(vocab_size > 0 && data.len().is_multiple_of(vocab_size));
+        Self { data, vocab_size }
+    }
+
+    pub fn len(&self) -> usize {
+        self.data.len() / self.vocab_size
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.data.chunks_exact(self.vocab_size)
+    }
+}
+
+/// Why a forward pass failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The device has no room for this pass; other requests may go on.
+    #[error("out of memory on {device_id}: {message}")]
+    OutOfMemory { device_id: String, message: String },
+    #[error("forward pass failed in {site}: {message}")]
+    Device { site: &'static str, message: String },
+}
+
+/// A loaded model. One thread owns it: the engine's.
+pub trait Runner: Send {
+    fn spec(&self) -> &ModelSpec;
+
+    /// Runs the vision tower and the projector over `pixels` and keeps the feature rows for `slot`,
+    /// after those it already has.
+    fn encode(&mut self, slot: Slot, pixels: PixelTiles<'_>) -> Result<(), RunError>;
+
+    /// Takes in the tokens of all segments: one pass over the weights. Where a token is
+    /// `image_token_id` the slot's next image feature row takes its place.
+    fn step(&mut self, batch: &StepBatch<'_>) -> Result<Logits, RunError>;
+
+    /// Forgets the KV entries and feature rows of `slot`.
+    fn release(&mut self, slot: Slot);
+}

@@ -1,0 +1,28 @@
+//! Generated messages, clients and servers of `proto/tessera/v1`, and their descriptors.
+#![allow(clippy::pedantic, missing_debug_implementations, reason = "generated code")]
+
+/// Package `tessera.v1`.
+pub mod v1 {
+    tonic::include_proto!("tessera.v1");
+}
+
+/// The encoded `FileDescriptorSet` of the package, which reflection serves.
+pub const DESCRIPTOR_SET: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/tessera_descriptor.bin"));
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    #[test]
+    fn descriptor_set_holds_the_service() {
+        let set = prost_types::FileDescriptorSet::decode(super::DESCRIPTOR_SET).expect("decodes");
+        let services: Vec<&str> = set
+            .file
+            .iter()
+            .filter(|file| file.package() == "tessera.v1")
+            .flat_map(|file| file.service.iter().map(|service| service.name()))
+            .collect();
+        assert_eq!(services, ["ExtractionService"]);
+    }
+}
