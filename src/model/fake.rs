@@ -1,0 +1,1 @@
+//! A runner without weights.
