@@ -109,7 +109,9 @@ def explain(error: grpc.RpcError) -> str:
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("files", nargs="+", type=Path, help="PNG, JPEG, WebP or TIFF, in page order")
+    parser.add_argument(
+        "files", nargs="+", type=Path, help="PNG, JPEG, WebP or TIFF, in page order"
+    )
     parser.add_argument("--address", default="localhost:50051", help="host:port (%(default)s)")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds (%(default)s)")
     task = parser.add_mutually_exclusive_group(required=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import grpc
 import pytest
-from extract import open_channel
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from extract import open_channel
 from tessera.v1 import extraction_pb2_grpc
 
 SERVICE = "tessera.v1.ExtractionService"

@@ -6,16 +6,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypeVar
 
 import grpc
 import pytest
-from extract import explain, extract, open_channel
+from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 from grpc_status import rpc_status
 
+from extract import explain, extract, open_channel
 from tessera.v1 import extraction_pb2, extraction_pb2_grpc, model_info_pb2, schema_pb2
 
 HERE = Path(__file__).resolve().parents[1]
@@ -23,6 +25,7 @@ SAMPLE = HERE.parents[1] / "models" / "tessera-tiny" / "samples" / "receipt-01.p
 TIMEOUT_S = 120.0
 
 Stub = extraction_pb2_grpc.ExtractionServiceStub
+M = TypeVar("M", bound=Message)
 
 
 def receipt() -> extraction_pb2.ExtractRequest:
@@ -43,7 +46,7 @@ def error_info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo:
     return detail(error, error_details_pb2.ErrorInfo())
 
 
-def detail(error: grpc.RpcError, message):  # noqa: ANN001, ANN201 - any detail type
+def detail(error: grpc.RpcError, message: M) -> M:
     """The one detail of `message`'s type."""
     status = rpc_status.from_call(error)
     assert status is not None, "no google.rpc.Status in the trailers"

@@ -61,23 +61,18 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, explain(err))
-		}
+		fmt.Fprintln(os.Stderr, explain(err))
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("extract", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := flag.NewFlagSet("extract", flag.ExitOnError)
 	address := flags.String("address", "localhost:50051", "`host:port` of the server")
 	timeout := flags.Duration("timeout", 5*time.Minute, "deadline of the whole call")
 	documentType := flags.String("document-type", "", "extract the fields of a `type`: receipt, invoice or bank-statement")
 	prompt := flags.String("prompt", "", "ask this `text` instead")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
+	_ = flags.Parse(args) // Does not return an error: it exits.
 	request, err := buildRequest(flags.Args(), *documentType, *prompt)
 	if err != nil {
 		return err
