@@ -82,7 +82,9 @@ mod tests {
         );
         check(
             "{\"a\": 1} and more",
-            &expect!["error: the output is not one JSON object: trailing characters at line 1 column 10"],
+            &expect![
+                "error: the output is not one JSON object: trailing characters at line 1 column 10"
+            ],
         );
     }
 

@@ -188,8 +188,7 @@ fn over_limit(
 pub(super) fn render(status: &Status) -> String {
     use std::fmt::Write as _;
 
-    let mut text =
-        format!("{}: {}\n", super::trace::code_name(status.code()), status.message());
+    let mut text = format!("{}: {}\n", super::trace::code_name(status.code()), status.message());
     let details = status.get_error_details();
     if let Some(info) = details.error_info() {
         let mut metadata: Vec<_> = info.metadata.iter().collect();

@@ -81,8 +81,7 @@ async fn follow(
     let mut sent = None;
     loop {
         let serving = subject.serving(&status.borrow_and_update());
-        if sent.replace(serving) != Some(serving)
-            && sender.send(Ok(answer(serving))).await.is_err()
+        if sent.replace(serving) != Some(serving) && sender.send(Ok(answer(serving))).await.is_err()
         {
             return;
         }

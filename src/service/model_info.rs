@@ -72,9 +72,7 @@ pub(super) fn model_status(state: &State, status: &engine::Status) -> v1::ModelS
         state: serving_state(status.state).into(),
         state_message: status.message.clone(),
         placements: spec.map(|spec| placements(&spec.placements)).unwrap_or_default(),
-        kv_cache_dtype: spec
-            .map_or(v1::Dtype::Unspecified, |spec| dtype(spec.kv_dtype))
-            .into(),
+        kv_cache_dtype: spec.map_or(v1::Dtype::Unspecified, |spec| dtype(spec.kv_dtype)).into(),
         devices: spec.map(|spec| spec.devices.iter().map(device).collect()).unwrap_or_default(),
         limits: Some(limits(state, status)),
         capabilities: Some(capabilities()),

@@ -65,8 +65,8 @@ pub async fn serve(
     // The server's own `tcp_nodelay` does not reach sockets that are handed to it.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let stop = shutdown.clone();
-    let serving = router
-        .serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await });
+    let serving =
+        router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await });
     tokio::pin!(serving);
     tokio::select! {
         served = &mut serving => return Ok(served.map(|()| Ended::Idle)?),
@@ -102,9 +102,8 @@ fn router(
         }));
     if state.config.reflection {
         // Two versions: older tools know v1alpha only.
-        router = router
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?);
+        router =
+            router.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
     }
     Ok(router)
 }

@@ -66,9 +66,9 @@ impl Default for Config {
 /// Sets up logs and traces of the whole process. Within a tokio runtime, which carries the
 /// exporter's connection, and which has to live until the guard is flushed.
 pub fn init(config: &Config) -> Result<Guard, InitError> {
-    let filter = EnvFilter::builder().parse(&config.log_filter).map_err(|source| {
-        InitError::Filter { filter: config.log_filter.clone(), source }
-    })?;
+    let filter = EnvFilter::builder()
+        .parse(&config.log_filter)
+        .map_err(|source| InitError::Filter { filter: config.log_filter.clone(), source })?;
     let provider = config.otlp.as_ref().map(export::provider).transpose()?;
     let spans = provider.as_ref().map(export::layer);
     tracing_subscriber::registry()
@@ -87,12 +87,9 @@ where
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
         LogFormat::Text => layer.with_ansi(std::io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => layer
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .boxed(),
+        LogFormat::Json => {
+            layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+        }
     }
 }
 

@@ -61,10 +61,7 @@ async fn a_whole_answer() {
     let events = tokio_stream::iter([Ok(text("a")), Ok(text("b")), Ok(done())]);
     let messages: Vec<_> = answer(events, true).map(Result::unwrap).collect().await;
     let kinds: Vec<_> = messages.iter().map(|m| (m.sequence, kind(m))).collect();
-    assert_eq!(
-        kinds,
-        [(1, "accepted"), (2, "token_delta"), (3, "token_delta"), (4, "completed")]
-    );
+    assert_eq!(kinds, [(1, "accepted"), (2, "token_delta"), (3, "token_delta"), (4, "completed")]);
 }
 
 #[tokio::test]
