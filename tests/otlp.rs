@@ -31,9 +31,11 @@ use tonic::{Request, Response, Status};
 
 use support::{MODEL, Server, Setup, collect, completed, question, receipt};
 
+const EXTRACT: &str = "tessera.v1.ExtractionService/Extract";
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT_ID: &str = "00f067aa0ba902b7";
 const UNSAMPLED_ID: &str = "5bf92f3577b34da6a3ce929d0e0e4737";
+const REFUSED_ID: &str = "6bf92f3577b34da6a3ce929d0e0e4738";
 const SECRET: &str = "the account of Jane Doe";
 
 /// Keeps what it is sent.
@@ -71,6 +73,18 @@ impl Collector {
                 .serve_with_incoming(TcpListenerStream::new(listener)),
         );
         endpoint
+    }
+
+    /// Waits until the calls of these traces are exported.
+    async fn until_closed(&self, trace_ids: [&str; 2]) {
+        let closed = |id| !self.trace(id).named(EXTRACT).is_empty();
+        tokio::time::timeout(support::SOON, async {
+            while !trace_ids.into_iter().all(closed) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .unwrap();
     }
 
     fn trace(&self, trace_id: &str) -> Trace {
@@ -139,9 +153,11 @@ async fn a_request_is_a_tree_of_spans() {
     assert_eq!(status.code(), tonic::Code::Ok, "{status:?}");
     let unsampled = format!("00-{UNSAMPLED_ID}-{PARENT_ID}-00");
     let (quiet, _) = run(&server, receipt(), &unsampled).await;
-    let refused = format!("00-{}-{PARENT_ID}-01", "7".repeat(32));
+    let refused = format!("00-{REFUSED_ID}-{PARENT_ID}-01");
     run(&server, v1::ExtractRequest::default(), &refused).await;
     server.until_idle().await;
+    // Root spans close last, a moment after the client has its trailers.
+    collector.until_closed([TRACE_ID, REFUSED_ID]).await;
     guard.flush(Duration::from_secs(10)).await;
 
     let Event::Accepted(accepted) = &events[0] else { panic!("{events:?}") };
@@ -151,7 +167,7 @@ async fn a_request_is_a_tree_of_spans() {
     assert!(collector.trace(UNSAMPLED_ID).0.is_empty());
 
     check_tree(&collector.trace(TRACE_ID), completed(&events));
-    check_refusal(&collector.trace(&"7".repeat(32)));
+    check_refusal(&collector.trace(REFUSED_ID));
     let resource = attributes(&collector.resources.lock().unwrap()[0].attributes);
     assert_eq!(resource["service.name"], "tessera");
     assert!(resource["service.version"].starts_with(env!("CARGO_PKG_VERSION")));
@@ -161,13 +177,13 @@ async fn a_request_is_a_tree_of_spans() {
 
 fn check_tree(trace: &Trace, completed: &v1::Completed) {
     let usage = completed.usage.unwrap();
-    let rpc = trace.one("tessera.v1.ExtractionService/Extract");
+    let rpc = trace.one(EXTRACT);
     assert_eq!(hex(&rpc.parent_span_id), PARENT_ID);
     assert_eq!(rpc.kind(), SpanKind::Server);
     assert_eq!(rpc.status.as_ref().map_or(0, |status| status.code), StatusCode::Unset as i32);
     let found = attributes(&rpc.attributes);
     assert_eq!(found["rpc.system.name"], "grpc");
-    assert_eq!(found["rpc.method"], "tessera.v1.ExtractionService/Extract");
+    assert_eq!(found["rpc.method"], EXTRACT);
     assert_eq!(found["rpc.response.status_code"], "OK");
     assert!(found.contains_key("network.peer.port"), "{found:?}");
 
@@ -198,7 +214,7 @@ fn check_tree(trace: &Trace, completed: &v1::Completed) {
 }
 
 fn check_refusal(trace: &Trace) {
-    let rpc = trace.one("tessera.v1.ExtractionService/Extract");
+    let rpc = trace.one(EXTRACT);
     let found = attributes(&rpc.attributes);
     assert_eq!(found["rpc.response.status_code"], "INVALID_ARGUMENT");
     assert_eq!(found["error.type"], "INVALID_ARGUMENT");

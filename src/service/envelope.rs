@@ -227,3 +227,6 @@ impl HttpBody for WatchedBody {
         self.inner.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! Failures as gRPC statuses: one exhaustive match from each error type to code, reason and details.
 //!
-//! Which code means what to a mesh, and why, is in `docs/ARCHITECTURE.md`. In short: a call that
-//! another replica could serve is UNAVAILABLE before its first message; a call that would fail again
-//! anywhere carries no `RetryInfo`.
+//! The codes are chosen for the meshes in between: a call that another replica could serve is
+//! UNAVAILABLE before its first message, which they retry; a call that would fail again anywhere
+//! carries no `RetryInfo`.
 
 use std::collections::HashMap;
 use std::time::Duration;
