@@ -99,7 +99,8 @@ mod tests {
         fn never_panics_and_returns_a_slice(text in ".*") {
             if let Ok(found) = object(&text) {
                 prop_assert!(text.contains(found));
-                prop_assert!(found.starts_with('{') && found.ends_with('}'));
+                let braces = found.starts_with('{') && found.ends_with('}');
+                prop_assert!(braces, "{found:?}");
             }
         }
     }
