@@ -20,6 +20,16 @@ const DOMAIN: &str = "tessera";
 /// Trailer that tells clients, and load balancers that read it, when to try again.
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
+/// Fields that one status names. Statuses travel in HTTP/2 headers, of which some clients take no
+/// more than 8 KiB.
+const VIOLATIONS_MAX: usize = 12;
+
+/// Bytes of one field's description.
+const DESCRIPTION_BYTES_MAX: usize = 200;
+
+/// Bytes of a status's message: drivers can be talkative.
+const MESSAGE_BYTES_MAX: usize = 1024;
+
 /// When to try again a request that the drain cut off: another replica is there by then.
 const RETRY_AFTER_DRAIN: Duration = Duration::from_secs(1);
 
@@ -47,7 +57,11 @@ impl Failure {
     }
 
     /// The request is wrong at these fields.
-    pub(super) fn fields(reason: &'static str, violations: Vec<FieldViolation>) -> Self {
+    pub(super) fn fields(reason: &'static str, mut violations: Vec<FieldViolation>) -> Self {
+        violations.truncate(VIOLATIONS_MAX);
+        for violation in &mut violations {
+            shorten(&mut violation.description, DESCRIPTION_BYTES_MAX);
+        }
         let message = violations
             .iter()
             .map(|violation| format!("{}: {}", violation.field, violation.description))
@@ -69,7 +83,8 @@ impl Failure {
     }
 
     pub(super) fn into_status(self) -> Status {
-        let Self { code, reason, message, metadata, retry_after, mut details } = self;
+        let Self { code, reason, mut message, metadata, retry_after, mut details } = self;
+        shorten(&mut message, MESSAGE_BYTES_MAX);
         details.set_error_info(reason, DOMAIN, metadata);
         let mut trailers = MetadataMap::new();
         if let Some(after) = retry_after {
@@ -163,6 +178,8 @@ pub(super) fn panicked() -> Status {
 
 /// A model that this server does not have.
 pub(super) fn model_not_found(asked: &str, own: &str) -> Status {
+    let mut asked = asked.to_owned();
+    shorten(&mut asked, DESCRIPTION_BYTES_MAX);
     let message = format!("no model {asked:?} here; this server has {own:?}");
     let mut failure =
         Failure::new(Code::NotFound, "MODEL_NOT_FOUND", message.clone()).with("model", own);
@@ -181,6 +198,14 @@ fn over_limit(
         .with("limit", limit)
         .with("limit_value", limit_value)
         .with("value", value)
+}
+
+/// Cuts `text` to `bytes_max`, between characters, and shows that it did.
+fn shorten(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max.saturating_sub("…".len())));
+        text.push('…');
+    }
 }
 
 /// A status as text, for snapshots: everything a client can see of it.

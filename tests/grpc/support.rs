@@ -13,6 +13,7 @@ use tessera::model::fake::{Fake, Faults, Options, Probe, Script};
 use tessera::pb::v1;
 use tessera::pb::v1::extract_response::Event;
 use tessera::pb::v1::extraction_service_client::ExtractionServiceClient;
+use tessera::preprocess;
 use tessera::prompt::{PromptOptions, Prompter};
 use tessera::service::{self, Ended, ServeError};
 use tokenizers::Tokenizer;
@@ -31,6 +32,9 @@ const IMAGE_TOKEN_ID: u32 = 1022;
 
 /// Id that ends an answer in the embedded tokenizer.
 const STOP_ID: u32 = 1019;
+
+/// Larger than the pages of these tests, which are one tile each then.
+const TILE_SIZE_PX: u32 = 28;
 
 /// The bound of every wait: far above what is needed, so that only a bug meets it.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -86,7 +90,7 @@ impl Setup {
             name: MODEL.to_owned(),
             vocab_size: 1024,
             tokens_per_tile: 4,
-            tile_size_px: tile_size_px(),
+            tile_size_px: TILE_SIZE_PX,
             image_token_id: IMAGE_TOKEN_ID,
             slots: self.slots,
             slot_tokens: self.slot_tokens,
@@ -277,10 +281,6 @@ pub fn tokens(text: &str) -> Vec<u32> {
     tokenizer.encode(text, false).unwrap().get_ids().to_vec()
 }
 
-fn tiling() -> tessera::preprocess::Config {
-    tessera::preprocess::Config { max_tiles: 12 }
-}
-
-fn tile_size_px() -> u32 {
-    2
+fn tiling() -> preprocess::Config {
+    preprocess::Config { tile_size_px: TILE_SIZE_PX, ..preprocess::Config::default() }
 }

@@ -186,3 +186,22 @@ fn unknown_model() {
     "#]],
     );
 }
+
+#[test]
+fn a_status_fits_into_headers() {
+    let violations = (0..1000)
+        .map(|index| FieldViolation::new(format!("event_kinds[{index}]"), "é".repeat(1000)));
+    let name = "n".repeat(100_000);
+    let message = "m".repeat(100_000);
+    let device = RunError::Device { site: "attention", message };
+    for status in [
+        Failure::fields("INVALID_FIELD", violations.collect()).into_status(),
+        model_not_found(&name, "internvl3-8b"),
+        failed(&EngineError::Run(device)),
+    ] {
+        let mut headers = http::HeaderMap::new();
+        status.add_header(&mut headers).unwrap();
+        let size: usize = headers.iter().map(|(k, v)| k.as_str().len() + v.len() + 32).sum();
+        assert!(size < 8 << 10, "{size} bytes: {status:?}");
+    }
+}
