@@ -3,6 +3,10 @@
 
 /// Encoded size of one gRPC request message.
 pub const REQUEST_BYTES_MAX: usize = 64 << 20;
+/// Encoded size of one gRPC response message: clients that were not told otherwise take this much.
+pub const RESPONSE_BYTES_MAX: usize = 4 << 20;
+/// Calls that one connection may have open, whatever the configuration asks for.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
 /// Size of one page file inside a request.
 pub const FILE_BYTES_MAX: usize = 48 << 20;
 /// Pages of one document, over all its files.
@@ -26,6 +30,9 @@ pub const TILES_PER_PAGE_MAX: u32 = 40;
 pub const EVENTS_BUFFERED_MAX: usize = 64;
 /// How long a request may wait for its reader before it is ended.
 pub const SLOW_CLIENT_MS_MAX: u64 = 30_000;
+/// Tokens of one request that may be joined into one piece for a slow reader before the request is
+/// paused.
+pub const JOINED_TOKENS_MAX: usize = 64;
 /// Longest silence on a stream: below the smallest idle timeout on common paths.
 pub const HEARTBEAT_MS: u64 = 20_000;
 
@@ -35,6 +42,14 @@ pub const RUNNING_REQUESTS_MAX: usize = 1024;
 pub const QUEUED_REQUESTS_MAX: usize = 65_536;
 /// Prompt tokens that one step takes in beside the decoding sequences (chunked prefill).
 pub const PREFILL_CHUNK_TOKENS_MAX: usize = 16_384;
+/// Tiles that the vision encoder takes in between two steps: what running sequences wait for.
+pub const VISION_CHUNK_TILES: usize = 16;
+/// Threads that decode, tile and tokenise.
+pub const INTAKE_THREADS_MAX: usize = 64;
+/// Pixels of prepared requests that wait for the vision encoder; preparing waits beyond it.
+pub const PIXEL_BYTES_WAITING_MAX: usize = 2 << 30;
+/// Forward passes in a row that may fail for every sequence before the model counts as failed.
+pub const DEVICE_FAILURES_MAX: usize = 3;
 
 const _: () = assert!(FILE_BYTES_MAX <= REQUEST_BYTES_MAX);
 const _: () = assert!(PAGE_PIXELS_MAX <= (PAGE_SIDE_PX_MAX as u64) * (PAGE_SIDE_PX_MAX as u64));

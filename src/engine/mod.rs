@@ -1,14 +1,49 @@
 //! Requests in time: intake, scheduling, steps, sampling and the events of each request.
 //!
-//! One thread owns the model and steps; everything else talks to it through bounded channels.
-//! Dropping a request's [`Events`] cancels it.
+//! ```text
+//! Handle::submit(Job) ─▶ intake threads ─▶ inbox ─▶ step thread ─▶ Events
+//!      or Reject          decode, tile,             schedule, encode,
+//!                         tokenise                  step, sample
+//! ```
+//!
+//! One thread owns the model and steps; everything else talks to it through bounded queues.
+//! Dropping a request's [`Events`] cancels it. The scheduler never touches a tensor, and neither
+//! does anything else on this floor.
 
+mod config;
 mod error;
 mod event;
+mod handle;
 mod job;
 mod status;
 
+mod channel;
+mod intake;
+mod life;
+mod prepare;
+mod stepper;
+
+mod answer;
+mod board;
+mod clock;
+mod ending;
+mod inbox;
+mod invariant;
+mod sampler;
+mod scheduler;
+mod sequence;
+mod step;
+mod timeline;
+mod trace;
+mod warmup;
+
+#[cfg(test)]
+mod tests;
+
+pub use channel::Events;
+pub use config::Config;
 pub use error::{EngineError, Fault, Reject};
 pub use event::{Accepted, Done, Event, FinishReason, Phase, Progress, Text, Timings, Usage};
+pub use handle::{Handle, LoadError, LoadProgress, Loaded};
 pub use job::{Job, Sampling};
 pub use status::{Load, ModelState, Status};

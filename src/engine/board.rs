@@ -1,0 +1,182 @@
+//! Keeps the published [`Status`] and counts requests into it: the one place that knows how many
+//! there are, and so the one that refuses the next.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::engine::{Load, ModelState, Reject, Status};
+use crate::model::ModelSpec;
+
+/// When to try a loading server again.
+const RETRY_LOADING: Duration = Duration::from_secs(5);
+/// When to try again while this server drains: at once, another one answers.
+const RETRY_DRAINING: Duration = Duration::from_secs(1);
+const RETRY_QUEUE_MIN: Duration = Duration::from_secs(1);
+const RETRY_QUEUE_MAX: Duration = Duration::from_secs(60);
+/// One of this many parts of the mean is the newest request.
+const HELD_MEAN_PARTS: u64 = 8;
+
+/// What the engine says of itself.
+#[derive(Debug)]
+pub(super) struct Board {
+    status: watch::Sender<Status>,
+    queued_max: usize,
+    /// Moving mean of how long requests keep their slot.
+    held_mean_ms: AtomicU64,
+}
+
+/// One request that was taken; counted until it is dropped.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    board: Arc<Board>,
+    running: bool,
+}
+
+// === impl Board ===
+
+impl Board {
+    pub(super) fn new(queued_max: usize) -> Self {
+        let status = Status {
+            state: ModelState::Loading,
+            message: String::new(),
+            spec: None,
+            load: Load::default(),
+        };
+        Self { status: watch::Sender::new(status), queued_max, held_mean_ms: AtomicU64::new(0) }
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Counts one more request, or says why not.
+    pub(super) fn take(self: &Arc<Self>) -> Result<Ticket, Reject> {
+        let mut refused = None;
+        self.status.send_if_modified(|status| {
+            refused = self.refusal(status);
+            let taken = refused.is_none();
+            status.load.queued += usize::from(taken);
+            taken
+        });
+        match refused {
+            Some(reject) => Err(reject),
+            None => Ok(Ticket { board: Arc::clone(self), running: false }),
+        }
+    }
+
+    fn refusal(&self, status: &Status) -> Option<Reject> {
+        let message = || status.message.clone();
+        match status.state {
+            ModelState::Loading => {
+                Some(Reject::Loading { message: message(), retry_after: RETRY_LOADING })
+            }
+            ModelState::Draining => Some(Reject::Draining { retry_after: RETRY_DRAINING }),
+            ModelState::Failed => Some(Reject::Failed { message: message() }),
+            ModelState::Ready => {
+                let Load { running, queued, .. } = status.load;
+                let slots = status.spec.as_ref().map_or(0, |spec| spec.slots);
+                // Free slots count: a request on its way to one does not wait.
+                (running + queued >= slots + self.queued_max).then(|| Reject::QueueFull {
+                    queued,
+                    retry_after: self.retry_after(queued, slots),
+                })
+            }
+        }
+    }
+
+    /// Roughly when the queue will have moved on by one request.
+    fn retry_after(&self, queued: usize, slots: usize) -> Duration {
+        let held_ms = self.held_mean_ms.load(Ordering::Relaxed);
+        let wait_ms = held_ms * (queued as u64 + 1) / slots.max(1) as u64;
+        Duration::from_millis(wait_ms).clamp(RETRY_QUEUE_MIN, RETRY_QUEUE_MAX)
+    }
+
+    /// A request kept its slot this long.
+    pub(super) fn slot_was_held(&self, time: Duration) {
+        let new = time.as_millis() as u64;
+        let mean = self.held_mean_ms.load(Ordering::Relaxed);
+        let mean =
+            if mean == 0 { new } else { mean - mean / HELD_MEAN_PARTS + new / HELD_MEAN_PARTS };
+        self.held_mean_ms.store(mean, Ordering::Relaxed);
+    }
+
+    pub(super) fn loading(&self, message: String) {
+        self.status.send_if_modified(|status| {
+            let changed = status.state == ModelState::Loading && status.message != message;
+            if changed {
+                status.message = message;
+            }
+            changed
+        });
+    }
+
+    /// The model is known, but not warm yet.
+    pub(super) fn loaded(&self, spec: ModelSpec) {
+        self.status.send_modify(|status| status.spec = Some(Arc::new(spec)));
+    }
+
+    /// Requests are taken from now on, unless the server drains already.
+    pub(super) fn ready(&self) {
+        self.status.send_modify(|status| {
+            status.message.clear();
+            if status.state == ModelState::Loading {
+                status.state = ModelState::Ready;
+            }
+        });
+    }
+
+    pub(super) fn draining(&self) {
+        self.status.send_if_modified(|status| {
+            let changes = matches!(status.state, ModelState::Loading | ModelState::Ready);
+            if changes {
+                status.state = ModelState::Draining;
+            }
+            changes
+        });
+    }
+
+    pub(super) fn failed(&self, message: String) {
+        self.status.send_modify(|status| {
+            status.state = ModelState::Failed;
+            status.message = message;
+        });
+    }
+
+    /// In percent, so that not every step is a change.
+    pub(super) fn kv_utilization(&self, share: f64) {
+        let share = (share * 100.0).round() / 100.0;
+        self.status.send_if_modified(|status| {
+            let changed = (status.load.kv_utilization - share).abs() > f64::EPSILON;
+            status.load.kv_utilization = share;
+            changed
+        });
+    }
+}
+
+// === impl Ticket ===
+
+impl Ticket {
+    /// The request has a slot now.
+    pub(super) fn start(&mut self) {
+        if !self.running {
+            self.running = true;
+            self.board.status.send_modify(|status| {
+                status.load.queued -= 1;
+                status.load.running += 1;
+            });
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.board.status.send_modify(|status| {
+            let Load { running, queued, .. } = &mut status.load;
+            let count = if self.running { running } else { queued };
+            *count = count.saturating_sub(1);
+        });
+    }
+}

@@ -1,0 +1,243 @@
+//! The threads that prepare requests for the model, and the queue before them.
+//!
+//! Pixels of prepared requests are large, so preparing waits while too many of them wait for the
+//! vision encoder. The queue is bounded by the tickets of [`Board`](super::board::Board).
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::engine::board::Ticket;
+use crate::engine::channel::Outlet;
+use crate::engine::clock::Clock;
+use crate::engine::ending::Ending;
+use crate::engine::inbox::Inbox;
+use crate::engine::invariant::{InvariantId, check_invariant};
+use crate::engine::prepare::{Prepare, Prepared};
+use crate::engine::sequence::{Pixels, Sequence};
+use crate::engine::{Accepted, EngineError, Job};
+use crate::model::ModelSpec;
+
+/// A request that nothing was done for yet.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) job: Job,
+    pub(super) outlet: Outlet,
+    pub(super) ticket: Ticket,
+    pub(super) submitted: Instant,
+}
+
+/// The queue before the intake threads, and the account of pixels behind them.
+#[derive(Debug)]
+pub(super) struct Intake {
+    state: Mutex<State>,
+    changed: Condvar,
+    pixel_bytes_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    requests: VecDeque<Request>,
+    pixel_bytes: usize,
+    closed: Option<Ending>,
+}
+
+/// Pixels in memory; given back when dropped.
+#[derive(Debug)]
+pub(super) struct PixelLease {
+    intake: Arc<Intake>,
+    bytes: usize,
+}
+
+/// One intake thread's tools.
+pub(super) struct Worker {
+    pub(super) intake: Arc<Intake>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) prepare: Arc<dyn Prepare>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) spec: Arc<ModelSpec>,
+}
+
+// === impl Intake ===
+
+impl Intake {
+    pub(super) fn new(pixel_bytes_max: usize) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), pixel_bytes_max }
+    }
+
+    pub(super) fn push(&self, mut request: Request) {
+        let mut state = self.lock();
+        if let Some(ending) = &state.closed {
+            let error = ending.error();
+            drop(state);
+            request.outlet.finish(Err(error));
+            return;
+        }
+        state.requests.push_back(request);
+        self.changed.notify_all();
+    }
+
+    /// A request was cancelled: it must not wait for its turn to be forgotten.
+    pub(super) fn wake(&self) {
+        // Under the lock, or a thread that has just looked would sleep over it.
+        drop(self.lock());
+        self.changed.notify_all();
+    }
+
+    /// Ends the threads, and all requests that none of them began.
+    pub(super) fn close(&self, ending: &Ending) {
+        let mut state = self.lock();
+        state.closed.get_or_insert_with(|| ending.clone());
+        let requests = std::mem::take(&mut state.requests);
+        self.changed.notify_all();
+        drop(state);
+        for mut request in requests {
+            drop(request.ticket);
+            request.outlet.finish(Err(ending.error()));
+        }
+    }
+
+    /// The next request to prepare, when there is one and memory for its pixels; none to end.
+    fn next(&self, clock: &dyn Clock) -> Option<Request> {
+        let mut state = self.lock();
+        loop {
+            if state.closed.is_some() {
+                return None;
+            }
+            let now = clock.now();
+            state.forget_ended(now);
+            if state.pixel_bytes < self.pixel_bytes_max
+                && let Some(request) = state.requests.pop_front()
+            {
+                return Some(request);
+            }
+            state = match state.requests.iter().filter_map(|request| request.job.deadline).min() {
+                Some(deadline) => {
+                    self.changed
+                        .wait_timeout(state, deadline.saturating_duration_since(now))
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    fn lease(self: &Arc<Self>, bytes: usize) -> PixelLease {
+        self.lock().pixel_bytes += bytes;
+        PixelLease { intake: Arc::clone(self), bytes }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here can be half done: a panic elsewhere leaves it usable.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn forget_ended(&mut self, now: Instant) {
+        self.requests.retain_mut(|request| {
+            let late = request.job.deadline.is_some_and(|deadline| deadline <= now);
+            if late {
+                request.outlet.finish(Err(EngineError::Deadline { phase: "queue" }));
+            }
+            !late && !request.outlet.is_closed()
+        });
+    }
+}
+
+impl Drop for PixelLease {
+    fn drop(&mut self) {
+        self.intake.lock().pixel_bytes -= self.bytes;
+        self.intake.changed.notify_all();
+    }
+}
+
+// === impl Worker ===
+
+impl Worker {
+    /// Prepares requests until the intake is closed.
+    pub(super) fn run(&self) {
+        while let Some(request) = self.intake.next(self.clock.as_ref()) {
+            self.take_in(request);
+        }
+    }
+
+    /// Prepares one request and hands it to the step thread, or ends it.
+    pub(super) fn take_in(&self, mut request: Request) {
+        let preparing = self.clock.now();
+        // A document that makes a decoder panic is that document's problem alone.
+        let prepared = catch_unwind(AssertUnwindSafe(|| self.prepare(&request)))
+            .unwrap_or_else(|panic| Err(Ending::panicked(panic.as_ref()).error()));
+        match prepared {
+            Ok(prepared) => self.hand_over(request, prepared, preparing),
+            Err(error) => {
+                drop(request.ticket);
+                request.outlet.finish(Err(error));
+            }
+        }
+    }
+
+    fn prepare(&self, request: &Request) -> Result<Prepared, EngineError> {
+        let Request { job, outlet, .. } = request;
+        let go_on = || {
+            if outlet.is_closed() {
+                // Nobody hears it.
+                return Err(EngineError::Stopped);
+            }
+            match job.deadline {
+                Some(deadline) if deadline <= self.clock.now() => {
+                    Err(EngineError::Deadline { phase: "preprocess" })
+                }
+                _ => Ok(()),
+            }
+        };
+        let prepared = self.prepare.prepare(job, &go_on)?;
+        go_on()?;
+        self.check(&prepared)?;
+        Ok(prepared)
+    }
+
+    fn check(&self, prepared: &Prepared) -> Result<(), EngineError> {
+        let input_tokens = prepared.prompt.len();
+        let input_tokens_max = self.spec.slot_tokens.saturating_sub(1);
+        if input_tokens > input_tokens_max {
+            return Err(EngineError::TooManyTokens { input_tokens, input_tokens_max });
+        }
+        let tiles: usize = prepared.tiles_per_page.iter().map(|&tiles| tiles as usize).sum();
+        let found = prepared.prompt.iter().filter(|&&id| id == self.spec.image_token_id).count();
+        let expected = tiles * self.spec.tokens_per_tile;
+        if (found, prepared.image_tokens) == (expected, expected) && input_tokens > 0 {
+            return Ok(());
+        }
+        // Only this request is hurt, in a release too.
+        let message = format!("{tiles} tiles became {found} image tokens, not {expected}");
+        check_invariant!(InvariantId::ImageTokensPerTile, false, "{message}");
+        Err(EngineError::Panicked { message })
+    }
+
+    fn hand_over(&self, mut request: Request, prepared: Prepared, preparing: Instant) {
+        let bytes = size_of_val(prepared.pixels.as_slice());
+        let pixels = Pixels { data: prepared.pixels, _lease: self.intake.lease(bytes) };
+        let now = self.clock.now();
+        let accepted = Accepted {
+            tiles_per_page: prepared.tiles_per_page.clone(),
+            input_tokens: prepared.prompt.len(),
+        };
+        request.outlet.accepted(accepted, now);
+        let tiles = prepared.tiles_per_page.iter().map(|&tiles| tiles as usize).sum();
+        let sequence = Sequence::new(
+            request,
+            (prepared.prompt, prepared.image_tokens),
+            (pixels, tiles),
+            self.prepare.detokenizer(),
+            (preparing, now),
+            &self.spec,
+        );
+        if let Err(sequence) = self.inbox.push(sequence) {
+            let ending = self.intake.lock().closed.clone().unwrap_or(Ending::Stopped);
+            sequence.fail(ending.error());
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Chooses the next token from a row of logits. What is chosen depends on the row and the request's
+//! own random numbers alone: the rest of the batch has no say.
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use crate::engine::Sampling;
+
+/// The random numbers of one request.
+#[derive(Debug, Clone)]
+pub(super) struct Chance {
+    sampling: Sampling,
+    rng: ChaCha8Rng,
+}
+
+/// A row of logits held a value that is no finite number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotFinite;
+
+/// Chooses tokens; keeps its buffers from one choice to the next.
+#[derive(Debug, Default)]
+pub(super) struct Sampler {
+    /// Weight of each kept token, not normalised.
+    weights: Vec<(u32, f64)>,
+}
+
+// === impl Chance ===
+
+impl Chance {
+    pub(super) fn new(sampling: Sampling) -> Self {
+        Self { sampling, rng: ChaCha8Rng::seed_from_u64(sampling.seed) }
+    }
+}
+
+// === impl Sampler ===
+
+impl Sampler {
+    pub(super) fn pick(&mut self, logits: &[f32], chance: &mut Chance) -> Result<u32, NotFinite> {
+        if !logits.iter().all(|logit| logit.is_finite()) {
+            return Err(NotFinite);
+        }
+        let best = first_max(logits);
+        let Sampling { temperature, top_p, .. } = chance.sampling;
+        if temperature <= 0.0 {
+            return Ok(best);
+        }
+        self.weigh(logits, logits[best as usize], temperature);
+        if top_p < 1.0 {
+            self.keep_top(f64::from(top_p));
+        }
+        Ok(self.draw(chance.rng.random::<f64>()).unwrap_or(best))
+    }
+
+    /// Softmax without its denominator; the most probable token weighs 1.
+    fn weigh(&mut self, logits: &[f32], max: f32, temperature: f32) {
+        self.weights.clear();
+        self.weights.extend((0..).zip(logits).map(|(token, logit)| {
+            (token, (f64::from(logit - max) / f64::from(temperature)).exp())
+        }));
+    }
+
+    /// Keeps the smallest set of the most probable tokens that has at least `top_p` of all weight.
+    fn keep_top(&mut self, top_p: f64) {
+        let total: f64 = self.weights.iter().map(|(_, weight)| weight).sum();
+        // All tokens below this together have less than `1 - top_p`: they are never needed, and
+        // without them there is little left to sort.
+        let cutoff = (1.0 - top_p) * total / self.weights.len() as f64;
+        self.weights.retain(|&(_, weight)| weight >= cutoff);
+        self.weights.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let mut sum = 0.0;
+        let kept = self.weights.iter().position(|&(_, weight)| {
+            sum += weight;
+            sum >= top_p * total
+        });
+        self.weights.truncate(kept.map_or(self.weights.len(), |last| last + 1));
+    }
+
+    /// The token at `share`, in `0..1`, of the kept weight.
+    fn draw(&self, share: f64) -> Option<u32> {
+        let total: f64 = self.weights.iter().map(|(_, weight)| weight).sum();
+        let mut rest = share * total;
+        for &(token, weight) in &self.weights {
+            rest -= weight;
+            if rest < 0.0 {
+                return Some(token);
+            }
+        }
+        // Rounding ate the last of it.
+        self.weights.last().map(|&(token, _)| token)
+    }
+}
+
+/// The first of the greatest logits.
+fn first_max(logits: &[f32]) -> u32 {
+    let mut best = 0;
+    for (token, logit) in logits.iter().enumerate() {
+        if *logit > logits[best] {
+            best = token;
+        }
+    }
+    best as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pick(logits: &[f32], temperature: f32, top_p: f32, seed: u64) -> Result<u32, NotFinite> {
+        let mut chance = Chance::new(Sampling { temperature, top_p, seed });
+        Sampler::default().pick(logits, &mut chance)
+    }
+
+    #[test]
+    fn greedy_takes_the_first_of_equals() {
+        assert_eq!(pick(&[1.0, 3.0, 3.0, 2.0], 0.0, 1.0, 0), Ok(1));
+    }
+
+    #[test]
+    fn no_token_from_a_row_that_is_not_finite() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            assert_eq!(pick(&[1.0, bad, 3.0], 0.0, 1.0, 0), Err(NotFinite));
+            assert_eq!(pick(&[1.0, bad, 3.0], 1.0, 0.9, 0), Err(NotFinite));
+        }
+    }
+
+    #[test]
+    fn small_top_p_is_greedy() {
+        for seed in 0..100 {
+            assert_eq!(pick(&[0.1, 0.3, 0.2], 2.0, 0.01, seed), Ok(1));
+        }
+    }
+
+    #[test]
+    fn top_p_keeps_the_smallest_sufficient_set() {
+        // Probabilities 0.5, 0.3, 0.15, 0.05.
+        let logits = [0.5f32, 0.3, 0.15, 0.05].map(f32::ln);
+        let drawn = |top_p| -> Vec<u32> {
+            let mut tokens: Vec<u32> =
+                (0..500).map(|seed| pick(&logits, 1.0, top_p, seed).unwrap()).collect();
+            tokens.sort_unstable();
+            tokens.dedup();
+            tokens
+        };
+        assert_eq!(drawn(0.49), [0]);
+        assert_eq!(drawn(0.79), [0, 1]);
+        assert_eq!(drawn(0.94), [0, 1, 2]);
+        assert_eq!(drawn(1.0), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn frequencies_follow_the_temperature() {
+        let logits = [0.7f32, 0.3].map(f32::ln);
+        let share = |temperature: f32| {
+            let mut chance = Chance::new(Sampling { temperature, top_p: 1.0, seed: 7 });
+            let mut sampler = Sampler::default();
+            let zeros = (0..20_000).filter(|_| sampler.pick(&logits, &mut chance) == Ok(0)).count();
+            zeros as f64 / 20_000.0
+        };
+        assert!((share(1.0) - 0.7).abs() < 0.02);
+        // 0.7^2 / (0.7^2 + 0.3^2)
+        assert!((share(0.5) - 0.845).abs() < 0.02);
+    }
+}

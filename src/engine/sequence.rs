@@ -1,0 +1,266 @@
+//! One prepared request: its tokens, its answer so far, and all it has to say to its reader.
+
+use std::time::Instant;
+
+use crate::engine::answer::{Answer, Detokenize, Verdict};
+use crate::engine::board::Ticket;
+use crate::engine::channel::Outlet;
+use crate::engine::intake::{PixelLease, Request};
+use crate::engine::sampler::{Chance, NotFinite, Sampler};
+use crate::engine::scheduler::{Demand, Encode, Planned, SeqId};
+use crate::engine::timeline::Timeline;
+use crate::engine::trace::Trace;
+use crate::engine::{Done, EngineError, FinishReason, Phase, Progress, Usage};
+use crate::model::{ModelSpec, PixelTiles, Segment};
+
+/// Pixels that wait for the vision encoder.
+#[derive(Debug)]
+pub(super) struct Pixels {
+    pub(super) data: Vec<f32>,
+    pub(super) _lease: PixelLease,
+}
+
+/// A prepared request, until it ends.
+#[derive(Debug)]
+pub(super) struct Sequence {
+    pub(super) outlet: Outlet,
+    pub(super) deadline: Option<Instant>,
+    pub(super) trace: Trace,
+    ticket: Ticket,
+    timeline: Timeline,
+    progress: Progress,
+    prompt: Vec<u32>,
+    image_tokens: usize,
+    image_token_id: u32,
+    /// Image tokens among those that the slot holds.
+    image_tokens_held: usize,
+    tiles: usize,
+    /// None once all are encoded.
+    pixels: Option<Pixels>,
+    chance: Chance,
+    answer: Answer,
+    /// The token chosen last, which the model has not seen yet.
+    next_token: [u32; 1],
+    output_tokens_max: usize,
+}
+
+// === impl Sequence ===
+
+impl Sequence {
+    pub(super) fn new(
+        request: Request,
+        (prompt, image_tokens): (Vec<u32>, usize),
+        (pixels, tiles): (Pixels, usize),
+        detokenizer: Box<dyn Detokenize>,
+        (preparing, prepared): (Instant, Instant),
+        spec: &ModelSpec,
+    ) -> Self {
+        let Request { job, outlet, ticket, submitted } = request;
+        let room = spec.slot_tokens - prompt.len();
+        Self {
+            trace: Trace::queue(&job.span),
+            timeline: Timeline {
+                received: job.received,
+                submitted,
+                preparing,
+                prepared,
+                started: None,
+                encoded: None,
+                first_token: None,
+            },
+            progress: Progress {
+                phase: Phase::Queued,
+                queue_position: None,
+                encoded_tiles: 0,
+                prefilled_tokens: 0,
+                output_tokens: 0,
+            },
+            outlet,
+            deadline: job.deadline,
+            ticket,
+            prompt,
+            image_tokens,
+            image_token_id: spec.image_token_id,
+            image_tokens_held: 0,
+            tiles,
+            pixels: Some(pixels),
+            chance: Chance::new(job.sampling),
+            answer: Answer::new(detokenizer, job.stop),
+            next_token: [0],
+            output_tokens_max: job.output_tokens_max.clamp(1, room),
+        }
+    }
+
+    pub(super) fn demand(&self, id: SeqId) -> Demand {
+        Demand { id, prompt_tokens: self.prompt.len(), tiles: self.tiles }
+    }
+
+    /// The phase as error messages name it.
+    pub(super) fn phase(&self) -> &'static str {
+        match self.progress.phase {
+            Phase::Queued => "queue",
+            Phase::Vision => "vision",
+            Phase::Prefill => "prefill",
+            Phase::Decode => "decode",
+        }
+    }
+
+    /// Requests ahead of this one in the queue.
+    pub(super) fn queued(&mut self, position: usize, now: Instant) {
+        if self.progress.queue_position.is_none() {
+            self.trace.queued_at(position);
+        }
+        if self.progress.queue_position != Some(position) {
+            self.progress.queue_position = Some(position);
+            self.outlet.progress(self.progress, now);
+        }
+    }
+
+    /// The request has a slot.
+    pub(super) fn start(&mut self, now: Instant) {
+        self.ticket.start();
+        self.timeline.started = Some(now);
+        self.progress.queue_position = None;
+        if self.tiles > 0 {
+            self.progress.phase = Phase::Vision;
+            self.trace.vision(self.tiles);
+        } else {
+            self.pixels = None;
+            self.start_prefill(now);
+        }
+        self.outlet.progress(self.progress, now);
+    }
+
+    /// The pixels of the tiles in `encode`.
+    pub(super) fn pixels(&self, encode: &Encode) -> PixelTiles<'_> {
+        let data = self.pixels.as_ref().map_or(&[][..], |pixels| &pixels.data);
+        let tile_len = data.len() / self.tiles.max(1);
+        let first = encode.first * tile_len;
+        PixelTiles { tiles: encode.tiles, data: &data[first..first + encode.tiles * tile_len] }
+    }
+
+    pub(super) fn encoded(&mut self, encode: &Encode, now: Instant) {
+        self.progress.encoded_tiles = encode.first + encode.tiles;
+        if self.progress.encoded_tiles == self.tiles {
+            self.pixels = None;
+            self.start_prefill(now);
+        }
+        self.outlet.progress(self.progress, now);
+    }
+
+    /// The tokens of `planned`.
+    pub(super) fn segment(&self, planned: &Planned) -> Segment<'_> {
+        let tokens = if planned.prefill {
+            &self.prompt[planned.start..planned.start + planned.tokens]
+        } else {
+            &self.next_token[..]
+        };
+        Segment {
+            slot: planned.slot,
+            start: planned.start,
+            tokens,
+            image_tokens_before: self.image_tokens_held,
+            wants_logits: planned.wants_logits,
+        }
+    }
+
+    /// The slot holds the tokens of `planned` now.
+    pub(super) fn stepped(&mut self, planned: &Planned, now: Instant) {
+        let tokens = self.segment(planned).tokens;
+        let images = tokens.iter().filter(|&&token| token == self.image_token_id).count();
+        self.image_tokens_held += images;
+        if planned.prefill {
+            self.progress.prefilled_tokens += planned.tokens;
+            if !planned.wants_logits {
+                self.outlet.progress(self.progress, now);
+            }
+        }
+    }
+
+    /// Chooses the next token, sends the text that it completes, and says whether the answer is
+    /// whole.
+    pub(super) fn choose(
+        &mut self,
+        logits: &[f32],
+        sampler: &mut Sampler,
+        stop_ids: &[u32],
+        now: Instant,
+    ) -> Result<Option<FinishReason>, NotFinite> {
+        let token = sampler.pick(logits, &mut self.chance)?;
+        self.progress.output_tokens += 1;
+        if self.progress.phase != Phase::Decode {
+            self.start_decode(now);
+        }
+        self.next_token = [token];
+        let finish = self.take(token, stop_ids);
+        if let Some(piece) = self.answer.piece() {
+            self.outlet.piece(piece, now);
+        }
+        Ok(finish)
+    }
+
+    /// Output tokens so far.
+    pub(super) fn output_tokens(&self) -> usize {
+        self.progress.output_tokens
+    }
+
+    /// When the request got its slot, if it did.
+    pub(super) fn started(&self) -> Option<Instant> {
+        self.timeline.started
+    }
+
+    /// Ends with the whole answer.
+    pub(super) fn finish(self, finish_reason: FinishReason, now: Instant) {
+        let usage = Usage {
+            input_tokens: self.prompt.len(),
+            image_tokens: self.image_tokens,
+            output_tokens: self.progress.output_tokens,
+        };
+        let reason = match finish_reason {
+            FinishReason::Stop => "stop",
+            FinishReason::Length => "length",
+        };
+        self.trace.finished(self.progress.output_tokens, reason);
+        let timings = self.timeline.timings(now);
+        let Self { answer, ticket, trace, mut outlet, .. } = self;
+        drop((ticket, trace));
+        outlet.finish(Ok(Done { finish_reason, text: answer.into_text(), usage, timings }));
+    }
+
+    /// Ends without the whole answer. The request is not counted any more when its reader hears it.
+    pub(super) fn fail(self, error: EngineError) {
+        let Self { ticket, trace, pixels, mut outlet, .. } = self;
+        drop((ticket, trace, pixels));
+        outlet.finish(Err(error));
+    }
+
+    fn take(&mut self, token: u32, stop_ids: &[u32]) -> Option<FinishReason> {
+        if stop_ids.contains(&token) {
+            self.answer.finish();
+            return Some(FinishReason::Stop);
+        }
+        if self.answer.push(token) == Verdict::Stopped {
+            return Some(FinishReason::Stop);
+        }
+        if self.progress.output_tokens < self.output_tokens_max {
+            return None;
+        }
+        match self.answer.finish() {
+            Verdict::Stopped => Some(FinishReason::Stop),
+            Verdict::Open => Some(FinishReason::Length),
+        }
+    }
+
+    fn start_prefill(&mut self, now: Instant) {
+        self.timeline.encoded = Some(now);
+        self.progress.phase = Phase::Prefill;
+        self.trace.prefill(self.prompt.len());
+    }
+
+    fn start_decode(&mut self, now: Instant) {
+        self.timeline.first_token = Some(now);
+        self.progress.phase = Phase::Decode;
+        self.trace.decode();
+        self.outlet.progress(self.progress, now);
+    }
+}

@@ -1,0 +1,79 @@
+//! One forward pass for all planned sequences, and one by one where the batch failed.
+
+use std::collections::BTreeMap;
+
+use crate::engine::invariant::{InvariantId, check_invariant};
+use crate::engine::scheduler::{Planned, SeqId};
+use crate::engine::sequence::Sequence;
+use crate::model::{Logits, RunError, Runner, StepBatch};
+
+/// What became of each planned sequence.
+#[derive(Debug)]
+pub(super) struct Stepped {
+    pub(super) outcomes: Vec<(Planned, Result<(), RunError>)>,
+    /// Of the sequences that wanted logits and did not fail, in the order of `outcomes`.
+    logits: Vec<Logits>,
+}
+
+/// Runs the pass. If it fails, each sequence gets one more chance, alone: what is too much for the
+/// device in a batch may fit by itself, and a sequence that fails alone fails for itself.
+pub(super) fn run(
+    runner: &mut dyn Runner,
+    sequences: &BTreeMap<SeqId, Sequence>,
+    plan: Vec<Planned>,
+) -> Stepped {
+    let error = match pass(runner, sequences, &plan) {
+        Ok(logits) => {
+            let outcomes = plan.into_iter().map(|planned| (planned, Ok(()))).collect();
+            return Stepped { outcomes, logits: vec![logits] };
+        }
+        Err(error) => error,
+    };
+    tracing::warn!(segments = plan.len(), %error, "a step failed; its sequences run one by one");
+    let mut stepped = Stepped { outcomes: Vec::with_capacity(plan.len()), logits: Vec::new() };
+    for planned in plan {
+        let outcome = pass(runner, sequences, &[planned]).map(|logits| stepped.logits.push(logits));
+        stepped.outcomes.push((planned, outcome));
+    }
+    stepped
+}
+
+fn pass(
+    runner: &mut dyn Runner,
+    sequences: &BTreeMap<SeqId, Sequence>,
+    plan: &[Planned],
+) -> Result<Logits, RunError> {
+    let segments = plan
+        .iter()
+        .filter_map(|planned| Some(sequences.get(&planned.id)?.segment(planned)))
+        .collect();
+    let logits = runner.step(&StepBatch { segments })?;
+    let wanted = plan.iter().filter(|planned| planned.wants_logits).count();
+    if logits.len() == wanted {
+        return Ok(logits);
+    }
+    let message = format!("{} rows of logits for {wanted}", logits.len());
+    check_invariant!(InvariantId::LogitsPerSegment, false, "{message}");
+    Err(RunError::Device { site: "step", message })
+}
+
+// === impl Stepped ===
+
+impl Stepped {
+    /// Rows of logits, one for each sequence that wanted one and did not fail.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.logits.iter().flat_map(Logits::rows)
+    }
+
+    /// The message of the device error that failed every sequence, if that is what happened.
+    pub(super) fn device_failure(&self) -> Option<String> {
+        let mut message = None;
+        for (_, outcome) in &self.outcomes {
+            match outcome {
+                Err(error @ RunError::Device { .. }) => message = Some(error.to_string()),
+                _ => return None,
+            }
+        }
+        message
+    }
+}

@@ -1,0 +1,315 @@
+//! The step thread's loop: takes requests in, ends those that are over, encodes, steps, chooses
+//! tokens. It owns the model; nothing else touches it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::Span;
+
+use crate::engine::board::Board;
+use crate::engine::clock::Clock;
+use crate::engine::ending::Ending;
+use crate::engine::inbox::{Arrived, Inbox, Wait};
+use crate::engine::invariant::{InvariantId, check_invariant};
+use crate::engine::sampler::Sampler;
+use crate::engine::scheduler::{Bounds, Planned, Scheduler, SeqId};
+use crate::engine::sequence::Sequence;
+use crate::engine::step::{self, Stepped};
+use crate::engine::{Config, EngineError, FinishReason};
+use crate::limits::DEVICE_FAILURES_MAX;
+use crate::model::Runner;
+
+/// The model and its requests.
+pub(super) struct Stepper {
+    runner: Box<dyn Runner>,
+    scheduler: Scheduler,
+    sequences: BTreeMap<SeqId, Sequence>,
+    next_id: u64,
+    sampler: Sampler,
+    stop_ids: Vec<u32>,
+    config: Config,
+    inbox: Arc<Inbox>,
+    board: Arc<Board>,
+    clock: Arc<dyn Clock>,
+    /// Steps in a row that the device failed for every sequence.
+    device_failures: usize,
+}
+
+/// How a request ends.
+enum End {
+    Whole(FinishReason),
+    Failed(EngineError),
+    /// The reader left.
+    Cancelled,
+}
+
+// === impl Stepper ===
+
+impl Stepper {
+    pub(super) fn new(
+        runner: Box<dyn Runner>,
+        stop_ids: Vec<u32>,
+        config: Config,
+        (inbox, board): (Arc<Inbox>, Arc<Board>),
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let bounds = Bounds {
+            slots: runner.spec().slots,
+            prefill_chunk_tokens: config.prefill_chunk_tokens,
+            vision_chunk_tiles: config.vision_chunk_tiles,
+        };
+        Self {
+            scheduler: Scheduler::new(bounds),
+            runner,
+            sequences: BTreeMap::new(),
+            next_id: 0,
+            sampler: Sampler::default(),
+            stop_ids,
+            config,
+            inbox,
+            board,
+            clock,
+            device_failures: 0,
+        }
+    }
+
+    /// Steps until it is told to stop, or the device fails for good.
+    pub(super) fn run(&mut self) -> Ending {
+        let mut wait = Wait::UntilWoken;
+        loop {
+            let Arrived { sequences, stop } = self.inbox.take(wait);
+            if stop {
+                return Ending::Stopped;
+            }
+            for sequence in sequences {
+                self.enqueue(sequence);
+            }
+            wait = match self.turn() {
+                Ok(wait) => wait,
+                Err(ending) => return ending,
+            };
+        }
+    }
+
+    pub(super) fn enqueue(&mut self, sequence: Sequence) {
+        let id = SeqId(self.next_id);
+        self.next_id += 1;
+        self.scheduler.enqueue(sequence.demand(id));
+        self.sequences.insert(id, sequence);
+    }
+
+    /// Everything between two looks into the inbox: at most one step.
+    pub(super) fn turn(&mut self) -> Result<Wait, Ending> {
+        self.end_what_is_over();
+        self.start_waiting();
+        let encoded = self.encode();
+        let plan = self.scheduler.plan_step();
+        let idle = plan.is_empty() && !encoded;
+        if !plan.is_empty() {
+            self.step(plan)?;
+        }
+        self.publish_kv();
+        Ok(if idle { self.wait() } else { Wait::Not })
+    }
+
+    /// Ends all requests, for the same reason.
+    pub(super) fn end_all(&mut self, ending: &Ending) {
+        while let Some((_, sequence)) = self.sequences.pop_first() {
+            sequence.fail(ending.error());
+        }
+        for sequence in self.inbox.close() {
+            sequence.fail(ending.error());
+        }
+    }
+
+    /// Cancelled and late requests, slow readers; and readers that can be written to again.
+    fn end_what_is_over(&mut self) {
+        let now = self.clock.now();
+        let mut over = Vec::new();
+        for (&id, sequence) in &mut self.sequences {
+            if let Some(end) = end_of(sequence, now, self.config.slow_client) {
+                over.push((id, end));
+                continue;
+            }
+            if sequence.outlet.blocked_since().is_some() {
+                sequence.outlet.flush(now);
+                self.scheduler.set_paused(id, sequence.outlet.must_pause());
+            }
+        }
+        for (id, end) in over {
+            self.end(id, end);
+        }
+    }
+
+    fn start_waiting(&mut self) {
+        let now = self.clock.now();
+        for (id, _) in self.scheduler.start_waiting() {
+            if let Some(sequence) = self.sequences.get_mut(&id) {
+                sequence.start(now);
+            }
+        }
+        let Some(queue) = self.scheduler.changed_queue() else { return };
+        for (position, id) in queue.enumerate() {
+            if let Some(sequence) = self.sequences.get_mut(&id) {
+                sequence.queued(position, now);
+            }
+        }
+    }
+
+    /// Encodes the next tiles. Says whether there were any.
+    fn encode(&mut self) -> bool {
+        let plan = self.scheduler.plan_vision();
+        let tiles: usize = plan.iter().map(|encode| encode.tiles).sum();
+        check_invariant!(
+            InvariantId::VisionBudget,
+            tiles <= self.config.vision_chunk_tiles,
+            "{tiles} tiles between two steps"
+        );
+        for encode in &plan {
+            let Some(sequence) = self.sequences.get_mut(&encode.id) else { continue };
+            match self.runner.encode(encode.slot, sequence.pixels(encode)) {
+                Ok(()) => {
+                    sequence.encoded(encode, self.clock.now());
+                    self.scheduler.encoded(encode);
+                }
+                Err(error) => self.end(encode.id, End::Failed(error.into())),
+            }
+        }
+        !plan.is_empty()
+    }
+
+    fn step(&mut self, plan: Vec<Planned>) -> Result<(), Ending> {
+        self.check_budget(&plan);
+        let spans = self.decode_step_spans(&plan);
+        let before = self.clock.now();
+        let stepped = step::run(self.runner.as_mut(), &self.sequences, plan);
+        let now = self.clock.now();
+        let step_ms = now.saturating_duration_since(before).as_secs_f64() * 1000.0;
+        for span in spans {
+            span.record("step_ms", step_ms);
+        }
+        self.count_device_failures(&stepped)?;
+        self.take_outcomes(stepped, step_ms, now);
+        Ok(())
+    }
+
+    fn take_outcomes(&mut self, stepped: Stepped, step_ms: f64, now: Instant) {
+        let batch_size = stepped.outcomes.len();
+        let mut ended = Vec::new();
+        let mut rows = stepped.rows();
+        for (planned, outcome) in &stepped.outcomes {
+            if outcome.is_err() {
+                continue;
+            }
+            self.scheduler.stepped(planned);
+            let row = if planned.wants_logits { rows.next() } else { None };
+            let Some(sequence) = self.sequences.get_mut(&planned.id) else { continue };
+            sequence.stepped(planned, now);
+            let Some(row) = row else { continue };
+            match sequence.choose(row, &mut self.sampler, &self.stop_ids, now) {
+                Ok(None) => {
+                    let pause = sequence.outlet.must_pause();
+                    self.scheduler.set_paused(planned.id, pause);
+                }
+                Ok(Some(reason)) => ended.push((planned.id, End::Whole(reason))),
+                Err(_) => {
+                    let step = sequence.output_tokens();
+                    let error = EngineError::NonFiniteLogits { step };
+                    ended.push((planned.id, End::Failed(error)));
+                }
+            }
+            if planned.prefill {
+                // The span of the first token's step: `decode` did not exist before it.
+                sequence.trace.decode_step(0, batch_size).record("step_ms", step_ms);
+            }
+        }
+        drop(rows);
+        let failed = stepped.outcomes.into_iter().filter_map(|(planned, outcome)| {
+            Some((planned.id, End::Failed(outcome.err()?.into())))
+        });
+        ended.extend(failed);
+        for (id, end) in ended {
+            self.end(id, end);
+        }
+    }
+
+    /// The spans of the steps of those that decode, from before the step to after it.
+    fn decode_step_spans(&self, plan: &[Planned]) -> Vec<Span> {
+        plan.iter()
+            .filter(|planned| !planned.prefill)
+            .filter_map(|planned| self.sequences.get(&planned.id))
+            .map(|sequence| sequence.trace.decode_step(sequence.output_tokens(), plan.len()))
+            .collect()
+    }
+
+    fn count_device_failures(&mut self, stepped: &Stepped) -> Result<(), Ending> {
+        let Some(message) = stepped.device_failure() else {
+            self.device_failures = 0;
+            return Ok(());
+        };
+        self.device_failures += 1;
+        if self.device_failures < DEVICE_FAILURES_MAX {
+            return Ok(());
+        }
+        Err(Ending::DeviceFailed { message })
+    }
+
+    /// Frees what a request owns, then tells its reader.
+    fn end(&mut self, id: SeqId, end: End) {
+        if let Some(slot) = self.scheduler.remove(id) {
+            self.runner.release(slot);
+        }
+        let Some(sequence) = self.sequences.remove(&id) else { return };
+        let now = self.clock.now();
+        if let Some(started) = sequence.started() {
+            self.board.slot_was_held(now.saturating_duration_since(started));
+        }
+        match end {
+            End::Whole(reason) => sequence.finish(reason, now),
+            End::Failed(error) => sequence.fail(error),
+            End::Cancelled => drop(sequence),
+        }
+    }
+
+    /// How long there is nothing to do if nothing arrives.
+    fn wait(&self) -> Wait {
+        let due = self.sequences.values().filter_map(|sequence| {
+            let patience = self.config.slow_client;
+            let slow = sequence.outlet.blocked_since().map(|since| since + patience);
+            sequence.deadline.into_iter().chain(slow).min()
+        });
+        due.min().map_or(Wait::UntilWoken, |due| {
+            Wait::AtMost(due.saturating_duration_since(self.clock.now()))
+        })
+    }
+
+    fn publish_kv(&self) {
+        let spec = self.runner.spec();
+        let all = (spec.slots * spec.slot_tokens).max(1);
+        self.board.kv_utilization(self.scheduler.tokens_held() as f64 / all as f64);
+    }
+
+    fn check_budget(&self, plan: &[Planned]) {
+        let prefill: usize =
+            plan.iter().filter(|planned| planned.prefill).map(|planned| planned.tokens).sum();
+        check_invariant!(
+            InvariantId::PrefillBudget,
+            prefill <= self.config.prefill_chunk_tokens,
+            "{prefill} prompt tokens in one step"
+        );
+    }
+}
+
+/// Why `sequence` ends now, if it does.
+fn end_of(sequence: &Sequence, now: Instant, slow_client: Duration) -> Option<End> {
+    if sequence.outlet.is_closed() {
+        return Some(End::Cancelled);
+    }
+    if sequence.deadline.is_some_and(|deadline| deadline <= now) {
+        return Some(End::Failed(EngineError::Deadline { phase: sequence.phase() }));
+    }
+    let waited = now.saturating_duration_since(sequence.outlet.blocked_since()?);
+    (waited >= slow_client)
+        .then(|| End::Failed(EngineError::SlowClient { waited_ms: waited.as_millis() as u64 }))
+}

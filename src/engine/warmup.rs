@@ -1,0 +1,48 @@
+//! One small request through the whole model before the first real one: the device's first pass
+//! compiles kernels and allocates, and a model that cannot do it must not call itself ready.
+
+use crate::model::{PixelTiles, RunError, Runner, Segment, Slot, StepBatch};
+
+/// Why a model that was loaded cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WarmUpError {
+    #[error("the model has no slots")]
+    NoSlots,
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("the logits of the warm-up are not finite")]
+    NotFinite,
+}
+
+/// Encodes a grey tile, takes it in and decodes one token, in slot 0.
+pub(super) fn warm_up(runner: &mut dyn Runner) -> Result<(), WarmUpError> {
+    let slot = Slot(0);
+    if runner.spec().slots == 0 {
+        return Err(WarmUpError::NoSlots);
+    }
+    let outcome = pass(runner, slot);
+    runner.release(slot);
+    outcome
+}
+
+fn pass(runner: &mut dyn Runner, slot: Slot) -> Result<(), WarmUpError> {
+    let spec = runner.spec().clone();
+    let mut prompt = vec![0];
+    if prompt.len() + spec.tokens_per_tile < spec.slot_tokens {
+        let tile = vec![0.0; 3 * (spec.tile_size_px as usize).pow(2)];
+        runner.encode(slot, PixelTiles { tiles: 1, data: &tile })?;
+        prompt.extend(std::iter::repeat_n(spec.image_token_id, spec.tokens_per_tile));
+    }
+    let steps = [(0, &prompt[..], 0), (prompt.len(), &[0][..], prompt.len() - 1)];
+    for (start, tokens, image_tokens_before) in steps {
+        if start + tokens.len() > spec.slot_tokens {
+            continue;
+        }
+        let segment = Segment { slot, start, tokens, image_tokens_before, wants_logits: true };
+        let logits = runner.step(&StepBatch { segments: vec![segment] })?;
+        if !logits.rows().flatten().all(|logit| logit.is_finite()) {
+            return Err(WarmUpError::NotFinite);
+        }
+    }
+    Ok(())
+}
