@@ -78,7 +78,6 @@ pub struct Server {
     engine: engine::Handle,
     config: Config,
     started: Instant,
-    leaving: CancellationToken,
     stop: CancellationToken,
     serving: JoinHandle<Result<Ended, ServeError>>,
 }
@@ -134,14 +133,14 @@ impl Server {
         let engine = engine::Handle::start(engine_config(&config), move |progress| {
             loader.load(progress)
         });
-        let (leaving, stop) = (CancellationToken::new(), CancellationToken::new());
+        let stop = CancellationToken::new();
         let serving = tokio::spawn(service::serve(
             listener,
             engine.clone(),
             service_config(&config),
             stop.clone(),
         ));
-        Ok(Self { address, engine, config, started, leaving, stop, serving })
+        Ok(Self { address, engine, config, started, stop, serving })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -196,10 +195,9 @@ impl Server {
     /// Says that it leaves, takes no more requests, lets running ones end, and ends the rest.
     pub async fn stop(self) -> Result<Goodbye, AppError> {
         enter(Phase::Leaving);
-        self.leaving.cancel();
         // Whoever balances load learns of it from health; until then refusing would fail requests.
-        // Where nothing can be waiting for that, nothing is lost by leaving at once.
-        if self.engine.current().state == ModelState::Ready {
+        self.engine.leave();
+        if self.engine.current().state == ModelState::Leaving {
             tokio::time::sleep(self.config.server.drain_propagation).await;
         }
         enter(Phase::Draining);

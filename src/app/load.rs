@@ -107,8 +107,16 @@ pub fn tiling(
 ) -> Result<preprocess::Config, CheckpointError> {
     let files = TilingFiles::read(checkpoint)?;
     let max_tiles = files.tiles_max(tiles_max);
-    let _ = architecture;
-    Ok(preprocess::Config { max_tiles })
+    let own = preprocess::Config::default();
+    Ok(preprocess::Config {
+        tile_size_px: architecture.vision.image_size as u32,
+        min_tiles: files.min_patches.unwrap_or(own.min_tiles).clamp(1, max_tiles),
+        max_tiles,
+        use_thumbnail: files.use_thumbnail.unwrap_or(own.use_thumbnail),
+        mean: files.image_mean.unwrap_or(own.mean),
+        std: files.image_std.unwrap_or(own.std),
+        ..own
+    })
 }
 
 // === impl TilingFiles ===

@@ -9,7 +9,7 @@ use super::term::print;
 use crate::app::load::{Loader, tiling};
 use crate::config::{self, Config, Flags, Key, Low};
 use crate::model::{PixelTiles, internvl};
-use crate::preprocess::{self, DecodeLimits};
+use crate::preprocess::{self, DecodeLimits, Orientation};
 
 /// Look inside the model
 #[derive(Debug, Subcommand)]
@@ -134,7 +134,7 @@ fn config(args: &DumpArgs) -> Result<Config, Failure> {
 fn add_page(input: &mut Input, path: &Path, tiling: &preprocess::Config) -> Result<(), Failure> {
     let cannot = || Failure::new(Exit::Usage, format!("cannot read {}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| cannot().because(&error))?;
-    let pages = preprocess::decode(&bytes, &DecodeLimits::default())
+    let pages = preprocess::decode(&bytes, &DecodeLimits::default(), Orientation::default())
         .map_err(|error| cannot().because(&error))?;
     for page in &pages {
         let tiles = preprocess::tile(page, tiling);
