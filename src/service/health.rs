@@ -79,15 +79,20 @@ async fn follow(
     sender: mpsc::Sender<Result<HealthCheckResponse, Status>>,
 ) {
     let mut sent = None;
+    let mut ending = false;
     loop {
         let serving = subject.serving(&status.borrow_and_update());
         if sent.replace(serving) != Some(serving) && sender.send(Ok(answer(serving))).await.is_err()
         {
             return;
         }
+        if ending {
+            return;
+        }
+        // The last change is told even where the end comes with it.
         tokio::select! {
-            changed = status.changed() => if changed.is_err() { return },
-            () = shutdown.cancelled() => return,
+            changed = status.changed() => ending = changed.is_err(),
+            () = shutdown.cancelled() => ending = true,
             () = sender.closed() => return,
         }
     }

@@ -36,6 +36,7 @@ async fn follow(
 ) {
     let mut changes = state.engine.status();
     let mut sent = None;
+    let mut ending = false;
     loop {
         let status = changes.borrow_and_update().clone();
         let answer = model_status(&state, &status);
@@ -46,12 +47,13 @@ async fn follow(
                 return;
             }
         }
-        if matches!(status.state, ModelState::Draining | ModelState::Failed) {
+        if ending || matches!(status.state, ModelState::Draining | ModelState::Failed) {
             return;
         }
+        // The last change is told even where the end comes with it.
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
-            () = state.shutdown.cancelled() => return,
+            changed = changes.changed() => ending = changed.is_err(),
+            () = state.shutdown.cancelled() => ending = true,
             () = sender.closed() => return,
         }
         // Changes that come meanwhile are told together. A drain is not made to wait.
