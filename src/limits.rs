@@ -3,6 +3,10 @@
 
 /// Encoded size of one gRPC request message.
 pub const REQUEST_BYTES_MAX: usize = 64 << 20;
+/// Encoded size of one gRPC response message: clients that were not told otherwise take this much.
+pub const RESPONSE_BYTES_MAX: usize = 4 << 20;
+/// Calls that one connection may have open, whatever the configuration asks for.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
 /// Size of one page file inside a request.
 pub const FILE_BYTES_MAX: usize = 48 << 20;
 /// Pages of one document, over all its files.

@@ -132,6 +132,11 @@ impl Handle {
         self.status().borrow().clone()
     }
 
+    /// Says that it will drain, so that callers turn to others, and still takes requests.
+    pub fn leave(&self) {
+        self.shared.board.leaving();
+    }
+
     /// Takes no more requests; those that were taken go on to their end.
     pub fn drain(&self) {
         self.shared.board.draining();

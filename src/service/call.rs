@@ -1,0 +1,212 @@
+//! What is known of one call from its headers to its trailers, and the one log line at its end.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use super::trace;
+
+/// Tonic cuts a call whose head is late with its own CANCELLED; this much earlier the call ends
+/// with DEADLINE_EXCEEDED and its details instead. Two ticks of tokio's timer.
+const DEADLINE_LEAD: Duration = Duration::from_millis(2);
+
+/// Longest `grpc-timeout` that is taken literally; beyond it a deadline is as good as none, and
+/// adding it to the clock could overflow.
+const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// One call. The envelope makes it, the handler finds it in the request's extensions.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// The RPC span; disabled for methods that are not traced.
+    pub(super) span: Span,
+    /// When the headers had arrived; the body may take seconds more.
+    pub(super) received: Instant,
+    pub(super) deadline: Option<Instant>,
+    /// `package.Service/Method` of a method of ours; none for health, reflection and the unknown.
+    method: Option<&'static str>,
+    record: Mutex<Record>,
+}
+
+/// What a handler tells about its call, for the log line.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Record {
+    pub(super) request_id: Option<String>,
+    /// Where the request is, for whoever has to say where it was stopped.
+    pub(super) phase: Option<&'static str>,
+    pub(super) pages: Option<usize>,
+    pub(super) input_tokens: Option<usize>,
+    pub(super) output_tokens: Option<usize>,
+    pub(super) finish_reason: Option<&'static str>,
+    pub(super) timings: Option<crate::engine::Timings>,
+    /// Set by whoever stops the call from outside, before its handler or stream is dropped.
+    stopped: Option<Code>,
+    finished: bool,
+}
+
+impl Call {
+    pub(super) fn begin<B>(request: &http::Request<B>, now: Instant) -> Self {
+        let method = trace::method(request.uri().path());
+        let deadline = parse_timeout(request.headers())
+            .map(|timeout| now + timeout.saturating_sub(DEADLINE_LEAD));
+        Self {
+            span: method.map_or_else(Span::none, |method| trace::rpc_span(method, request)),
+            received: now,
+            deadline,
+            method,
+            record: Mutex::default(),
+        }
+    }
+
+    /// The call of `request`; a bare one where a handler is driven without the envelope.
+    pub(super) fn of<T>(request: &tonic::Request<T>) -> Arc<Self> {
+        request.extensions().get::<Arc<Self>>().cloned().unwrap_or_else(|| {
+            Arc::new(Self {
+                span: Span::none(),
+                received: Instant::now(),
+                deadline: None,
+                method: None,
+                record: Mutex::default(),
+            })
+        })
+    }
+
+    /// Writes to the record.
+    pub(super) fn note(&self, write: impl FnOnce(&mut Record)) {
+        write(&mut self.lock());
+    }
+
+    /// The phase that was noted last; before the handler runs, the body is being received.
+    pub(super) fn phase(&self) -> &'static str {
+        self.lock().phase.unwrap_or("receive")
+    }
+
+    /// Why the call is being dropped: what stopped it, or that the client went away.
+    pub(super) fn drop_code(&self) -> Code {
+        self.lock().stopped.unwrap_or(Code::Cancelled)
+    }
+
+    /// To be called before a handler or stream is dropped for `code`.
+    pub(super) fn stopping(&self, code: Code) {
+        self.lock().stopped = Some(code);
+    }
+
+    /// Ends the call, once: the span gets its status, the log its line.
+    pub(super) fn finish(&self, status: &Status) {
+        let record = {
+            let mut record = self.lock();
+            if std::mem::replace(&mut record.finished, true) {
+                return;
+            }
+            record.clone()
+        };
+        trace::end_rpc_span(&self.span, status.code());
+        self.log(status, &record);
+    }
+
+    /// Ends a call whose future or body was dropped before it was whole.
+    pub(super) fn finish_dropped(&self) {
+        let passed = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        self.finish(&if passed {
+            Status::deadline_exceeded("the deadline passed and the client was gone")
+        } else {
+            Status::cancelled("the client went away")
+        });
+    }
+
+    fn log(&self, status: &Status, record: &Record) {
+        let Some(method) = self.method else { return };
+        let reason = status.get_details_error_info().map(|info| info.reason);
+        let message = Some(status.message()).filter(|message| !message.is_empty());
+        let times = record.timings;
+        let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+        // One callsite per level: a level is fixed where it is written.
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    parent: None,
+                    method,
+                    code = trace::code_name(status.code()),
+                    reason,
+                    error = message,
+                    request_id = record.request_id.as_deref(),
+                    trace_id = trace::sampled_trace_id(&self.span.context()),
+                    phase = record.phase,
+                    finish_reason = record.finish_reason,
+                    pages = record.pages,
+                    input_tokens = record.input_tokens,
+                    output_tokens = record.output_tokens,
+                    duration_ms = ms(self.received.elapsed()),
+                    queue_ms = times.map(|t| ms(t.queue)),
+                    preprocess_ms = times.map(|t| ms(t.preprocess)),
+                    vision_ms = times.map(|t| ms(t.vision)),
+                    prefill_ms = times.map(|t| ms(t.prefill)),
+                    decode_ms = times.map(|t| ms(t.decode)),
+                    time_to_first_token_ms = times.map(|t| ms(t.time_to_first_token)),
+                    "call ended"
+                )
+            };
+        }
+        if matches!(status.code(), Code::Internal | Code::Unknown | Code::DataLoss) {
+            line!(error);
+        } else {
+            line!(info);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The client's `grpc-timeout`: at most eight digits and a unit. Anything else is no timeout, as
+/// tonic has it.
+fn parse_timeout(headers: &http::HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let value: u64 = digits.parse().ok()?;
+    let timeout = match unit {
+        "H" => Duration::from_secs(value * 3600),
+        "M" => Duration::from_secs(value * 60),
+        "S" => Duration::from_secs(value),
+        "m" => Duration::from_millis(value),
+        "u" => Duration::from_micros(value),
+        "n" => Duration::from_nanos(value),
+        _ => return None,
+    };
+    (timeout <= TIMEOUT_MAX).then_some(timeout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timeout(text: &str) -> Option<Duration> {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("grpc-timeout", text.parse().unwrap());
+        parse_timeout(&headers)
+    }
+
+    #[test]
+    fn reads_every_unit() {
+        assert_eq!(timeout("2H"), Some(Duration::from_secs(7200)));
+        assert_eq!(timeout("3M"), Some(Duration::from_secs(180)));
+        assert_eq!(timeout("10S"), Some(Duration::from_secs(10)));
+        assert_eq!(timeout("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(timeout("99999999u"), Some(Duration::from_micros(99_999_999)));
+        assert_eq!(timeout("7n"), Some(Duration::from_nanos(7)));
+    }
+
+    #[test]
+    fn nonsense_is_no_timeout() {
+        for text in ["", "S", "12", "123456789S", "-1S", "1s", "1.5S", "99999999H", "S9"] {
+            assert_eq!(timeout(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Between the wire's types and the engine's, both ways. No rules here: requests come checked.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::call::Call;
+use super::document;
+use super::validate::{Checked, Task};
+use crate::engine::{Done, FinishReason, Job, Phase, Progress, Sampling, Text};
+use crate::pb::v1;
+
+/// The job of a checked request. Its span is set later, since the span's fields come from the job.
+pub(super) fn job(checked: Checked, call: &Arc<Call>) -> Job {
+    let question = match checked.task {
+        Task::Document { kind, instructions } => kind.question(&instructions),
+        Task::Prompt(prompt) => prompt,
+    };
+    let id = if checked.request_id.is_empty() {
+        uuid::Uuid::new_v4().to_string()
+    } else {
+        checked.request_id
+    };
+    // A seed that cannot matter is left out, so that equal greedy jobs are equal.
+    let sampling =
+        if checked.sampling.temperature > 0.0 { checked.sampling } else { Sampling::GREEDY };
+    Job {
+        id,
+        files: checked.files,
+        question,
+        sampling,
+        output_tokens_max: checked.output_tokens_max,
+        stop: checked.stop,
+        tiles_max: checked.tiles_max,
+        deadline: call.deadline,
+        received: call.received,
+        span: tracing::Span::none(),
+    }
+}
+
+pub(super) fn progress(progress: &Progress, received: Instant) -> v1::Progress {
+    v1::Progress {
+        phase: phase(progress.phase).into(),
+        elapsed: Some(duration(received.elapsed())),
+        queue_position: progress.queue_position.map(|position| position as u32),
+        encoded_tiles: progress.encoded_tiles as u32,
+        prefilled_tokens: progress.prefilled_tokens as u32,
+        output_tokens: progress.output_tokens as u32,
+    }
+}
+
+fn phase(phase: Phase) -> v1::Phase {
+    match phase {
+        Phase::Queued => v1::Phase::Queued,
+        Phase::Vision => v1::Phase::Vision,
+        Phase::Prefill => v1::Phase::Prefill,
+        Phase::Decode => v1::Phase::Decode,
+    }
+}
+
+/// The phase's name in logs and error details.
+pub(super) fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Queued => "queue",
+        Phase::Vision => "vision",
+        Phase::Prefill => "prefill",
+        Phase::Decode => "decode",
+    }
+}
+
+pub(super) fn token_delta(text: Text) -> v1::TokenDelta {
+    v1::TokenDelta { text: text.text, token_count: text.tokens as u32 }
+}
+
+/// The last message; `is_document` says whether the answer should be a JSON object.
+pub(super) fn completed(done: Done, is_document: bool) -> v1::Completed {
+    let cut = done.finish_reason == FinishReason::Length;
+    let (document_json, document_error) = if is_document {
+        match document::object(&done.text) {
+            Ok(object) => (Some(object.to_owned()), String::new()),
+            Err(error) if cut => (None, format!("the output was cut: {error}")),
+            Err(error) => (None, error.to_string()),
+        }
+    } else {
+        (None, String::new())
+    };
+    let timings = done.timings;
+    v1::Completed {
+        finish_reason: match done.finish_reason {
+            FinishReason::Stop => v1::FinishReason::Stop.into(),
+            FinishReason::Length => v1::FinishReason::Length.into(),
+        },
+        text: done.text,
+        document_json,
+        document_error,
+        usage: Some(v1::Usage {
+            input_tokens: done.usage.input_tokens as u32,
+            image_tokens: done.usage.image_tokens as u32,
+            output_tokens: done.usage.output_tokens as u32,
+        }),
+        timings: Some(v1::Timings {
+            queue: Some(duration(timings.queue)),
+            preprocess: Some(duration(timings.preprocess)),
+            vision: Some(duration(timings.vision)),
+            prefill: Some(duration(timings.prefill)),
+            decode: Some(duration(timings.decode)),
+            time_to_first_token: Some(duration(timings.time_to_first_token)),
+            total: Some(duration(timings.total)),
+        }),
+    }
+}
+
+/// A protobuf duration. Spans of a request are far from its bounds; beyond them it saturates.
+fn duration(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration::try_from(duration)
+        .unwrap_or(prost_types::Duration { seconds: i64::MAX, nanos: 0 })
+}

@@ -1,0 +1,240 @@
+//! Failures as gRPC statuses: one exhaustive match from each error type to code, reason and details.
+//!
+//! The codes are chosen for the meshes in between: a call that another replica could serve is
+//! UNAVAILABLE before its first message, which they retry; a call that would fail again anywhere
+//! carries no `RetryInfo`.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::engine::{EngineError, Reject};
+use crate::model::RunError;
+
+/// `ErrorInfo.domain` of every failure.
+const DOMAIN: &str = "tessera";
+
+/// Trailer that tells clients, and load balancers that read it, when to try again.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// Fields that one status names. Statuses travel in HTTP/2 headers, of which some clients take no
+/// more than 8 KiB.
+const VIOLATIONS_MAX: usize = 12;
+
+/// Bytes of one field's description.
+const DESCRIPTION_BYTES_MAX: usize = 200;
+
+/// Bytes of a status's message: drivers can be talkative.
+const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// When to try again a request that the drain cut off: another replica is there by then.
+const RETRY_AFTER_DRAIN: Duration = Duration::from_secs(1);
+
+/// A failure on its way to becoming a [`Status`].
+#[derive(Debug)]
+pub(super) struct Failure {
+    code: Code,
+    reason: &'static str,
+    message: String,
+    metadata: HashMap<String, String>,
+    retry_after: Option<Duration>,
+    details: ErrorDetails,
+}
+
+impl Failure {
+    pub(super) fn new(code: Code, reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            metadata: HashMap::new(),
+            retry_after: None,
+            details: ErrorDetails::new(),
+        }
+    }
+
+    /// The request is wrong at these fields.
+    pub(super) fn fields(reason: &'static str, mut violations: Vec<FieldViolation>) -> Self {
+        violations.truncate(VIOLATIONS_MAX);
+        for violation in &mut violations {
+            shorten(&mut violation.description, DESCRIPTION_BYTES_MAX);
+        }
+        let message = violations
+            .iter()
+            .map(|violation| format!("{}: {}", violation.field, violation.description))
+            .collect::<Vec<_>>()
+            .join("; ");
+        let mut failure = Self::new(Code::InvalidArgument, reason, message);
+        failure.details.set_bad_request(violations);
+        failure
+    }
+
+    pub(super) fn with(mut self, key: &str, value: impl ToString) -> Self {
+        self.metadata.insert(key.to_owned(), value.to_string());
+        self
+    }
+
+    fn retry(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    pub(super) fn into_status(self) -> Status {
+        let Self { code, reason, mut message, metadata, retry_after, mut details } = self;
+        shorten(&mut message, MESSAGE_BYTES_MAX);
+        details.set_error_info(reason, DOMAIN, metadata);
+        let mut trailers = MetadataMap::new();
+        if let Some(after) = retry_after {
+            details.set_retry_info(Some(after));
+            let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            trailers.insert(PUSHBACK, MetadataValue::from(after_ms));
+        }
+        Status::with_error_details_and_metadata(code, message, details, trailers)
+    }
+}
+
+/// Why a request was not taken.
+pub(super) fn rejected(reject: &Reject) -> Status {
+    let message = reject.to_string();
+    let failure = match reject {
+        Reject::QueueFull { queued, retry_after } => {
+            Failure::new(Code::ResourceExhausted, "QUEUE_FULL", message)
+                .with("queued_requests", queued)
+                .retry(*retry_after)
+        }
+        Reject::Loading { retry_after, .. } => {
+            Failure::new(Code::Unavailable, "MODEL_LOADING", message).retry(*retry_after)
+        }
+        Reject::Draining { retry_after } => {
+            Failure::new(Code::Unavailable, "DRAINING", message).retry(*retry_after)
+        }
+        // The process is about to exit: another replica may serve, this one will not.
+        Reject::Failed { .. } => Failure::new(Code::Unavailable, "MODEL_FAILED", message),
+    };
+    failure.into_status()
+}
+
+/// Why a request that was taken failed.
+pub(super) fn failed(error: &EngineError) -> Status {
+    let message = error.to_string();
+    let failure = match error {
+        EngineError::Decode { file, source } => {
+            let field = format!("files[{file}].content");
+            Failure::fields("INVALID_FIELD", vec![FieldViolation::new(field, source.to_string())])
+        }
+        EngineError::TooManyPages { pages, pages_max } => {
+            over_limit("files", message, "max_pages", pages_max, pages)
+        }
+        EngineError::Prompt(prompt) if prompt.is_callers() => {
+            Failure::fields("INVALID_FIELD", vec![FieldViolation::new("task", message)])
+        }
+        EngineError::Prompt(_) => Failure::new(Code::Internal, "PROMPT", message),
+        EngineError::TooManyTokens { input_tokens, input_tokens_max } => {
+            over_limit("files", message, "max_input_tokens", input_tokens_max, input_tokens)
+        }
+        EngineError::Deadline { phase } => return deadline(phase),
+        EngineError::SlowClient { waited_ms } => {
+            Failure::new(Code::ResourceExhausted, "SLOW_CLIENT", message)
+                .with("waited_ms", waited_ms)
+        }
+        EngineError::NonFiniteLogits { step } => {
+            Failure::new(Code::Internal, "NON_FINITE_LOGITS", message).with("step", step)
+        }
+        // Again would fail again, here or elsewhere: no retry time.
+        EngineError::Run(RunError::OutOfMemory { device_id, .. }) => {
+            Failure::new(Code::ResourceExhausted, "REQUEST_TOO_LARGE_FOR_MEMORY", message)
+                .with("device_id", device_id)
+        }
+        EngineError::Run(RunError::Device { site, .. }) => {
+            Failure::new(Code::Internal, "DEVICE_ERROR", message).with("site", site)
+        }
+        EngineError::Stopped => return drain_timeout(),
+        // The panic's own text is for the log, not for strangers.
+        EngineError::Panicked { .. } => return panicked(),
+    };
+    failure.into_status()
+}
+
+/// The deadline passed while the request was in `phase`.
+pub(super) fn deadline(phase: &str) -> Status {
+    let message = format!("the deadline passed in phase {phase}");
+    Failure::new(Code::DeadlineExceeded, "DEADLINE", message).with("phase", phase).into_status()
+}
+
+/// The server stops before the answer is whole.
+pub(super) fn drain_timeout() -> Status {
+    let message = "the server stopped before the answer was whole";
+    Failure::new(Code::Unavailable, "DRAIN_TIMEOUT", message).retry(RETRY_AFTER_DRAIN).into_status()
+}
+
+/// A bug ended the call.
+pub(super) fn panicked() -> Status {
+    let message = "a bug in the server ended the call; its log says more";
+    Failure::new(Code::Internal, "BUG", message).into_status()
+}
+
+/// A model that this server does not have.
+pub(super) fn model_not_found(asked: &str, own: &str) -> Status {
+    let mut asked = asked.to_owned();
+    shorten(&mut asked, DESCRIPTION_BYTES_MAX);
+    let message = format!("no model {asked:?} here; this server has {own:?}");
+    let mut failure =
+        Failure::new(Code::NotFound, "MODEL_NOT_FOUND", message.clone()).with("model", own);
+    failure.details.set_resource_info("model", asked, "", message);
+    failure.into_status()
+}
+
+fn over_limit(
+    field: &str,
+    message: String,
+    limit: &str,
+    limit_value: &usize,
+    value: &usize,
+) -> Failure {
+    Failure::fields("LIMIT_EXCEEDED", vec![FieldViolation::new(field, message)])
+        .with("limit", limit)
+        .with("limit_value", limit_value)
+        .with("value", value)
+}
+
+/// Cuts `text` to `bytes_max`, between characters, and shows that it did.
+fn shorten(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max.saturating_sub("…".len())));
+        text.push('…');
+    }
+}
+
+/// A status as text, for snapshots: everything a client can see of it.
+#[cfg(test)]
+pub(super) fn render(status: &Status) -> String {
+    use std::fmt::Write as _;
+
+    let mut text = format!("{}: {}\n", super::trace::code_name(status.code()), status.message());
+    let details = status.get_error_details();
+    if let Some(info) = details.error_info() {
+        let mut metadata: Vec<_> = info.metadata.iter().collect();
+        metadata.sort();
+        writeln!(text, "  ErrorInfo {} {} {metadata:?}", info.domain, info.reason).unwrap();
+    }
+    for violation in details.bad_request().iter().flat_map(|request| &request.field_violations) {
+        writeln!(text, "  field {}: {}", violation.field, violation.description).unwrap();
+    }
+    if let Some(resource) = details.resource_info() {
+        writeln!(text, "  resource {} {:?}", resource.resource_type, resource.resource_name)
+            .unwrap();
+    }
+    if let Some(retry) = details.retry_info() {
+        writeln!(text, "  retry after {:?}", retry.retry_delay).unwrap();
+    }
+    if let Some(pushback) = status.metadata().get(PUSHBACK) {
+        writeln!(text, "  {PUSHBACK}: {}", pushback.to_str().unwrap()).unwrap();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! Every failure as a client sees it.
+
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+
+use super::*;
+
+fn check(status: &Status, expected: &Expect) {
+    expected.assert_eq(&render(status));
+}
+
+const RETRY: Duration = Duration::from_millis(1500);
+
+#[test]
+fn queue_full() {
+    let reject = Reject::QueueFull { queued: 256, retry_after: RETRY };
+    check(
+        &rejected(&reject),
+        &expect![[r#"
+        RESOURCE_EXHAUSTED: 256 requests are waiting already, the most this server queues
+          ErrorInfo tessera QUEUE_FULL [("queued_requests", "256")]
+          retry after Some(1.5s)
+          grpc-retry-pushback-ms: 1500
+    "#]],
+    );
+}
+
+#[test]
+fn loading() {
+    let reject = Reject::Loading { message: "file 3 of 4".to_owned(), retry_after: RETRY };
+    check(
+        &rejected(&reject),
+        &expect![[r#"
+        UNAVAILABLE: the model is loading: file 3 of 4
+          ErrorInfo tessera MODEL_LOADING []
+          retry after Some(1.5s)
+          grpc-retry-pushback-ms: 1500
+    "#]],
+    );
+}
+
+#[test]
+fn draining() {
+    check(
+        &rejected(&Reject::Draining { retry_after: RETRY }),
+        &expect![[r#"
+        UNAVAILABLE: the server is draining
+          ErrorInfo tessera DRAINING []
+          retry after Some(1.5s)
+          grpc-retry-pushback-ms: 1500
+    "#]],
+    );
+}
+
+#[test]
+fn model_failed() {
+    let reject = Reject::Failed { message: "no weights".to_owned() };
+    check(
+        &rejected(&reject),
+        &expect![[r#"
+        UNAVAILABLE: the model failed: no weights
+          ErrorInfo tessera MODEL_FAILED []
+    "#]],
+    );
+}
+
+#[test]
+fn too_many_pages() {
+    check(
+        &failed(&EngineError::TooManyPages { pages: 17, pages_max: 16 }),
+        &expect![[r#"
+        INVALID_ARGUMENT: files: the document has 17 pages, the most is 16: send fewer
+          ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_pages"), ("limit_value", "16"), ("value", "17")]
+          field files: the document has 17 pages, the most is 16: send fewer
+    "#]],
+    );
+}
+
+#[test]
+fn too_many_tokens() {
+    let error = EngineError::TooManyTokens { input_tokens: 9000, input_tokens_max: 8191 };
+    check(
+        &failed(&error),
+        &expect![[r#"
+        INVALID_ARGUMENT: files: the prompt takes 9000 tokens, the most is 8191: send fewer pages, lower max_tiles_per_page, or shorten the text
+          ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_input_tokens"), ("limit_value", "8191"), ("value", "9000")]
+          field files: the prompt takes 9000 tokens, the most is 8191: send fewer pages, lower max_tiles_per_page, or shorten the text
+    "#]],
+    );
+}
+
+#[test]
+fn deadline_passed() {
+    check(
+        &failed(&EngineError::Deadline { phase: "decode" }),
+        &expect![[r#"
+        DEADLINE_EXCEEDED: the deadline passed in phase decode
+          ErrorInfo tessera DEADLINE [("phase", "decode")]
+    "#]],
+    );
+}
+
+#[test]
+fn slow_client() {
+    check(
+        &failed(&EngineError::SlowClient { waited_ms: 30_000 }),
+        &expect![[r#"
+        RESOURCE_EXHAUSTED: the reader took nothing for 30000 ms
+          ErrorInfo tessera SLOW_CLIENT [("waited_ms", "30000")]
+    "#]],
+    );
+}
+
+#[test]
+fn non_finite_logits() {
+    check(
+        &failed(&EngineError::NonFiniteLogits { step: 7 }),
+        &expect![[r#"
+        INTERNAL: the logits of step 7 are not finite
+          ErrorInfo tessera NON_FINITE_LOGITS [("step", "7")]
+    "#]],
+    );
+}
+
+#[test]
+fn out_of_memory() {
+    let error = RunError::OutOfMemory {
+        device_id: "cuda:0".to_owned(),
+        message: "2 GiB asked, 1 GiB free".to_owned(),
+    };
+    check(
+        &failed(&EngineError::Run(error)),
+        &expect![[r#"
+        RESOURCE_EXHAUSTED: out of memory on cuda:0: 2 GiB asked, 1 GiB free
+          ErrorInfo tessera REQUEST_TOO_LARGE_FOR_MEMORY [("device_id", "cuda:0")]
+    "#]],
+    );
+}
+
+#[test]
+fn device_error() {
+    let error = RunError::Device { site: "attention", message: "illegal address".to_owned() };
+    check(
+        &failed(&EngineError::Run(error)),
+        &expect![[r#"
+        INTERNAL: forward pass failed in attention: illegal address
+          ErrorInfo tessera DEVICE_ERROR [("site", "attention")]
+    "#]],
+    );
+}
+
+#[test]
+fn stopped() {
+    check(
+        &failed(&EngineError::Stopped),
+        &expect![[r#"
+        UNAVAILABLE: the server stopped before the answer was whole
+          ErrorInfo tessera DRAIN_TIMEOUT []
+          retry after Some(1s)
+          grpc-retry-pushback-ms: 1000
+    "#]],
+    );
+}
+
+#[test]
+fn a_panic_keeps_its_text_to_itself() {
+    let error = EngineError::Panicked { message: "index 3 of customer Jane Doe".to_owned() };
+    check(
+        &failed(&error),
+        &expect![[r#"
+        INTERNAL: a bug in the server ended the call; its log says more
+          ErrorInfo tessera BUG []
+    "#]],
+    );
+}
+
+#[test]
+fn unknown_model() {
+    check(
+        &model_not_found("gpt-5", "internvl3-8b"),
+        &expect![[r#"
+        NOT_FOUND: no model "gpt-5" here; this server has "internvl3-8b"
+          ErrorInfo tessera MODEL_NOT_FOUND [("model", "internvl3-8b")]
+          resource model "gpt-5"
+    "#]],
+    );
+}
+
+#[test]
+fn a_status_fits_into_headers() {
+    let violations = (0..1000)
+        .map(|index| FieldViolation::new(format!("event_kinds[{index}]"), "é".repeat(1000)));
+    let name = "n".repeat(100_000);
+    let message = "m".repeat(100_000);
+    let device = RunError::Device { site: "attention", message };
+    for status in [
+        Failure::fields("INVALID_FIELD", violations.collect()).into_status(),
+        model_not_found(&name, "internvl3-8b"),
+        failed(&EngineError::Run(device)),
+    ] {
+        let mut headers = http::HeaderMap::new();
+        status.add_header(&mut headers).unwrap();
+        let size: usize = headers.iter().map(|(k, v)| k.as_str().len() + v.len() + 32).sum();
+        assert!(size < 8 << 10, "{size} bytes: {status:?}");
+    }
+}

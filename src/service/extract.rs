@@ -1,0 +1,69 @@
+//! The Extract call up to its first message. Until the engine has accepted the request every failure
+//! is the call's status and nothing else, which a mesh may retry elsewhere.
+
+use tokio_stream::StreamExt as _;
+use tonic::{Request, Response, Status};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use super::State;
+use super::call::Call;
+use super::generation::Generation;
+use super::stream::{Answer, Wishes};
+use super::validate::{self, Task};
+use super::{convert, trace};
+use crate::engine::{self, EngineError, Event, Events};
+use crate::pb::v1;
+
+/// Takes a request to its `accepted` and returns the stream of the rest.
+pub(super) async fn extract(
+    state: &State,
+    request: Request<v1::ExtractRequest>,
+) -> Result<Response<Answer<Events>>, Status> {
+    let call = Call::of(&request);
+    let status = state.status();
+    let checked = validate::check(request.into_inner(), &state.bounds(&status))?;
+    let wishes = Wishes {
+        tokens: checked.wants_tokens,
+        document: matches!(checked.task, Task::Document { .. }),
+        heartbeat: state.config.heartbeat,
+    };
+    let mut job = convert::job(checked, &call);
+    call.note(|record| {
+        record.request_id = Some(job.id.clone());
+        record.phase = Some("prepare");
+    });
+    let trace_id = trace::sampled_trace_id(&call.span.context());
+    let id = job.id.clone();
+    let model = state.model_name(&status).to_owned();
+    let output_type = if wishes.document { "json" } else { "text" };
+    let mut generation = Generation::begin(call, &mut job, &model, output_type);
+
+    let mut events = state.engine.submit(job).map_err(|reject| generation.rejected(&reject))?;
+    let first = first_event(&mut events).await.map_err(|error| generation.failed(&error))?;
+    generation.call().note(|record| {
+        record.pages = Some(first.tiles_per_page.len());
+        record.input_tokens = Some(first.input_tokens);
+    });
+    let accepted = v1::Accepted {
+        request_id: id,
+        model,
+        // Taken anew: the model may have become ready since the request came.
+        model_revision: state.status().spec.map(|spec| spec.revision.clone()).unwrap_or_default(),
+        trace_id: trace_id.unwrap_or_default(),
+        tiles_per_page: first.tiles_per_page,
+        input_tokens: first.input_tokens as u32,
+    };
+    Ok(Response::new(Answer::new(accepted, events, generation, wishes)))
+}
+
+/// The engine says first that it accepted, or why not.
+async fn first_event(events: &mut Events) -> Result<engine::Accepted, EngineError> {
+    match events.next().await {
+        Some(Ok(Event::Accepted(accepted))) => Ok(accepted),
+        Some(Ok(_)) => {
+            Err(EngineError::Panicked { message: "the first event is not Accepted".to_owned() })
+        }
+        Some(Err(error)) => Err(error),
+        None => Err(EngineError::Stopped),
+    }
+}

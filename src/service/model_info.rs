@@ -1,0 +1,270 @@
+//! What is loaded, where, in which dtype and why, and what would be accepted: the engine's status as
+//! the wire has it. Answers while the model loads, with what is known by then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use super::State;
+use crate::device::Dtype;
+use crate::engine::{self, ModelState};
+use crate::limits;
+use crate::model::{DeviceUse, ModelSpec, Placement};
+use crate::pb::v1;
+use crate::prompt::document::DocumentKind;
+
+/// Load changes with every request; a watcher is told at most this often.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+const MEDIA_TYPES: [&str; 4] = ["image/png", "image/jpeg", "image/webp", "image/tiff"];
+
+pub(super) type WatchStream = ReceiverStream<Result<v1::WatchModelInfoResponse, Status>>;
+
+/// The current answer at once, then a new one after each change, until the server drains.
+pub(super) fn watch(state: Arc<State>) -> WatchStream {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(follow(state, sender));
+    ReceiverStream::new(receiver)
+}
+
+async fn follow(
+    state: Arc<State>,
+    sender: mpsc::Sender<Result<v1::WatchModelInfoResponse, Status>>,
+) {
+    let mut changes = state.engine.status();
+    let mut sent = None;
+    let mut ending = false;
+    loop {
+        let status = changes.borrow_and_update().clone();
+        let answer = model_status(&state, &status);
+        if sent.as_ref() != Some(&answer) {
+            sent = Some(answer.clone());
+            let message = v1::WatchModelInfoResponse { status: Some(answer) };
+            if sender.send(Ok(message)).await.is_err() {
+                return;
+            }
+        }
+        if ending || matches!(status.state, ModelState::Draining | ModelState::Failed) {
+            return;
+        }
+        // The last change is told even where the end comes with it.
+        tokio::select! {
+            changed = changes.changed() => ending = changed.is_err(),
+            () = state.shutdown.cancelled() => ending = true,
+            () = sender.closed() => return,
+        }
+        // Changes that come meanwhile are told together. A drain is not made to wait.
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            () = state.shutdown.cancelled() => {}
+        }
+    }
+}
+
+/// The whole answer at `status`.
+pub(super) fn model_status(state: &State, status: &engine::Status) -> v1::ModelStatus {
+    let spec = status.spec.as_deref();
+    v1::ModelStatus {
+        model: state.model_name(status).to_owned(),
+        revision: spec.map(|spec| spec.revision.clone()).unwrap_or_default(),
+        server_version: server_version(),
+        state: serving_state(status.state).into(),
+        state_message: status.message.clone(),
+        placements: spec.map(|spec| placements(&spec.placements)).unwrap_or_default(),
+        kv_cache_dtype: spec.map_or(v1::Dtype::Unspecified, |spec| dtype(spec.kv_dtype)).into(),
+        devices: spec.map(|spec| spec.devices.iter().map(device).collect()).unwrap_or_default(),
+        limits: Some(limits(state, status)),
+        capabilities: Some(capabilities()),
+        load: Some(v1::Load {
+            running_requests: status.load.running as u32,
+            queued_requests: status.load.queued as u32,
+            kv_cache_utilization: status.load.kv_utilization,
+        }),
+    }
+}
+
+/// Release and commit: `0.3.1+4f2c9ab`.
+pub(super) fn server_version() -> String {
+    format!("{}+{}", env!("CARGO_PKG_VERSION"), env!("TESSERA_COMMIT"))
+}
+
+fn serving_state(state: ModelState) -> v1::ServingState {
+    match state {
+        ModelState::Loading => v1::ServingState::Loading,
+        ModelState::Ready => v1::ServingState::Ready,
+        ModelState::Leaving | ModelState::Draining => v1::ServingState::Draining,
+        ModelState::Failed => v1::ServingState::Failed,
+    }
+}
+
+fn limits(state: &State, status: &engine::Status) -> v1::Limits {
+    let bounds = state.bounds(status);
+    let spec = status.spec.as_deref();
+    v1::Limits {
+        max_request_bytes: limits::REQUEST_BYTES_MAX as u64,
+        max_pages: bounds.pages_max as u32,
+        max_page_pixels: limits::PAGE_PIXELS_MAX,
+        max_tiles_per_page: bounds.tiles_per_page_max,
+        max_input_tokens: spec.map_or(0, input_tokens_max),
+        max_output_tokens: bounds.output_tokens_max as u32,
+        max_running_requests: spec.map_or(0, |spec| spec.slots as u32),
+        max_queued_requests: state.config.queued_max as u32,
+    }
+}
+
+/// A prompt has to leave room for one token of the answer.
+fn input_tokens_max(spec: &ModelSpec) -> u32 {
+    spec.slot_tokens.saturating_sub(1) as u32
+}
+
+fn capabilities() -> v1::Capabilities {
+    let schema = |(document_type, kind): (v1::DocumentType, DocumentKind)| v1::BuiltInSchema {
+        document_type: document_type.into(),
+        fields: kind.fields().iter().map(ToString::to_string).collect(),
+    };
+    let kinds = [
+        (v1::DocumentType::Receipt, DocumentKind::Receipt),
+        (v1::DocumentType::Invoice, DocumentKind::Invoice),
+        (v1::DocumentType::BankStatement, DocumentKind::BankStatement),
+    ];
+    v1::Capabilities {
+        media_types: MEDIA_TYPES.map(str::to_owned).to_vec(),
+        built_in_schemas: kinds.into_iter().map(schema).collect(),
+    }
+}
+
+fn dtype(dtype: Dtype) -> v1::Dtype {
+    match dtype {
+        Dtype::F32 => v1::Dtype::F32,
+        Dtype::Bf16 => v1::Dtype::Bf16,
+        Dtype::F16 => v1::Dtype::F16,
+    }
+}
+
+fn device(device: &DeviceUse) -> v1::Device {
+    v1::Device {
+        id: device.id.clone(),
+        name: device.name.clone(),
+        compute_capability: device.compute_capability.clone(),
+        total_bytes: device.total_bytes,
+        free_bytes: device.free_bytes,
+        weight_bytes: device.weight_bytes,
+        kv_cache_bytes: device.kv_cache_bytes,
+    }
+}
+
+/// Neighbouring layers that were placed alike share an entry: `layers.0`, `layers.1` become
+/// `layers.0-1`.
+fn placements(placements: &[Placement]) -> Vec<v1::ModulePlacement> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for placement in placements {
+        match groups.last_mut().filter(|group| group.takes(placement)) {
+            Some(group) => group.add(placement),
+            None => groups.push(Group::of(placement)),
+        }
+    }
+    groups.into_iter().map(Group::into_message).collect()
+}
+
+/// Placements that become one entry.
+struct Group<'a> {
+    first: &'a Placement,
+    /// First and last layer number, where the module's name ends with one.
+    layers: Option<(u32, u32)>,
+    weight_bytes: u64,
+}
+
+impl<'a> Group<'a> {
+    fn of(placement: &'a Placement) -> Self {
+        let layers = split_layer(&placement.module).map(|(_, layer)| (layer, layer));
+        Self { first: placement, layers, weight_bytes: placement.weight_bytes }
+    }
+
+    fn takes(&self, next: &Placement) -> bool {
+        let follows = match (split_layer(&self.first.module), split_layer(&next.module)) {
+            (Some((stem, _)), Some((next_stem, layer))) => {
+                stem == next_stem && self.layers.is_some_and(|(_, last)| last + 1 == layer)
+            }
+            _ => false,
+        };
+        let alike = |p: &Placement| {
+            (p.device_id.clone(), p.requested_dtype, p.weight_dtype, p.compute_dtype)
+        };
+        follows && alike(self.first) == alike(next) && self.first.dtype_reason == next.dtype_reason
+    }
+
+    fn add(&mut self, next: &Placement) {
+        self.weight_bytes += next.weight_bytes;
+        if let Some((_, last)) = &mut self.layers {
+            *last += 1;
+        }
+    }
+
+    fn into_message(self) -> v1::ModulePlacement {
+        let Placement { module, device_id, dtype_reason, .. } = self.first;
+        let module = match (split_layer(module), self.layers) {
+            (Some((stem, first)), Some((_, last))) if first < last => {
+                format!("{stem}.{first}-{last}")
+            }
+            _ => module.clone(),
+        };
+        v1::ModulePlacement {
+            module,
+            device_id: device_id.clone(),
+            requested_dtype: dtype(self.first.requested_dtype).into(),
+            weight_dtype: dtype(self.first.weight_dtype).into(),
+            compute_dtype: dtype(self.first.compute_dtype).into(),
+            dtype_reason: dtype_reason.clone(),
+            weight_bytes: self.weight_bytes,
+        }
+    }
+}
+
+/// `model.layers.7` as `model.layers` and 7.
+fn split_layer(module: &str) -> Option<(&str, u32)> {
+    let (stem, number) = module.rsplit_once('.')?;
+    Some((stem, number.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placement(module: &str, device_id: &str) -> Placement {
+        Placement {
+            module: module.to_owned(),
+            device_id: device_id.to_owned(),
+            requested_dtype: Dtype::Bf16,
+            weight_dtype: Dtype::Bf16,
+            compute_dtype: Dtype::Bf16,
+            dtype_reason: String::new(),
+            weight_bytes: 10,
+        }
+    }
+
+    #[test]
+    fn neighbours_placed_alike_share_an_entry() {
+        let merged = placements(&[
+            placement("mlp1", "cuda:0"),
+            placement("m.layers.0", "cuda:0"),
+            placement("m.layers.1", "cuda:0"),
+            placement("m.layers.2", "cuda:1"),
+            placement("m.layers.4", "cuda:1"),
+            placement("m.norm", "cuda:1"),
+        ]);
+        let names: Vec<_> = merged.iter().map(|p| (p.module.as_str(), p.weight_bytes)).collect();
+        assert_eq!(
+            names,
+            [
+                ("mlp1", 10),
+                ("m.layers.0-1", 20),
+                ("m.layers.2", 10),
+                ("m.layers.4", 10),
+                ("m.norm", 10)
+            ]
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! The response stream of one Extract call: the engine's events as messages, numbered without gaps,
+//! never silent for long, ending exactly once.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
+use tokio_stream::Stream;
+use tonic::Status;
+
+use super::convert;
+use super::generation::Generation;
+use crate::engine::{Done, EngineError, Event, Phase, Progress, Text};
+use crate::pb::v1;
+use crate::pb::v1::extract_response::Event as Message;
+
+/// What a client asked to see of its answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wishes {
+    pub(super) tokens: bool,
+    /// The answer should be a JSON object.
+    pub(super) document: bool,
+    /// Longest silence.
+    pub(super) heartbeat: Duration,
+}
+
+/// Messages of one call. Dropping it drops `events`, which cancels the request.
+pub(super) struct Answer<E> {
+    events: E,
+    /// Sent before any event.
+    accepted: Option<v1::Accepted>,
+    generation: Generation,
+    wishes: Wishes,
+    /// Of the message sent last.
+    sequence: u64,
+    /// What a heartbeat says.
+    progress: Progress,
+    silence: Pin<Box<Sleep>>,
+    ended: bool,
+}
+
+impl<E> Answer<E> {
+    pub(super) fn new(
+        accepted: v1::Accepted,
+        events: E,
+        generation: Generation,
+        wishes: Wishes,
+    ) -> Self {
+        Self {
+            events,
+            accepted: Some(accepted),
+            generation,
+            sequence: 0,
+            progress: Progress {
+                phase: Phase::Queued,
+                queue_position: None,
+                encoded_tiles: 0,
+                prefilled_tokens: 0,
+                output_tokens: 0,
+            },
+            silence: Box::pin(tokio::time::sleep(wishes.heartbeat)),
+            wishes,
+            ended: false,
+        }
+    }
+
+    /// The message of `event`, where the client wants one.
+    fn message(&mut self, event: Event) -> Option<Message> {
+        match event {
+            // A second one would be the engine's bug; the client has had its `accepted`.
+            Event::Accepted(_) => None,
+            Event::Progress(progress) => {
+                // Counting again from the texts: an event may have been made before they were sent.
+                let output_tokens = self.progress.output_tokens.max(progress.output_tokens);
+                self.progress = Progress { output_tokens, ..progress };
+                self.note_progress();
+                Some(self.progress_message())
+            }
+            Event::Text(text) => self.text(text),
+            Event::Done(done) => Some(self.done(done)),
+        }
+    }
+
+    fn text(&mut self, text: Text) -> Option<Message> {
+        self.progress.phase = Phase::Decode;
+        self.progress.queue_position = None;
+        self.progress.output_tokens += text.tokens;
+        self.note_progress();
+        self.wishes.tokens.then(|| Message::TokenDelta(convert::token_delta(text)))
+    }
+
+    fn done(&mut self, done: Done) -> Message {
+        self.ended = true;
+        self.generation.done(&done);
+        Message::Completed(convert::completed(done, self.wishes.document))
+    }
+
+    fn failed(&mut self, error: &EngineError) -> Status {
+        self.ended = true;
+        self.generation.failed(error)
+    }
+
+    fn note_progress(&self) {
+        let Progress { phase, output_tokens, .. } = self.progress;
+        self.generation.call().note(|record| {
+            record.phase = Some(convert::phase_name(phase));
+            record.output_tokens = Some(output_tokens);
+        });
+    }
+
+    fn progress_message(&self) -> Message {
+        Message::Progress(convert::progress(&self.progress, self.generation.call().received))
+    }
+
+    /// Numbers a message and starts the silence anew.
+    fn send(&mut self, message: Message) -> v1::ExtractResponse {
+        self.sequence += 1;
+        self.silence.as_mut().reset(Instant::now() + self.wishes.heartbeat);
+        v1::ExtractResponse { sequence: self.sequence, event: Some(message) }
+    }
+}
+
+impl<E> Stream for Answer<E>
+where
+    E: Stream<Item = Result<Event, EngineError>> + Unpin,
+{
+    type Item = Result<v1::ExtractResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Some(accepted) = this.accepted.take() {
+            return Poll::Ready(Some(Ok(this.send(Message::Accepted(accepted)))));
+        }
+        while !this.ended {
+            match Pin::new(&mut this.events).poll_next(cx) {
+                Poll::Ready(Some(Ok(event))) => {
+                    if let Some(message) = this.message(event) {
+                        return Poll::Ready(Some(Ok(this.send(message))));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Some(Err(this.failed(&error))));
+                }
+                // The engine went away without a word: never mistake that for success.
+                Poll::Ready(None) => {
+                    return Poll::Ready(Some(Err(this.failed(&EngineError::Stopped))));
+                }
+                Poll::Pending => {
+                    if this.silence.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    let message = this.progress_message();
+                    return Poll::Ready(Some(Ok(this.send(message))));
+                }
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+#[cfg(test)]
+mod tests;

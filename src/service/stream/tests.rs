@@ -1,0 +1,154 @@
+//! The stream's contract, over made-up engines.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tokio_stream::StreamExt as _;
+use tonic::{Code, Request};
+
+use super::*;
+use crate::engine::{FinishReason, Job, Sampling, Timings, Usage};
+use crate::service::call::Call;
+
+fn generation() -> Generation {
+    let call: Arc<Call> = Call::of(&Request::new(()));
+    let mut job = Job {
+        id: "id".to_owned(),
+        files: Vec::new(),
+        question: String::new(),
+        sampling: Sampling::GREEDY,
+        output_tokens_max: 8,
+        stop: Vec::new(),
+        tiles_max: None,
+        deadline: None,
+        received: call.received,
+        span: tracing::Span::none(),
+    };
+    Generation::begin(call, &mut job, "fake", "text")
+}
+
+const HEARTBEAT: Duration = Duration::from_millis(30);
+
+fn answer<E>(events: E, tokens: bool) -> Answer<E> {
+    let heartbeat = HEARTBEAT;
+    let wishes = Wishes { tokens, document: false, heartbeat };
+    Answer::new(v1::Accepted::default(), events, generation(), wishes)
+}
+
+fn text(text: &str) -> Event {
+    Event::Text(Text { text: text.to_owned(), tokens: 1 })
+}
+
+fn done() -> Event {
+    Event::Done(Done {
+        finish_reason: FinishReason::Stop,
+        text: "ab".to_owned(),
+        usage: Usage::default(),
+        timings: Timings::default(),
+    })
+}
+
+fn kind(message: &v1::ExtractResponse) -> &'static str {
+    match message.event {
+        Some(Message::Accepted(_)) => "accepted",
+        Some(Message::Progress(_)) => "progress",
+        Some(Message::TokenDelta(_)) => "token_delta",
+        Some(Message::Completed(_)) => "completed",
+        None => "nothing",
+    }
+}
+
+#[tokio::test]
+async fn a_whole_answer() {
+    let events = tokio_stream::iter([Ok(text("a")), Ok(text("b")), Ok(done())]);
+    let messages: Vec<_> = answer(events, true).map(Result::unwrap).collect().await;
+    let kinds: Vec<_> = messages.iter().map(|m| (m.sequence, kind(m))).collect();
+    assert_eq!(kinds, [(1, "accepted"), (2, "token_delta"), (3, "token_delta"), (4, "completed")]);
+}
+
+#[tokio::test]
+async fn tokens_are_left_out_without_a_gap() {
+    let events = tokio_stream::iter([Ok(text("a")), Ok(text("b")), Ok(done())]);
+    let messages: Vec<_> = answer(events, false).map(Result::unwrap).collect().await;
+    let kinds: Vec<_> = messages.iter().map(|m| (m.sequence, kind(m))).collect();
+    assert_eq!(kinds, [(1, "accepted"), (2, "completed")]);
+}
+
+#[tokio::test]
+async fn an_engine_that_vanishes_is_a_failure() {
+    let mut stream = answer(tokio_stream::iter([Ok(text("a"))]), true);
+    assert_eq!(kind(&stream.next().await.unwrap().unwrap()), "accepted");
+    assert_eq!(kind(&stream.next().await.unwrap().unwrap()), "token_delta");
+    assert_eq!(stream.next().await.unwrap().unwrap_err().code(), Code::Unavailable);
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn silence_is_broken() {
+    let events = tokio_stream::iter([Ok(text("a"))]).chain(tokio_stream::pending());
+    let mut stream = answer(events, false);
+    stream.next().await;
+    let start = Instant::now();
+    for beat in 1..=3 {
+        let message = stream.next().await.unwrap().unwrap();
+        assert!(start.elapsed() >= HEARTBEAT * beat, "{:?}", start.elapsed());
+        assert_eq!(message.sequence, 1 + u64::from(beat));
+        let Some(Message::Progress(progress)) = message.event else { panic!("{message:?}") };
+        assert_eq!(progress.phase(), v1::Phase::Decode);
+        assert_eq!(progress.output_tokens, 1);
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Progress,
+    Text,
+    Done,
+    Fail,
+}
+
+fn event(step: &Step) -> Result<Event, EngineError> {
+    match step {
+        Step::Progress => Ok(Event::Progress(Progress {
+            phase: Phase::Prefill,
+            queue_position: None,
+            encoded_tiles: 1,
+            prefilled_tokens: 1,
+            output_tokens: 0,
+        })),
+        Step::Text => Ok(text("x")),
+        Step::Done => Ok(done()),
+        Step::Fail => Err(EngineError::NonFiniteLogits { step: 3 }),
+    }
+}
+
+proptest! {
+    /// Whatever the engine says: `accepted` first, numbers without gaps, one terminal state, and
+    /// nothing after it.
+    #[test]
+    fn one_terminal_state(
+        steps in proptest::collection::vec(
+            prop_oneof![
+                Just(Step::Progress), Just(Step::Text), Just(Step::Done), Just(Step::Fail)
+            ],
+            0..12,
+        ),
+        tokens: bool,
+    ) {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let items: Vec<Result<v1::ExtractResponse, Status>> = runtime.block_on(async {
+            let events: Vec<_> = steps.iter().map(event).collect();
+            answer(tokio_stream::iter(events), tokens).collect().await
+        });
+        let numbers: Vec<u64> = items.iter().flatten().map(|m| m.sequence).collect();
+        prop_assert_eq!(&numbers, &(1..=numbers.len() as u64).collect::<Vec<_>>());
+        let kinds: Vec<_> = items.iter().flatten().map(kind).collect();
+        prop_assert_eq!(kinds[0], "accepted");
+        prop_assert_eq!(kinds.iter().filter(|kind| **kind == "accepted").count(), 1);
+        let failed = items.iter().position(Result::is_err);
+        let whole = kinds.iter().position(|kind| *kind == "completed");
+        prop_assert_ne!(failed.is_some(), whole.is_some());
+        prop_assert_eq!(failed.or(whole), Some(items.len() - 1));
+    }
+}

@@ -1,0 +1,280 @@
+//! Checks a request against its rules and the server's limits, and collects everything that is
+//! wrong with it: a client should not have to find its mistakes one by one.
+
+use bytes::Bytes;
+use tonic::Status;
+use tonic_types::FieldViolation;
+
+use super::error::{Failure, model_not_found};
+use crate::engine::Sampling;
+use crate::limits;
+use crate::pb::v1;
+use crate::prompt::document::DocumentKind;
+
+const TEMPERATURE_MAX: f32 = 2.0;
+
+/// What of the limits depends on the server's settings and its model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bounds {
+    pub(super) model: String,
+    pub(super) pages_max: usize,
+    pub(super) tiles_per_page_max: u32,
+    pub(super) output_tokens_max: usize,
+}
+
+/// A request without mistakes that can be seen before its files are decoded.
+#[derive(Debug)]
+pub(super) struct Checked {
+    /// Empty: the server makes one.
+    pub(super) request_id: String,
+    pub(super) files: Vec<Bytes>,
+    pub(super) task: Task,
+    pub(super) sampling: Sampling,
+    pub(super) output_tokens_max: usize,
+    pub(super) stop: Vec<String>,
+    pub(super) tiles_max: Option<u32>,
+    /// Whether the client wants `token_delta` events.
+    pub(super) wants_tokens: bool,
+}
+
+/// What to do with the pages.
+#[derive(Debug)]
+pub(super) enum Task {
+    Document { kind: DocumentKind, instructions: String },
+    Prompt(String),
+}
+
+/// An empty name means the one model there is.
+pub(super) fn check_model(asked: &str, own: &str) -> Result<(), Status> {
+    if asked.is_empty() || asked == own { Ok(()) } else { Err(model_not_found(asked, own)) }
+}
+
+/// Everything that is wrong with `request`, or the request in the server's own terms.
+pub(super) fn check(request: v1::ExtractRequest, bounds: &Bounds) -> Result<Checked, Status> {
+    check_model(&request.model, &bounds.model)?;
+    let mut problems = Problems::default();
+    check_request_id(&request.request_id, &mut problems);
+    check_files(&request.files, bounds, &mut problems);
+    let free_text = matches!(request.task, Some(v1::extract_request::Task::Prompt(_)));
+    let task = check_task(request.task, &mut problems);
+    let options = request.generation.unwrap_or_default();
+    let sampling = check_sampling(&options, &mut problems);
+    let output_tokens_max = check_output_tokens(&options, bounds, &mut problems);
+    check_tiles(&options, bounds, &mut problems);
+    check_stop(&options.stop_sequences, free_text, &mut problems);
+    let wants_tokens = check_kinds(&request.event_kinds, &mut problems);
+    match task {
+        Some(task) if problems.violations.is_empty() => Ok(Checked {
+            request_id: request.request_id,
+            files: request.files.into_iter().map(|file| file.content).collect(),
+            task,
+            sampling,
+            output_tokens_max,
+            stop: options.stop_sequences,
+            tiles_max: options.max_tiles_per_page,
+            wants_tokens,
+        }),
+        _ => Err(problems.into_status()),
+    }
+}
+
+fn check_request_id(id: &str, problems: &mut Problems) {
+    if id.len() > limits::REQUEST_ID_BYTES_MAX {
+        problems.invalid(
+            "request_id",
+            format!("is {} bytes long, the most is {}", id.len(), limits::REQUEST_ID_BYTES_MAX),
+        );
+    }
+    if !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        problems.invalid("request_id", "has a character that is not visible ASCII");
+    }
+}
+
+fn check_files(files: &[v1::InputFile], bounds: &Bounds, problems: &mut Problems) {
+    if files.is_empty() {
+        problems.invalid("files", "is empty: send at least one page file");
+    }
+    // Each file is a page at least, so the pages need not be counted to know.
+    if files.len() > bounds.pages_max {
+        problems.over_limit("files", "files", "max_pages", bounds.pages_max, files.len());
+    }
+    for (index, file) in files.iter().enumerate().take(bounds.pages_max) {
+        let field = format!("files[{index}].content");
+        if file.content.is_empty() {
+            problems.invalid(field, "is empty");
+        } else if file.content.len() > limits::FILE_BYTES_MAX {
+            let size = file.content.len();
+            problems.over_limit(field, "bytes", "max_file_bytes", limits::FILE_BYTES_MAX, size);
+        }
+    }
+}
+
+fn check_task(task: Option<v1::extract_request::Task>, problems: &mut Problems) -> Option<Task> {
+    match task {
+        None => {
+            problems.invalid("task", "is not set: send a schema or a prompt");
+            None
+        }
+        Some(v1::extract_request::Task::Prompt(prompt)) => {
+            if prompt.trim().is_empty() {
+                problems.invalid("prompt", "is empty");
+            }
+            check_text("prompt", &prompt, problems);
+            Some(Task::Prompt(prompt))
+        }
+        Some(v1::extract_request::Task::Schema(schema)) => {
+            check_text("schema.instructions", &schema.instructions, problems);
+            let kind = check_source(schema.source, problems)?;
+            Some(Task::Document { kind, instructions: schema.instructions })
+        }
+    }
+}
+
+fn check_source(
+    source: Option<v1::extraction_schema::Source>,
+    problems: &mut Problems,
+) -> Option<DocumentKind> {
+    let Some(v1::extraction_schema::Source::DocumentType(value)) = source else {
+        problems.invalid("schema.source", "is not set: send a document_type");
+        return None;
+    };
+    let kind = match v1::DocumentType::try_from(value) {
+        Ok(v1::DocumentType::Receipt) => Some(DocumentKind::Receipt),
+        Ok(v1::DocumentType::Invoice) => Some(DocumentKind::Invoice),
+        Ok(v1::DocumentType::BankStatement) => Some(DocumentKind::BankStatement),
+        Ok(v1::DocumentType::Unspecified) | Err(_) => None,
+    };
+    if kind.is_none() {
+        problems.invalid("schema.document_type", format!("{value} is no document type"));
+    }
+    kind
+}
+
+fn check_text(field: &str, text: &str, problems: &mut Problems) {
+    if text.len() > limits::PROMPT_BYTES_MAX {
+        let (limit, size) = (limits::PROMPT_BYTES_MAX, text.len());
+        problems.over_limit(field, "bytes", "max_prompt_bytes", limit, size);
+    }
+}
+
+fn check_sampling(options: &v1::GenerationOptions, problems: &mut Problems) -> Sampling {
+    let temperature = options.temperature.unwrap_or(0.0);
+    // Written so that NaN fails.
+    if !(0.0..=TEMPERATURE_MAX).contains(&temperature) {
+        let message = format!("{temperature} is not in [0, {TEMPERATURE_MAX}]");
+        problems.invalid("generation.temperature", message);
+    }
+    let top_p = options.top_p.unwrap_or(1.0);
+    if !(top_p > 0.0 && top_p <= 1.0) {
+        problems.invalid("generation.top_p", format!("{top_p} is not in (0, 1]"));
+    }
+    let seed = options.seed.unwrap_or_else(rand::random);
+    Sampling { temperature, top_p, seed }
+}
+
+fn check_output_tokens(
+    options: &v1::GenerationOptions,
+    bounds: &Bounds,
+    problems: &mut Problems,
+) -> usize {
+    let Some(asked) = options.max_output_tokens else { return bounds.output_tokens_max };
+    let (field, limit, asked) =
+        ("generation.max_output_tokens", bounds.output_tokens_max, asked as usize);
+    if asked == 0 {
+        problems.invalid(field, "0 is too few: ask for at least 1");
+    } else if asked > limit {
+        problems.over_limit(field, "tokens", "max_output_tokens", limit, asked);
+    }
+    asked
+}
+
+fn check_tiles(options: &v1::GenerationOptions, bounds: &Bounds, problems: &mut Problems) {
+    let Some(asked) = options.max_tiles_per_page else { return };
+    let (field, limit) = ("generation.max_tiles_per_page", bounds.tiles_per_page_max as usize);
+    if asked == 0 {
+        problems.invalid(field, "0 is too few: ask for at least 1");
+    } else if asked as usize > limit {
+        problems.over_limit(field, "tiles", "max_tiles_per_page", limit, asked as usize);
+    }
+}
+
+fn check_stop(stops: &[String], free_text: bool, problems: &mut Problems) {
+    let field = "generation.stop_sequences";
+    if !stops.is_empty() && !free_text {
+        problems.invalid(field, "goes only with a prompt: it could cut a document anywhere");
+    }
+    if stops.len() > limits::STOP_SEQUENCES_MAX {
+        let (limit, count) = (limits::STOP_SEQUENCES_MAX, stops.len());
+        problems.over_limit(field, "sequences", "max_stop_sequences", limit, count);
+    }
+    for (index, stop) in stops.iter().enumerate().take(limits::STOP_SEQUENCES_MAX) {
+        let field = format!("{field}[{index}]");
+        if stop.is_empty() {
+            problems.invalid(field, "is empty");
+        } else if stop.len() > limits::STOP_SEQUENCE_BYTES_MAX {
+            let (limit, size) = (limits::STOP_SEQUENCE_BYTES_MAX, stop.len());
+            problems.over_limit(field, "bytes", "max_stop_sequence_bytes", limit, size);
+        }
+    }
+}
+
+/// Whether tokens are wanted: by name, or by saying nothing.
+fn check_kinds(kinds: &[i32], problems: &mut Problems) -> bool {
+    let (mut tokens, mut none) = (false, false);
+    for (index, kind) in kinds.iter().enumerate() {
+        match v1::EventKind::try_from(*kind) {
+            Ok(v1::EventKind::Tokens) => tokens = true,
+            Ok(v1::EventKind::None) => none = true,
+            Ok(v1::EventKind::Unspecified) | Err(_) => {
+                problems.invalid(format!("event_kinds[{index}]"), format!("{kind} is no kind"));
+            }
+        }
+    }
+    if tokens && none {
+        problems.invalid("event_kinds", "asks for NONE and for TOKENS");
+    }
+    tokens || kinds.is_empty()
+}
+
+/// What is wrong so far.
+#[derive(Debug, Default)]
+struct Problems {
+    violations: Vec<FieldViolation>,
+    /// The first limit that was passed: its name, its value and the request's.
+    limit: Option<(&'static str, usize, usize)>,
+    /// A mistake that is not about a limit.
+    invalid: bool,
+}
+
+impl Problems {
+    fn invalid(&mut self, field: impl Into<String>, what: impl Into<String>) {
+        self.invalid = true;
+        self.violations.push(FieldViolation::new(field, what));
+    }
+
+    fn over_limit(
+        &mut self,
+        field: impl Into<String>,
+        unit: &str,
+        limit: &'static str,
+        limit_value: usize,
+        value: usize,
+    ) {
+        self.limit.get_or_insert((limit, limit_value, value));
+        let what = format!("{value} {unit} are more than {limit}, {limit_value}");
+        self.violations.push(FieldViolation::new(field, what));
+    }
+
+    fn into_status(self) -> Status {
+        let reason = if self.invalid { "INVALID_FIELD" } else { "LIMIT_EXCEEDED" };
+        let mut failure = Failure::fields(reason, self.violations);
+        if let Some((limit, limit_value, value)) = self.limit {
+            failure =
+                failure.with("limit", limit).with("limit_value", limit_value).with("value", value);
+        }
+        failure.into_status()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! What is refused, in which words, and that all of it is told at once.
+
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+use super::*;
+use crate::service::error::render;
+
+fn bounds() -> Bounds {
+    Bounds {
+        model: "internvl3-8b".to_owned(),
+        pages_max: 2,
+        tiles_per_page_max: 12,
+        output_tokens_max: 100,
+    }
+}
+
+fn file(content: &'static [u8]) -> v1::InputFile {
+    v1::InputFile { content: Bytes::from_static(content) }
+}
+
+fn request() -> v1::ExtractRequest {
+    v1::ExtractRequest {
+        files: vec![file(b"x")],
+        task: Some(v1::extract_request::Task::Prompt("Total?".to_owned())),
+        ..Default::default()
+    }
+}
+
+fn schema(document_type: i32) -> Option<v1::extract_request::Task> {
+    Some(v1::extract_request::Task::Schema(v1::ExtractionSchema {
+        source: Some(v1::extraction_schema::Source::DocumentType(document_type)),
+        instructions: String::new(),
+    }))
+}
+
+fn refused(request: v1::ExtractRequest, expected: &Expect) {
+    expected.assert_eq(&render(&check(request, &bounds()).unwrap_err()));
+}
+
+fn refused_options(generation: v1::GenerationOptions, expected: &Expect) {
+    refused(v1::ExtractRequest { generation: Some(generation), ..request() }, expected);
+}
+
+#[test]
+fn defaults() {
+    let checked = check(request(), &bounds()).unwrap();
+    assert_eq!(checked.output_tokens_max, 100);
+    assert_eq!((checked.sampling.temperature, checked.sampling.top_p), (0.0, 1.0));
+    assert!(checked.wants_tokens);
+    assert_eq!(checked.tiles_max, None);
+}
+
+#[test]
+fn own_name_is_a_model() {
+    let request = v1::ExtractRequest { model: "internvl3-8b".to_owned(), ..request() };
+    assert!(check(request, &bounds()).is_ok());
+}
+
+#[test]
+fn another_model() {
+    refused(
+        v1::ExtractRequest { model: "other".to_owned(), ..request() },
+        &expect![[r#"
+        NOT_FOUND: no model "other" here; this server has "internvl3-8b"
+          ErrorInfo tessera MODEL_NOT_FOUND [("model", "internvl3-8b")]
+          resource model "other"
+    "#]],
+    );
+}
+
+#[test]
+fn empty_request() {
+    refused(
+        v1::ExtractRequest::default(),
+        &expect![[r#"
+        INVALID_ARGUMENT: files: is empty: send at least one page file; task: is not set: send a schema or a prompt
+          ErrorInfo tessera INVALID_FIELD []
+          field files: is empty: send at least one page file
+          field task: is not set: send a schema or a prompt
+    "#]],
+    );
+}
+
+#[test]
+fn everything_wrong_at_once() {
+    let request = v1::ExtractRequest {
+        request_id: "two words".to_owned(),
+        files: vec![file(b"")],
+        task: schema(99),
+        generation: Some(v1::GenerationOptions {
+            max_output_tokens: Some(0),
+            temperature: Some(f32::NAN),
+            seed: None,
+            stop_sequences: vec![String::new()],
+            max_tiles_per_page: Some(0),
+            top_p: Some(0.0),
+        }),
+        event_kinds: vec![1, 2, 7],
+        ..Default::default()
+    };
+    refused(
+        request,
+        &expect![[r#"
+        INVALID_ARGUMENT: request_id: has a character that is not visible ASCII; files[0].content: is empty; schema.document_type: 99 is no document type; generation.temperature: NaN is not in [0, 2]; generation.top_p: 0 is not in (0, 1]; generation.max_output_tokens: 0 is too few: ask for at least 1; generation.max_tiles_per_page: 0 is too few: ask for at least 1; generation.stop_sequences: goes only with a prompt: it could cut a document anywhere; generation.stop_sequences[0]: is empty; event_kinds[2]: 7 is no kind; event_kinds: asks for NONE and for TOKENS
+          ErrorInfo tessera INVALID_FIELD []
+          field request_id: has a character that is not visible ASCII
+          field files[0].content: is empty
+          field schema.document_type: 99 is no document type
+          field generation.temperature: NaN is not in [0, 2]
+          field generation.top_p: 0 is not in (0, 1]
+          field generation.max_output_tokens: 0 is too few: ask for at least 1
+          field generation.max_tiles_per_page: 0 is too few: ask for at least 1
+          field generation.stop_sequences: goes only with a prompt: it could cut a document anywhere
+          field generation.stop_sequences[0]: is empty
+          field event_kinds[2]: 7 is no kind
+          field event_kinds: asks for NONE and for TOKENS
+    "#]],
+    );
+}
+
+#[test]
+fn too_many_files() {
+    let files = vec![file(b"x"), file(b"y"), file(b"z")];
+    refused(
+        v1::ExtractRequest { files, ..request() },
+        &expect![[r#"
+        INVALID_ARGUMENT: files: 3 files are more than max_pages, 2
+          ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_pages"), ("limit_value", "2"), ("value", "3")]
+          field files: 3 files are more than max_pages, 2
+    "#]],
+    );
+}
+
+#[test]
+fn schema_without_type() {
+    refused(
+        v1::ExtractRequest { task: schema(0), ..request() },
+        &expect![[r#"
+        INVALID_ARGUMENT: schema.document_type: 0 is no document type
+          ErrorInfo tessera INVALID_FIELD []
+          field schema.document_type: 0 is no document type
+    "#]],
+    );
+    let task = v1::extract_request::Task::Schema(v1::ExtractionSchema::default());
+    refused(
+        v1::ExtractRequest { task: Some(task), ..request() },
+        &expect![[r#"
+        INVALID_ARGUMENT: schema.source: is not set: send a document_type
+          ErrorInfo tessera INVALID_FIELD []
+          field schema.source: is not set: send a document_type
+    "#]],
+    );
+}
+
+#[test]
+fn blank_and_long_prompts() {
+    let prompt = |text: String| v1::ExtractRequest {
+        task: Some(v1::extract_request::Task::Prompt(text)),
+        ..request()
+    };
+    refused(
+        prompt(" \n".to_owned()),
+        &expect![[r#"
+        INVALID_ARGUMENT: prompt: is empty
+          ErrorInfo tessera INVALID_FIELD []
+          field prompt: is empty
+    "#]],
+    );
+    refused(
+        prompt("a".repeat(limits::PROMPT_BYTES_MAX + 1)),
+        &expect![[r#"
+        INVALID_ARGUMENT: prompt: 65537 bytes are more than max_prompt_bytes, 65536
+          ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_prompt_bytes"), ("limit_value", "65536"), ("value", "65537")]
+          field prompt: 65537 bytes are more than max_prompt_bytes, 65536
+    "#]],
+    );
+}
+
+#[test]
+fn long_request_id() {
+    refused(
+        v1::ExtractRequest { request_id: "x".repeat(129), ..request() },
+        &expect![[r#"
+        INVALID_ARGUMENT: request_id: is 129 bytes long, the most is 128
+          ErrorInfo tessera INVALID_FIELD []
+          field request_id: is 129 bytes long, the most is 128
+    "#]],
+    );
+}
+
+#[test]
+fn more_than_the_limits() {
+    refused_options(
+        v1::GenerationOptions {
+            max_output_tokens: Some(101),
+            max_tiles_per_page: Some(13),
+            ..Default::default()
+        },
+        &expect![[r#"
+            INVALID_ARGUMENT: generation.max_output_tokens: 101 tokens are more than max_output_tokens, 100; generation.max_tiles_per_page: 13 tiles are more than max_tiles_per_page, 12
+              ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_output_tokens"), ("limit_value", "100"), ("value", "101")]
+              field generation.max_output_tokens: 101 tokens are more than max_output_tokens, 100
+              field generation.max_tiles_per_page: 13 tiles are more than max_tiles_per_page, 12
+        "#]],
+    );
+}
+
+#[test]
+fn temperatures() {
+    for temperature in [-0.1, 2.1, f32::INFINITY] {
+        let generation =
+            v1::GenerationOptions { temperature: Some(temperature), ..Default::default() };
+        let request = v1::ExtractRequest { generation: Some(generation), ..request() };
+        assert!(check(request, &bounds()).is_err(), "{temperature}");
+    }
+}
+
+#[test]
+fn stop_sequences() {
+    let stop_sequences = vec!["a".to_owned(); 5];
+    refused_options(
+        v1::GenerationOptions { stop_sequences, ..Default::default() },
+        &expect![[r#"
+        INVALID_ARGUMENT: generation.stop_sequences: 5 sequences are more than max_stop_sequences, 4
+          ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_stop_sequences"), ("limit_value", "4"), ("value", "5")]
+          field generation.stop_sequences: 5 sequences are more than max_stop_sequences, 4
+    "#]],
+    );
+    let generation =
+        v1::GenerationOptions { stop_sequences: vec!["}".to_owned()], ..Default::default() };
+    refused(
+        v1::ExtractRequest { task: schema(1), generation: Some(generation), ..request() },
+        &expect![[r#"
+            INVALID_ARGUMENT: generation.stop_sequences: goes only with a prompt: it could cut a document anywhere
+              ErrorInfo tessera INVALID_FIELD []
+              field generation.stop_sequences: goes only with a prompt: it could cut a document anywhere
+        "#]],
+    );
+}
+
+proptest! {
+    /// Whatever is accepted is within the limits, and nothing panics.
+    #[test]
+    fn accepted_is_within_limits(
+        request_id in ".{0,140}",
+        temperature in proptest::option::of(any::<f32>()),
+        top_p in proptest::option::of(any::<f32>()),
+        max_output_tokens in proptest::option::of(any::<u32>()),
+        max_tiles_per_page in proptest::option::of(0u32..50),
+        event_kinds in proptest::collection::vec(-1i32..5, 0..3),
+    ) {
+        let generation = v1::GenerationOptions {
+            max_output_tokens, temperature, max_tiles_per_page, top_p, ..Default::default()
+        };
+        let request = v1::ExtractRequest {
+            request_id, generation: Some(generation), event_kinds, ..request()
+        };
+        if let Ok(checked) = check(request, &bounds()) {
+            prop_assert!(checked.request_id.len() <= limits::REQUEST_ID_BYTES_MAX);
+            prop_assert!((0.0..=2.0).contains(&checked.sampling.temperature));
+            prop_assert!(checked.sampling.top_p > 0.0 && checked.sampling.top_p <= 1.0);
+            prop_assert!((1..=100).contains(&checked.output_tokens_max));
+            prop_assert!(checked.tiles_max.is_none_or(|tiles| (1..=12).contains(&tiles)));
+        }
+    }
+}

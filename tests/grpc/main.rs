@@ -1,0 +1,15 @@
+//! The gRPC contract, against a whole server in this process.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+mod cancel;
+mod contract;
+mod deadline;
+mod drain;
+mod faults;
+mod health;
+mod model_info;
+mod overload;
+mod reflection;
+mod refusal;

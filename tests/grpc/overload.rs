@@ -1,0 +1,54 @@
+//! Too much at once, and readers that do not read.
+
+use std::time::Duration;
+
+use tessera::engine;
+use tessera::pb::v1::extraction_service_client::ExtractionServiceClient;
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use crate::support::{Setup, assert_failure, collect, first_token, info, open, question, refuse};
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once() {
+    let setup = Setup {
+        slots: 1,
+        engine: engine::Config { queued_max: 1, ..engine::Config::default() },
+        ..Setup::endless(Duration::from_millis(5))
+    };
+    let server = setup.start().await;
+    let mut running = open(&server, question("Read on")).await;
+    first_token(&mut running).await;
+    let _waiting = open(&server, question("Me too")).await;
+    let status = refuse(&server, question("And me")).await;
+    assert_failure(&status, Code::ResourceExhausted, "QUEUE_FULL");
+    assert_eq!(info(&status).1.metadata["queued_requests"], "1");
+    let retry = status.get_details_retry_info().unwrap().retry_delay.unwrap();
+    let pushback = status.metadata().get("grpc-retry-pushback-ms").unwrap().to_str().unwrap();
+    assert_eq!(pushback, retry.as_millis().to_string());
+}
+
+#[tokio::test]
+async fn a_reader_that_reads_nothing_is_ended() {
+    let slow_client = Duration::from_millis(300);
+    let setup = Setup {
+        engine: engine::Config { events_buffered: 2, slow_client, ..engine::Config::default() },
+        ..Setup::endless(Duration::from_millis(1))
+    };
+    let server = setup.start().await;
+    // A window this small is full after a few messages.
+    let endpoint = server.endpoint().initial_stream_window_size(512);
+    let mut slow = ExtractionServiceClient::new(endpoint.connect().await.unwrap());
+    let stream = slow.extract(question("Read on")).await.unwrap().into_inner();
+    server.until(|status| status.load.running == 1).await;
+    let mut fast = open(&server, question("Read on")).await;
+    first_token(&mut fast).await;
+    // It frees its slot although it never read a thing,
+    server.until(|status| status.load.running == 1 && status.load.queued == 0).await;
+    // the other goes on,
+    first_token(&mut fast).await;
+    // and when it reads at last it learns why.
+    let (_, status) = collect(stream).await;
+    assert_failure(&status, Code::ResourceExhausted, "SLOW_CLIENT");
+    assert!(info(&status).1.metadata["waited_ms"].parse::<u64>().unwrap() >= 300);
+}

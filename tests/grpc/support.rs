@@ -1,0 +1,286 @@
+//! A whole server in this process: fake model, real prompts and images, a socket on a free port.
+
+use std::io::Cursor;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tessera::checkpoint::Checkpoint;
+use tessera::engine::{self, Handle, Loaded, ModelState, Status as EngineStatus};
+use tessera::model::ModelSpec;
+use tessera::model::fake::{Fake, Faults, Options, Probe, Script};
+use tessera::pb::v1;
+use tessera::pb::v1::extract_response::Event;
+use tessera::pb::v1::extraction_service_client::ExtractionServiceClient;
+use tessera::preprocess;
+use tessera::prompt::{PromptOptions, Prompter};
+use tessera::service::{self, Ended, ServeError};
+use tokenizers::Tokenizer;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status, Streaming};
+use tonic_types::{ErrorInfo, StatusExt as _};
+
+/// Name of the fake model.
+pub const MODEL: &str = "fake-reader";
+
+/// Id of `<IMG_CONTEXT>` in the embedded tokenizer.
+const IMAGE_TOKEN_ID: u32 = 1022;
+
+/// Id that ends an answer in the embedded tokenizer.
+const STOP_ID: u32 = 1019;
+
+/// Larger than the pages of these tests, which are one tile each then.
+const TILE_SIZE_PX: u32 = 28;
+
+/// The bound of every wait: far above what is needed, so that only a bug meets it.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// What a test wants of its server.
+pub struct Setup {
+    pub answer: String,
+    /// Whether the answer ends by itself.
+    pub ends: bool,
+    pub slots: usize,
+    pub slot_tokens: usize,
+    pub step_delay: Duration,
+    pub engine: engine::Config,
+    pub service: service::Config,
+    /// Loading waits for this.
+    pub gate: Option<mpsc::Receiver<()>>,
+}
+
+/// A server that listens.
+pub struct Server {
+    pub address: SocketAddr,
+    pub engine: Handle,
+    pub faults: Faults,
+    pub probe: Arc<Probe>,
+    pub shutdown: CancellationToken,
+    pub serving: JoinHandle<Result<Ended, ServeError>>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            answer: r#"{"TOTAL_AMOUNT": "12.50"}"#.to_owned(),
+            ends: true,
+            slots: 2,
+            slot_tokens: 512,
+            step_delay: Duration::ZERO,
+            engine: engine::Config::default(),
+            service: service::Config::new(MODEL),
+            gate: None,
+        }
+    }
+}
+
+impl Setup {
+    /// An answer that goes on until somebody ends it, a token each `step_delay`.
+    pub fn endless(step_delay: Duration) -> Self {
+        let answer = "a".to_owned();
+        Self { answer, ends: false, slot_tokens: 4000, step_delay, ..Self::default() }
+    }
+
+    fn spec(&self) -> ModelSpec {
+        ModelSpec {
+            name: MODEL.to_owned(),
+            vocab_size: 1024,
+            tokens_per_tile: 4,
+            tile_size_px: TILE_SIZE_PX,
+            image_token_id: IMAGE_TOKEN_ID,
+            slots: self.slots,
+            slot_tokens: self.slot_tokens,
+            ..Options::default().spec
+        }
+    }
+
+    /// Starts a server and waits until it takes requests.
+    pub async fn start(self) -> Server {
+        let gated = self.gate.is_some();
+        let server = self.start_loading().await;
+        if !gated {
+            server.until(|status| status.state == ModelState::Ready).await;
+        }
+        server
+    }
+
+    async fn start_loading(self) -> Server {
+        let mut tokens = tokens(&self.answer);
+        if self.ends {
+            tokens.push(STOP_ID);
+        }
+        let fake = Fake::new(Options {
+            spec: self.spec(),
+            script: Script::Answer(tokens),
+            step_delay: self.step_delay,
+            tile_delay: Duration::ZERO,
+        });
+        let (faults, probe) = (fake.faults(), fake.probe());
+        let gate = self.gate;
+        let engine = Handle::start(self.engine, move |progress| {
+            progress.say("waiting for the gate");
+            if let Some(gate) = gate {
+                gate.recv()?;
+            }
+            let options = PromptOptions { tokens_per_tile: 4, ..PromptOptions::default() };
+            let prompter = Arc::new(Prompter::load(&Checkpoint::Embedded, &options)?);
+            Ok(Loaded { runner: Box::new(fake), prompter, tiling: tiling() })
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let serving =
+            tokio::spawn(service::serve(listener, engine.clone(), self.service, shutdown.clone()));
+        Server { address, engine, faults, probe, shutdown, serving }
+    }
+}
+
+impl Server {
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::from_shared(format!("http://{}", self.address)).unwrap()
+    }
+
+    pub async fn channel(&self) -> Channel {
+        self.endpoint().connect().await.unwrap()
+    }
+
+    pub async fn client(&self) -> ExtractionServiceClient<Channel> {
+        ExtractionServiceClient::new(self.channel().await)
+    }
+
+    /// Waits for a state of the engine.
+    pub async fn until(&self, wanted: impl FnMut(&EngineStatus) -> bool) {
+        let mut status = self.engine.status();
+        tokio::time::timeout(SOON, status.wait_for(wanted)).await.unwrap().unwrap();
+    }
+
+    /// Waits until nothing runs or waits and the model holds nothing.
+    pub async fn until_idle(&self) {
+        self.until(|status| status.load.running + status.load.queued == 0).await;
+        let held = || self.probe.slots_held.load(std::sync::atomic::Ordering::SeqCst);
+        tokio::time::timeout(SOON, async {
+            while held() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Shuts down and says how the server ended.
+    pub async fn stop(self) -> Ended {
+        self.shutdown.cancel();
+        tokio::time::timeout(SOON, self.serving).await.unwrap().unwrap().unwrap()
+    }
+}
+
+/// A page that is a white square.
+pub fn png() -> bytes::Bytes {
+    let mut bytes = Cursor::new(Vec::new());
+    image::RgbImage::from_pixel(8, 8, image::Rgb([255; 3]))
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .unwrap();
+    bytes.into_inner().into()
+}
+
+pub fn file(content: impl Into<bytes::Bytes>) -> v1::InputFile {
+    v1::InputFile { content: content.into() }
+}
+
+/// A free question about one page.
+pub fn question(text: &str) -> v1::ExtractRequest {
+    v1::ExtractRequest {
+        files: vec![file(png())],
+        task: Some(v1::extract_request::Task::Prompt(text.to_owned())),
+        ..Default::default()
+    }
+}
+
+/// The built-in fields of one page.
+pub fn receipt() -> v1::ExtractRequest {
+    v1::ExtractRequest {
+        files: vec![file(png())],
+        task: Some(v1::extract_request::Task::Schema(v1::ExtractionSchema {
+            source: Some(v1::extraction_schema::Source::DocumentType(
+                v1::DocumentType::Receipt.into(),
+            )),
+            instructions: String::new(),
+        })),
+        ..Default::default()
+    }
+}
+
+/// All events of a stream, and the status that it ended with.
+pub async fn collect(mut stream: Streaming<v1::ExtractResponse>) -> (Vec<Event>, Status) {
+    let mut events = Vec::new();
+    loop {
+        match tokio::time::timeout(SOON, stream.message()).await.unwrap() {
+            Ok(Some(message)) => {
+                assert_eq!(message.sequence, events.len() as u64 + 1, "a gap before {message:?}");
+                events.push(message.event.expect("every event is known here"));
+            }
+            Ok(None) => return (events, Status::ok("")),
+            Err(status) => return (events, status),
+        }
+    }
+}
+
+/// The stream of a request that is accepted.
+pub async fn open(server: &Server, request: v1::ExtractRequest) -> Streaming<v1::ExtractResponse> {
+    server.client().await.extract(request).await.unwrap().into_inner()
+}
+
+/// The status of a request that is refused before its first message.
+pub async fn refuse(server: &Server, request: v1::ExtractRequest) -> Status {
+    server.client().await.extract(request).await.expect_err("the call is refused")
+}
+
+/// Reads on until a token came.
+pub async fn first_token(stream: &mut Streaming<v1::ExtractResponse>) {
+    loop {
+        let message = stream.message().await.unwrap().expect("the stream goes on");
+        if matches!(message.event, Some(Event::TokenDelta(_))) {
+            return;
+        }
+    }
+}
+
+/// The `completed` of a stream that succeeded.
+pub fn completed(events: &[Event]) -> &v1::Completed {
+    let Some(Event::Completed(completed)) = events.last() else { panic!("{events:?}") };
+    completed
+}
+
+/// Code and `ErrorInfo` of a failure.
+pub fn info(status: &Status) -> (Code, ErrorInfo) {
+    let info = status.get_details_error_info().unwrap_or_else(|| panic!("{status:?}"));
+    assert_eq!(info.domain, "tessera");
+    (status.code(), info)
+}
+
+/// Asserts code and reason.
+pub fn assert_failure(status: &Status, code: Code, reason: &str) {
+    let (found, info) = info(status);
+    assert_eq!((found, info.reason.as_str()), (code, reason), "{status:?}");
+}
+
+/// The fields that a refusal names.
+pub fn fields(status: &Status) -> Vec<String> {
+    let details = status.get_details_bad_request().unwrap_or_default();
+    details.field_violations.into_iter().map(|violation| violation.field).collect()
+}
+
+/// `text` as the embedded tokenizer has it.
+pub fn tokens(text: &str) -> Vec<u32> {
+    let file = Checkpoint::Embedded.require("tokenizer.json").unwrap();
+    let tokenizer = Tokenizer::from_bytes(file).unwrap();
+    tokenizer.encode(text, false).unwrap().get_ids().to_vec()
+}
+
+fn tiling() -> preprocess::Config {
+    preprocess::Config { tile_size_px: TILE_SIZE_PX, ..preprocess::Config::default() }
+}

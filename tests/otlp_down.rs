@@ -1,0 +1,32 @@
+//! A collector that is not there: requests do not notice.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+#[allow(dead_code, reason = "shared with the gRPC tests, which use all of it")]
+#[path = "grpc/support.rs"]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use tessera::telemetry::{self, Otlp};
+use tokio::net::TcpListener;
+
+use support::{Setup, collect, open, receipt};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serving_goes_on() {
+    // A port that takes connections and answers nothing, which is worse than a refused one.
+    let hole = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", hole.local_addr().unwrap());
+    let otlp = Otlp { timeout: Duration::from_millis(500), ..Otlp::new(endpoint) };
+    let guard =
+        telemetry::init(&telemetry::Config { otlp: Some(otlp), ..Default::default() }).unwrap();
+    let server = Setup::default().start().await;
+    for _ in 0..5 {
+        let (_, status) = collect(open(&server, receipt()).await).await;
+        assert_eq!(status.code(), tonic::Code::Ok, "{status:?}");
+    }
+    let flushing = Instant::now();
+    guard.flush(Duration::from_secs(1)).await;
+    let took = flushing.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
