@@ -153,7 +153,7 @@ impl Handle {
     }
 
     /// Drains, ends what is still open after `bound`, and waits, as long again, for the engine's
-    /// threads. Says whether every request came to its own end and the threads are gone.
+    /// threads. Says whether nothing was cut off by a bound.
     pub async fn shutdown(&self, bound: Duration) -> bool {
         self.drain();
         let finished = tokio::time::timeout(bound, self.idle()).await.is_ok();
