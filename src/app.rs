@@ -130,9 +130,8 @@ impl Server {
             tracing::warn!("{warning}");
         }
         let loader = load::Loader::new(&config);
-        let engine = engine::Handle::start(engine_config(&config), move |progress| {
-            loader.load(progress)
-        });
+        let engine =
+            engine::Handle::start(engine_config(&config), move |progress| loader.load(progress));
         let stop = CancellationToken::new();
         let serving = tokio::spawn(service::serve(
             listener,

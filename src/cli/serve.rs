@@ -95,7 +95,9 @@ fn announce(term: &Term, ready: &Ready) {
 fn try_it(address: SocketAddr) -> String {
     let server = match address {
         address if address.port() == 50051 && address.is_ipv4() => String::new(),
-        address if address.ip().is_unspecified() => format!(" --server 127.0.0.1:{}", address.port()),
+        address if address.ip().is_unspecified() => {
+            format!(" --server 127.0.0.1:{}", address.port())
+        }
         address => format!(" --server {address}"),
     };
     format!("tessera extract receipt.png{server}")

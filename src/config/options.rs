@@ -118,9 +118,9 @@ pub const ALL: [Spec; 21] = [
         .help("After SIGTERM: how long to still accept while others learn of it; 5s in a mesh"),
     Spec::new(Key::NoReflection, "no-reflection", SERVER)
         .help("Do not describe the API to tools like grpcurl"),
-    Spec::new(Key::LogLevel, "log-level", TELEMETRY)
-        .takes("LEVEL", "info")
-        .help("error, warn, info, debug, trace or off; also per module: info,tessera::engine=debug"),
+    Spec::new(Key::LogLevel, "log-level", TELEMETRY).takes("LEVEL", "info").help(
+        "error, warn, info, debug, trace or off; also per module: info,tessera::engine=debug",
+    ),
     Spec::new(Key::LogFormat, "log-format", TELEMETRY)
         .takes("FORMAT", "text")
         .help("text, or json: one object per line"),

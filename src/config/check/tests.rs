@@ -125,12 +125,7 @@ fn a_broken_file_is_reported_by_line() {
 
 #[test]
 fn a_missing_file_names_who_asked_for_it() {
-    check_mistakes(
-        &[],
-        &[("TESSERA_CONFIG", "/no/such/file")],
-        None,
-        &expect![[r""]],
-    );
+    check_mistakes(&[], &[("TESSERA_CONFIG", "/no/such/file")], None, &expect![[r""]]);
 }
 
 #[test]
