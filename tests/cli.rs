@@ -147,7 +147,12 @@ fn a_server_serves_and_stops_at_sigterm() {
     let refused = check(
         tessera(&["extract", &manifest.display().to_string(), "--server", address]),
         &[(&manifest.display().to_string(), "FILE")],
-        &expect![[r""]],
+        &expect![[r"
+            error: FILE: files[0].content: the file starts with none of the known signatures but with [5b, 70, 61, 63, 6b, 61, 67, 65]; send a PNG, JPEG, WebP or TIFF image
+              code: INVALID_ARGUMENT INVALID_FIELD
+              field: files[0].content
+              try: the request again with the field put right
+            exit 1"]],
     );
     let error: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
     assert_eq!(error["error"]["code"], "INVALID_ARGUMENT");

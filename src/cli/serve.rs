@@ -93,12 +93,13 @@ fn announce(term: &Term, ready: &Ready) {
 
 /// A command that reads a document with the server at `address`.
 fn try_it(address: SocketAddr) -> String {
-    let server = match address {
-        address if address.port() == 50051 && address.is_ipv4() => String::new(),
-        address if address.ip().is_unspecified() => {
-            format!(" --server 127.0.0.1:{}", address.port())
-        }
-        address => format!(" --server {address}"),
+    let here =
+        address.ip().is_unspecified() || address == SocketAddr::from(([127, 0, 0, 1], 50051));
+    let server = match (here, address.port()) {
+        // Where `extract` looks anyway.
+        (true, 50051) => String::new(),
+        (true, port) => format!(" --server 127.0.0.1:{port}"),
+        (false, _) => format!(" --server {address}"),
     };
     format!("tessera extract receipt.png{server}")
 }

@@ -85,7 +85,7 @@ pub const ALL: [Spec; 21] = [
         .help("internvl2_5, hf_template, or auto: what the model's files ask for"),
     Spec::new(Key::SystemMessage, "system-message", MODEL)
         .takes("TEXT", "")
-        .help("System message of every prompt; unset: the model's own; \"\": none"),
+        .help("System message of every prompt; unset: the model's own"),
     Spec::new(Key::Slots, "slots", REQUESTS)
         .takes("N", "4")
         .help("Requests that run at once; each has memory reserved for its context"),
