@@ -22,8 +22,8 @@ Every option can be given in three places, under one name; the first one found c
   a variable   TESSERA_SLOT_TOKENS=4096     (--config is TESSERA_CONFIG)
   a TOML file  slot-tokens = 4096           (named with --config)
 
-On SIGTERM or SIGINT health turns NOT_SERVING, and after --drain-propagation new requests are refused;
-running ones may take --drain-timeout to end. A second signal stops at once.
+On SIGTERM or SIGINT health turns NOT_SERVING. After --drain-propagation new requests are refused,
+and running ones may take --drain-timeout to end. A second signal stops at once.
 
 Exit code:
   0    stopped by a signal
