@@ -48,7 +48,7 @@ pub(super) struct DumpArgs {
     /// file, or random:SEED
     #[arg(long, default_value = "file")]
     weights: String,
-    /// internvl2_5, hf_template or auto
+    /// `internvl2_5`, `hf_template` or auto
     #[arg(long, default_value = "auto")]
     prompt_style: String,
     /// Most tiles a page is cut into, or auto

@@ -26,7 +26,7 @@ const TRUTH: &str = include_str!(concat!(
 ));
 
 /// More than any machine that can run the model at all needs for one receipt.
-const TIMEOUT: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_mins(10);
 
 const AFTER_HELP: &str = "\
 Exit code:

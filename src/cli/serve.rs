@@ -39,7 +39,7 @@ Examples:
 /// Serve a model over gRPC
 ///
 /// Without options: the built-in tessera-tiny, on 127.0.0.1:50051. The port answers at once; health
-/// and ModelInfo say how far loading is.
+/// and the model information say how far loading is.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct ServeArgs {
