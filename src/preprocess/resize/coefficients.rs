@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::kernel::{Kernel, LANES, Pair};
+use super::kernel::{Kernel, LANES, Pair, Window};
 
 /// Fraction bits of a weight: 32, less 8 for the sample and 2 for overshoot of the negative lobes.
 pub(super) const PRECISION_BITS: u32 = 32 - 8 - 2;
@@ -22,14 +22,6 @@ pub(super) struct Coefficients {
     windows: Vec<Window>,
     pairs: Vec<Pair>,
     kernel: Kernel,
-}
-
-/// One output position: inputs `first..first + taps`.
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    first: usize,
-    taps: usize,
-    pairs_at: usize,
 }
 
 // === impl Coefficients ===
@@ -61,24 +53,21 @@ impl Coefficients {
         Self { windows, pairs, kernel: Kernel::new() }
     }
 
-    /// Weighted sums for an output position, for every lane of `out`; `samples` starts at input
-    /// position 0, and `stride` bytes lie between input positions.
+    /// Weighted sums for some output positions, one after another into equal parts of `out`;
+    /// `samples` starts at input position 0, and `stride` bytes lie between input positions.
     pub(super) fn sum(
         &self,
-        position: usize,
+        positions: Range<usize>,
         samples: &[u8],
         stride: usize,
         out: &mut [[u8; LANES]],
     ) {
-        let Window { first, taps, pairs_at } = self.windows[position];
-        let pairs = &self.pairs[pairs_at..pairs_at + taps.div_ceil(2)];
-        self.kernel.sum(pairs, taps, &samples[first * stride..], stride, out);
+        self.kernel.sum(&self.windows[positions], &self.pairs, samples, stride, out);
     }
 
     /// The input positions an output position reads.
     pub(super) fn inputs(&self, position: usize) -> Range<usize> {
-        let Window { first, taps, .. } = self.windows[position];
-        first..first + taps
+        self.windows[position].inputs()
     }
 
     /// Output positions.

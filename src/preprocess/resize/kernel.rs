@@ -11,6 +11,8 @@
 //! Rust loop, compiled for the oldest supported processor, has no 32-bit multiplication of vectors
 //! and takes several times as long.
 
+use std::ops::Range;
+
 use super::coefficients::{PRECISION_BITS, ROUNDING};
 
 /// Samples summed side by side.
@@ -22,6 +24,15 @@ pub(super) enum Kernel {
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Detected),
     Portable,
+}
+
+/// What one output position sums: `taps` input positions from `first` on, weighted by the pairs
+/// from `pairs_at` on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) first: usize,
+    pub(super) taps: usize,
+    pub(super) pairs_at: usize,
 }
 
 /// The weights of two neighbouring taps, each split in two; a last tap without a partner has a
@@ -48,21 +59,33 @@ impl Kernel {
         Self::Portable
     }
 
-    /// Sums `taps` taps for every lane of `out`; lane 0 of the first tap is `samples[0]`. The lanes
-    /// of `out` are at most `stride`.
+    /// Sums the windows, one after another into equal parts of `out`: lane 0 of input position 0 is
+    /// `samples[0]`. The lanes of a part are at most `stride`.
     pub(super) fn sum(
         self,
+        windows: &[Window],
         pairs: &[Pair],
-        taps: usize,
         samples: &[u8],
         stride: usize,
         out: &mut [[u8; LANES]],
     ) {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(detected) => avx2::sum(detected, pairs, taps, samples, stride, out),
-            Self::Portable => portable::sum(pairs, taps, samples, stride, out),
+            Self::Avx2(detected) => avx2::sum(detected, windows, pairs, samples, stride, out),
+            Self::Portable => portable::sum(windows, pairs, samples, stride, out),
         }
+    }
+}
+
+// === impl Window ===
+
+impl Window {
+    pub(super) fn inputs(self) -> Range<usize> {
+        self.first..self.first + self.taps
+    }
+
+    fn pairs(self, pairs: &[Pair]) -> &[Pair] {
+        &pairs[self.pairs_at..][..self.taps.div_ceil(2)]
     }
 }
 
@@ -92,26 +115,33 @@ impl Pair {
 
 /// Plain Rust, for any processor.
 mod portable {
-    use super::{LANES, PRECISION_BITS, Pair, ROUNDING};
+    use super::{LANES, PRECISION_BITS, Pair, ROUNDING, Window};
 
     pub(super) fn sum(
+        windows: &[Window],
         pairs: &[Pair],
-        taps: usize,
         samples: &[u8],
         stride: usize,
         out: &mut [[u8; LANES]],
     ) {
-        for (chunk, out) in out.iter_mut().enumerate() {
-            let mut sums = [ROUNDING; LANES];
-            let weights = pairs.iter().flat_map(|pair| pair.weights()).take(taps);
-            for (tap, weight) in weights.enumerate() {
-                let lanes = &samples[tap * stride + chunk * LANES..][..LANES];
-                for (sum, &lane) in sums.iter_mut().zip(lanes) {
-                    *sum = sum.wrapping_add(i32::from(lane).wrapping_mul(weight));
-                }
+        let chunks = out.len() / windows.len();
+        for (window, out) in windows.iter().zip(out.chunks_exact_mut(chunks)) {
+            for (chunk, out) in out.iter_mut().enumerate() {
+                let at = window.first * stride + chunk * LANES;
+                *out = sum_lanes(*window, pairs, &samples[at..], stride);
             }
-            *out = sums.map(|sum| (sum >> PRECISION_BITS).clamp(0, 255) as u8);
         }
+    }
+
+    fn sum_lanes(window: Window, pairs: &[Pair], samples: &[u8], stride: usize) -> [u8; LANES] {
+        let mut sums = [ROUNDING; LANES];
+        let weights = window.pairs(pairs).iter().flat_map(|pair| pair.weights());
+        for (tap, weight) in weights.take(window.taps).enumerate() {
+            for (sum, &lane) in sums.iter_mut().zip(&samples[tap * stride..][..LANES]) {
+                *sum = sum.wrapping_add(i32::from(lane).wrapping_mul(weight));
+            }
+        }
+        sums.map(|sum| (sum >> PRECISION_BITS).clamp(0, 255) as u8)
     }
 }
 
@@ -127,7 +157,7 @@ mod avx2 {
         _mm256_slli_epi32, _mm256_srai_epi32,
     };
 
-    use super::{LANES, LOW_BITS, PRECISION_BITS, Pair, ROUNDING};
+    use super::{LANES, LOW_BITS, PRECISION_BITS, Pair, ROUNDING, Window};
 
     /// Proof that this processor has AVX2: only [`Detected::new`] makes one.
     #[derive(Clone, Copy, Debug)]
@@ -141,8 +171,8 @@ mod avx2 {
 
     pub(super) fn sum(
         _: Detected,
+        windows: &[Window],
         pairs: &[Pair],
-        taps: usize,
         samples: &[u8],
         stride: usize,
         out: &mut [[u8; LANES]],
@@ -151,25 +181,34 @@ mod avx2 {
         // where `is_x86_feature_detected!` found it. It reads and writes through slices only.
         #[expect(unsafe_code, reason = "calling code compiled for a newer processor than the rest")]
         unsafe {
-            sum_avx2(pairs, taps, samples, stride, out);
+            sum_avx2(windows, pairs, samples, stride, out);
         }
     }
 
     #[target_feature(enable = "avx2")]
     fn sum_avx2(
+        windows: &[Window],
         pairs: &[Pair],
-        taps: usize,
         samples: &[u8],
         stride: usize,
         out: &mut [[u8; LANES]],
     ) {
-        // Two chunks at a time share the loads of the weights and still fit the registers.
-        let (twos, rest) = out.as_chunks_mut();
-        for (index, out) in twos.iter_mut().enumerate() {
-            *out = sum_chunks::<2>(pairs, taps, &samples[index * 2 * LANES..], stride);
-        }
-        if let [out] = rest {
-            [*out] = sum_chunks::<1>(pairs, taps, &samples[twos.len() * 2 * LANES..], stride);
+        let chunks = out.len() / windows.len();
+        for (window, out) in windows.iter().zip(out.chunks_exact_mut(chunks)) {
+            let pairs = window.pairs(pairs);
+            let samples = &samples[window.first * stride..];
+            // Chunks that are summed together share the loads of the weights; three fill the
+            // registers, and are what the horizontal pass asks for: one a channel.
+            let (threes, rest) = out.as_chunks_mut();
+            for (index, out) in threes.iter_mut().enumerate() {
+                let samples = &samples[index * 3 * LANES..];
+                *out = sum_chunks::<3>(pairs, window.taps, samples, stride);
+            }
+            let first = threes.len() * 3;
+            for (index, out) in rest.iter_mut().enumerate() {
+                let samples = &samples[(first + index) * LANES..];
+                [*out] = sum_chunks::<1>(pairs, window.taps, samples, stride);
+            }
         }
     }
 
@@ -282,13 +321,14 @@ mod tests {
         let weights: Vec<i32> =
             (0..41_i32).map(|i| if i % 3 == 0 { -90_001 * i } else { 77_777 * i }).collect();
         for taps in 1..=weights.len() {
-            for stride in [3 * LANES, 3 * LANES + 1, 99] {
-                let pairs: Vec<_> = Pair::all(&weights[..taps]).collect();
-                let mut fast = [[0; LANES]; 3];
-                let mut plain = [[1; LANES]; 3];
-                Kernel::new().sum(&pairs, taps, &samples, stride, &mut fast);
-                Kernel::Portable.sum(&pairs, taps, &samples, stride, &mut plain);
-                assert_eq!(fast, plain, "{taps} taps, stride {stride}");
+            let pairs: Vec<_> = Pair::all(&weights[..taps]).collect();
+            let windows = [0, 2].map(|first| Window { first, taps, pairs_at: 0 });
+            for (chunks, stride) in [(1, LANES), (3, 3 * LANES), (3, 99), (5, 97)] {
+                let mut fast = vec![[0; LANES]; chunks * windows.len()];
+                let mut plain = vec![[1; LANES]; chunks * windows.len()];
+                Kernel::new().sum(&windows, &pairs, &samples, stride, &mut fast);
+                Kernel::Portable.sum(&windows, &pairs, &samples, stride, &mut plain);
+                assert_eq!(fast, plain, "{taps} taps, {chunks} chunks, stride {stride}");
             }
         }
     }

@@ -30,9 +30,9 @@ pub(super) fn horizontal(
     let mut sums = [[[0; LANES]; CHANNELS]; LANES];
     let (mut block, mut turned): (Block, Block) = Default::default();
     for x in (0..coefficients.len()).step_by(LANES) {
-        for (lane, sums) in sums.iter_mut().enumerate().take(coefficients.len() - x) {
-            coefficients.sum(x + lane, columns, CHANNELS * LANES, sums);
-        }
+        let end = coefficients.len().min(x + LANES);
+        let sums_used = &mut sums.as_flattened_mut()[..(end - x) * CHANNELS];
+        coefficients.sum(x..end, columns, CHANNELS * LANES, sums_used);
         for channel in 0..CHANNELS {
             for (lanes, sums) in block.iter_mut().zip(&sums) {
                 *lanes = sums[channel];
@@ -66,7 +66,9 @@ fn transpose_band(rgb: &[u8], row_bytes: usize, columns: &mut Vec<u8>) {
 pub(super) fn vertical(coefficients: &Coefficients, rows: &[u8], y: usize, out: &mut [u8]) {
     let row_bytes = out.len();
     let (whole, rest) = out.as_chunks_mut::<LANES>();
-    coefficients.sum(y, rows, row_bytes, whole);
+    if !whole.is_empty() {
+        coefficients.sum(y..y + 1, rows, row_bytes, whole);
+    }
     if !rest.is_empty() {
         // Whole lanes would read past the row, and past the image in the last one: pad a copy.
         let at = row_bytes - rest.len();
@@ -75,7 +77,7 @@ pub(super) fn vertical(coefficients: &Coefficients, rows: &[u8], y: usize, out: 
             lanes[..rest.len()].copy_from_slice(&row[at..]);
         }
         let mut last = [[0; LANES]];
-        coefficients.sum(y, &padded, LANES, &mut last);
+        coefficients.sum(y..y + 1, &padded, LANES, &mut last);
         rest.copy_from_slice(&last[0][..rest.len()]);
     }
 }
