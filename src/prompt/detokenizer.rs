@@ -41,6 +41,7 @@ impl Detokenizer {
         let mut taken = 0;
         loop {
             let rest = &self.pending[taken..];
+<<<<<<< HEAD
             let (whole, invalid) = match from_utf8(rest) {
                 Ok(_) => (rest.len(), None),
                 Err(error) => (error.valid_up_to(), Some(error.error_len())),
@@ -54,6 +55,23 @@ impl Detokenizer {
                 }
                 // All taken, or what is left may become a character with the next id.
                 None | Some(None) => break,
+=======
+            match from_utf8(rest) {
+                Ok(whole) => {
+                    text.push_str(whole);
+                    taken += whole.len();
+                    break;
+                }
+                Err(error) => {
+                    let whole = error.valid_up_to();
+                    text.push_str(&String::from_utf8_lossy(&rest[..whole]));
+                    taken += whole;
+                    // Without a length it may still become a character with the next id.
+                    let Some(invalid) = error.error_len() else { break };
+                    text.push(char::REPLACEMENT_CHARACTER);
+                    taken += invalid;
+                }
+>>>>>>> prompt
             }
         }
         self.pending.drain(..taken);
