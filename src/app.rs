@@ -130,9 +130,8 @@ impl Server {
             tracing::warn!("{warning}");
         }
         let loader = load::Loader::new(&config);
-        let engine = engine::Handle::start(engine_config(&config), move |progress| {
-            loader.load(progress)
-        });
+        let engine =
+            engine::Handle::start(engine_config(&config), move |progress| loader.load(progress));
         let stop = CancellationToken::new();
         let serving = tokio::spawn(service::serve(
             listener,
@@ -182,7 +181,7 @@ impl Server {
 
     /// Leaves after a signal; the next one ends the wait.
     async fn leave(self, signal: &str, mut signals: Signals) -> Result<Goodbye, AppError> {
-        tracing::info!(signal, "a second signal stops at once");
+        tracing::info!(signal, "stopping; a second signal stops at once");
         tokio::select! {
             goodbye = self.stop() => goodbye,
             signal = signals.next() => {

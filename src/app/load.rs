@@ -157,7 +157,10 @@ mod tests {
     #[test]
     fn both_layouts_say_how_many_tiles() {
         assert_eq!(files(r#"{"min_patches": 1, "max_patches": 6}"#).tiles_max(None), 6);
-        assert_eq!(files(r#"{"max_dynamic_patch": 12, "use_thumbnail": true}"#).tiles_max(None), 12);
+        assert_eq!(
+            files(r#"{"max_dynamic_patch": 12, "use_thumbnail": true}"#).tiles_max(None),
+            12
+        );
         assert_eq!(files("{}").tiles_max(None), TILES_MAX_DEFAULT);
         assert_eq!(files(r#"{"dynamic_image_size": false}"#).tiles_max(None), 1);
     }

@@ -44,7 +44,8 @@ pub(super) trait Watcher {
 impl Client {
     pub(super) async fn connect(server: &str) -> Result<Self, Failure> {
         // An address without a scheme is what people type.
-        let url = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+        let url =
+            if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
         let endpoint = Endpoint::from_shared(url.clone()).map_err(|error| {
             Failure::new(Exit::Usage, format!("--server {server:?} is not an address"))
                 .because(&error)
@@ -124,7 +125,6 @@ impl Client {
 fn loading_for(status: &Status) -> Option<Duration> {
     let details = status.get_error_details();
     let loading = details.error_info().is_some_and(|info| info.reason == "MODEL_LOADING");
-    (status.code() == Code::Unavailable && loading).then(|| {
-        details.retry_info().and_then(|retry| retry.retry_delay).unwrap_or(LOADING_RETRY)
-    })
+    (status.code() == Code::Unavailable && loading)
+        .then(|| details.retry_info().and_then(|retry| retry.retry_delay).unwrap_or(LOADING_RETRY))
 }

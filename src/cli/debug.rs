@@ -48,7 +48,7 @@ pub(super) struct DumpArgs {
     /// file, or random:SEED
     #[arg(long, default_value = "file")]
     weights: String,
-    /// internvl2_5, hf_template or auto
+    /// `internvl2_5`, `hf_template` or auto
     #[arg(long, default_value = "auto")]
     prompt_style: String,
     /// Most tiles a page is cut into, or auto
@@ -73,7 +73,8 @@ pub(super) fn run(command: &DebugCommand) -> Result<(), Failure> {
 fn dump(args: &DumpArgs) -> Result<(), Failure> {
     let config = config(args)?;
     let failed = |error: &dyn std::error::Error| {
-        Failure::new(Exit::Failed, format!("cannot load {}", config.model.checkpoint)).because(error)
+        Failure::new(Exit::Failed, format!("cannot load {}", config.model.checkpoint))
+            .because(error)
     };
     let loader = Loader::new(&config);
     let architecture =
@@ -98,9 +99,9 @@ fn dump(args: &DumpArgs) -> Result<(), Failure> {
         .map_err(|error| failed(error.as_ref()))?;
     let tiles = input.tiles_per_page.iter().sum::<u32>() as usize;
     let pixels = PixelTiles { tiles, data: &input.pixels };
-    let activations = runner.activations(pixels, &input.tokens).map_err(|error| {
-        Failure::new(Exit::Failed, "the forward pass failed").because(&error)
-    })?;
+    let activations = runner
+        .activations(pixels, &input.tokens)
+        .map_err(|error| Failure::new(Exit::Failed, "the forward pass failed").because(&error))?;
     internvl::dump::write(&activations, &args.out).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot write {}", args.out.display())).because(&error)
     })?;

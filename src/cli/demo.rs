@@ -26,7 +26,7 @@ const TRUTH: &str = include_str!(concat!(
 ));
 
 /// More than any machine that can run the model at all needs for one receipt.
-const TIMEOUT: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_mins(10);
 
 const AFTER_HELP: &str = "\
 Exit code:
@@ -128,7 +128,8 @@ fn verdict(answer: &Answer, truth: &Map<String, Value>, term: &Term) -> Result<(
     let count = format!("{right} of {} fields are right", truth.len());
     print(&format!("\n  {}\n", term.paint(style, &count)))?;
     if !differing.is_empty() {
-        let mut failure = Failure::new(Exit::Failed, "the demo read fields that the receipt does not say");
+        let mut failure =
+            Failure::new(Exit::Failed, "the demo read fields that the receipt does not say");
         for name in differing {
             let text = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
             let difference =
@@ -165,7 +166,10 @@ mod tests {
     fn missing_wrong_and_extra_fields_differ() {
         let fields = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
         let truth = fields(r#"{"A": "1", "B": "2", "C": "3"}"#);
-        assert_eq!(differing(&fields(r#"{"A": "1", "B": "x", "D": "4"}"#), &truth), ["B", "C", "D"]);
+        assert_eq!(
+            differing(&fields(r#"{"A": "1", "B": "x", "D": "4"}"#), &truth),
+            ["B", "C", "D"]
+        );
         assert!(differing(&truth, &truth).is_empty());
     }
 }

@@ -175,8 +175,11 @@ fn told(
     let cut = completed.finish_reason() == FinishReason::Length;
     Ok(match (cut, no_fields) {
         (true, _) => Some(
-            Failure::new(Exit::Incomplete, format!("{what}: the answer was cut at the token limit"))
-                .remedy("more --max-output-tokens, or a server with more --slot-tokens"),
+            Failure::new(
+                Exit::Incomplete,
+                format!("{what}: the answer was cut at the token limit"),
+            )
+            .remedy("more --max-output-tokens, or a server with more --slot-tokens"),
         ),
         (false, true) => Some(
             Failure::new(Exit::Incomplete, format!("{what}: the answer is not a JSON object"))

@@ -29,7 +29,9 @@ impl FieldScanner {
             if let Some(member) = self.step(at, byte) {
                 // A member that is no JSON is the final check's to report.
                 let object = format!("{{{}}}", &self.text[member..at]);
-                whole.extend(serde_json::from_str::<Map<String, Value>>(&object).unwrap_or_default());
+                whole.extend(
+                    serde_json::from_str::<Map<String, Value>>(&object).unwrap_or_default(),
+                );
             }
         }
         whole
@@ -78,7 +80,8 @@ pub(super) fn shown(value: &Value) -> String {
 mod tests {
     use super::*;
 
-    const ANSWER: &str = "```json\n{\"A\": \"x, \\\"y\\\" {z}\", \"B\": [1, {\"c\": 2}],\n \"C\": null}\n```";
+    const ANSWER: &str =
+        "```json\n{\"A\": \"x, \\\"y\\\" {z}\", \"B\": [1, {\"c\": 2}],\n \"C\": null}\n```";
 
     #[test]
     fn any_cut_gives_the_same_fields_in_order() {

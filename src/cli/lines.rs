@@ -52,10 +52,10 @@ pub(super) fn answered(files: &[String], answer: &Answer) -> String {
     };
     // The fields go in as the text they came as, so that no digit of theirs changes. A newline in JSON
     // can only stand between tokens: inside strings it is escaped.
-    let fields = completed.document_json.as_deref().map_or_else(
-        || "null".to_owned(),
-        |json| json.replace(['\n', '\r'], " "),
-    );
+    let fields = completed
+        .document_json
+        .as_deref()
+        .map_or_else(|| "null".to_owned(), |json| json.replace(['\n', '\r'], " "));
     let rest = json(&rest);
     format!("{{\"files\":{},\"fields\":{fields},{}", json(&files), &rest[1..])
 }
@@ -67,7 +67,8 @@ pub(super) fn refused(files: &[String], refusal: &Refusal) -> String {
 
 /// Strings, numbers and lists always have a JSON text; the fallback cannot be reached.
 fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|error| Value::String(error.to_string()).to_string())
+    serde_json::to_string(value)
+        .unwrap_or_else(|error| Value::String(error.to_string()).to_string())
 }
 
 #[cfg(test)]

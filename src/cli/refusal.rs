@@ -68,9 +68,10 @@ pub(super) fn failure(what: &str, status: &Status) -> Failure {
     for Field { field, description } in &refusal.fields {
         // With one field the message has said it all but the name.
         let only_the_name = refusal.message.contains(description.as_str());
-        failure = match only_the_name {
-            true => failure.fact("field", field.clone()),
-            false => failure.fact("field", format!("{field}: {description}")),
+        failure = if only_the_name {
+            failure.fact("field", field.clone())
+        } else {
+            failure.fact("field", format!("{field}: {description}"))
         };
     }
     failure.remedy = refusal.remedy;

@@ -22,8 +22,8 @@ Every option can be given in three places, under one name; the first one found c
   a variable   TESSERA_SLOT_TOKENS=4096     (--config is TESSERA_CONFIG)
   a TOML file  slot-tokens = 4096           (named with --config)
 
-On SIGTERM or SIGINT health turns NOT_SERVING, and after --drain-propagation new requests are refused;
-running ones may take --drain-timeout to end. A second signal stops at once.
+On SIGTERM or SIGINT health turns NOT_SERVING. After --drain-propagation new requests are refused,
+and running ones may take --drain-timeout to end. A second signal stops at once.
 
 Exit code:
   0    stopped by a signal
@@ -39,7 +39,7 @@ Examples:
 /// Serve a model over gRPC
 ///
 /// Without options: the built-in tessera-tiny, on 127.0.0.1:50051. The port answers at once; health
-/// and ModelInfo say how far loading is.
+/// and the model information say how far loading is.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct ServeArgs {
@@ -93,10 +93,13 @@ fn announce(term: &Term, ready: &Ready) {
 
 /// A command that reads a document with the server at `address`.
 fn try_it(address: SocketAddr) -> String {
-    let server = match address {
-        address if address.port() == 50051 && address.is_ipv4() => String::new(),
-        address if address.ip().is_unspecified() => format!(" --server 127.0.0.1:{}", address.port()),
-        address => format!(" --server {address}"),
+    let here =
+        address.ip().is_unspecified() || address == SocketAddr::from(([127, 0, 0, 1], 50051));
+    let server = match (here, address.port()) {
+        // Where `extract` looks anyway.
+        (true, 50051) => String::new(),
+        (true, port) => format!(" --server 127.0.0.1:{port}"),
+        (false, _) => format!(" --server {address}"),
     };
     format!("tessera extract receipt.png{server}")
 }

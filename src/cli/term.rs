@@ -188,7 +188,13 @@ mod tests {
 
     #[test]
     fn lines_keep_within_the_columns() {
-        for text in ["Tissues Large | Sugar Red | Yord Pro", "一二三四五六七八九十", "a", "", &"x".repeat(50)] {
+        for text in [
+            "Tissues Large | Sugar Red | Yord Pro",
+            "一二三四五六七八九十",
+            "a",
+            "",
+            &"x".repeat(50),
+        ] {
             for columns in [8, 9, 20] {
                 let lines = wrap(text, columns);
                 assert!(lines.iter().all(|line| line.width() <= columns), "{lines:?}");

@@ -105,10 +105,7 @@ fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
     let prompt_style = reader.read(Key::PromptStyle, |text| {
         let internvl = Some(PromptStyle::Chat);
         let template = Some(PromptStyle::HfTemplate);
-        value::one_of(
-            text,
-            &[("auto", None), ("internvl2_5", internvl), ("hf_template", template)],
-        )
+        value::one_of(text, &[("auto", None), ("internvl2_5", internvl), ("hf_template", template)])
     });
     let system_message = reader.read_or_unset(Key::SystemMessage, |text| Ok(text.to_owned()));
     Some(ModelConfig {
@@ -122,16 +119,14 @@ fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
 }
 
 fn requests(reader: &mut Reader<'_>) -> Option<RequestConfig> {
-    let slots = reader.read(Key::Slots, |text| {
-        value::count(text, &(1..=limits::RUNNING_REQUESTS_MAX))
-    });
+    let slots =
+        reader.read(Key::Slots, |text| value::count(text, &(1..=limits::RUNNING_REQUESTS_MAX)));
     let slot_tokens = reader.read(Key::SlotTokens, |text| value::count(text, &SLOT_TOKENS));
     let prefill_chunk = reader.read(Key::PrefillChunk, |text| {
         value::count(text, &(1..=limits::PREFILL_CHUNK_TOKENS_MAX))
     });
-    let queue = reader.read(Key::Queue, |text| {
-        value::count(text, &(1..=limits::QUEUED_REQUESTS_MAX))
-    });
+    let queue =
+        reader.read(Key::Queue, |text| value::count(text, &(1..=limits::QUEUED_REQUESTS_MAX)));
     let max_tiles = reader.read(Key::MaxTiles, |text| {
         value::count_or_auto(text, &(1..=limits::TILES_PER_PAGE_MAX as usize))
     });

@@ -29,7 +29,7 @@ pub struct ModelConfig {
     pub dtype: Option<Dtype>,
     /// None: what the checkpoint's files ask for.
     pub prompt_style: Option<PromptStyle>,
-    /// None: the checkpoint's own; empty: no system message.
+    /// None: the checkpoint's own.
     pub system_message: Option<String>,
 }
 

@@ -36,7 +36,8 @@ pub(super) fn parse(path: &Path, text: &str) -> (Vec<(Key, Given)>, Vec<Problem>
             Err(_) if problems.iter().any(|(other, _)| same_line(text, *other, offset)) => {}
             Err((reason, remedy)) => {
                 let found = Some(name.get_ref().to_string());
-                problems.push((offset, Problem { source: at(offset, None), found, reason, remedy }));
+                problems
+                    .push((offset, Problem { source: at(offset, None), found, reason, remedy }));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What the user typed, wherever that was: text with an address, nothing understood yet.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::env::Env;
 use super::file;
@@ -30,7 +30,7 @@ impl Low {
     pub fn gather(flags: &Flags, env: &dyn Env) -> Self {
         let mut low = Self::default();
         if let Some((path, source)) = config_path(flags, env) {
-            low.read_file(path, source);
+            low.read_file(&path, source);
         }
         for spec in &ALL {
             let name = options::env_name(spec.name);
@@ -46,10 +46,10 @@ impl Low {
         low
     }
 
-    fn read_file(&mut self, path: PathBuf, source: Source) {
-        match std::fs::read_to_string(&path) {
+    fn read_file(&mut self, path: &Path, source: Source) {
+        match std::fs::read_to_string(path) {
             Ok(text) => {
-                let (values, problems) = file::parse(&path, &text);
+                let (values, problems) = file::parse(path, &text);
                 self.given.extend(values);
                 self.problems.extend(problems);
             }

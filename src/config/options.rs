@@ -85,7 +85,7 @@ pub const ALL: [Spec; 21] = [
         .help("internvl2_5, hf_template, or auto: what the model's files ask for"),
     Spec::new(Key::SystemMessage, "system-message", MODEL)
         .takes("TEXT", "")
-        .help("System message of every prompt; unset: the model's own; \"\": none"),
+        .help("System message of every prompt; unset: the model's own"),
     Spec::new(Key::Slots, "slots", REQUESTS)
         .takes("N", "4")
         .help("Requests that run at once; each has memory reserved for its context"),
@@ -118,9 +118,9 @@ pub const ALL: [Spec; 21] = [
         .help("After SIGTERM: how long to still accept while others learn of it; 5s in a mesh"),
     Spec::new(Key::NoReflection, "no-reflection", SERVER)
         .help("Do not describe the API to tools like grpcurl"),
-    Spec::new(Key::LogLevel, "log-level", TELEMETRY)
-        .takes("LEVEL", "info")
-        .help("error, warn, info, debug, trace or off; also per module: info,tessera::engine=debug"),
+    Spec::new(Key::LogLevel, "log-level", TELEMETRY).takes("LEVEL", "info").help(
+        "error, warn, info, debug, trace or off; also per module: info,tessera::engine=debug",
+    ),
     Spec::new(Key::LogFormat, "log-format", TELEMETRY)
         .takes("FORMAT", "text")
         .help("text, or json: one object per line"),

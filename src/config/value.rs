@@ -37,10 +37,9 @@ pub fn count_or_auto(text: &str, range: &RangeInclusive<usize>) -> Result<Option
     if text.trim() == "auto" {
         return Ok(None);
     }
-    count(text, range).map(Some).map_err(|wrong| Wrong {
-        remedy: format!("{}, or auto", wrong.remedy),
-        ..wrong
-    })
+    count(text, range)
+        .map(Some)
+        .map_err(|wrong| Wrong { remedy: format!("{}, or auto", wrong.remedy), ..wrong })
 }
 
 /// A number from 0 to 1.
@@ -149,11 +148,17 @@ mod tests {
     #[test]
     fn counts_name_their_bounds() {
         assert_eq!(count("7", &(1..=8)), Ok(7));
-        for (text, reason) in
-            [("0", "is too small"), ("-3", "is too small"), ("9", "is too large"), ("x", "is not a whole number")]
-        {
+        for (text, reason) in [
+            ("0", "is too small"),
+            ("-3", "is too small"),
+            ("9", "is too large"),
+            ("x", "is not a whole number"),
+        ] {
             let wrong = count(text, &(1..=8)).unwrap_err();
-            assert_eq!((wrong.reason.as_str(), wrong.remedy.as_str()), (reason, "give a whole number from 1 to 8"));
+            assert_eq!(
+                (wrong.reason.as_str(), wrong.remedy.as_str()),
+                (reason, "give a whole number from 1 to 8")
+            );
         }
         assert_eq!(count_or_auto("auto", &(1..=8)), Ok(None));
     }

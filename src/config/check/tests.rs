@@ -102,11 +102,11 @@ fn all_mistakes_of_all_places_come_at_once() {
                 give file, or random:SEED with a whole number
               --slots "-1": is too small
                 give a whole number from 1 to 1024
-              FILE:1:1 "0": is too small
+              FILE:1:1 queue "0": is too small
                 give a whole number from 1 to 65536
               TESSERA_LISTEN "everywhere": is not an address with a port
                 give IP:PORT: 127.0.0.1:50051 for this machine only, 0.0.0.0:50051 for all
-              FILE:4:3 "30": has no unit
+              FILE:4:3 drain-timeout "30": has no unit
                 give a number with its unit: 500ms, 30s, 5m, 1h
               TESSERA_LOG_FORMAT "xml": is not known here
                 give one of: text, json"#]],
@@ -119,7 +119,12 @@ fn a_broken_file_is_reported_by_line() {
         &[],
         &[],
         Some("slots = 4\nlisten = 127.0.0.1:50051\n[server]\nqueue = 1\n"),
-        &expect![[r""]],
+        &expect![[r#"
+            2 mistakes in the configuration
+              FILE:2:15: not TOML: invalid float, expected nothing
+                write one option a line: listen = "127.0.0.1:50051"
+              FILE:3:2 "server": is a table; there are none
+                write all options at the top of the file, outside [tables]"#]],
     );
 }
 
@@ -129,13 +134,24 @@ fn a_missing_file_names_who_asked_for_it() {
         &[],
         &[("TESSERA_CONFIG", "/no/such/file")],
         None,
-        &expect![[r""]],
+        &expect![[r#"
+            1 mistake in the configuration
+              TESSERA_CONFIG "/no/such/file": cannot be read: No such file or directory (os error 2)
+                give the path of a TOML file, or leave the option out"#]],
     );
 }
 
 #[test]
 fn an_answer_must_leave_room_for_pages() {
-    check_mistakes(&["--max-output-tokens", "8192"], &[], None, &expect![[r""]]);
+    check_mistakes(
+        &["--max-output-tokens", "8192"],
+        &[],
+        None,
+        &expect![[r#"
+            1 mistake in the configuration
+              --max-output-tokens "8192": leaves no room for pages in --slot-tokens 8192
+                lower it below slot-tokens, or raise slot-tokens"#]],
+    );
 }
 
 #[test]
