@@ -75,7 +75,7 @@ impl Board {
             }
             ModelState::Draining => Some(Reject::Draining { retry_after: RETRY_DRAINING }),
             ModelState::Failed => Some(Reject::Failed { message: message() }),
-            ModelState::Ready => {
+            ModelState::Ready | ModelState::Leaving => {
                 let Load { running, queued, .. } = status.load;
                 let slots = status.spec.as_ref().map_or(0, |spec| spec.slots);
                 // Free slots count: a request on its way to one does not wait.
@@ -128,9 +128,20 @@ impl Board {
         });
     }
 
+    /// Requests are still taken, but not for long.
+    pub(super) fn leaving(&self) {
+        self.status.send_if_modified(|status| {
+            let changes = status.state == ModelState::Ready;
+            if changes {
+                status.state = ModelState::Leaving;
+            }
+            changes
+        });
+    }
+
     pub(super) fn draining(&self) {
         self.status.send_if_modified(|status| {
-            let changes = matches!(status.state, ModelState::Loading | ModelState::Ready);
+            let changes = !matches!(status.state, ModelState::Draining | ModelState::Failed);
             if changes {
                 status.state = ModelState::Draining;
             }

@@ -60,6 +60,7 @@ pub enum EngineError {
 impl EngineError {
     pub fn fault(&self) -> Fault {
         match self {
+            Self::Prompt(error) if !error.is_callers() => Fault::Server,
             Self::Decode { .. }
             | Self::TooManyPages { .. }
             | Self::Prompt(_)

@@ -132,6 +132,11 @@ impl Handle {
         self.status().borrow().clone()
     }
 
+    /// Says that it will drain, so that callers turn to others, and still takes requests.
+    pub fn leave(&self) {
+        self.shared.board.leaving();
+    }
+
     /// Takes no more requests; those that were taken go on to their end.
     pub fn drain(&self) {
         self.shared.board.draining();
@@ -148,7 +153,7 @@ impl Handle {
     }
 
     /// Drains, ends what is still open after `bound`, and waits, as long again, for the engine's
-    /// threads. Says whether every request came to its own end and the threads are gone.
+    /// threads. Says whether nothing was cut off by a bound.
     pub async fn shutdown(&self, bound: Duration) -> bool {
         self.drain();
         let finished = tokio::time::timeout(bound, self.idle()).await.is_ok();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::answer::Detokenize;
 use crate::engine::{EngineError, Job};
 use crate::model::ModelSpec;
-use crate::preprocess::{self, DecodeLimits, Page};
+use crate::preprocess::{self, DecodeLimits, Orientation, Page};
 use crate::prompt::{Detokenizer, Prompter};
 
 /// A job as the model takes it.
@@ -61,8 +61,8 @@ impl Prepare for Preparer {
             let span = tracing::info_span!(
                 parent: &job.span,
                 "preprocess",
-                width_px = page.width,
-                height_px = page.height,
+                width_px = page.width_px(),
+                height_px = page.height_px(),
                 tiles = tracing::field::Empty,
             );
             let tiles = preprocess::tile(&page, &tiling);
@@ -98,7 +98,7 @@ impl Preparer {
         let mut pages = Vec::new();
         for (file, bytes) in job.files.iter().enumerate() {
             go_on()?;
-            let decoded = preprocess::decode(bytes, &limits)
+            let decoded = preprocess::decode(bytes, &limits, Orientation::Apply)
                 .map_err(|source| EngineError::Decode { file, source })?;
             pages.extend(decoded);
             if pages.len() > self.pages_max {

@@ -18,8 +18,10 @@ pub(super) struct Chance {
 pub(super) struct NotFinite;
 
 /// Chooses tokens; keeps its buffers from one choice to the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sampler {
+    /// Never chosen: it stands for an image feature row, of which an answer has none.
+    image_token_id: u32,
     /// Weight of each kept token, not normalised.
     weights: Vec<(u32, f64)>,
 }
@@ -35,11 +37,15 @@ impl Chance {
 // === impl Sampler ===
 
 impl Sampler {
+    pub(super) fn new(image_token_id: u32) -> Self {
+        Self { image_token_id, weights: Vec::new() }
+    }
+
     pub(super) fn pick(&mut self, logits: &[f32], chance: &mut Chance) -> Result<u32, NotFinite> {
         if !logits.iter().all(|logit| logit.is_finite()) {
             return Err(NotFinite);
         }
-        let best = first_max(logits);
+        let best = self.first_max(logits);
         let Sampling { temperature, top_p, .. } = chance.sampling;
         if temperature <= 0.0 {
             return Ok(best);
@@ -51,12 +57,23 @@ impl Sampler {
         Ok(self.draw(chance.rng.random::<f64>()).unwrap_or(best))
     }
 
+    /// The first of the greatest logits.
+    fn first_max(&self, logits: &[f32]) -> u32 {
+        let mut best = (0, f32::NEG_INFINITY);
+        for (token, &logit) in (0..).zip(logits) {
+            if logit > best.1 && token != self.image_token_id {
+                best = (token, logit);
+            }
+        }
+        best.0
+    }
+
     /// Softmax without its denominator; the most probable token weighs 1.
     fn weigh(&mut self, logits: &[f32], max: f32, temperature: f32) {
+        let weigh = |logit: &f32| (f64::from(logit - max) / f64::from(temperature)).exp();
+        let tokens = (0..).zip(logits).filter(|&(token, _)| token != self.image_token_id);
         self.weights.clear();
-        self.weights.extend((0..).zip(logits).map(|(token, logit)| {
-            (token, (f64::from(logit - max) / f64::from(temperature)).exp())
-        }));
+        self.weights.extend(tokens.map(|(token, logit)| (token, weigh(logit))));
     }
 
     /// Keeps the smallest set of the most probable tokens that has at least `top_p` of all weight.
@@ -90,24 +107,13 @@ impl Sampler {
     }
 }
 
-/// The first of the greatest logits.
-fn first_max(logits: &[f32]) -> u32 {
-    let mut best = 0;
-    for (token, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = token;
-        }
-    }
-    best as u32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn pick(logits: &[f32], temperature: f32, top_p: f32, seed: u64) -> Result<u32, NotFinite> {
         let mut chance = Chance::new(Sampling { temperature, top_p, seed });
-        Sampler::default().pick(logits, &mut chance)
+        Sampler::new(u32::MAX).pick(logits, &mut chance)
     }
 
     #[test]
@@ -120,6 +126,15 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             assert_eq!(pick(&[1.0, bad, 3.0], 0.0, 1.0, 0), Err(NotFinite));
             assert_eq!(pick(&[1.0, bad, 3.0], 1.0, 0.9, 0), Err(NotFinite));
+        }
+    }
+
+    #[test]
+    fn the_image_token_is_never_chosen() {
+        let mut sampler = Sampler::new(1);
+        for temperature in [0.0, 1.0] {
+            let mut chance = Chance::new(Sampling { temperature, top_p: 0.9, seed: 1 });
+            assert_eq!(sampler.pick(&[1.0, 90.0, 20.0], &mut chance), Ok(2));
         }
     }
 
@@ -152,7 +167,7 @@ mod tests {
         let logits = [0.7f32, 0.3].map(f32::ln);
         let share = |temperature: f32| {
             let mut chance = Chance::new(Sampling { temperature, top_p: 1.0, seed: 7 });
-            let mut sampler = Sampler::default();
+            let mut sampler = Sampler::new(u32::MAX);
             let zeros = (0..20_000).filter(|_| sampler.pick(&logits, &mut chance) == Ok(0)).count();
             zeros as f64 / 20_000.0
         };

@@ -243,9 +243,12 @@ impl Running {
 
     /// As much of the prompt as `budget` allows.
     fn prefill(&self, budget: usize) -> Option<Planned> {
+        if self.stage != Stage::Prefill {
+            return None;
+        }
         let left = self.demand.prompt_tokens - self.held;
         let tokens = left.min(budget);
-        (self.stage == Stage::Prefill && tokens > 0).then(|| Planned {
+        (tokens > 0).then(|| Planned {
             id: self.demand.id,
             slot: self.slot,
             start: self.held,

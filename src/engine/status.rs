@@ -9,6 +9,9 @@ use crate::model::ModelSpec;
 pub enum ModelState {
     Loading,
     Ready,
+    /// Still takes requests, but says that it will not for long: whoever balances load looks elsewhere.
+    Leaving,
+    /// Takes no more requests; those that were taken go on to their end.
     Draining,
     Failed,
 }

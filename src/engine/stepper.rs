@@ -61,10 +61,10 @@ impl Stepper {
         };
         Self {
             scheduler: Scheduler::new(bounds),
+            sampler: Sampler::new(runner.spec().image_token_id),
             runner,
             sequences: BTreeMap::new(),
             next_id: 0,
-            sampler: Sampler::default(),
             stop_ids,
             config,
             inbox,

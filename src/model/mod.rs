@@ -3,7 +3,12 @@
 //! [`runner`] is the seam between the two floors, [`fake`] a runner without weights.
 
 pub mod fake;
+pub mod internvl;
 pub mod runner;
+
+mod cache;
+mod cpu;
+mod layers;
 
 pub use runner::{
     DeviceUse, Logits, ModelSpec, PixelTiles, Placement, Runner, RunError, Segment, Slot, StepBatch,

@@ -95,7 +95,7 @@ fn serving_state(state: ModelState) -> v1::ServingState {
     match state {
         ModelState::Loading => v1::ServingState::Loading,
         ModelState::Ready => v1::ServingState::Ready,
-        ModelState::Draining => v1::ServingState::Draining,
+        ModelState::Leaving | ModelState::Draining => v1::ServingState::Draining,
         ModelState::Failed => v1::ServingState::Failed,
     }
 }

@@ -1,0 +1,1 @@
+"""Client code of the Tessera API, generated from `proto/`."""

@@ -1,0 +1,141 @@
+from tessera.v1 import schema_pb2 as _schema_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ServingState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SERVING_STATE_UNSPECIFIED: _ClassVar[ServingState]
+    SERVING_STATE_LOADING: _ClassVar[ServingState]
+    SERVING_STATE_READY: _ClassVar[ServingState]
+    SERVING_STATE_DRAINING: _ClassVar[ServingState]
+    SERVING_STATE_FAILED: _ClassVar[ServingState]
+
+class Dtype(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DTYPE_UNSPECIFIED: _ClassVar[Dtype]
+    DTYPE_F32: _ClassVar[Dtype]
+    DTYPE_BF16: _ClassVar[Dtype]
+    DTYPE_F16: _ClassVar[Dtype]
+SERVING_STATE_UNSPECIFIED: ServingState
+SERVING_STATE_LOADING: ServingState
+SERVING_STATE_READY: ServingState
+SERVING_STATE_DRAINING: ServingState
+SERVING_STATE_FAILED: ServingState
+DTYPE_UNSPECIFIED: Dtype
+DTYPE_F32: Dtype
+DTYPE_BF16: Dtype
+DTYPE_F16: Dtype
+
+class ModelStatus(_message.Message):
+    __slots__ = ("model", "revision", "server_version", "state", "state_message", "placements", "kv_cache_dtype", "devices", "limits", "capabilities", "load")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STATE_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENTS_FIELD_NUMBER: _ClassVar[int]
+    KV_CACHE_DTYPE_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    LOAD_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    revision: str
+    server_version: str
+    state: ServingState
+    state_message: str
+    placements: _containers.RepeatedCompositeFieldContainer[ModulePlacement]
+    kv_cache_dtype: Dtype
+    devices: _containers.RepeatedCompositeFieldContainer[Device]
+    limits: Limits
+    capabilities: Capabilities
+    load: Load
+    def __init__(self, model: _Optional[str] = ..., revision: _Optional[str] = ..., server_version: _Optional[str] = ..., state: _Optional[_Union[ServingState, str]] = ..., state_message: _Optional[str] = ..., placements: _Optional[_Iterable[_Union[ModulePlacement, _Mapping]]] = ..., kv_cache_dtype: _Optional[_Union[Dtype, str]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., load: _Optional[_Union[Load, _Mapping]] = ...) -> None: ...
+
+class ModulePlacement(_message.Message):
+    __slots__ = ("module", "device_id", "requested_dtype", "weight_dtype", "compute_dtype", "dtype_reason", "weight_bytes")
+    MODULE_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_DTYPE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_DTYPE_FIELD_NUMBER: _ClassVar[int]
+    COMPUTE_DTYPE_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_REASON_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    module: str
+    device_id: str
+    requested_dtype: Dtype
+    weight_dtype: Dtype
+    compute_dtype: Dtype
+    dtype_reason: str
+    weight_bytes: int
+    def __init__(self, module: _Optional[str] = ..., device_id: _Optional[str] = ..., requested_dtype: _Optional[_Union[Dtype, str]] = ..., weight_dtype: _Optional[_Union[Dtype, str]] = ..., compute_dtype: _Optional[_Union[Dtype, str]] = ..., dtype_reason: _Optional[str] = ..., weight_bytes: _Optional[int] = ...) -> None: ...
+
+class Device(_message.Message):
+    __slots__ = ("id", "name", "compute_capability", "total_bytes", "free_bytes", "weight_bytes", "kv_cache_bytes")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COMPUTE_CAPABILITY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    KV_CACHE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    compute_capability: str
+    total_bytes: int
+    free_bytes: int
+    weight_bytes: int
+    kv_cache_bytes: int
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., compute_capability: _Optional[str] = ..., total_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., weight_bytes: _Optional[int] = ..., kv_cache_bytes: _Optional[int] = ...) -> None: ...
+
+class Limits(_message.Message):
+    __slots__ = ("max_request_bytes", "max_pages", "max_page_pixels", "max_tiles_per_page", "max_input_tokens", "max_output_tokens", "max_running_requests", "max_queued_requests")
+    MAX_REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_PAGES_FIELD_NUMBER: _ClassVar[int]
+    MAX_PAGE_PIXELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_TILES_PER_PAGE_FIELD_NUMBER: _ClassVar[int]
+    MAX_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUNNING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    MAX_QUEUED_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    max_request_bytes: int
+    max_pages: int
+    max_page_pixels: int
+    max_tiles_per_page: int
+    max_input_tokens: int
+    max_output_tokens: int
+    max_running_requests: int
+    max_queued_requests: int
+    def __init__(self, max_request_bytes: _Optional[int] = ..., max_pages: _Optional[int] = ..., max_page_pixels: _Optional[int] = ..., max_tiles_per_page: _Optional[int] = ..., max_input_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_running_requests: _Optional[int] = ..., max_queued_requests: _Optional[int] = ...) -> None: ...
+
+class Capabilities(_message.Message):
+    __slots__ = ("media_types", "built_in_schemas")
+    MEDIA_TYPES_FIELD_NUMBER: _ClassVar[int]
+    BUILT_IN_SCHEMAS_FIELD_NUMBER: _ClassVar[int]
+    media_types: _containers.RepeatedScalarFieldContainer[str]
+    built_in_schemas: _containers.RepeatedCompositeFieldContainer[BuiltInSchema]
+    def __init__(self, media_types: _Optional[_Iterable[str]] = ..., built_in_schemas: _Optional[_Iterable[_Union[BuiltInSchema, _Mapping]]] = ...) -> None: ...
+
+class BuiltInSchema(_message.Message):
+    __slots__ = ("document_type", "fields")
+    DOCUMENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    document_type: _schema_pb2.DocumentType
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, document_type: _Optional[_Union[_schema_pb2.DocumentType, str]] = ..., fields: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Load(_message.Message):
+    __slots__ = ("running_requests", "queued_requests", "kv_cache_utilization")
+    RUNNING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    KV_CACHE_UTILIZATION_FIELD_NUMBER: _ClassVar[int]
+    running_requests: int
+    queued_requests: int
+    kv_cache_utilization: float
+    def __init__(self, running_requests: _Optional[int] = ..., queued_requests: _Optional[int] = ..., kv_cache_utilization: _Optional[float] = ...) -> None: ...

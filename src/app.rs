@@ -1,0 +1,241 @@
+//! Wiring and life of a server: listen at once, load behind it, serve, drain, stop.
+//!
+//! [`run`] is a whole life, from configuration to the last signal. [`Server`] is the same without
+//! signals, for whoever has its own reasons to stop.
+
+pub mod load;
+mod signals;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::engine::{self, ModelState};
+use crate::model::ModelSpec;
+use crate::service::{self, Ended, ServeError};
+use signals::Signals;
+
+/// Where a server is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Listening; the model is not there yet, which calls are told.
+    Loading,
+    /// Taking requests.
+    Serving,
+    /// Others learn that it will stop; requests are still taken.
+    Leaving,
+    /// Taking no more requests; running ones may end.
+    Draining,
+    /// All is over.
+    Stopped,
+}
+
+/// Why a server could not start, or stopped on its own.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("cannot listen on {address}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("cannot wait for signals")]
+    Signals(#[source] std::io::Error),
+    #[error("cannot use the model {model}: {message}")]
+    Model { model: String, message: String },
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// What is to know of a server that takes requests.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    pub address: SocketAddr,
+    pub spec: Arc<ModelSpec>,
+    /// From the start to here.
+    pub took: Duration,
+}
+
+/// How a life ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goodbye {
+    /// Every request that was taken came to its own end.
+    Finished,
+    /// The drain limit cut requests off.
+    Cut,
+    /// A second signal: at once.
+    Interrupted,
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    engine: engine::Handle,
+    config: Config,
+    started: Instant,
+    stop: CancellationToken,
+    serving: JoinHandle<Result<Ended, ServeError>>,
+}
+
+/// Serves until a signal comes, then drains. `on_ready` is called once requests are taken.
+pub async fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<Goodbye, AppError> {
+    let mut signals = Signals::install().map_err(AppError::Signals)?;
+    let mut server = Server::start(config).await?;
+    tokio::select! {
+        ready = server.ready() => on_ready(&ready?),
+        signal = signals.next() => return server.leave(signal, signals).await,
+    }
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        error = server.failed() => return Err(error),
+    };
+    server.leave(signal, signals).await
+}
+
+// === impl Phase ===
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loading => "loading",
+            Self::Serving => "serving",
+            Self::Leaving => "leaving",
+            Self::Draining => "draining",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
+fn enter(phase: Phase) {
+    tracing::info!(%phase, "server");
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Listens, and starts to load the model. Calls are answered from here on.
+    pub async fn start(config: Config) -> Result<Self, AppError> {
+        let started = Instant::now();
+        let address = config.server.listen;
+        let listening = |source| AppError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+        enter(Phase::Loading);
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        let loader = load::Loader::new(&config);
+        let engine =
+            engine::Handle::start(engine_config(&config), move |progress| loader.load(progress));
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(service::serve(
+            listener,
+            engine.clone(),
+            service_config(&config),
+            stop.clone(),
+        ));
+        Ok(Self { address, engine, config, started, stop, serving })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until requests are taken.
+    pub async fn ready(&mut self) -> Result<Ready, AppError> {
+        let mut status = self.engine.status();
+        let waiting = status.wait_for(|status| status.state != ModelState::Loading);
+        let spec = match waiting.await {
+            Ok(status) if status.state == ModelState::Ready => status.spec.clone(),
+            _ => None,
+        };
+        let Some(spec) = spec else { return Err(self.model_error()) };
+        enter(Phase::Serving);
+        Ok(Ready { address: self.address, spec, took: self.started.elapsed() })
+    }
+
+    /// Waits until the server cannot go on.
+    pub async fn failed(&mut self) -> AppError {
+        let mut status = self.engine.status();
+        tokio::select! {
+            _ = status.wait_for(|status| status.state == ModelState::Failed) => self.model_error(),
+            served = &mut self.serving => match served {
+                Ok(Err(error)) => error.into(),
+                // Nobody told it to stop: its task died.
+                _ => self.model_error(),
+            },
+        }
+    }
+
+    fn model_error(&self) -> AppError {
+        AppError::Model {
+            model: self.config.model.checkpoint.to_string(),
+            message: self.engine.current().message,
+        }
+    }
+
+    /// Leaves after a signal; the next one ends the wait.
+    async fn leave(self, signal: &str, mut signals: Signals) -> Result<Goodbye, AppError> {
+        tracing::info!(signal, "stopping; a second signal stops at once");
+        tokio::select! {
+            goodbye = self.stop() => goodbye,
+            signal = signals.next() => {
+                tracing::warn!(signal, "stopping at once");
+                Ok(Goodbye::Interrupted)
+            }
+        }
+    }
+
+    /// Says that it leaves, takes no more requests, lets running ones end, and ends the rest.
+    pub async fn stop(self) -> Result<Goodbye, AppError> {
+        enter(Phase::Leaving);
+        // Whoever balances load learns of it from health; until then refusing would fail requests.
+        self.engine.leave();
+        if self.engine.current().state == ModelState::Leaving {
+            tokio::time::sleep(self.config.server.drain_propagation).await;
+        }
+        enter(Phase::Draining);
+        self.engine.drain();
+        self.stop.cancel();
+        let ended = match self.serving.await {
+            Ok(ended) => ended?,
+            // Its task died: there is nothing left to wait for.
+            Err(_) => Ended::Cut,
+        };
+        self.engine.stop();
+        enter(Phase::Stopped);
+        Ok(match ended {
+            Ended::Idle => Goodbye::Finished,
+            Ended::Cut => Goodbye::Cut,
+        })
+    }
+
+    /// What the engine says of itself.
+    pub fn status(&self) -> watch::Receiver<engine::Status> {
+        self.engine.status()
+    }
+}
+
+fn engine_config(config: &Config) -> engine::Config {
+    engine::Config {
+        queued_max: config.requests.queue,
+        prefill_chunk_tokens: config.requests.prefill_chunk,
+        intake_threads: config.requests.intake_threads,
+        ..engine::Config::default()
+    }
+}
+
+fn service_config(config: &Config) -> service::Config {
+    let mut service = service::Config::new(config.model.checkpoint.name());
+    service.output_tokens_max = config.requests.max_output_tokens;
+    service.queued_max = config.requests.queue;
+    service.reflection = config.server.reflection;
+    service.drain_timeout = config.server.drain_timeout;
+    service.tiles_per_page_max = load::tiles_max(config);
+    service
+}

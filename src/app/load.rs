@@ -1,0 +1,178 @@
+//! From a checkpoint's files to what the engine serves: prompter, tiling and runner, in the order in
+//! which a wrong file is found soonest.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::config::{Config, ModelConfig, RequestConfig};
+use crate::engine::{LoadError, LoadProgress, Loaded};
+use crate::limits;
+use crate::model::internvl;
+use crate::preprocess;
+use crate::prompt::{PromptOptions, Prompter};
+
+/// Most tiles of a page where a checkpoint does not say, as `InternVL3`'s own code has it.
+const TILES_MAX_DEFAULT: u32 = 12;
+
+/// Loads one model. Made where mistakes can still be shown, used on the engine's thread.
+#[derive(Debug, Clone)]
+pub struct Loader {
+    model: ModelConfig,
+    requests: RequestConfig,
+}
+
+/// How pages become tiles, as published in `preprocessor_config.json` (transformers' layout) or in
+/// `config.json` (the original one). Only what Tessera reads.
+#[derive(Debug, Default, Deserialize)]
+struct TilingFiles {
+    #[serde(alias = "min_dynamic_patch")]
+    min_patches: Option<u32>,
+    #[serde(alias = "max_dynamic_patch")]
+    max_patches: Option<u32>,
+    /// Of the original layout.
+    dynamic_image_size: Option<bool>,
+    use_thumbnail: Option<bool>,
+    /// Of transformers' layout. False in some published files although the processor cuts pages
+    /// unless it is told otherwise per call, so it says nothing about the model.
+    #[serde(default)]
+    image_mean: Option<[f32; 3]>,
+    #[serde(default)]
+    image_std: Option<[f32; 3]>,
+}
+
+// === impl Loader ===
+
+impl Loader {
+    pub fn new(config: &Config) -> Self {
+        Self { model: config.model.clone(), requests: config.requests }
+    }
+
+    /// Everything that serving needs.
+    pub fn load(&self, progress: &LoadProgress) -> Result<Loaded, LoadError> {
+        progress.say("reading the configuration");
+        let checkpoint = &self.model.checkpoint;
+        let architecture = internvl::Config::load(checkpoint)?;
+        let prompter = self.prompter(&architecture)?;
+        let tiling = tiling(checkpoint, &architecture, self.requests.max_tiles)?;
+        progress.say("loading weights");
+        let runner = self.runner(prompter.image_token_id(), &mut |module| {
+            progress.say(format!("loaded {module}"));
+        })?;
+        Ok(Loaded { runner: Box::new(runner), prompter: Arc::new(prompter), tiling })
+    }
+
+    /// Tokenizer and template.
+    pub fn prompter(&self, architecture: &internvl::Config) -> Result<Prompter, LoadError> {
+        let options = PromptOptions {
+            style: self.model.prompt_style,
+            system_message: self.model.system_message.clone(),
+            tokens_per_tile: architecture.tokens_per_tile(),
+        };
+        Ok(Prompter::load(&self.model.checkpoint, &options)?)
+    }
+
+    /// The model on its device.
+    pub fn runner(
+        &self,
+        image_token_id: u32,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<internvl::InternVl, LoadError> {
+        let options = internvl::LoadOptions {
+            device: self.model.device,
+            dtype: self.model.dtype,
+            weights: self.model.weights,
+            slots: self.requests.slots,
+            slot_tokens: Some(self.requests.slot_tokens),
+            image_token_id: Some(image_token_id),
+        };
+        Ok(internvl::load(&self.model.checkpoint, &options, progress)?)
+    }
+}
+
+/// Most tiles of a page, the overview not counted: known before the model is loaded, because
+/// `ModelInfo` says it then.
+pub fn tiles_max(config: &Config) -> u32 {
+    // A file that cannot be read fails the load, with its name.
+    let files = TilingFiles::read(&config.model.checkpoint).unwrap_or_default();
+    files.tiles_max(config.requests.max_tiles)
+}
+
+/// How pages are cut: the checkpoint's own way, within `tiles_max`.
+pub fn tiling(
+    checkpoint: &Checkpoint,
+    architecture: &internvl::Config,
+    tiles_max: Option<u32>,
+) -> Result<preprocess::Config, CheckpointError> {
+    let files = TilingFiles::read(checkpoint)?;
+    let max_tiles = files.tiles_max(tiles_max);
+    let own = preprocess::Config::default();
+    Ok(preprocess::Config {
+        tile_size_px: architecture.vision.image_size as u32,
+        min_tiles: files.min_patches.unwrap_or(own.min_tiles).clamp(1, max_tiles),
+        max_tiles,
+        use_thumbnail: files.use_thumbnail.unwrap_or(own.use_thumbnail),
+        mean: files.image_mean.unwrap_or(own.mean),
+        std: files.image_std.unwrap_or(own.std),
+        ..own
+    })
+}
+
+// === impl TilingFiles ===
+
+impl TilingFiles {
+    /// The original layout's values, and over them those of the file that is only about images.
+    fn read(checkpoint: &Checkpoint) -> Result<Self, CheckpointError> {
+        let original: Self = checkpoint.require_json("config.json")?;
+        let images: Self = checkpoint.json("preprocessor_config.json")?.unwrap_or_default();
+        Ok(Self {
+            min_patches: images.min_patches.or(original.min_patches),
+            max_patches: images.max_patches.or(original.max_patches),
+            dynamic_image_size: original.dynamic_image_size,
+            use_thumbnail: images.use_thumbnail.or(original.use_thumbnail),
+            image_mean: images.image_mean,
+            image_std: images.image_std,
+        })
+    }
+
+    fn tiles_max(&self, asked: Option<u32>) -> u32 {
+        let own = match self.dynamic_image_size {
+            // One tile, whatever its size.
+            Some(false) => 1,
+            _ => self.max_patches.unwrap_or(TILES_MAX_DEFAULT),
+        };
+        asked.unwrap_or(own).clamp(1, limits::TILES_PER_PAGE_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(text: &str) -> TilingFiles {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn both_layouts_say_how_many_tiles() {
+        assert_eq!(files(r#"{"min_patches": 1, "max_patches": 6}"#).tiles_max(None), 6);
+        assert_eq!(
+            files(r#"{"max_dynamic_patch": 12, "use_thumbnail": true}"#).tiles_max(None),
+            12
+        );
+        assert_eq!(files("{}").tiles_max(None), TILES_MAX_DEFAULT);
+        assert_eq!(files(r#"{"dynamic_image_size": false}"#).tiles_max(None), 1);
+    }
+
+    #[test]
+    fn the_operator_and_the_limits_win() {
+        assert_eq!(files(r#"{"max_patches": 6}"#).tiles_max(Some(2)), 2);
+        assert_eq!(files(r#"{"max_patches": 400}"#).tiles_max(None), limits::TILES_PER_PAGE_MAX);
+    }
+
+    #[test]
+    fn the_embedded_checkpoint_has_its_own_bound() {
+        assert_eq!(TilingFiles::read(&Checkpoint::Embedded).unwrap().tiles_max(None), 4);
+    }
+}

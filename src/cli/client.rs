@@ -1,0 +1,130 @@
+//! The gRPC client behind `extract` and `demo`: one connection, one document at a time.
+
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt as _;
+
+use super::failure::{Exit, Failure};
+use super::refusal;
+use crate::limits;
+use crate::pb::v1::extract_response::Event;
+use crate::pb::v1::extraction_service_client::ExtractionServiceClient;
+use crate::pb::v1::{
+    Accepted, Completed, ExtractRequest, ModelInfoRequest, ModelStatus, TokenDelta,
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A model that loads is asked again this often, where the server does not say.
+const LOADING_RETRY: Duration = Duration::from_secs(1);
+/// What one answer may be: its text comes twice more in `completed`.
+const RESPONSE_BYTES_MAX: usize = 64 << 20;
+
+/// A connection to one server.
+#[derive(Debug)]
+pub(super) struct Client {
+    grpc: ExtractionServiceClient<Channel>,
+    server: String,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Answer {
+    pub accepted: Accepted,
+    pub completed: Completed,
+}
+
+/// What a caller is shown while an answer comes.
+pub(super) trait Watcher {
+    fn loading(&mut self, message: &str);
+    fn event(&mut self, event: &Event);
+}
+
+impl Client {
+    pub(super) async fn connect(server: &str) -> Result<Self, Failure> {
+        // An address without a scheme is what people type.
+        let url =
+            if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+        let endpoint = Endpoint::from_shared(url.clone()).map_err(|error| {
+            Failure::new(Exit::Usage, format!("--server {server:?} is not an address"))
+                .because(&error)
+                .remedy("give HOST:PORT, for example 127.0.0.1:50051")
+        })?;
+        let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).tcp_nodelay(true);
+        let channel = endpoint.connect().await.map_err(|error| {
+            Failure::new(Exit::Unreachable, format!("no server at {url}"))
+                .because(&error)
+                .remedy("start one with `tessera serve`, or name another with --server HOST:PORT")
+        })?;
+        let grpc = ExtractionServiceClient::new(channel)
+            .max_decoding_message_size(RESPONSE_BYTES_MAX)
+            .max_encoding_message_size(limits::REQUEST_BYTES_MAX);
+        Ok(Self { grpc, server: url })
+    }
+
+    pub(super) async fn model(&mut self) -> Result<ModelStatus, Failure> {
+        let mut request = Request::new(ModelInfoRequest::default());
+        request.set_timeout(CONNECT_TIMEOUT);
+        let info = self.grpc.model_info(request).await;
+        let info = info.map_err(|status| refusal::failure(&self.server, &status))?;
+        Ok(info.into_inner().status.unwrap_or_default())
+    }
+
+    /// Reads one document, within `timeout`; waits for a model that is still loading.
+    pub(super) async fn extract(
+        &mut self,
+        request: &ExtractRequest,
+        timeout: Duration,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Answer, Status> {
+        let deadline = tokio::time::Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            match self.try_extract(request, left, watcher).await {
+                Err(status) => {
+                    let Some(wait) = loading_for(&status).filter(|wait| *wait < left) else {
+                        return Err(status);
+                    };
+                    watcher.loading(status.message());
+                    tokio::time::sleep(wait).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn try_extract(
+        &mut self,
+        request: &ExtractRequest,
+        timeout: Duration,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Answer, Status> {
+        let mut request = Request::new(request.clone());
+        request.set_timeout(timeout);
+        let mut stream = self.grpc.extract(request).await?.into_inner();
+        let (mut accepted, mut completed) = (None, None);
+        while let Some(response) = stream.message().await? {
+            let Some(event) = response.event else { continue };
+            watcher.event(&event);
+            match event {
+                Event::Accepted(event) => accepted = Some(event),
+                Event::Completed(event) => completed = Some(event),
+                Event::Progress(_) | Event::TokenDelta(TokenDelta { .. }) => {}
+            }
+        }
+        // Only an answer that ends with `completed` and OK is one.
+        match (accepted, completed) {
+            (Some(accepted), Some(completed)) => Ok(Answer { accepted, completed }),
+            _ => Err(Status::data_loss("the stream ended without `completed`")),
+        }
+    }
+}
+
+/// How long to wait before asking again, where the model is only loading.
+fn loading_for(status: &Status) -> Option<Duration> {
+    let details = status.get_error_details();
+    let loading = details.error_info().is_some_and(|info| info.reason == "MODEL_LOADING");
+    (status.code() == Code::Unavailable && loading)
+        .then(|| details.retry_info().and_then(|retry| retry.retry_delay).unwrap_or(LOADING_RETRY))
+}

@@ -1,0 +1,258 @@
+//! `tessera extract`: sends documents to a server and shows, or prints as JSON, what it reads.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use super::client::{Answer, Client};
+use super::failure::{Exit, Failure};
+use super::refusal::{self, Refusal};
+use super::term::{Style, Term, print};
+use super::view::{Show, View, summary};
+use super::{lines, report, runtime};
+use crate::config::value;
+use crate::pb::v1::extract_request::Task;
+use crate::pb::v1::extraction_schema::Source;
+use crate::pb::v1::{
+    DocumentType, ExtractRequest, ExtractionSchema, FinishReason, GenerationOptions, InputFile,
+    ModelStatus,
+};
+
+const AFTER_HELP: &str = "\
+Output:
+  On a terminal: each field as soon as it is whole, then sizes and timings.
+  Piped, or with --json: one JSON line per document,
+    {\"files\":[…],\"fields\":{…}|null,\"text\":…,\"finish_reason\":…,…,\"seconds\":{…}}, or
+    {\"files\":[…],\"error\":{\"code\":…,\"reason\":…,\"message\":…,\"fields\":[…],\"remedy\":…}}.
+  Errors are also explained on stderr.
+
+Exit code (of several, the first that is not 0):
+  0  every document was read
+  1  a document could not be read
+  2  the command line is wrong
+  3  no server, or none that takes requests now
+  4  an answer is not whole: cut at the token limit, or not a JSON object
+
+Examples:
+  tessera extract receipt.png
+  tessera extract scan-1.png scan-2.png --pages --type bank_statement
+  tessera extract *.jpg --type invoice --json > invoices.jsonl
+  tessera extract letter.png --prompt \"Who wrote this letter, and when?\"";
+
+/// Read documents with a running server
+///
+/// Sends PNG, JPEG, WebP or TIFF files to a Tessera server and shows the fields it finds. Each file is
+/// a document of its own unless you say --pages.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct ExtractArgs {
+    /// Pages to read: PNG, JPEG, WebP or TIFF
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Where the server listens
+    #[arg(long, value_name = "ADDR", default_value = "http://127.0.0.1:50051")]
+    server: String,
+    /// What the documents are: their fields are extracted
+    #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "receipt")]
+    kind: Kind,
+    /// Ask this about the pages instead of extracting fields
+    #[arg(long, value_name = "TEXT", conflicts_with = "kind")]
+    prompt: Option<String>,
+    /// All files together are the pages of one document
+    #[arg(long)]
+    pages: bool,
+    /// Print JSON lines also on a terminal
+    #[arg(long)]
+    json: bool,
+    /// Cut the answer after this many tokens
+    #[arg(long, value_name = "N")]
+    max_output_tokens: Option<u32>,
+    /// Most tiles per page: more read smaller print and take longer
+    #[arg(long, value_name = "N")]
+    max_tiles: Option<u32>,
+    /// 0: always the likeliest token; up to 2: more variety
+    #[arg(long, value_name = "T")]
+    temperature: Option<f32>,
+    /// Give up on a document after this time
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = value::duration)]
+    timeout: Duration,
+}
+
+/// The document types that have fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Kind {
+    Receipt,
+    Invoice,
+    BankStatement,
+}
+
+impl Kind {
+    fn document_type(self) -> DocumentType {
+        match self {
+            Self::Receipt => DocumentType::Receipt,
+            Self::Invoice => DocumentType::Invoice,
+            Self::BankStatement => DocumentType::BankStatement,
+        }
+    }
+}
+
+/// One document on its way.
+#[derive(Debug)]
+struct Document {
+    names: Vec<String>,
+    request: ExtractRequest,
+}
+
+pub(super) fn run(args: &ExtractArgs, term: &Term) -> Result<(), Failure> {
+    let documents = documents(args)?;
+    runtime()?.block_on(read_all(args, term, documents))
+}
+
+async fn read_all(
+    args: &ExtractArgs,
+    term: &Term,
+    documents: Vec<Document>,
+) -> Result<(), Failure> {
+    let mut client = Client::connect(&args.server).await?;
+    let human = term.stdout && !args.json;
+    let show = Show {
+        answer: human,
+        free_text: args.prompt.is_some(),
+        names: if human { field_names(&client.model().await?, args.kind) } else { Vec::new() },
+        truth: None,
+    };
+    let mut first_exit = None;
+    for document in &documents {
+        if human {
+            let title = term.paint(Style::Bold, &document.names.join(", "));
+            print(&title)?;
+        }
+        let mut view = View::new(term, show.clone());
+        let answer = client.extract(&document.request, args.timeout, &mut view).await;
+        view.finish()?;
+        let failed = match answer {
+            Ok(answer) => told(term, human, args, document, &answer)?,
+            Err(status) => {
+                if !human {
+                    print(&lines::refused(&document.names, &Refusal::of(&status)))?;
+                }
+                Some(refusal::failure(&document.names.join(", "), &status))
+            }
+        };
+        if let Some(failure) = failed {
+            report(term, &failure);
+            first_exit.get_or_insert(failure.exit);
+        }
+    }
+    first_exit.map_or(Ok(()), |exit| Err(Failure::silent(exit)))
+}
+
+/// Prints what is left to print of an answer; a failure where it is not whole.
+fn told(
+    term: &Term,
+    human: bool,
+    args: &ExtractArgs,
+    document: &Document,
+    answer: &Answer,
+) -> Result<Option<Failure>, Failure> {
+    let completed = &answer.completed;
+    let no_fields = args.prompt.is_none() && completed.document_json.is_none();
+    if human {
+        if no_fields {
+            print(&super::term::printable(&completed.text))?;
+        }
+        for line in summary(answer) {
+            print(&format!("  {}", term.paint(Style::Dim, &line)))?;
+        }
+    } else {
+        print(&lines::answered(&document.names, answer))?;
+    }
+    let what = document.names.join(", ");
+    let cut = completed.finish_reason() == FinishReason::Length;
+    Ok(match (cut, no_fields) {
+        (true, _) => Some(
+            Failure::new(
+                Exit::Incomplete,
+                format!("{what}: the answer was cut at the token limit"),
+            )
+            .remedy("more --max-output-tokens, or a server with more --slot-tokens"),
+        ),
+        (false, true) => Some(
+            Failure::new(Exit::Incomplete, format!("{what}: the answer is not a JSON object"))
+                .fact("found", completed.document_error.clone())
+                .remedy("another --type, more --max-tiles, or a larger model"),
+        ),
+        (false, false) => None,
+    })
+}
+
+/// The documents that the arguments ask for, read into memory.
+fn documents(args: &ExtractArgs) -> Result<Vec<Document>, Failure> {
+    let groups: Vec<&[PathBuf]> =
+        if args.pages { vec![&args.files] } else { args.files.chunks(1).collect() };
+    groups.into_iter().map(|paths| document(args, paths)).collect()
+}
+
+fn document(args: &ExtractArgs, paths: &[PathBuf]) -> Result<Document, Failure> {
+    let files = paths.iter().map(|path| input_file(path)).collect::<Result<_, _>>()?;
+    let task = match &args.prompt {
+        Some(prompt) => Task::Prompt(prompt.clone()),
+        None => Task::Schema(ExtractionSchema {
+            source: Some(Source::DocumentType(args.kind.document_type().into())),
+            instructions: String::new(),
+        }),
+    };
+    let generation = GenerationOptions {
+        max_output_tokens: args.max_output_tokens,
+        temperature: args.temperature,
+        max_tiles_per_page: args.max_tiles,
+        ..GenerationOptions::default()
+    };
+    let request = ExtractRequest {
+        files,
+        task: Some(task),
+        generation: Some(generation),
+        ..ExtractRequest::default()
+    };
+    Ok(Document { names: paths.iter().map(|path| path.display().to_string()).collect(), request })
+}
+
+fn input_file(path: &Path) -> Result<InputFile, Failure> {
+    let content = std::fs::read(path).map_err(|error| {
+        Failure::new(Exit::Usage, format!("cannot read {}", path.display()))
+            .because(&error)
+            .remedy("the path of a PNG, JPEG, WebP or TIFF file")
+    })?;
+    Ok(InputFile { content: Bytes::from(content) })
+}
+
+/// Names of the fields that `kind` has, as the server says.
+fn field_names(model: &ModelStatus, kind: Kind) -> Vec<String> {
+    let schemas = model.capabilities.iter().flat_map(|c| &c.built_in_schemas);
+    schemas
+        .filter(|schema| schema.document_type() == kind.document_type())
+        .flat_map(|schema| schema.fields.clone())
+        .collect()
+}
+
+/// The request that `demo` sends: a receipt out of memory.
+pub(super) fn receipt_request(content: &'static [u8]) -> ExtractRequest {
+    ExtractRequest {
+        files: vec![InputFile { content: Bytes::from_static(content) }],
+        task: Some(Task::Schema(ExtractionSchema {
+            source: Some(Source::DocumentType(DocumentType::Receipt.into())),
+            instructions: String::new(),
+        })),
+        ..ExtractRequest::default()
+    }
+}
+
+/// Fields of a sample file, `{"fields": {…}}`.
+pub(super) fn sample_fields(truth: &str) -> serde_json::Map<String, Value> {
+    let sample: Value = serde_json::from_str(truth).unwrap_or_default();
+    sample.get("fields").and_then(Value::as_object).cloned().unwrap_or_default()
+}

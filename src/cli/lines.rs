@@ -1,0 +1,104 @@
+//! One JSON line per document, for programs.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::client::Answer;
+use super::refusal::Refusal;
+use super::view::{Seconds, seconds, tokens_per_second};
+use crate::pb::v1::FinishReason;
+
+/// All of a document but its fields.
+#[derive(Debug, Serialize)]
+struct Rest<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    fields_error: &'a str,
+    text: &'a str,
+    /// `stop`, or `length` where the answer was cut.
+    finish_reason: &'static str,
+    model: &'a str,
+    model_revision: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    trace_id: &'a str,
+    tiles_per_page: &'a [u32],
+    input_tokens: u32,
+    output_tokens: u32,
+    seconds: Seconds,
+    tokens_per_second: Option<f64>,
+}
+
+/// `{"files":[…],"fields":{…},"text":…,…}` for a document that was read.
+pub(super) fn answered(files: &[String], answer: &Answer) -> String {
+    let Answer { accepted, completed } = answer;
+    let usage = completed.usage.unwrap_or_default();
+    let rest = Rest {
+        fields_error: &completed.document_error,
+        text: &completed.text,
+        finish_reason: match completed.finish_reason() {
+            FinishReason::Stop => "stop",
+            FinishReason::Length => "length",
+            FinishReason::Unspecified => "unspecified",
+        },
+        model: &accepted.model,
+        model_revision: &accepted.model_revision,
+        request_id: &accepted.request_id,
+        trace_id: &accepted.trace_id,
+        tiles_per_page: &accepted.tiles_per_page,
+        input_tokens: usage.input_tokens,
+        output_tokens: usage.output_tokens,
+        seconds: seconds(&completed.timings.unwrap_or_default()),
+        tokens_per_second: tokens_per_second(answer),
+    };
+    // The fields go in as the text they came as, so that no digit of theirs changes. A newline in JSON
+    // can only stand between tokens: inside strings it is escaped.
+    let fields = completed
+        .document_json
+        .as_deref()
+        .map_or_else(|| "null".to_owned(), |json| json.replace(['\n', '\r'], " "));
+    let rest = json(&rest);
+    format!("{{\"files\":{},\"fields\":{fields},{}", json(&files), &rest[1..])
+}
+
+/// `{"files":[…],"error":{…}}` for a document that was not.
+pub(super) fn refused(files: &[String], refusal: &Refusal) -> String {
+    format!("{{\"files\":{},\"error\":{}}}", json(&files), json(refusal))
+}
+
+/// Strings, numbers and lists always have a JSON text; the fallback cannot be reached.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value)
+        .unwrap_or_else(|error| Value::String(error.to_string()).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::pb::v1::{Accepted, Completed, Usage};
+
+    #[test]
+    fn a_document_is_one_line_with_its_own_digits() {
+        let answer = Answer {
+            accepted: Accepted {
+                request_id: "r-1".to_owned(),
+                model: "tessera-tiny".to_owned(),
+                model_revision: "0123".to_owned(),
+                tiles_per_page: vec![3],
+                ..Accepted::default()
+            },
+            completed: Completed {
+                finish_reason: FinishReason::Stop.into(),
+                text: "{\n\"TOTAL\": 1.10}".to_owned(),
+                document_json: Some("{\n\"TOTAL\": 1.10}".to_owned()),
+                usage: Some(Usage { input_tokens: 800, image_tokens: 768, output_tokens: 9 }),
+                ..Completed::default()
+            },
+        };
+        let line = answered(&["a.png".to_owned()], &answer);
+        assert!(serde_json::from_str::<Value>(&line).is_ok());
+        expect![[r#"{"files":["a.png"],"fields":{ "TOTAL": 1.10},"text":"{\n\"TOTAL\": 1.10}","finish_reason":"stop","model":"tessera-tiny","model_revision":"0123","request_id":"r-1","tiles_per_page":[3],"input_tokens":800,"output_tokens":9,"seconds":{"queue":0.0,"preprocess":0.0,"vision":0.0,"prefill":0.0,"decode":0.0,"first_token":0.0,"total":0.0},"tokens_per_second":null}"#]]
+            .assert_eq(&line);
+    }
+}

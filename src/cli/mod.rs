@@ -1,0 +1,105 @@
+//! The command line: what people type, and all that is printed.
+//!
+//! Answers go to stdout, everything else to stderr. Every command returns a [`Failure`] that says
+//! what, why and what to do; [`run`] prints it.
+
+mod client;
+mod debug;
+mod demo;
+mod extract;
+mod failure;
+mod fields;
+mod lines;
+mod refusal;
+mod serve;
+mod term;
+mod version;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::env::ProcessEnv;
+use failure::{Exit, Failure};
+use term::{Style, Term, print_err};
+
+const EXAMPLES: &str = "\
+Try it, with nothing else installed:
+  tessera demo                                   read a bundled receipt, field by field
+
+Serve, and read documents from another terminal:
+  tessera serve                                  the built-in model on 127.0.0.1:50051
+  tessera serve --model ./InternVL3-2B           a model you downloaded
+  tessera extract receipt.png                    fields as a table
+  tessera extract *.jpg --type invoice --json    one JSON line per document
+
+`tessera COMMAND --help` explains a command.";
+
+/// Reads documents with InternVL3 and streams the fields over gRPC.
+///
+/// Tessera is a server: it loads a vision-language model, takes pages of receipts, invoices and bank
+/// statements, and sends each field back as soon as the model has written it. A small model is built
+/// in, so everything here works before you download one.
+#[derive(Debug, Parser)]
+#[command(name = "tessera", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::ServeArgs),
+    Extract(extract::ExtractArgs),
+    Demo(demo::DemoArgs),
+    #[command(subcommand)]
+    Debug(debug::DebugCommand),
+    /// Print version, commit, features and target
+    Version,
+}
+
+/// Runs the command that was typed.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let term = Term::detect(&ProcessEnv);
+    let done = match cli.command {
+        Command::Serve(args) => serve::run(&args, &term),
+        Command::Extract(args) => extract::run(&args, &term),
+        Command::Demo(args) => demo::run(&args, &term),
+        Command::Debug(command) => debug::run(&command),
+        Command::Version => term::print(&version::text()).map_err(Failure::from),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report(&term, &failure);
+            failure.exit.into()
+        }
+    }
+}
+
+/// Prints a failure, unless it has been told already.
+fn report(term: &Term, failure: &Failure) {
+    if !failure.silent {
+        print_err(&format!("{} {failure}", term.paint_err(Style::Bad, "error:")));
+    }
+}
+
+/// The runtime of a command that talks gRPC.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, "cannot start threads").because(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

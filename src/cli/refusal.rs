@@ -1,0 +1,190 @@
+//! What a server's refusal says, for people and for programs: code, reason, field and remedy out of
+//! the `google.rpc` details.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use super::failure::{Exit, Failure};
+
+/// A refusal, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Refusal {
+    /// `INVALID_ARGUMENT`
+    pub code: &'static str,
+    /// `ErrorInfo.reason`; empty where the server gave none.
+    pub reason: String,
+    pub message: String,
+    pub fields: Vec<Field>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// One wrong field of the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Field {
+    pub field: String,
+    pub description: String,
+}
+
+impl Refusal {
+    pub(super) fn of(status: &Status) -> Self {
+        let details = status.get_error_details();
+        let reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();
+        let retry = details.retry_info().and_then(|retry| retry.retry_delay);
+        let violations = details.bad_request().map(|bad| bad.field_violations.as_slice());
+        let fields = violations.unwrap_or_default().iter().map(|violation| Field {
+            field: violation.field.clone(),
+            description: violation.description.clone(),
+        });
+        Self {
+            code: code_name(status.code()),
+            message: status.message().to_owned(),
+            fields: fields.collect(),
+            retry_after_ms: retry.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+            remedy: remedy(status.code(), &reason, retry),
+            reason,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        if self.code == "UNAVAILABLE" { Exit::Unreachable } else { Exit::Failed }
+    }
+}
+
+/// `status` as the failure of reading `what`.
+pub(super) fn failure(what: &str, status: &Status) -> Failure {
+    let refusal = Refusal::of(status);
+    let mut failure = Failure::new(refusal.exit(), format!("{what}: {}", refusal.message));
+    let code = match refusal.reason.as_str() {
+        "" => refusal.code.to_owned(),
+        reason => format!("{} {reason}", refusal.code),
+    };
+    failure = failure.fact("code", code);
+    for Field { field, description } in &refusal.fields {
+        // With one field the message has said it all but the name.
+        let only_the_name = refusal.message.contains(description.as_str());
+        failure = if only_the_name {
+            failure.fact("field", field.clone())
+        } else {
+            failure.fact("field", format!("{field}: {description}"))
+        };
+    }
+    failure.remedy = refusal.remedy;
+    failure
+}
+
+fn remedy(code: Code, reason: &str, retry: Option<Duration>) -> Option<String> {
+    let text = match (reason, code) {
+        ("QUEUE_FULL", _) => "again later, or start the server with more --slots or --queue",
+        ("MODEL_LOADING", _) => "again when the model is loaded; --timeout says how long to wait",
+        ("DRAINING" | "DRAIN_TIMEOUT", _) => "again: the server is being stopped or replaced",
+        ("MODEL_FAILED", _) => "the server's log: it says why the model failed",
+        ("MODEL_NOT_FOUND", _) => "the model that the server has",
+        ("LIMIT_EXCEEDED", _) => "fewer pages, or fewer tiles with --max-tiles",
+        ("INVALID_FIELD", _) => "the request again with the field put right",
+        ("DEADLINE", _) | (_, Code::DeadlineExceeded) => {
+            "a longer --timeout, or fewer tiles with --max-tiles"
+        }
+        ("REQUEST_TOO_LARGE_FOR_MEMORY", _) => {
+            "fewer pages or tiles, or a server with fewer --slots or less --slot-tokens"
+        }
+        ("NON_FINITE_LOGITS", _) => "a server with --dtype f32 or bf16",
+        ("DEVICE_ERROR" | "BUG", _) => "the server's log: it says more",
+        (_, Code::OutOfRange) => "smaller or fewer files",
+        (_, Code::Unimplemented) => "another --server: this one does not speak tessera.v1",
+        (_, Code::Unavailable) => "again; `tessera serve` starts a server",
+        _ => return None,
+    };
+    Some(match retry {
+        Some(after) => format!("{text} (in {:.1} s)", after.as_secs_f64()),
+        None => text.to_owned(),
+    })
+}
+
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    fn check(code: Code, message: &str, details: &ErrorDetails, expected: &Expect) {
+        let status = Status::with_error_details(code, message, details.clone());
+        let failure = failure("receipt.png", &status);
+        expected.assert_eq(&format!("{failure}\n  exit {}", failure.exit as u8));
+    }
+
+    #[test]
+    fn a_wrong_file_is_named() {
+        let mut details = ErrorDetails::with_error_info("INVALID_FIELD", "tessera", []);
+        details.add_bad_request_violation("files[0].content", "not an image");
+        check(
+            Code::InvalidArgument,
+            "files[0].content: not an image",
+            &details,
+            &expect![[r"
+                receipt.png: files[0].content: not an image
+                  code: INVALID_ARGUMENT INVALID_FIELD
+                  field: files[0].content
+                  try: the request again with the field put right
+                  exit 1"]],
+        );
+    }
+
+    #[test]
+    fn a_full_queue_says_when_to_come_back() {
+        let mut details = ErrorDetails::with_error_info("QUEUE_FULL", "tessera", []);
+        details.set_retry_info(Some(Duration::from_millis(1500)));
+        check(
+            Code::ResourceExhausted,
+            "64 requests are waiting already",
+            &details,
+            &expect![[r"
+                receipt.png: 64 requests are waiting already
+                  code: RESOURCE_EXHAUSTED QUEUE_FULL
+                  try: again later, or start the server with more --slots or --queue (in 1.5 s)
+                  exit 1"]],
+        );
+    }
+
+    #[test]
+    fn a_server_of_another_kind_is_recognized() {
+        check(
+            Code::Unimplemented,
+            "unknown service",
+            &ErrorDetails::new(),
+            &expect![[r"
+                receipt.png: unknown service
+                  code: UNIMPLEMENTED
+                  try: another --server: this one does not speak tessera.v1
+                  exit 1"]],
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! `tessera serve`: the server, from its options to its last words.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::runtime;
+use super::term::{Style, Term, print};
+use crate::app::{self, AppError, Goodbye, Ready};
+use crate::config::env::ProcessEnv;
+use crate::config::{self, Config, Flags, Low};
+use crate::telemetry;
+
+/// What the last traces may take to leave: they must not hold up the exit.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+
+const AFTER_HELP: &str = "\
+Every option can be given in three places, under one name; the first one found counts:
+  a flag       --slot-tokens 4096
+  a variable   TESSERA_SLOT_TOKENS=4096     (--config is TESSERA_CONFIG)
+  a TOML file  slot-tokens = 4096           (named with --config)
+
+On SIGTERM or SIGINT health turns NOT_SERVING. After --drain-propagation new requests are refused,
+and running ones may take --drain-timeout to end. A second signal stops at once.
+
+Exit code:
+  0    stopped by a signal
+  1    could not start, or could not go on
+  2    the configuration is wrong
+  130  stopped by a second signal
+
+Examples:
+  tessera serve
+  tessera serve --model ./InternVL3-2B --device cuda:0 --listen 0.0.0.0:50051
+  TESSERA_SLOTS=16 tessera serve --config tessera.toml --log-format json";
+
+/// Serve a model over gRPC
+///
+/// Without options: the built-in tessera-tiny, on 127.0.0.1:50051. The port answers at once; health
+/// and the model information say how far loading is.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+pub(super) fn run(args: &ServeArgs, term: &Term) -> Result<(), Failure> {
+    let config = config::check(&Low::gather(&args.flags, &ProcessEnv))
+        .map_err(|problems| Failure::new(Exit::Usage, problems.to_string()))?;
+    let runtime = runtime()?;
+    let ended = runtime.block_on(serve(config, term));
+    // What is still running has had its time.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(config: Config, term: &Term) -> Result<(), Failure> {
+    let telemetry = telemetry::init(&config.telemetry).map_err(|error| {
+        Failure::new(Exit::Failed, "cannot set up logs and traces")
+            .because(&error)
+            .remedy("another --otlp-endpoint, or none")
+    })?;
+    let ended = app::run(config, |ready| announce(term, ready)).await;
+    telemetry.flush(FLUSH_TIMEOUT).await;
+    match ended {
+        Ok(Goodbye::Finished | Goodbye::Cut) => Ok(()),
+        Ok(Goodbye::Interrupted) => Err(Failure::silent(Exit::Interrupted)),
+        Err(error) => Err(failure(&error)),
+    }
+}
+
+/// One line when requests are taken, and what to do with it.
+fn announce(term: &Term, ready: &Ready) {
+    let spec = &ready.spec;
+    let placed = spec.placements.first();
+    let line = format!(
+        "{} {} on {}, {} on {} in {}, started in {} ms",
+        term.paint(Style::Good, "SERVING"),
+        spec.name,
+        ready.address,
+        spec.revision,
+        placed.map_or("cpu", |placed| &placed.device_id),
+        placed.map_or_else(|| spec.kv_dtype.to_string(), |placed| placed.compute_dtype.to_string()),
+        ready.took.as_millis(),
+    );
+    let hint = format!("  try: {}", try_it(ready.address));
+    // A closed stdout is no reason not to serve.
+    let _ = print(&line).and_then(|()| print(&term.paint(Style::Dim, &hint)));
+}
+
+/// A command that reads a document with the server at `address`.
+fn try_it(address: SocketAddr) -> String {
+    let here =
+        address.ip().is_unspecified() || address == SocketAddr::from(([127, 0, 0, 1], 50051));
+    let server = match (here, address.port()) {
+        // Where `extract` looks anyway.
+        (true, 50051) => String::new(),
+        (true, port) => format!(" --server 127.0.0.1:{port}"),
+        (false, _) => format!(" --server {address}"),
+    };
+    format!("tessera extract receipt.png{server}")
+}
+
+/// Why the server did not start or go on, with what to do.
+pub(super) fn failure(error: &AppError) -> Failure {
+    let failure = Failure::new(Exit::Failed, error.to_string());
+    match error {
+        AppError::Listen { address, source } => {
+            let remedy = match source.kind() {
+                std::io::ErrorKind::AddrInUse => format!(
+                    "another port, for example --listen {}:0 for any free one, or stop what uses it",
+                    address.ip()
+                ),
+                std::io::ErrorKind::PermissionDenied => {
+                    "a port above 1023, for example --listen 127.0.0.1:50051".to_owned()
+                }
+                _ => "an address of this machine, for example --listen 127.0.0.1:50051".to_owned(),
+            };
+            failure.because(source).remedy(remedy)
+        }
+        AppError::Signals(source) => failure.because(source),
+        AppError::Model { .. } => failure.remedy(
+            "another --model, --device cpu, fewer --slots or --slot-tokens, or none of them for the \
+             built-in model",
+        ),
+        AppError::Serve(_) => failure,
+    }
+}

@@ -1,0 +1,245 @@
+//! From [`Low`] to [`Config`]: reads every value and goes on after a mistake, so that one start shows
+//! all of them.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use tracing_subscriber::EnvFilter;
+
+use super::checked::{Config, ModelConfig, RequestConfig, ServerConfig};
+use super::low::{Given, Low};
+use super::options::Key;
+use super::problem::{Problem, Problems};
+use super::value::{self, Wrong};
+use crate::checkpoint::Checkpoint;
+use crate::device::{DeviceRequest, Dtype};
+use crate::limits;
+use crate::prompt::PromptStyle;
+use crate::telemetry::{self, LogFormat, Otlp};
+use crate::weights::WeightSource;
+
+/// The longest context of any model this program reads; a bound for typing errors.
+const SLOT_TOKENS: RangeInclusive<usize> = 64..=1 << 20;
+
+/// The configuration, or every mistake in it.
+pub fn check(low: &Low) -> Result<Config, Problems> {
+    let mut reader = Reader { low, problems: low.problems.clone() };
+    let model = model(&mut reader);
+    let requests = requests(&mut reader);
+    let server = server(&mut reader);
+    let telemetry = telemetry(&mut reader);
+    if let Some(requests) = &requests {
+        reader.relations(requests);
+    }
+    match (model, requests, server, telemetry) {
+        (Some(model), Some(requests), Some(server), Some(telemetry))
+            if reader.problems.is_empty() =>
+        {
+            Ok(Config { model, requests, server, telemetry, warnings: low.warnings.clone() })
+        }
+        _ => Err(Problems(reader.problems)),
+    }
+}
+
+/// Reads values and collects what is wrong with them.
+struct Reader<'a> {
+    low: &'a Low,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    /// None: not set and without default, or wrong, which is noted.
+    fn read<T>(&mut self, key: Key, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
+        let given = self.low.get(key)?;
+        match parse(&given.text) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                self.note(given, wrong);
+                None
+            }
+        }
+    }
+
+    /// As [`read`](Self::read) where unset is a value of its own: none only where it is wrong.
+    #[expect(clippy::option_option, reason = "the outer level is `wrong`, the inner one `unset`")]
+    fn read_or_unset<T>(
+        &mut self,
+        key: Key,
+        parse: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Option<Option<T>> {
+        if self.low.get(key).is_none() {
+            return Some(None);
+        }
+        self.read(key, parse).map(Some)
+    }
+
+    fn note(&mut self, given: Given, wrong: Wrong) {
+        self.problems.push(Problem {
+            source: given.source,
+            found: Some(given.text),
+            reason: wrong.reason,
+            remedy: wrong.remedy,
+        });
+    }
+
+    /// What each value may be only in sight of another.
+    fn relations(&mut self, requests: &RequestConfig) {
+        if requests.max_output_tokens < requests.slot_tokens {
+            return;
+        }
+        let Some(given) = self.low.get(Key::MaxOutputTokens) else { return };
+        let reason = format!("leaves no room for pages in --slot-tokens {}", requests.slot_tokens);
+        let remedy = "lower it below slot-tokens, or raise slot-tokens";
+        self.note(given, Wrong::new(reason, remedy));
+    }
+}
+
+fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
+    let checkpoint = reader.read(Key::Model, checkpoint);
+    let weights = reader.read(Key::Weights, weights);
+    let device = reader.read(Key::Device, device);
+    let dtype = reader.read(Key::Dtype, |text| {
+        let (f32, bf16, f16) = (Some(Dtype::F32), Some(Dtype::Bf16), Some(Dtype::F16));
+        value::one_of(text, &[("auto", None), ("f32", f32), ("bf16", bf16), ("f16", f16)])
+    });
+    let prompt_style = reader.read(Key::PromptStyle, |text| {
+        let internvl = Some(PromptStyle::Chat);
+        let template = Some(PromptStyle::HfTemplate);
+        value::one_of(text, &[("auto", None), ("internvl2_5", internvl), ("hf_template", template)])
+    });
+    let system_message = reader.read_or_unset(Key::SystemMessage, |text| Ok(text.to_owned()));
+    Some(ModelConfig {
+        checkpoint: checkpoint?,
+        weights: weights?,
+        device: device?,
+        dtype: dtype?,
+        prompt_style: prompt_style?,
+        system_message: system_message?,
+    })
+}
+
+fn requests(reader: &mut Reader<'_>) -> Option<RequestConfig> {
+    let slots =
+        reader.read(Key::Slots, |text| value::count(text, &(1..=limits::RUNNING_REQUESTS_MAX)));
+    let slot_tokens = reader.read(Key::SlotTokens, |text| value::count(text, &SLOT_TOKENS));
+    let prefill_chunk = reader.read(Key::PrefillChunk, |text| {
+        value::count(text, &(1..=limits::PREFILL_CHUNK_TOKENS_MAX))
+    });
+    let queue =
+        reader.read(Key::Queue, |text| value::count(text, &(1..=limits::QUEUED_REQUESTS_MAX)));
+    let max_tiles = reader.read(Key::MaxTiles, |text| {
+        value::count_or_auto(text, &(1..=limits::TILES_PER_PAGE_MAX as usize))
+    });
+    let max_output_tokens =
+        reader.read(Key::MaxOutputTokens, |text| value::count(text, &(1..=*SLOT_TOKENS.end())));
+    let intake_threads =
+        reader.read(Key::IntakeThreads, |text| value::count_or_auto(text, &(1..=256)));
+    Some(RequestConfig {
+        slots: slots?,
+        slot_tokens: slot_tokens?,
+        prefill_chunk: prefill_chunk?,
+        queue: queue?,
+        max_tiles: max_tiles?.map(|tiles| tiles as u32),
+        max_output_tokens: max_output_tokens?,
+        intake_threads: intake_threads?.unwrap_or_else(half_the_cores),
+    })
+}
+
+fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
+    let listen = reader.read(Key::Listen, value::address);
+    let drain_timeout = reader.read(Key::DrainTimeout, value::duration);
+    let drain_propagation = reader.read(Key::DrainPropagation, value::duration);
+    let no_reflection = reader.read_or_unset(Key::NoReflection, value::switch);
+    Some(ServerConfig {
+        listen: listen?,
+        drain_timeout: drain_timeout?,
+        drain_propagation: drain_propagation?,
+        reflection: !no_reflection?.unwrap_or(false),
+    })
+}
+
+fn telemetry(reader: &mut Reader<'_>) -> Option<telemetry::Config> {
+    let log_level = reader.read(Key::LogLevel, log_level);
+    let log_format = reader.read(Key::LogFormat, |text| {
+        value::one_of(text, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
+    });
+    let otlp_endpoint = reader.read_or_unset(Key::OtlpEndpoint, value::url);
+    let trace_sample_ratio = reader.read(Key::TraceSampleRatio, value::ratio);
+    let sample_ratio = trace_sample_ratio?;
+    Some(telemetry::Config {
+        log_filter: log_level?,
+        log_format: log_format?,
+        otlp: otlp_endpoint?.map(|endpoint| Otlp { sample_ratio, ..Otlp::new(endpoint) }),
+    })
+}
+
+/// The model files at `text`.
+fn checkpoint(text: &str) -> Result<Checkpoint, Wrong> {
+    use crate::checkpoint::{CheckpointError, EMBEDDED_NAME};
+    let checkpoint = Checkpoint::open(Path::new(text)).map_err(|error| match error {
+        CheckpointError::NoSuchDir(_) => Wrong::new(
+            "is no directory here",
+            format!("give a directory with config.json and *.safetensors, or {EMBEDDED_NAME}"),
+        ),
+        CheckpointError::NotADir(_) => {
+            Wrong::new("is a file", "give the directory that holds config.json and *.safetensors")
+        }
+        other => Wrong::new(format!("cannot be used: {other}"), "give another model directory"),
+    })?;
+    match checkpoint.path("config.json") {
+        Some(path) if !path.is_file() => Err(Wrong::new(
+            "has no config.json in it",
+            "give the directory that holds config.json and *.safetensors",
+        )),
+        _ => Ok(checkpoint),
+    }
+}
+
+/// `file` or `random:SEED`.
+fn weights(text: &str) -> Result<WeightSource, Wrong> {
+    let seed = match text.trim() {
+        "file" => return Ok(WeightSource::Files),
+        "random" => "0",
+        other => other.strip_prefix("random:").unwrap_or(""),
+    };
+    seed.parse().map(|seed| WeightSource::Random { seed }).map_err(|_| {
+        Wrong::new("is no source of weights", "give file, or random:SEED with a whole number")
+    })
+}
+
+/// `auto`, `cpu` or `cuda:N`.
+fn device(text: &str) -> Result<DeviceRequest, Wrong> {
+    let index = match text.trim() {
+        "auto" => return Ok(DeviceRequest::Auto),
+        "cpu" => return Ok(DeviceRequest::Cpu),
+        "cuda" => "0",
+        other => other.strip_prefix("cuda:").unwrap_or(""),
+    };
+    let Ok(index) = index.parse() else {
+        return Err(Wrong::new("is no device", "give cpu, cuda:0 or auto"));
+    };
+    if cfg!(feature = "cuda") {
+        Ok(DeviceRequest::Cuda(index))
+    } else {
+        Err(Wrong::new(
+            "needs a build for NVIDIA GPUs, which this one is not",
+            "build with `cargo build --release --features cuda`, or give cpu",
+        ))
+    }
+}
+
+fn log_level(text: &str) -> Result<String, Wrong> {
+    EnvFilter::builder().parse(text).map(|_| text.to_owned()).map_err(|error| {
+        Wrong::new(
+            format!("is no log level: {error}"),
+            "give error, warn, info, debug, trace or off, or MODULE=LEVEL with commas between",
+        )
+    })
+}
+
+fn half_the_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! Precedence, and all mistakes at once with their addresses.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::time::Duration;
+
+use clap::Parser as _;
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::config::Flags;
+
+#[derive(Debug, clap::Parser)]
+struct Typed {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+fn gather(args: &[&str], env: &[(&str, &str)], file: Option<&str>) -> Low {
+    let mut typed = Typed::parse_from(std::iter::once("serve").chain(args.iter().copied()));
+    let env: BTreeMap<String, String> =
+        env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut toml = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    if let Some(text) = file {
+        toml.write_all(text.as_bytes()).unwrap();
+        typed.flags.config = Some(toml.path().to_owned());
+    }
+    Low::gather(&typed.flags, &env)
+}
+
+fn check_mistakes(args: &[&str], env: &[(&str, &str)], file: Option<&str>, expected: &Expect) {
+    let problems = check(&gather(args, env, file)).unwrap_err().to_string();
+    // The file's path is another one at each run.
+    let lines: Vec<String> = problems
+        .lines()
+        .map(|line| match line.split_once(".toml:") {
+            Some((_, rest)) => format!("  FILE:{rest}"),
+            None => line.to_owned(),
+        })
+        .collect();
+    expected.assert_eq(&lines.join("\n"));
+}
+
+#[test]
+fn nothing_typed_is_a_whole_configuration() {
+    let config = check(&gather(&[], &[], None)).unwrap();
+    assert_eq!(config.model.checkpoint, Checkpoint::Embedded);
+    assert_eq!(config.model.dtype, None);
+    assert_eq!(config.model.system_message, None);
+    assert_eq!(config.server.listen, ([127, 0, 0, 1], 50051).into());
+    assert_eq!(config.server.drain_timeout, Duration::from_secs(30));
+    assert!(config.server.reflection && config.server.listen.ip().is_loopback());
+    assert_eq!(config.telemetry.otlp, None);
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn flag_beats_variable_beats_file() {
+    let file = "slots = 1\nqueue = 11\n\"prefill-chunk\" = 1_024\n";
+    let env = [("TESSERA_SLOTS", "2"), ("TESSERA_QUEUE", "22")];
+    let config = check(&gather(&["--slots", "3"], &env, Some(file))).unwrap();
+    assert_eq!(config.requests.slots, 3);
+    assert_eq!(config.requests.queue, 22);
+    assert_eq!(config.requests.prefill_chunk, 1024);
+    assert_eq!(config.requests.slot_tokens, 8192);
+}
+
+#[test]
+fn every_value_can_be_text_or_bare_in_the_file() {
+    let file = r#"
+        slots = "8"
+        trace-sample-ratio = 0.25
+        otlp-endpoint = "http://127.0.0.1:4317"
+        no-reflection = true
+        system-message = ""
+        drain-timeout = "1m30s"
+        weights = "random:7"
+    "#;
+    let config = check(&gather(&[], &[], Some(file))).unwrap();
+    assert_eq!(config.requests.slots, 8);
+    let otlp = config.telemetry.otlp.unwrap();
+    assert!((otlp.sample_ratio - 0.25).abs() < f64::EPSILON);
+    assert!(!config.server.reflection);
+    assert_eq!(config.model.system_message.as_deref(), Some(""));
+    assert_eq!(config.server.drain_timeout, Duration::from_secs(90));
+    assert_eq!(config.model.weights, WeightSource::Random { seed: 7 });
+}
+
+#[test]
+fn all_mistakes_of_all_places_come_at_once() {
+    check_mistakes(
+        &["--slots", "-1", "--model", "/no/such/model", "--weights", "fil"],
+        &[("TESSERA_LISTEN", "everywhere"), ("TESSERA_LOG_FORMAT", "xml")],
+        Some("queue = 0\nslot_tokens = 4096\n\n  drain-timeout = 30\n"),
+        &expect![[r#"
+            8 mistakes in the configuration
+              FILE:2:1 "slot_tokens": is no option
+                did you mean slot-tokens?
+              --model "/no/such/model": is no directory here
+                give a directory with config.json and *.safetensors, or tessera-tiny
+              --weights "fil": is no source of weights
+                give file, or random:SEED with a whole number
+              --slots "-1": is too small
+                give a whole number from 1 to 1024
+              FILE:1:1 queue "0": is too small
+                give a whole number from 1 to 65536
+              TESSERA_LISTEN "everywhere": is not an address with a port
+                give IP:PORT: 127.0.0.1:50051 for this machine only, 0.0.0.0:50051 for all
+              FILE:4:3 drain-timeout "30": has no unit
+                give a number with its unit: 500ms, 30s, 5m, 1h
+              TESSERA_LOG_FORMAT "xml": is not known here
+                give one of: text, json"#]],
+    );
+}
+
+#[test]
+fn a_broken_file_is_reported_by_line() {
+    check_mistakes(
+        &[],
+        &[],
+        Some("slots = 4\nlisten = 127.0.0.1:50051\n[server]\nqueue = 1\n"),
+        &expect![[r#"
+            2 mistakes in the configuration
+              FILE:2:15: not TOML: invalid float, expected nothing
+                write one option a line: listen = "127.0.0.1:50051"
+              FILE:3:2 "server": is a table; there are none
+                write all options at the top of the file, outside [tables]"#]],
+    );
+}
+
+#[test]
+fn a_missing_file_names_who_asked_for_it() {
+    check_mistakes(
+        &[],
+        &[("TESSERA_CONFIG", "/no/such/file")],
+        None,
+        &expect![[r#"
+            1 mistake in the configuration
+              TESSERA_CONFIG "/no/such/file": cannot be read: No such file or directory (os error 2)
+                give the path of a TOML file, or leave the option out"#]],
+    );
+}
+
+#[test]
+fn an_answer_must_leave_room_for_pages() {
+    check_mistakes(
+        &["--max-output-tokens", "8192"],
+        &[],
+        None,
+        &expect![[r#"
+            1 mistake in the configuration
+              --max-output-tokens "8192": leaves no room for pages in --slot-tokens 8192
+                lower it below slot-tokens, or raise slot-tokens"#]],
+    );
+}
+
+#[test]
+fn misspelt_variables_are_only_a_warning() {
+    let env = [("TESSERA_SLOT", "9"), ("TESSERA_PORT", "tcp://10.0.0.1:50051")];
+    let config = check(&gather(&[], &env, None)).unwrap();
+    assert_eq!(config.warnings, ["TESSERA_SLOT is no option: did you mean TESSERA_SLOTS?"]);
+}

@@ -1,0 +1,68 @@
+//! The options as flags: clap arguments made from the table of options.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+
+use super::options::{ALL, CONFIG_FLAG, Key, Spec};
+
+/// Flags of `tessera serve` as typed, unread.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    pub config: Option<PathBuf>,
+    pub values: BTreeMap<Key, String>,
+}
+
+fn arg(spec: &Spec) -> Arg {
+    let help = if spec.default.is_empty() {
+        spec.help.to_owned()
+    } else {
+        format!("{} [default: {}]", spec.help, spec.default)
+    };
+    let arg = Arg::new(spec.name).long(spec.name).help(help).help_heading(spec.heading);
+    if spec.is_switch() {
+        arg.action(ArgAction::SetTrue)
+    } else {
+        // A negative number shall reach our own check, which names the bounds.
+        arg.value_name(spec.value_name).allow_hyphen_values(true)
+    }
+}
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        let config = Arg::new(CONFIG_FLAG)
+            .long(CONFIG_FLAG)
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("TOML file with any of the options below: slots = 8");
+        command.arg(config).args(ALL.iter().map(arg))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.config = matches.get_one::<PathBuf>(CONFIG_FLAG).cloned();
+        for spec in &ALL {
+            let value = if spec.is_switch() {
+                matches.get_flag(spec.name).then(|| "true".to_owned())
+            } else {
+                matches.get_one::<String>(spec.name).cloned()
+            };
+            if let Some(value) = value {
+                self.values.insert(spec.key, value);
+            }
+        }
+        Ok(())
+    }
+}

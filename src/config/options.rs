@@ -1,0 +1,193 @@
+//! The one table of options: flags, variables, file keys, defaults and help all come from here.
+
+/// One option of `tessera serve`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    Model,
+    Weights,
+    Device,
+    Dtype,
+    PromptStyle,
+    SystemMessage,
+    Slots,
+    SlotTokens,
+    PrefillChunk,
+    Queue,
+    MaxTiles,
+    MaxOutputTokens,
+    IntakeThreads,
+    Listen,
+    DrainTimeout,
+    DrainPropagation,
+    NoReflection,
+    LogLevel,
+    LogFormat,
+    OtlpEndpoint,
+    TraceSampleRatio,
+}
+
+/// What is to know of an option before its value is understood.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec {
+    pub key: Key,
+    /// As in `--name` and in the file; `TESSERA_NAME` in the environment.
+    pub name: &'static str,
+    pub heading: &'static str,
+    /// Empty for a switch.
+    pub value_name: &'static str,
+    /// Read as if it had been typed; empty: not set.
+    pub default: &'static str,
+    pub help: &'static str,
+}
+
+impl Spec {
+    const fn new(key: Key, name: &'static str, heading: &'static str) -> Self {
+        Self { key, name, heading, value_name: "", default: "", help: "" }
+    }
+
+    const fn takes(mut self, value_name: &'static str, default: &'static str) -> Self {
+        self.value_name = value_name;
+        self.default = default;
+        self
+    }
+
+    const fn help(mut self, help: &'static str) -> Self {
+        self.help = help;
+        self
+    }
+
+    pub fn is_switch(&self) -> bool {
+        self.value_name.is_empty()
+    }
+}
+
+const MODEL: &str = "Model";
+const REQUESTS: &str = "Requests";
+const SERVER: &str = "Server";
+const TELEMETRY: &str = "Logs and traces";
+
+/// All options, in the order that `--help` shows.
+pub const ALL: [Spec; 21] = [
+    Spec::new(Key::Model, "model", MODEL)
+        .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
+        .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
+    Spec::new(Key::Weights, "weights", MODEL).takes("SOURCE", "file").help(
+        "file: the model's own; random:SEED: made up, to try sizes and speed without a download",
+    ),
+    Spec::new(Key::Device, "device", MODEL)
+        .takes("DEVICE", "auto")
+        .help("cpu, cuda:N, or auto: the first GPU this build can use, else the CPU"),
+    Spec::new(Key::Dtype, "dtype", MODEL)
+        .takes("DTYPE", "auto")
+        .help("f32, bf16, f16, or auto: the best that the device computes reliably"),
+    Spec::new(Key::PromptStyle, "prompt-style", MODEL)
+        .takes("STYLE", "auto")
+        .help("internvl2_5, hf_template, or auto: what the model's files ask for"),
+    Spec::new(Key::SystemMessage, "system-message", MODEL)
+        .takes("TEXT", "")
+        .help("System message of every prompt; unset: the model's own"),
+    Spec::new(Key::Slots, "slots", REQUESTS)
+        .takes("N", "4")
+        .help("Requests that run at once; each has memory reserved for its context"),
+    Spec::new(Key::SlotTokens, "slot-tokens", REQUESTS)
+        .takes("N", "8192")
+        .help("Context of one request, pages and answer together; at most the model's own"),
+    Spec::new(Key::PrefillChunk, "prefill-chunk", REQUESTS)
+        .takes("N", "512")
+        .help("Prompt tokens taken in per step; fewer keep running answers flowing"),
+    Spec::new(Key::Queue, "queue", REQUESTS)
+        .takes("N", "64")
+        .help("Requests that may wait; more are refused with a time to come back"),
+    Spec::new(Key::MaxTiles, "max-tiles", REQUESTS)
+        .takes("N", "auto")
+        .help("Most tiles a page is cut into; auto: as the model was trained"),
+    Spec::new(Key::MaxOutputTokens, "max-output-tokens", REQUESTS)
+        .takes("N", "1024")
+        .help("Longest answer a request may ask for"),
+    Spec::new(Key::IntakeThreads, "intake-threads", REQUESTS)
+        .takes("N", "auto")
+        .help("Threads that decode and cut pages; auto: half the cores"),
+    Spec::new(Key::Listen, "listen", SERVER)
+        .takes("ADDR", "127.0.0.1:50051")
+        .help("Address and port; 0.0.0.0:50051 to be reached from other machines"),
+    Spec::new(Key::DrainTimeout, "drain-timeout", SERVER)
+        .takes("TIME", "30s")
+        .help("After SIGTERM: how long running answers may take to end"),
+    Spec::new(Key::DrainPropagation, "drain-propagation", SERVER)
+        .takes("TIME", "0s")
+        .help("After SIGTERM: how long to still accept while others learn of it; 5s in a mesh"),
+    Spec::new(Key::NoReflection, "no-reflection", SERVER)
+        .help("Do not describe the API to tools like grpcurl"),
+    Spec::new(Key::LogLevel, "log-level", TELEMETRY).takes("LEVEL", "info").help(
+        "error, warn, info, debug, trace or off; also per module: info,tessera::engine=debug",
+    ),
+    Spec::new(Key::LogFormat, "log-format", TELEMETRY)
+        .takes("FORMAT", "text")
+        .help("text, or json: one object per line"),
+    Spec::new(Key::OtlpEndpoint, "otlp-endpoint", TELEMETRY)
+        .takes("URL", "")
+        .help("Send OpenTelemetry traces to this gRPC collector: http://127.0.0.1:4317"),
+    Spec::new(Key::TraceSampleRatio, "trace-sample-ratio", TELEMETRY)
+        .takes("RATIO", "1")
+        .help("Share of requests to trace, 0 to 1, where the caller did not decide"),
+];
+
+/// The flag and variable that name the file itself; it cannot be a key inside it.
+pub const CONFIG_FLAG: &str = "config";
+
+const ENV_PREFIX: &str = "TESSERA_";
+
+/// `TESSERA_SLOT_TOKENS` for `slot-tokens`.
+pub fn env_name(name: &str) -> String {
+    format!("{ENV_PREFIX}{}", name.to_uppercase().replace('-', "_"))
+}
+
+/// The option that `name` is most likely meant to be.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let plain = name.trim().to_lowercase().replace(['_', ' '], "-");
+    ALL.iter()
+        .map(|spec| (strsim::damerau_levenshtein(&plain, spec.name), spec.name))
+        .min()
+        // Beyond a third of its letters it is another word.
+        .filter(|(distance, name)| distance * 3 <= name.len().max(3))
+        .map(|(_, name)| name)
+}
+
+impl Key {
+    pub fn spec(self) -> &'static Spec {
+        // `table_is_in_order` proves that every key has its line.
+        &ALL[self as usize]
+    }
+
+    pub fn name(self) -> &'static str {
+        self.spec().name
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        ALL.iter().find(|spec| spec.name == name).map(|spec| spec.key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_is_in_order() {
+        for (index, spec) in ALL.iter().enumerate() {
+            assert_eq!(spec.key as usize, index, "{}", spec.name);
+            assert_eq!(Key::from_name(spec.name), Some(spec.key));
+            assert!(!spec.help.is_empty() && !spec.help.ends_with('.'), "{}", spec.name);
+        }
+        assert_eq!(Key::TraceSampleRatio as usize + 1, ALL.len());
+    }
+
+    #[test]
+    fn near_misses_find_their_option() {
+        assert_eq!(nearest("slot_tokens"), Some("slot-tokens"));
+        assert_eq!(nearest("LISTEN"), Some("listen"));
+        assert_eq!(nearest("modle"), Some("model"));
+        assert_eq!(nearest("max-output-token"), Some("max-output-tokens"));
+        assert_eq!(nearest("temperature"), None);
+    }
+}

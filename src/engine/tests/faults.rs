@@ -1,0 +1,110 @@
+//! A model that fails: whom it hurts, and whom not.
+
+use super::{Stage, answering, check_stream, finished, job, read};
+use crate::engine::EngineError;
+use crate::engine::ending::Ending;
+use crate::limits::DEVICE_FAILURES_MAX;
+use crate::model::fake::{Fault, FaultKind};
+use crate::model::{RunError, Slot};
+
+/// Three requests in slots 0, 1 and 2 that decode, and `fault` is next.
+fn three_with(fault: Fault) -> (Stage, Vec<Result<String, EngineError>>) {
+    let mut stage = Stage::new(answering("abcdefghij"));
+    let mut events: Vec<_> = (0..3)
+        .map(|_| {
+            let mut job = job("what", &[1]);
+            job.output_tokens_max = 6;
+            stage.submit(job).unwrap()
+        })
+        .collect();
+    stage.turn();
+    stage.turn();
+    stage.faults.add(fault);
+    stage.settle();
+    stage.assert_empty();
+    let outcome = |events| finished(events).map(|done| done.text);
+    let outcomes = events.iter_mut().map(outcome).collect();
+    (stage, outcomes)
+}
+
+fn assert_only_the_second_failed(
+    outcomes: &[Result<String, EngineError>],
+    failed: impl Fn(&EngineError) -> bool,
+) {
+    let [Ok(first), Err(error), Ok(third)] = outcomes else { panic!("{outcomes:?}") };
+    assert_eq!((first.as_str(), third.as_str()), ("abcdef", "abcdef"));
+    assert!(failed(error), "{error}");
+}
+
+#[test]
+fn logits_that_are_not_finite_fail_one_request() {
+    let fault = Fault { slot: Some(Slot(1)), step: 3, ..Fault::next(FaultKind::Nan) };
+    let (_, outcomes) = three_with(fault);
+    assert_only_the_second_failed(&outcomes, |error| {
+        matches!(error, EngineError::NonFiniteLogits { step: 3 })
+    });
+}
+
+#[test]
+fn a_sequence_that_is_too_much_even_alone_fails_alone() {
+    // Once in the batch, once alone.
+    let fault = Fault { slot: Some(Slot(1)), times: 2, ..Fault::next(FaultKind::OutOfMemory) };
+    let (_, outcomes) = three_with(fault);
+    assert_only_the_second_failed(&outcomes, |error| {
+        matches!(error, EngineError::Run(RunError::OutOfMemory { .. }))
+    });
+}
+
+#[test]
+fn a_batch_that_is_too_much_runs_one_by_one() {
+    for kind in [FaultKind::OutOfMemory, FaultKind::Device] {
+        let fault = Fault { segments_min: 2, times: 2, ..Fault::next(kind) };
+        let (_, outcomes) = three_with(fault);
+        assert!(outcomes.iter().all(|outcome| outcome.as_deref().ok() == Some("abcdef")));
+    }
+}
+
+#[test]
+fn pages_that_cannot_be_encoded_fail_their_request() {
+    let mut stage = Stage::new(answering("ab"));
+    let kind = FaultKind::OutOfMemory;
+    stage.faults.add(Fault { in_encode: true, slot: Some(Slot(1)), ..Fault::next(kind) });
+    let mut events = [(); 2].map(|()| stage.submit(job("what", &[1])).unwrap());
+    stage.settle();
+    assert_eq!(finished(&mut events[0]).unwrap().text, "ab");
+    let error = check_stream(read(&mut events[1])).unwrap_err();
+    assert!(matches!(error, EngineError::Run(RunError::OutOfMemory { .. })), "{error}");
+    stage.assert_empty();
+}
+
+#[test]
+fn a_device_that_fails_every_time_ends_the_engine() {
+    let mut stage = Stage::new(answering("ab"));
+    stage.faults.add(Fault { times: usize::MAX, ..Fault::next(FaultKind::Device) });
+    for failed in 1..=DEVICE_FAILURES_MAX {
+        let mut events = stage.submit(job("what", &[])).unwrap();
+        let ending = stage.try_turn();
+        assert_eq!(ending.is_err(), failed == DEVICE_FAILURES_MAX);
+        if let Err(ending) = ending {
+            assert!(matches!(ending, Ending::DeviceFailed { .. }));
+            stage.stepper.end_all(&ending);
+            let error = check_stream(read(&mut events)).unwrap_err();
+            assert!(matches!(error, EngineError::Stopped));
+        } else {
+            assert!(matches!(finished(&mut events), Err(EngineError::Run(_))));
+        }
+    }
+}
+
+#[test]
+fn a_document_that_makes_preparing_panic_fails_alone() {
+    let mut stage = Stage::new(answering("ab"));
+    let mut bad = stage.submit(job(super::BOMB, &[])).unwrap();
+    let mut good = stage.submit(job("what", &[])).unwrap();
+    stage.settle();
+    let items = read(&mut bad);
+    let [Err(EngineError::Panicked { message })] = &items[..] else { panic!("{items:?}") };
+    assert_eq!(message, super::BOMB);
+    assert_eq!(finished(&mut good).unwrap().text, "ab");
+    stage.assert_empty();
+}

@@ -1,0 +1,179 @@
+//! Readers that leave, give up or are slow.
+
+use std::time::Duration;
+
+use super::{Stage, answering, check_stream, job, read, texts};
+use crate::engine::inbox::Wait;
+use crate::engine::{Config, EngineError, Event, Job, Sampling};
+use crate::limits::JOINED_TOKENS_MAX;
+use crate::model::fake::Options;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A stage with one slot that another request may hold, and a job that is in a known phase after
+/// each turn: vision, prefill, decode.
+fn slow_stage() -> (Stage, Job) {
+    let mut options = answering(&"x".repeat(100));
+    options.spec.slots = 1;
+    let config = Config { vision_chunk_tiles: 1, prefill_chunk_tokens: 6, ..Config::default() };
+    let mut job = job("what", &[2]);
+    job.output_tokens_max = 50;
+    (Stage::with(options, config), job)
+}
+
+#[test]
+fn a_cancelled_request_is_gone_after_one_turn() {
+    // 0: still in the inbox.
+    for turns in 0..5 {
+        let (mut stage, job) = slow_stage();
+        let events = stage.submit(job).unwrap();
+        for _ in 0..turns {
+            stage.turn();
+        }
+        assert_eq!(stage.slots_held(), usize::from(turns > 0), "after {turns} turns");
+        drop(events);
+        stage.turn();
+        stage.assert_empty();
+    }
+}
+
+#[test]
+fn a_cancelled_request_leaves_the_queue() {
+    let (mut stage, job) = slow_stage();
+    let first = stage.submit(job.clone()).unwrap();
+    stage.turn();
+    let mut queued = [stage.submit(job.clone()).unwrap(), stage.submit(job).unwrap()];
+    stage.turn();
+    assert_eq!((stage.load().running, stage.load().queued), (1, 2));
+    drop(std::mem::replace(&mut queued[0], first));
+    stage.turn();
+    assert_eq!((stage.load().running, stage.load().queued), (1, 1));
+    // The place of the one in the slot goes to the one that is left.
+    drop(queued);
+    stage.turn();
+    stage.assert_empty();
+}
+
+#[test]
+fn deadlines_end_a_request_in_every_phase() {
+    for (turns, expected) in
+        [(0, "queue"), (1, "vision"), (2, "prefill"), (3, "decode"), (4, "decode")]
+    {
+        let (mut stage, mut job) = slow_stage();
+        job.deadline = stage.deadline_in(SECOND);
+        let mut events = stage.submit(job).unwrap();
+        for _ in 0..turns {
+            stage.turn();
+        }
+        stage.clock.advance(SECOND);
+        stage.turn();
+        let error = check_stream(read(&mut events)).unwrap_err();
+        let EngineError::Deadline { phase } = error else { panic!("{error}") };
+        assert_eq!(phase, expected, "after {turns} turns");
+        stage.assert_empty();
+    }
+}
+
+#[test]
+fn a_deadline_before_preparing_ends_without_accepted() {
+    let (mut stage, mut job) = slow_stage();
+    job.deadline = stage.deadline_in(Duration::ZERO);
+    let mut events = stage.submit(job).unwrap();
+    let items = read(&mut events);
+    assert!(matches!(items[..], [Err(EngineError::Deadline { phase: "preprocess" })]), "{items:?}");
+    stage.turn();
+    stage.assert_empty();
+}
+
+#[test]
+fn the_loop_sleeps_until_the_next_deadline() {
+    let (mut stage, job) = slow_stage();
+    let _running = stage.submit(job).unwrap();
+    assert_eq!(stage.turn(), Wait::Not);
+    let mut idle = Stage::new(Options::default());
+    assert_eq!(idle.turn(), Wait::UntilWoken);
+}
+
+/// A request whose reader takes nothing; it stands still now.
+fn stalled(events_buffered: usize) -> (Stage, crate::engine::Events) {
+    let config = Config { events_buffered, slow_client: SECOND, ..Config::default() };
+    let mut options = answering(&"x".repeat(400));
+    options.spec.slot_tokens = 500;
+    let mut stage = Stage::with(options, config);
+    let mut job = job("what", &[]);
+    job.output_tokens_max = 300;
+    let events = stage.submit(job).unwrap();
+    while stage.turn() == Wait::Not {}
+    (stage, events)
+}
+
+#[test]
+fn a_slow_reader_pauses_its_request_alone() {
+    let (mut stage, mut slow) = stalled(4);
+    assert_eq!(stage.slots_held(), 1, "it keeps its slot");
+    let mut quick = stage.submit(job("what", &[])).unwrap();
+    stage.settle();
+    assert!(check_stream(read(&mut quick)).is_ok());
+    let items = read(&mut slow);
+    // Accepted, two of progress, one piece; then the buffer was full.
+    assert_eq!(texts(&items).iter().map(|text| text.tokens).collect::<Vec<_>>(), [1]);
+    stage.turn();
+    let joined = texts(&read(&mut slow));
+    assert_eq!(joined[0].tokens, JOINED_TOKENS_MAX);
+    // It goes on as far as it is read.
+    let mut sent: usize = 1 + joined.iter().map(|text| text.tokens).sum::<usize>();
+    let mut items = vec![];
+    while stage.slots_held() > 0 {
+        stage.turn();
+        items.extend(read(&mut slow));
+    }
+    sent += texts(&items).iter().map(|text| text.tokens).sum::<usize>();
+    assert_eq!(sent, 300);
+    assert!(matches!(items.last(), Some(Ok(Event::Done(done))) if done.text.len() == 300));
+    stage.assert_empty();
+}
+
+#[test]
+fn a_reader_that_takes_nothing_is_ended() {
+    let (mut stage, mut slow) = stalled(4);
+    assert_eq!(stage.turn(), Wait::AtMost(SECOND));
+    stage.clock.advance(SECOND / 2);
+    assert_eq!(stage.turn(), Wait::AtMost(SECOND / 2));
+    stage.clock.advance(SECOND / 2);
+    stage.turn();
+    stage.assert_empty();
+    let items = read(&mut slow);
+    let text: usize = texts(&items).iter().map(|text| text.tokens).sum();
+    assert_eq!(text, 1 + JOINED_TOKENS_MAX, "what was generated is delivered");
+    let error = check_stream(items).unwrap_err();
+    assert!(matches!(error, EngineError::SlowClient { waited_ms: 1000 }), "{error}");
+}
+
+#[test]
+fn one_event_taken_is_patience_won() {
+    let (mut stage, mut slow) = stalled(4);
+    stage.clock.advance(SECOND / 2);
+    slow.try_recv().unwrap().unwrap();
+    while stage.turn() == Wait::Not {}
+    stage.clock.advance(SECOND / 2);
+    stage.turn();
+    assert_eq!(stage.slots_held(), 1);
+}
+
+#[test]
+fn a_reader_that_comes_late_gets_the_whole_answer() {
+    // The answer ends while the buffer is full: the rest comes in one piece, then the end.
+    let config = Config { events_buffered: 4, ..Config::default() };
+    let mut stage = Stage::with(answering(&"x".repeat(30)), config);
+    let mut job = job("what", &[]);
+    job.output_tokens_max = 40;
+    job.sampling = Sampling::GREEDY;
+    let mut events = stage.submit(job).unwrap();
+    stage.settle();
+    stage.assert_empty();
+    let items = read(&mut events);
+    // The stop id is in the last piece's count.
+    let tokens: Vec<usize> = texts(&items).iter().map(|text| text.tokens).collect();
+    assert_eq!(tokens, [1, 29]);
+    assert_eq!(check_stream(items).unwrap().text.len(), 30);
+}

@@ -1,0 +1,127 @@
+//! Ten thousand requests in random order, most of them cancelled somewhere, over a model that also
+//! fails now and then. Each run is replayed from its seed.
+
+use std::time::Duration;
+
+use rand::seq::SliceRandom as _;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::{Stage, check_stream, job, read};
+use crate::engine::{Config, EngineError, Event, Events, Job, Sampling};
+use crate::model::fake::{Fault, FaultKind, Options};
+
+const REQUESTS: usize = 10_000;
+
+struct Open {
+    events: Events,
+    items: Vec<Result<Event, EngineError>>,
+    /// It reads now and then only.
+    slow: bool,
+}
+
+#[derive(Debug, Default)]
+struct Outcomes {
+    cancelled: usize,
+    whole: usize,
+    failed: usize,
+    refused: usize,
+}
+
+fn random_job(stage: &Stage, rng: &mut ChaCha8Rng) -> Job {
+    let question = "q".repeat(rng.random_range(1..60));
+    let pages = vec![rng.random_range(0..4); rng.random_range(0..3)];
+    let mut job = job(&question, &pages);
+    job.output_tokens_max = rng.random_range(1..40);
+    job.sampling = Sampling { temperature: 1.0, top_p: 0.9, seed: rng.random() };
+    if rng.random_bool(0.2) {
+        job.deadline = stage.deadline_in(Duration::from_millis(rng.random_range(0..100)));
+    }
+    job
+}
+
+fn random_fault(rng: &mut ChaCha8Rng) -> Fault {
+    let kinds = [FaultKind::Nan, FaultKind::OutOfMemory, FaultKind::Device];
+    let kind = kinds[rng.random_range(0..kinds.len())];
+    let times = rng.random_range(1..3);
+    Fault { times, in_encode: rng.random_bool(0.3), ..Fault::next(kind) }
+}
+
+impl Open {
+    /// Reads, and says whether the stream ended.
+    fn read(&mut self, rng: &mut ChaCha8Rng, outcomes: &mut Outcomes) -> bool {
+        if self.slow && rng.random_bool(0.9) {
+            return false;
+        }
+        self.items.extend(read(&mut self.events));
+        if !matches!(self.items.last(), Some(Ok(Event::Done(_)) | Err(_))) {
+            return false;
+        }
+        match check_stream(std::mem::take(&mut self.items)) {
+            Ok(_) => outcomes.whole += 1,
+            Err(EngineError::Panicked { message }) => panic!("{message}"),
+            Err(_) => outcomes.failed += 1,
+        }
+        true
+    }
+}
+
+fn soak(seed: u64, requests: usize) -> Outcomes {
+    println!("seed {seed}");
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let config = Config {
+        queued_max: 8,
+        prefill_chunk_tokens: 16,
+        vision_chunk_tiles: 2,
+        events_buffered: 4,
+        slow_client: Duration::from_millis(200),
+        ..Config::default()
+    };
+    let mut stage = Stage::with(Options::default(), config);
+    let mut open: Vec<Open> = Vec::new();
+    let mut outcomes = Outcomes::default();
+    let mut submitted = 0;
+    while submitted < requests || !open.is_empty() {
+        if submitted < requests && rng.random_bool(0.6) {
+            submitted += 1;
+            match stage.submit(random_job(&stage, &mut rng)) {
+                Ok(events) => {
+                    let slow = rng.random_bool(0.2);
+                    open.push(Open { events, items: Vec::new(), slow });
+                }
+                Err(_) => outcomes.refused += 1,
+            }
+        }
+        if rng.random_bool(0.01) {
+            stage.faults.add(random_fault(&mut rng));
+        }
+        open.shuffle(&mut rng);
+        if rng.random_bool(0.3) && open.pop().is_some() {
+            outcomes.cancelled += 1;
+        }
+        stage.clock.advance(Duration::from_millis(1));
+        if stage.try_turn().is_err() {
+            panic!("the device did not fail often enough for this");
+        }
+        open.retain_mut(|open| !open.read(&mut rng, &mut outcomes));
+        assert!(stage.slots_held() <= 4);
+    }
+    stage.turn();
+    stage.assert_empty();
+    outcomes
+}
+
+#[test]
+fn ten_thousand_requests_leave_nothing_behind() {
+    let outcomes = soak(1, REQUESTS);
+    let Outcomes { cancelled, whole, failed, refused } = outcomes;
+    assert_eq!(cancelled + whole + failed + refused, REQUESTS);
+    assert!(cancelled > 1000 && whole > 500 && failed > 300, "{outcomes:?}");
+}
+
+#[test]
+fn other_seeds_leave_nothing_behind() {
+    for seed in 2..42 {
+        soak(seed, 250);
+    }
+}

@@ -1,0 +1,168 @@
+//! Attention block by block: scores of a few queries live in the second-level cache, never in memory
+//! as a whole.
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, bail};
+use rayon::prelude::*;
+
+use super::gemm::{View, matmul};
+use super::math::exp;
+
+/// Query rows of one task: 64 rows of 1,025 scores are 262 KB.
+const BLOCK_ROWS: usize = 64;
+
+/// Multiplications below which tasks cost more than they bring.
+const PARALLEL_FROM: usize = 1 << 20;
+
+/// Attention over `q` `[batch, rows, heads, head_dim]`, `k` and `v`
+/// `[batch, keys, kv_heads, head_dim]`, any strides but 1 in the last dimension, f32. Returns
+/// `[batch, rows, heads, head_dim]`, contiguous.
+pub(in crate::model) struct FusedAttention {
+    /// Position of the first query among the keys where queries must not see keys after themselves.
+    pub(in crate::model) causal_from: Option<usize>,
+    pub(in crate::model) scale: f32,
+}
+
+/// A rank-4 input and where its elements are.
+#[derive(Clone, Copy)]
+struct Input<'a> {
+    values: &'a [f32],
+    /// Batch, rows, heads; the last dimension is dense.
+    strides: [usize; 3],
+}
+
+impl<'a> Input<'a> {
+    fn new(storage: &'a CpuStorage, layout: &Layout) -> Result<Self> {
+        let (CpuStorage::F32(values), &[batch, rows, heads, 1]) = (storage, layout.stride()) else {
+            bail!("fused attention takes f32 with a dense last dimension")
+        };
+        Ok(Self { values: &values[layout.start_offset()..], strides: [batch, rows, heads] })
+    }
+
+    /// All elements from `(batch, row, head)` on.
+    fn from(self, batch: usize, row: usize, head: usize) -> &'a [f32] {
+        let [batch_stride, row_stride, head_stride] = self.strides;
+        &self.values[batch * batch_stride + row * row_stride + head * head_stride..]
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Sizes {
+    heads: usize,
+    keys: usize,
+    group: usize,
+    head_dim: usize,
+}
+
+impl CustomOp3 for FusedAttention {
+    fn name(&self) -> &'static str {
+        "fused-attention"
+    }
+
+    fn cpu_fwd(
+        &self,
+        q: &CpuStorage,
+        q_layout: &Layout,
+        k: &CpuStorage,
+        k_layout: &Layout,
+        v: &CpuStorage,
+        v_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (batch, rows, heads, head_dim) = q_layout.shape().dims4()?;
+        let (_, keys, kv_heads, _) = k_layout.shape().dims4()?;
+        let sizes = Sizes { heads, keys, group: heads / kv_heads, head_dim };
+        let inputs =
+            [Input::new(q, q_layout)?, Input::new(k, k_layout)?, Input::new(v, v_layout)?];
+        let mut out = vec![0.0; batch * rows * heads * head_dim];
+        // A task owns whole output rows, all heads of them: no two tasks write to one row.
+        let task = |(index, out): (usize, &mut [f32])| {
+            let blocks = rows.div_ceil(BLOCK_ROWS);
+            self.block(sizes, inputs, (index / blocks, index % blocks * BLOCK_ROWS), out);
+        };
+        let row_width = heads * head_dim;
+        let pieces: Vec<&mut [f32]> = out
+            .chunks_mut(rows * row_width)
+            .flat_map(|batch| batch.chunks_mut(BLOCK_ROWS * row_width))
+            .collect();
+        if batch * rows * heads * keys * head_dim < PARALLEL_FROM {
+            pieces.into_iter().enumerate().for_each(task);
+        } else {
+            pieces.into_par_iter().enumerate().for_each(task);
+        }
+        Ok((CpuStorage::F32(out), q_layout.shape().clone()))
+    }
+}
+
+impl FusedAttention {
+    /// Output rows `first..` of one batch entry, as many as `out` holds.
+    fn block(
+        &self,
+        sizes: Sizes,
+        [q, k, v]: [Input<'_>; 3],
+        (batch, first): (usize, usize),
+        out: &mut [f32],
+    ) {
+        let Sizes { heads, keys, group, head_dim, .. } = sizes;
+        let rows = out.len() / (heads * head_dim);
+        // Keys after the block's last query are masked for all of it.
+        let keys = self.causal_from.map_or(keys, |position| keys.min(position + first + rows));
+        let mut scores = vec![0.0; rows * keys];
+        for head in 0..heads {
+            let kv_head = head / group;
+            let scores_view = View::row_major(rows, keys, keys);
+            matmul(
+                (&mut scores, scores_view),
+                (q.from(batch, first, head), View::row_major(rows, head_dim, q.strides[1])),
+                (
+                    k.from(batch, 0, kv_head),
+                    View::row_major(keys, head_dim, k.strides[1]).transposed(),
+                ),
+                self.scale,
+            );
+            for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
+                let visible =
+                    self.causal_from.map_or(keys, |position| position + first + row + 1);
+                softmax(&mut scores[..visible]);
+                scores[visible..].fill(0.0);
+            }
+            matmul(
+                (
+                    &mut out[head * head_dim..],
+                    View::row_major(rows, head_dim, heads * head_dim),
+                ),
+                (&scores, scores_view),
+                (v.from(batch, 0, kv_head), View::row_major(keys, head_dim, v.strides[1])),
+                1.0,
+            );
+        }
+    }
+}
+
+/// Softmax in place.
+fn softmax(scores: &mut [f32]) {
+    pulp::Arch::new().dispatch(|| {
+        let max = fold_lanes(scores, f32::NEG_INFINITY, |a, b| if a > b { a } else { b });
+        for score in scores.iter_mut() {
+            *score = exp(*score - max);
+        }
+        let inverse = 1.0 / fold_lanes(scores, 0.0, |a, b| a + b);
+        for score in scores.iter_mut() {
+            *score *= inverse;
+        }
+    });
+}
+
+/// A fold with independent lanes, so that it vectorises.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "must inline into the vectorised caller")]
+fn fold_lanes(values: &[f32], start: f32, f: impl Fn(f32, f32) -> f32) -> f32 {
+    const LANES: usize = 32;
+    let mut lanes = [start; LANES];
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = f(*lane, *value);
+        }
+    }
+    lanes.iter().chain(rest).fold(start, |a, b| f(a, *b))
+}

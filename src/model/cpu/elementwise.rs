@@ -1,0 +1,102 @@
+//! Vectorised, parallel elementwise functions.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, bail};
+use rayon::prelude::*;
+
+use super::math::{erf, exp};
+
+/// Elements of one task: big enough to pay for its start, small enough for the first-level cache.
+const TASK_ELEMENTS: usize = 8192;
+
+/// GELU with the exact error function.
+pub(in crate::model) struct Gelu;
+
+/// `silu(gate) * up` of rows `[gate | up]`: `[rows, 2 * width]` to `[rows, width]`.
+pub(in crate::model) struct SwiGlu;
+
+fn contiguous_f32<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let (CpuStorage::F32(values), Some((start, end))) = (storage, layout.contiguous_offsets())
+    else {
+        bail!("the CPU kernels take contiguous f32")
+    };
+    Ok(&values[start..end])
+}
+
+impl CustomOp1 for Gelu {
+    fn name(&self) -> &'static str {
+        "gelu"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = contiguous_f32(storage, layout)?;
+        let mut out = vec![0.0; x.len()];
+        out.par_chunks_mut(TASK_ELEMENTS).zip(x.par_chunks(TASK_ELEMENTS)).for_each(|(out, x)| {
+            pulp::Arch::new().dispatch(|| {
+                for (out, x) in out.iter_mut().zip(x) {
+                    *out = 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
+                }
+            });
+        });
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+}
+
+impl CustomOp1 for SwiGlu {
+    fn name(&self) -> &'static str {
+        "swiglu"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = contiguous_f32(storage, layout)?;
+        let (rows, double) = layout.shape().dims2()?;
+        let width = double / 2;
+        let mut out = vec![0.0; rows * width];
+        let rows_per_task = TASK_ELEMENTS.div_ceil(width);
+        out.par_chunks_mut(rows_per_task * width)
+            .zip(x.par_chunks(rows_per_task * double))
+            .for_each(|(out, x)| {
+                pulp::Arch::new().dispatch(|| {
+                    for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(double)) {
+                        let (gate, up) = x.split_at(width);
+                        for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
+                            *out = gate / (1.0 + exp(-gate)) * up;
+                        }
+                    }
+                });
+            });
+        Ok((CpuStorage::F32(out), Shape::from((rows, width))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Tensor};
+
+    use super::*;
+
+    fn ramp(rows: usize, columns: usize) -> Tensor {
+        let count = rows * columns;
+        let values: Vec<f32> = (0..count).map(|i| (i % 997) as f32 / 50.0 - 10.0).collect();
+        Tensor::from_vec(values, (rows, columns), &Device::Cpu).unwrap()
+    }
+
+    #[track_caller]
+    fn check_close(ours: &Tensor, expected: &Tensor) {
+        let difference: f32 =
+            (ours - expected).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap();
+        assert!(difference < 2e-5, "{difference:e}");
+    }
+
+    #[test]
+    fn gelu_equals_the_library_composite() {
+        let x = ramp(70, 333);
+        check_close(&x.apply_op1_no_bwd(&Gelu).unwrap(), &x.gelu_erf().unwrap());
+    }
+
+    #[test]
+    fn swiglu_equals_the_library_composite() {
+        let x = ramp(37, 666);
+        let expected = candle_nn::ops::swiglu(&x).unwrap();
+        check_close(&x.apply_op1_no_bwd(&SwiGlu).unwrap(), &expected);
+    }
+}

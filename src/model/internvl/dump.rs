@@ -1,0 +1,72 @@
+//! Named activations of one prompt, written to a safetensors file: to compare Tessera with another
+//! pipeline layer by layer, and to find where a NaN is born.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use candle_core::{DType, Device, Result, Tensor};
+
+use super::observe::Observe;
+use super::runner::InternVl;
+use crate::model::runner::{PixelTiles, Runner as _, Segment, Slot};
+
+/// Collects what it sees on the host, in f32. A site seen again is continued.
+#[derive(Default)]
+struct Recorder {
+    sites: BTreeMap<String, Vec<Tensor>>,
+}
+
+impl Observe for Recorder {
+    fn see(&mut self, site: &str, tensor: &Tensor) -> Result<()> {
+        let tensor = tensor.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.contiguous()?;
+        self.sites.entry(site.to_owned()).or_default().push(tensor);
+        Ok(())
+    }
+}
+
+impl InternVl {
+    /// All activations of a prompt of `tokens` over `pixels`, by name:
+    ///
+    /// | name | shape |
+    /// |---|---|
+    /// | `pixel_values` | `[tiles, 3, side, side]` |
+    /// | `vision` | `[tiles, 1 + patches, vision hidden]`, class token first |
+    /// | `projector` | `[tiles * tokens_per_tile, hidden]` |
+    /// | `hidden.0` | `[tokens, hidden]`: embeddings with the image rows in place |
+    /// | `hidden.1` ... `hidden.N` | after each decoder layer, before the final norm |
+    /// | `logits` | `[vocab]`, after the last token |
+    /// | `tokens` | `[tokens]`, u32 |
+    ///
+    /// All but `tokens` are f32, whatever the model computes in.
+    pub fn activations(
+        &mut self,
+        pixels: PixelTiles<'_>,
+        tokens: &[u32],
+    ) -> Result<HashMap<String, Tensor>> {
+        let slot = Slot(0);
+        let mut recorder = Recorder::default();
+        if pixels.tiles > 0 {
+            let tensor = self.pixel_tensor(pixels)?;
+            recorder.see("pixel_values", &tensor)?;
+            self.features[0] = Some(self.features(&tensor, &mut recorder)?);
+        }
+        let segment =
+            Segment { slot, start: 0, tokens, image_tokens_before: 0, wants_logits: true };
+        let hidden = self.hidden(&[segment], &mut recorder)?;
+        let logits = self.decoder.logits(&hidden, &[tokens.len() as u32 - 1])?;
+        recorder.see("logits", &logits.squeeze(0)?)?;
+        self.release(slot);
+        let mut named = recorder
+            .sites
+            .into_iter()
+            .map(|(site, pieces)| Ok((site, Tensor::cat(&pieces, 0)?)))
+            .collect::<Result<HashMap<String, Tensor>>>()?;
+        named.insert("tokens".to_owned(), Tensor::new(tokens, &Device::Cpu)?);
+        Ok(named)
+    }
+}
+
+/// Writes `activations` to `path`.
+pub fn write(activations: &HashMap<String, Tensor>, path: &Path) -> Result<()> {
+    candle_core::safetensors::save(activations, path)
+}

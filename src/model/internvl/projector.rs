@@ -1,0 +1,84 @@
+//! Pixel shuffle and the two-layer projector: patch features to language-model rows.
+
+use candle_core::{Result, Tensor};
+
+use super::config::Config;
+use crate::model::layers::{Linear, Norm, gelu};
+use crate::weights::{Loaded, Weights, WeightsError};
+
+/// `mlp1` of the original layout.
+pub(super) struct Projector {
+    grid: usize,
+    side: usize,
+    norm: Norm,
+    linear_1: Linear,
+    linear_2: Linear,
+}
+
+impl Projector {
+    pub(super) fn load(config: &Config, weights: &Weights) -> Loaded<Self> {
+        let side = config.shuffle_side();
+        let wide = config.vision.hidden_size * side * side;
+        let hidden = config.text.hidden_size;
+        let linear = |index: usize, columns: usize| {
+            Ok::<_, WeightsError>(Linear::new(
+                weights.tensor(&format!("mlp1.{index}.weight"), &[hidden, columns])?,
+                Some(weights.tensor(&format!("mlp1.{index}.bias"), &[hidden])?),
+            ))
+        };
+        Ok(Self {
+            grid: config.patch_grid(),
+            side,
+            norm: Norm::Layer {
+                weight: weights.tensor("mlp1.0.weight", &[wide])?,
+                bias: weights.tensor("mlp1.0.bias", &[wide])?,
+                eps: config.projector_eps as f32,
+            },
+            linear_1: linear(1, wide)?,
+            linear_2: linear(3, hidden)?,
+        })
+    }
+
+    /// `[tiles, patches, vision hidden]` to `[tiles * tokens_per_tile, hidden]`.
+    pub(super) fn forward(&self, features: &Tensor) -> Result<Tensor> {
+        let shuffled = pixel_shuffle(features, self.grid, self.side)?;
+        let x = gelu(&self.linear_1.forward(&self.norm.forward(&shuffled)?)?)?;
+        self.linear_2.forward(&x)
+    }
+}
+
+/// Joins each `side x side` square of patches into one row, channels of a patch together, patches in
+/// reading order. (`candle_nn::ops::pixel_unshuffle` has another, channel-major order.)
+fn pixel_shuffle(features: &Tensor, grid: usize, side: usize) -> Result<Tensor> {
+    let (tiles, _, channels) = features.dims3()?;
+    let cells = grid / side;
+    features
+        .reshape((tiles * cells, side, cells, side * channels))?
+        .transpose(1, 2)?
+        .reshape((tiles * cells * cells, side * side * channels))
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn shuffle_has_the_closed_form() {
+        // out[i, j, (2 dr + dc) C + ch] = v[2i + dr, 2j + dc, ch]
+        let (grid, channels) = (4, 3);
+        let x = Tensor::arange(0f32, (2 * grid * grid * channels) as f32, &Device::Cpu).unwrap();
+        let x = x.reshape((2, grid * grid, channels)).unwrap();
+        let source: Vec<Vec<Vec<f32>>> = x.to_vec3().unwrap();
+        let out: Vec<Vec<f32>> = pixel_shuffle(&x, grid, 2).unwrap().to_vec2().unwrap();
+        for tile in 0..2 {
+            for (i, j, dr, dc, ch) in (0..2 * 2 * 2 * 2 * channels).map(|n| {
+                (n / 24, n / 12 % 2, n / 6 % 2, n / 3 % 2, n % 3)
+            }) {
+                let expected = source[tile][(2 * i + dr) * grid + 2 * j + dc][ch];
+                assert_eq!(out[tile * 4 + i * 2 + j][(2 * dr + dc) * channels + ch], expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! A loaded InternVL3 behind the engine's seam.
+
+use candle_core::{Result, Tensor};
+
+use super::config::Config;
+use super::language::{Decoder, Rows};
+use super::observe::{Blind, Observe};
+use super::projector::Projector;
+use super::vision::{VisionTower, without_class_token};
+use crate::model::runner::{
+    Logits, ModelSpec, PixelTiles, RunError, Runner, Segment, Slot, StepBatch,
+};
+
+/// The model, on one device.
+pub struct InternVl {
+    pub(super) spec: ModelSpec,
+    pub(super) config: Config,
+    pub(super) vision: VisionTower,
+    pub(super) projector: Projector,
+    pub(super) decoder: Decoder,
+    /// Tiles that go through the vision tower together.
+    pub(super) vision_batch_tiles: usize,
+    /// Feature rows of each slot, `[image tokens, hidden]`.
+    pub(super) features: Vec<Option<Tensor>>,
+}
+
+impl std::fmt::Debug for InternVl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InternVl").field("spec", &self.spec).finish_non_exhaustive()
+    }
+}
+
+/// Sorts an error of the tensor library by what can be done about it.
+fn run_error(site: &'static str, device_id: &str, error: &candle_core::Error) -> RunError {
+    let message = error.to_string();
+    if message.contains("OUT_OF_MEMORY") || message.contains("out of memory") {
+        RunError::OutOfMemory { device_id: device_id.to_owned(), message }
+    } else {
+        RunError::Device { site, message }
+    }
+}
+
+impl InternVl {
+    fn device_id(&self) -> &str {
+        self.spec.devices.first().map_or("", |device| device.id.as_str())
+    }
+
+    fn at<T>(&self, site: &'static str, result: Result<T>) -> std::result::Result<T, RunError> {
+        result.map_err(|error| run_error(site, self.device_id(), &error))
+    }
+
+    /// `[tiles, channels, side, side]` of host pixels.
+    pub(super) fn pixel_tensor(&self, pixels: PixelTiles<'_>) -> Result<Tensor> {
+        let side = self.config.vision.image_size;
+        let shape = (pixels.tiles, self.config.vision.channels, side, side);
+        Tensor::from_slice(pixels.data, shape, &candle_core::Device::Cpu)
+    }
+
+    /// Feature rows of all tiles, `[tiles * tokens_per_tile, hidden]`.
+    pub(super) fn features(&self, pixels: &Tensor, observer: &mut dyn Observe) -> Result<Tensor> {
+        let tiles = pixels.dim(0)?;
+        let mut rows = Vec::with_capacity(tiles.div_ceil(self.vision_batch_tiles));
+        for first in (0..tiles).step_by(self.vision_batch_tiles) {
+            let count = self.vision_batch_tiles.min(tiles - first);
+            let features = self.vision.forward(&pixels.narrow(0, first, count)?)?;
+            observer.see("vision", &features)?;
+            let projected = self.projector.forward(&without_class_token(&features)?)?;
+            observer.see("projector", &projected)?;
+            rows.push(projected.to_dtype(self.decoder.dtype())?);
+        }
+        if rows.len() == 1 { Ok(rows.swap_remove(0)) } else { Tensor::cat(&rows, 0) }
+    }
+
+    /// Embedding rows of all segments with image features in place, `[rows, hidden]`.
+    pub(super) fn embed(&self, segments: &[Segment<'_>]) -> Result<Tensor> {
+        let ids: Vec<u32> = segments.iter().flat_map(|s| s.tokens).copied().collect();
+        let x = self.decoder.embed(&ids)?;
+        let mut first_row = 0;
+        for segment in segments {
+            let mut image_row = segment.image_tokens_before;
+            for run in image_runs(segment.tokens, self.spec.image_token_id) {
+                let features = self.features[segment.slot.0 as usize].as_ref().ok_or_else(|| {
+                    candle_core::Error::Msg("image tokens without encoded pages".to_owned())
+                })?;
+                let rows = features.narrow(0, image_row, run.len())?.contiguous()?;
+                x.slice_set(&rows, 0, first_row + run.start)?;
+                image_row += run.len();
+            }
+            first_row += segment.tokens.len();
+        }
+        Ok(x)
+    }
+
+    /// Runs all segments through the decoder; rows before the final norm.
+    pub(super) fn hidden(
+        &mut self,
+        segments: &[Segment<'_>],
+        observer: &mut dyn Observe,
+    ) -> Result<Tensor> {
+        let x = self.embed(segments)?;
+        let sequences: Vec<Rows> = segments
+            .iter()
+            .map(|s| Rows { slot: s.slot, start: s.start, len: s.tokens.len() })
+            .collect();
+        self.decoder.forward(x, &sequences, observer)
+    }
+}
+
+/// Ranges of `tokens` that are image tokens.
+fn image_runs(tokens: &[u32], image_token_id: u32) -> Vec<std::ops::Range<usize>> {
+    let mut start = 0;
+    tokens
+        .chunk_by(|a, b| (*a == image_token_id) == (*b == image_token_id))
+        .filter_map(|run| {
+            let range = start..start + run.len();
+            start = range.end;
+            (run[0] == image_token_id).then_some(range)
+        })
+        .collect()
+}
+
+impl Runner for InternVl {
+    fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
+    fn encode(
+        &mut self,
+        slot: Slot,
+        pixels: PixelTiles<'_>,
+    ) -> std::result::Result<(), RunError> {
+        let tensor = self.at("pixels", self.pixel_tensor(pixels))?;
+        let new = self.at("vision", self.features(&tensor, &mut Blind))?;
+        let joined = match self.features[slot.0 as usize].take() {
+            Some(earlier) => self.at("vision", Tensor::cat(&[earlier, new], 0))?,
+            None => new,
+        };
+        self.features[slot.0 as usize] = Some(joined);
+        Ok(())
+    }
+
+    fn step(&mut self, batch: &StepBatch<'_>) -> std::result::Result<Logits, RunError> {
+        let vocab_size = self.spec.vocab_size;
+        let hidden = self.hidden(&batch.segments, &mut Blind);
+        let hidden = self.at("decoder", hidden)?;
+        let mut end = 0;
+        let last_rows: Vec<u32> = batch
+            .segments
+            .iter()
+            .filter_map(|segment| {
+                end += segment.tokens.len();
+                segment.wants_logits.then_some(end as u32 - 1)
+            })
+            .collect();
+        if last_rows.is_empty() {
+            return Ok(Logits::new(Vec::new(), vocab_size));
+        }
+        let logits = self.decoder.logits(&hidden, &last_rows);
+        let values = logits.and_then(|logits| logits.flatten_all()?.to_vec1());
+        Ok(Logits::new(self.at("lm_head", values)?, vocab_size))
+    }
+
+    fn release(&mut self, slot: Slot) {
+        self.features[slot.0 as usize] = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::image_runs;
+
+    #[test]
+    fn runs_are_found_wherever_they_stand() {
+        assert_eq!(image_runs(&[1, 9, 9, 2, 9], 9), [1..3, 4..5]);
+        assert_eq!(image_runs(&[9, 9], 9), [0..2]);
+        assert!(image_runs(&[1, 2], 9).is_empty());
+    }
+}

@@ -1,0 +1,195 @@
+//! Scaled dot-product attention with f32 scores, over grouped key/value heads.
+//!
+//! Half-precision scores are what made this model answer `!!!!`: unscaled products overflow f16, and
+//! bf16 rounds them visibly. Here products and softmax stay in f32 on every device.
+
+use candle_core::{DType, Device, Result, Tensor};
+
+use crate::model::cpu::FusedAttention;
+
+/// Rows of queries that are scored at once: bounds the memory of the score matrix.
+const QUERY_BLOCK_ROWS: usize = 512;
+
+/// Whether queries may see keys after themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::model) enum Causal {
+    /// All keys: the vision tower.
+    No,
+    /// The first query stands at this position of the keys.
+    From(usize),
+}
+
+/// Attends from `q`, `[batch, rows, heads, head_dim]`, to `k` and `v`,
+/// `[batch, keys, kv_heads, head_dim]`, consecutive query heads sharing a key/value head. Returns
+/// `[batch, rows, heads * head_dim]` in the dtype of `v`.
+pub(in crate::model) fn attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    causal: Causal,
+) -> Result<Tensor> {
+    let (batch, rows, heads, head_dim) = q.dims4()?;
+    let scale = 1.0 / (head_dim as f64).sqrt();
+    let out = if q.device().is_cpu() && v.dtype() == DType::F32 {
+        let causal_from = match causal {
+            Causal::No => None,
+            Causal::From(position) => Some(position),
+        };
+        q.apply_op3_no_bwd(k, v, &FusedAttention { causal_from, scale: scale as f32 })?
+    } else {
+        composite(q, k, v, causal, scale)?
+    };
+    out.reshape((batch, rows, heads * head_dim))
+}
+
+/// Attention of library operations, for every device and dtype.
+fn composite(q: &Tensor, k: &Tensor, v: &Tensor, causal: Causal, scale: f64) -> Result<Tensor> {
+    let (batch, rows, heads, head_dim) = q.dims4()?;
+    let (_, keys, kv_heads, _) = k.dims4()?;
+    let group = heads / kv_heads;
+    // Queries are scaled before the product, which then cannot overflow, in f32.
+    let q = (q.to_dtype(DType::F32)? * scale)?
+        .reshape((batch, rows, kv_heads, group, head_dim))?
+        .permute((0, 2, 3, 1, 4))?
+        .reshape((batch * kv_heads, group, rows, head_dim))?;
+    let by_head =
+        |x: &Tensor| x.transpose(1, 2)?.reshape((batch * kv_heads, keys, head_dim));
+    let k = by_head(&k.to_dtype(DType::F32)?)?.t()?;
+    let v = by_head(v)?;
+    let mut blocks = Vec::with_capacity(rows.div_ceil(QUERY_BLOCK_ROWS));
+    for start in (0..rows).step_by(QUERY_BLOCK_ROWS) {
+        let len = QUERY_BLOCK_ROWS.min(rows - start);
+        let causal = match causal {
+            Causal::No => Causal::No,
+            Causal::From(position) => Causal::From(position + start),
+        };
+        blocks.push(block(&q.narrow(2, start, len)?, &k, &v, causal)?);
+    }
+    let out = if blocks.len() == 1 { blocks.swap_remove(0) } else { Tensor::cat(&blocks, 2)? };
+    out.reshape((batch, heads, rows, head_dim))?.transpose(1, 2)?.contiguous()
+}
+
+/// One block of queries, `[batch * kv_heads, group, queries, head_dim]` to the same.
+fn block(q: &Tensor, k_transposed: &Tensor, v: &Tensor, causal: Causal) -> Result<Tensor> {
+    let (kv_heads, group, queries, head_dim) = q.dims4()?;
+    let scores = q.reshape((kv_heads, group * queries, head_dim))?.matmul(k_transposed)?;
+    let scores = match causal {
+        Causal::From(position) if queries > 1 => mask(&scores, group, queries, position)?,
+        _ => scores,
+    };
+    let weights = candle_nn::ops::softmax_last_dim(&scores)?.to_dtype(v.dtype())?;
+    weights.matmul(v)?.reshape((kv_heads, group, queries, head_dim))
+}
+
+/// Adds negative infinity where a key lies after its query. The mask is made on the device.
+fn mask(scores: &Tensor, group: usize, queries: usize, position: usize) -> Result<Tensor> {
+    let (kv_heads, _, keys) = scores.dims3()?;
+    let bias = causal_bias(queries, keys, position, scores.device())?;
+    scores
+        .reshape((kv_heads, group, queries, keys))?
+        .broadcast_add(&bias)?
+        .reshape((kv_heads, group * queries, keys))
+}
+
+/// `[queries, keys]`: 0 where the key is at or before the query, else negative infinity.
+fn causal_bias(queries: usize, keys: usize, position: usize, device: &Device) -> Result<Tensor> {
+    let query_positions =
+        Tensor::arange(position as u32, (position + queries) as u32, device)?.unsqueeze(1)?;
+    let key_positions = Tensor::arange(0u32, keys as u32, device)?.unsqueeze(0)?;
+    let shape = (queries, keys);
+    let visible = key_positions.broadcast_as(shape)?.le(&query_positions.broadcast_as(shape)?)?;
+    let zero = Tensor::zeros(shape, DType::F32, device)?;
+    let never = Tensor::full(f32::NEG_INFINITY, shape, device)?;
+    visible.where_cond(&zero, &never)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn random(shape: [usize; 4], seed: usize) -> Tensor {
+        let count: usize = shape.iter().product();
+        let values: Vec<f32> =
+            (0..count).map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.5 - 1.0).collect();
+        Tensor::from_vec(values, &shape, &Device::Cpu).unwrap()
+    }
+
+    fn flat(x: &Tensor) -> Vec<f32> {
+        x.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    /// The textbook formula, one query at a time, in f64.
+    fn reference(q: &Tensor, k: &Tensor, v: &Tensor, causal: Causal) -> Vec<f64> {
+        let (batch, rows, heads, d) = q.dims4().unwrap();
+        let (_, keys, kv_heads, _) = k.dims4().unwrap();
+        let (q, k, v) = (flat(q), flat(k), flat(v));
+        let mut out = Vec::new();
+        for (b, row, head) in
+            (0..batch * rows * heads).map(|i| (i / (rows * heads), i / heads % rows, i % heads))
+        {
+            let q = &q[((b * rows + row) * heads + head) * d..][..d];
+            let kv = |j: usize| ((b * keys + j) * kv_heads + head / (heads / kv_heads)) * d;
+            let visible = match causal {
+                Causal::No => keys,
+                Causal::From(position) => position + row + 1,
+            };
+            let scores: Vec<f64> = (0..visible)
+                .map(|j| {
+                    let dot: f64 = (0..d).map(|i| f64::from(q[i] * k[kv(j) + i])).sum();
+                    (dot / (d as f64).sqrt()).exp()
+                })
+                .collect();
+            let total: f64 = scores.iter().sum();
+            out.extend((0..d).map(|i| {
+                let sum: f64 = (0..visible).map(|j| scores[j] * f64::from(v[kv(j) + i])).sum();
+                sum / total
+            }));
+        }
+        out
+    }
+
+    #[track_caller]
+    fn check(q: [usize; 4], keys: usize, kv_heads: usize, causal: Causal) {
+        let kv_shape = [q[0], keys, kv_heads, q[3]];
+        let (q, k, v) = (random(q, 1), random(kv_shape, 2), random(kv_shape, 3));
+        let scale = 1.0 / (q.dim(3).unwrap() as f64).sqrt();
+        let fused = attention(&q, &k, &v, causal).unwrap();
+        let composite = composite(&q, &k, &v, causal, scale).unwrap();
+        for (name, ours) in [("fused", fused), ("composite", composite)] {
+            for (ours, expected) in flat(&ours).iter().zip(reference(&q, &k, &v, causal)) {
+                assert!((f64::from(*ours) - expected).abs() < 1e-5, "{name} {ours} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn equals_the_textbook_formula() {
+        check([2, 5, 2, 8], 5, 2, Causal::No);
+        check([1, 1, 7, 16], 33, 1, Causal::From(32));
+        check([1, 6, 14, 8], 10, 2, Causal::From(4));
+        // More than one block of queries, the last one short, in both implementations.
+        check([1, QUERY_BLOCK_ROWS + 3, 2, 4], QUERY_BLOCK_ROWS + 13, 1, Causal::From(10));
+        check([3, 70, 2, 4], 70, 2, Causal::No);
+    }
+
+    #[test]
+    fn strided_views_are_read_in_place() {
+        let qkv = random([1, 9, 3, 8], 5);
+        let part = |i| qkv.narrow(2, i, 1).unwrap();
+        let (q, k, v) = (part(0), part(1), part(2));
+        let dense = |x: &Tensor| x.contiguous().unwrap();
+        let expected = attention(&dense(&q), &dense(&k), &dense(&v), Causal::No).unwrap();
+        assert_eq!(flat(&attention(&q, &k, &v, Causal::No).unwrap()), flat(&expected));
+    }
+
+    #[test]
+    fn half_precision_scores_do_not_overflow() {
+        // Products of 400 * 400 * 64 are 156 times the largest f16.
+        let large = |x: Tensor| (x.ones_like().unwrap() * 400.0).unwrap();
+        let (q, k) = (large(random([1, 3, 1, 64], 1)), large(random([1, 3, 1, 64], 2)));
+        let v = random([1, 3, 1, 64], 3);
+        let half = |x: &Tensor| x.to_dtype(DType::F16).unwrap();
+        let out = attention(&half(&q), &half(&k), &half(&v), Causal::From(0)).unwrap();
+        assert!(flat(&out).iter().all(|value| value.is_finite()));
+    }
+}

@@ -1,0 +1,21 @@
+//! Layer and RMS normalisation over the last dimension.
+
+use candle_core::{Result, Tensor};
+
+/// Both kinds compute in f32 inside, whatever the dtype of `x`.
+#[derive(Debug, Clone)]
+pub(in crate::model) enum Norm {
+    Layer { weight: Tensor, bias: Tensor, eps: f32 },
+    Rms { weight: Tensor, eps: f32 },
+}
+
+impl Norm {
+    /// `[rows, width]` to the same.
+    pub(in crate::model) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let x = x.contiguous()?;
+        match self {
+            Self::Layer { weight, bias, eps } => candle_nn::ops::layer_norm(&x, weight, bias, *eps),
+            Self::Rms { weight, eps } => candle_nn::ops::rms_norm(&x, weight, *eps),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! From the bytes of an image file to the model's tiles: CPU only, no tensors, not asynchronous.
+//!
+//! [`decode`] reads a file within limits, [`tile`] makes normalised tiles of each page. The resize
+//! between them equals Pillow's bit for bit, because the model was trained on Pillow's pixels.
+
+mod config;
+mod decode;
+mod grid;
+mod normalize;
+mod page;
+pub mod resize;
+mod tile;
+
+pub use config::{Config, MEAN, Normalization, STD, TILE_SIZE_PX};
+pub use decode::{DecodeError, DecodeLimits, Format, Orientation, decode, sniff};
+pub use grid::{Grid, choose_grid};
+pub use page::Page;
+pub use tile::{Tiles, tile};

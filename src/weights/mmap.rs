@@ -1,0 +1,37 @@
+//! Weight files mapped into memory. The only unsafe code of the crate.
+
+use std::fs::File;
+use std::path::Path;
+
+use memmap2::Mmap;
+
+/// The bytes of one weight file: mapped from disk, or part of the binary.
+#[derive(Debug)]
+pub(super) enum FileBytes {
+    Mapped(Mmap),
+    Static(&'static [u8]),
+}
+
+impl FileBytes {
+    /// Maps the file at `path`, read-only.
+    pub(super) fn map(path: &Path) -> std::io::Result<Self> {
+        let file = File::open(path)?;
+        #[expect(unsafe_code, reason = "mapping a file has no safe form")]
+        // SAFETY: the map is read-only and private to this process. The contract that the file does
+        // not change while it is mapped is the operator's: checkpoints are written once, and a
+        // server's model directory is documented as read-only while it runs.
+        let map = unsafe { Mmap::map(&file)? };
+        Ok(Self::Mapped(map))
+    }
+}
+
+impl std::ops::Deref for FileBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Static(bytes) => bytes,
+        }
+    }
+}
