@@ -13,6 +13,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::engine::{EngineError, Reject};
 use crate::model::RunError;
+use crate::preprocess::DecodeError;
 
 /// `ErrorInfo.domain` of every failure.
 const DOMAIN: &str = "tessera";
@@ -121,10 +122,7 @@ pub(super) fn rejected(reject: &Reject) -> Status {
 pub(super) fn failed(error: &EngineError) -> Status {
     let message = error.to_string();
     let failure = match error {
-        EngineError::Decode { file, source } => {
-            let field = format!("files[{file}].content");
-            Failure::fields("INVALID_FIELD", vec![FieldViolation::new(field, source.to_string())])
-        }
+        EngineError::Decode { file, source } => undecodable(*file, source),
         EngineError::TooManyPages { pages, pages_max } => {
             over_limit("files", message, "max_pages", pages_max, pages)
         }
@@ -187,12 +185,47 @@ pub(super) fn model_not_found(asked: &str, own: &str) -> Status {
     failure.into_status()
 }
 
+/// A file that is no page: malformed, or larger than is taken.
+fn undecodable(file: usize, error: &DecodeError) -> Failure {
+    let field = format!("files[{file}].content");
+    let message = error.to_string();
+    match error {
+        DecodeError::TooManyBytes { bytes, bytes_max } => {
+            over_limit(&field, message, "max_file_bytes", bytes_max, bytes)
+        }
+        DecodeError::SideTooLong { width_px, height_px, side_px_max, .. } => {
+            let side_px = width_px.max(height_px);
+            over_limit(&field, message, "max_page_side", side_px_max, side_px)
+        }
+        DecodeError::TooManyPixels { pixels, pixels_max, .. } => {
+            over_limit(&field, message, "max_page_pixels", pixels_max, pixels)
+        }
+        DecodeError::TooManyPixelsTogether { pixels, pixels_max, .. } => {
+            over_limit(&field, message, "max_file_pixels", pixels_max, pixels)
+        }
+        DecodeError::TooManyPages { pages_max } => {
+            over_limit(&field, message, "max_pages", pages_max, format!("over {pages_max}"))
+        }
+        DecodeError::TooMuchMemory { memory_bytes_max: max, .. } => {
+            over_limit(&field, message, "max_decode_bytes", max, format!("over {max}"))
+        }
+        DecodeError::Empty
+        | DecodeError::OtherFormat { .. }
+        | DecodeError::UnknownFormat { .. }
+        | DecodeError::NoPixels { .. }
+        | DecodeError::Damaged { .. }
+        | DecodeError::Feature { .. } => {
+            Failure::fields("INVALID_FIELD", vec![FieldViolation::new(field, message)])
+        }
+    }
+}
+
 fn over_limit(
     field: &str,
     message: String,
     limit: &str,
-    limit_value: &usize,
-    value: &usize,
+    limit_value: impl ToString,
+    value: impl ToString,
 ) -> Failure {
     Failure::fields("LIMIT_EXCEEDED", vec![FieldViolation::new(field, message)])
         .with("limit", limit)

@@ -270,7 +270,7 @@ pub fn assert_failure(status: &Status, code: Code, reason: &str) {
 
 /// The fields that a refusal names.
 pub fn fields(status: &Status) -> Vec<String> {
-    let details = status.get_details_bad_request().unwrap_or_default();
+    let details = status.get_details_bad_request().unwrap_or_else(|| panic!("{status:?}"));
     details.field_violations.into_iter().map(|violation| violation.field).collect()
 }
 

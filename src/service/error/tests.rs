@@ -5,6 +5,7 @@ use std::time::Duration;
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::prompt::PromptError;
 
 fn check(status: &Status, expected: &Expect) {
     expected.assert_eq(&render(status));
@@ -63,6 +64,36 @@ fn model_failed() {
           ErrorInfo tessera MODEL_FAILED []
     "#]],
     );
+}
+
+#[test]
+fn a_file_that_is_no_image() {
+    let source = DecodeError::NoPixels { page: 0, width_px: 0, height_px: 7 };
+    check(&failed(&EngineError::Decode { file: 2, source }), &expect![]);
+}
+
+#[test]
+fn a_page_that_is_too_large() {
+    let source = DecodeError::TooManyPixels {
+        page: 0,
+        width_px: 10_000,
+        height_px: 10_000,
+        pixels: 100_000_000,
+        pixels_max: 64_000_000,
+    };
+    check(&failed(&EngineError::Decode { file: 0, source }), &expect![]);
+}
+
+#[test]
+fn a_question_that_cannot_be_asked() {
+    let error = PromptError::ImageMarks { marks: 3, pages: 2 };
+    check(&failed(&EngineError::Prompt(error)), &expect![]);
+}
+
+#[test]
+fn a_prompt_that_the_server_cannot_make() {
+    let error = PromptError::Encode { reason: "no merges".to_owned() };
+    check(&failed(&EngineError::Prompt(error)), &expect![]);
 }
 
 #[test]
