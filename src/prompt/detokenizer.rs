@@ -41,21 +41,6 @@ impl Detokenizer {
         let mut taken = 0;
         loop {
             let rest = &self.pending[taken..];
-<<<<<<< HEAD
-            let (whole, invalid) = match from_utf8(rest) {
-                Ok(_) => (rest.len(), None),
-                Err(error) => (error.valid_up_to(), Some(error.error_len())),
-            };
-            text.push_str(&String::from_utf8_lossy(&rest[..whole]));
-            taken += whole;
-            match invalid {
-                Some(Some(length)) => {
-                    text.push(char::REPLACEMENT_CHARACTER);
-                    taken += length;
-                }
-                // All taken, or what is left may become a character with the next id.
-                None | Some(None) => break,
-=======
             match from_utf8(rest) {
                 Ok(whole) => {
                     text.push_str(whole);
@@ -71,7 +56,6 @@ impl Detokenizer {
                     text.push(char::REPLACEMENT_CHARACTER);
                     taken += invalid;
                 }
->>>>>>> prompt
             }
         }
         self.pending.drain(..taken);

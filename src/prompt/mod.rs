@@ -52,11 +52,7 @@ pub struct PromptTokens {
 #[derive(Debug)]
 enum Style {
     Chat(Chat),
-<<<<<<< HEAD
-    Template(Template),
-=======
     Template(Box<Template>),
->>>>>>> prompt
 }
 
 // === impl Prompter ===
@@ -78,19 +74,11 @@ impl Prompter {
         }
         let style = match settings.style {
             PromptStyle::Chat => Style::Chat(Chat::new(settings.chat_system_message)),
-<<<<<<< HEAD
-            PromptStyle::HfTemplate => Style::Template(Template::load(
-                checkpoint,
-                settings.template_system_message,
-                tokenizer.special_contents(),
-            )?),
-=======
             PromptStyle::HfTemplate => Style::Template(Box::new(Template::load(
                 checkpoint,
                 settings.template_system_message,
                 tokenizer.special_contents(),
             )?)),
->>>>>>> prompt
         };
         let stop_ids = stop_ids(tokenizer.special().turn_end, &settings.eos_ids);
         let tokens_per_tile = options.tokens_per_tile;
@@ -124,11 +112,7 @@ impl Prompter {
     }
 
     /// Ids that end an answer: `<|im_end|>`, which alone stops the original `chat()`, then those
-<<<<<<< HEAD
-    /// of generation_config.json, if it is there.
-=======
     /// of `generation_config.json`, if it is there.
->>>>>>> prompt
     pub fn stop_ids(&self) -> &[u32] {
         &self.stop_ids
     }

@@ -52,11 +52,7 @@ enum Item<'a> {
     Text { text: Cow<'a, str> },
 }
 
-<<<<<<< HEAD
-/// chat_template.json or tokenizer_config.json.
-=======
 /// `chat_template.json` or `tokenizer_config.json`.
->>>>>>> prompt
 #[derive(Debug, Deserialize)]
 struct TemplateFile {
     chat_template: Option<OneOrNamed>,
