@@ -96,8 +96,11 @@ fn check_activations(name: &str, expected: &str, case: &str) {
     let ours = model(name, Dtype::F32)
         .activations(PixelTiles { tiles, data: &data }, &golden.case.tokens)
         .unwrap();
-    let mut sites: Vec<&String> =
-        golden.tensors.keys().filter(|site| !["greedy", "tokens"].contains(&site.as_str())).collect();
+    let mut sites: Vec<&String> = golden
+        .tensors
+        .keys()
+        .filter(|site| !["greedy", "tokens"].contains(&site.as_str()))
+        .collect();
     sites.sort();
     for site in sites {
         let error = relative_error(&ours[site], &golden.tensors[site]);
@@ -231,9 +234,8 @@ fn batched_and_chunked_equals_alone() {
     let alone_b = step(&mut model, 1, 0, b, b.len());
 
     let image_token = model.spec().image_token_id;
-    let images = |all: &[u32], end: usize| {
-        all[..end].iter().filter(|id| **id == image_token).count()
-    };
+    let images =
+        |all: &[u32], end: usize| all[..end].iter().filter(|id| **id == image_token).count();
     let segment = |slot, all: &'static [u32], start, end: usize| Segment {
         slot: Slot(slot),
         start,

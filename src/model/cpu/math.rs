@@ -15,9 +15,7 @@ pub(super) fn exp(x: f32) -> f32 {
     let r = (clamped - n * LN2_HIGH) - n * LN2_LOW;
     // Minimax polynomial of e^r on [-ln2/2, ln2/2] (Cephes).
     let mut p = 1.987_569_2e-4;
-    for coefficient in
-        [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.500_000_0]
-    {
+    for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.500_000_0] {
         p = p * r + coefficient;
     }
     let p = p * r * r + r + 1.0;

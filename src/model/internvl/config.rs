@@ -163,13 +163,12 @@ impl Config {
         // The architecture is checked first: another model's file may lack every field below.
         let value: Value = checkpoint.require_json("config.json")?;
         check_architecture(&value)?;
-        let raw: RawConfig = serde_json::from_value(value).map_err(|source| {
-            CheckpointError::Json {
+        let raw: RawConfig =
+            serde_json::from_value(value).map_err(|source| CheckpointError::Json {
                 checkpoint: checkpoint.clone(),
                 name: "config.json".to_owned(),
                 source,
-            }
-        })?;
+            })?;
         raw.check()
     }
 
@@ -194,7 +193,8 @@ fn check_architecture(config: &Value) -> Result<(), ConfigError> {
         .as_str()
         .or_else(|| config["model_type"].as_str())
         .unwrap_or("none given");
-    let known = ["InternVLChatModel", "InternVLForConditionalGeneration", "internvl_chat", "internvl"];
+    let known =
+        ["InternVLChatModel", "InternVLForConditionalGeneration", "internvl_chat", "internvl"];
     if known.contains(&name) {
         Ok(())
     } else {
@@ -221,7 +221,8 @@ impl RawConfig {
             || self.architectures.iter().any(|name| name == "InternVLForConditionalGeneration");
         let vision = self.vision_config.check(self.force_image_size)?;
         // The original code forces untied embeddings at every size; the -hf layout says it outside.
-        let text = self.llm_config.check(if hf { self.tie_word_embeddings } else { Some(false) })?;
+        let text =
+            self.llm_config.check(if hf { self.tie_word_embeddings } else { Some(false) })?;
         require(
             !self.ps_version.as_deref().is_some_and(|version| version != "v2"),
             "ps_version",
@@ -255,10 +256,8 @@ impl RawConfig {
 
 impl RawVision {
     fn check(self, force_image_size: Option<usize>) -> Result<VisionConfig, ConfigError> {
-        let image_size = force_image_size.map_or_else(
-            || self.image_size.square("vision_config.image_size"),
-            Ok,
-        )?;
+        let image_size = force_image_size
+            .map_or_else(|| self.image_size.square("vision_config.image_size"), Ok)?;
         let patch_size = self.patch_size.square("vision_config.patch_size")?;
         require(
             patch_size > 0 && image_size % patch_size == 0,
@@ -413,8 +412,11 @@ mod tests {
     #[test]
     fn another_architecture_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("config.json"), r#"{"architectures": ["LlamaForCausalLM"]}"#)
-            .unwrap();
+        std::fs::write(
+            dir.path().join("config.json"),
+            r#"{"architectures": ["LlamaForCausalLM"]}"#,
+        )
+        .unwrap();
         let error = Config::load(&Checkpoint::Dir(dir.path().to_owned())).unwrap_err();
         assert!(error.to_string().contains("LlamaForCausalLM"), "{error}");
     }

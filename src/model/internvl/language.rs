@@ -5,7 +5,9 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::config::TextConfig;
 use super::observe::Observe;
 use crate::model::cache::{CacheShape, LayerCache};
-use crate::model::layers::{Causal, DynamicNtk, Linear, Norm, RopeTable, attention, rotate, swiglu};
+use crate::model::layers::{
+    Causal, DynamicNtk, Linear, Norm, RopeTable, attention, rotate, swiglu,
+};
 use crate::model::runner::Slot;
 use crate::weights::{Loaded, Weights, WeightsError};
 
@@ -150,11 +152,7 @@ impl Decoder {
 
 /// The stored output matrix, or the embedding where there is none. A stored one wins even over
 /// `tie_word_embeddings: true`, which some published configurations say by mistake.
-fn lm_head(
-    config: &TextConfig,
-    weights: &Weights,
-    embed_tokens: &Tensor,
-) -> Loaded<Linear> {
+fn lm_head(config: &TextConfig, weights: &Weights, embed_tokens: &Tensor) -> Loaded<Linear> {
     const NAME: &str = "language_model.lm_head.weight";
     if config.tied_embeddings && !weights.contains(NAME) {
         return Ok(Linear::new(embed_tokens.clone(), None));
@@ -166,8 +164,7 @@ impl Layer {
     fn load(config: &TextConfig, weights: &Weights, index: usize) -> Loaded<Self> {
         let prefix = format!("language_model.model.layers.{index}");
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let (q_rows, kv_rows) =
-            (config.heads * config.head_dim, config.kv_heads * config.head_dim);
+        let (q_rows, kv_rows) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
         let norm = |name: &str| {
             Ok::<_, WeightsError>(Norm::Rms {
                 weight: weights.tensor(&format!("{prefix}.{name}.weight"), &[hidden])?,
