@@ -38,14 +38,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Medians of wall time and of processor time.
 fn medians_ms(mut run: impl FnMut()) -> [f64; 2] {
-    let mut times = [[0.0; RUNS]; 2];
-    for index in 0..RUNS {
+    let mut walls = Vec::with_capacity(RUNS);
+    let mut cpus = Vec::with_capacity(RUNS);
+    for _ in 0..RUNS {
         let (start, cpu_start_ms) = (Instant::now(), process_cpu_ms());
         run();
-        times[1][index] = process_cpu_ms() - cpu_start_ms;
-        times[0][index] = start.elapsed().as_secs_f64() * 1e3;
+        cpus.push(process_cpu_ms() - cpu_start_ms);
+        walls.push(start.elapsed().as_secs_f64() * 1e3);
     }
-    times.map(|mut times| {
+    [walls, cpus].map(|mut times| {
         times.sort_by(f64::total_cmp);
         times[RUNS / 2]
     })

@@ -2,6 +2,8 @@
 //! in both forms of the tokenizer files, and what deliberately differs: text never becomes a
 //! special token.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -307,7 +309,9 @@ fn a_template_that_changes_the_text_is_still_safe() {
 fn a_template_without_images_is_refused_at_load() {
     let template = "{% for m in messages %}{{ m.role }}{% endfor %}";
     let (_dir, checkpoint) = changed("fast", &[("chat_template.jinja", template)]);
-    let load = |checkpoint| Prompter::load(checkpoint, &options(PromptStyle::HfTemplate, None, 4));
+    let load = |checkpoint: &Checkpoint| {
+        Prompter::load(checkpoint, &options(PromptStyle::HfTemplate, None, 4))
+    };
     let error = load(&checkpoint).unwrap_err();
     assert!(matches!(error, PromptError::TemplateImages { found: 0, pages: 1, .. }), "{error}");
     for broken in ["{% for", "{{ bos_token }}", "{{ raise_exception('no images') }}"] {
@@ -492,7 +496,7 @@ proptest! {
         let mut streamed = String::new();
         for id in reference().encode(text.as_str(), false).unwrap().get_ids() {
             let piece = detokenizer.push(*id).unwrap_or_default();
-            prop_assert!(!piece.contains('\u{fffd}'));
+            prop_assert!(!piece.contains(char::REPLACEMENT_CHARACTER));
             streamed.push_str(&piece);
         }
         prop_assert_eq!(detokenizer.flush(), None);

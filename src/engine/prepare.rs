@@ -3,11 +3,15 @@
 
 use std::sync::Arc;
 
+use tracing::Span;
+use tracing::field::Empty;
+
 use crate::engine::answer::Detokenize;
+use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::{EngineError, Job};
 use crate::model::ModelSpec;
 use crate::preprocess::{self, DecodeLimits, Orientation, Page};
-use crate::prompt::{Detokenizer, Prompter};
+use crate::prompt::{Detokenizer, PromptTokens, Prompter};
 
 /// A job as the model takes it.
 #[derive(Debug)]
@@ -43,6 +47,13 @@ pub(super) struct Preparer {
     pub(super) pages_max: usize,
 }
 
+/// What the pages of one document become, page by page.
+#[derive(Debug, Default)]
+struct Pages {
+    tiles_per_page: Vec<u32>,
+    pixels: Vec<f32>,
+}
+
 // === impl Preparer ===
 
 impl Prepare for Preparer {
@@ -51,32 +62,21 @@ impl Prepare for Preparer {
         job: &Job,
         go_on: &dyn Fn() -> Result<(), EngineError>,
     ) -> Result<Prepared, EngineError> {
-        let pages = self.decode(job, go_on)?;
         let mut tiling = self.tiling.clone();
         tiling.max_tiles = job.tiles_max.map_or(tiling.max_tiles, |max| max.min(tiling.max_tiles));
-        let mut pixels = Vec::new();
-        let mut tiles_per_page = Vec::with_capacity(pages.len());
-        for page in pages {
+        let mut pages = Pages::default();
+        for (file, bytes) in job.files.iter().enumerate() {
             go_on()?;
-            let span = tracing::info_span!(
-                parent: &job.span,
-                "preprocess",
-                width_px = page.width_px(),
-                height_px = page.height_px(),
-                tiles = tracing::field::Empty,
-            );
-            let tiles = preprocess::tile(&page, &tiling);
-            span.record("tiles", tiles.tiles);
-            tiles_per_page.push(tiles.tiles);
-            pixels.extend(tiles.data);
+            // A file at a time: decoded pages are the largest thing here.
+            for page in self.decode(file, bytes, pages.tiles_per_page.len(), &job.span)? {
+                go_on()?;
+                self.add_page(&mut pages, &page, &tiling, &job.span);
+            }
         }
+        let Pages { tiles_per_page, pixels } = pages;
         let prompt = self.prompter.build(&job.question, &tiles_per_page)?;
-        Ok(Prepared {
-            tiles_per_page,
-            pixels,
-            prompt: prompt.ids,
-            image_tokens: prompt.image_tokens,
-        })
+        let PromptTokens { ids, image_tokens } = prompt;
+        Ok(Prepared { tiles_per_page, pixels, prompt: ids, image_tokens })
     }
 
     fn detokenizer(&self) -> Box<dyn Detokenize> {
@@ -89,27 +89,72 @@ impl Prepare for Preparer {
 }
 
 impl Preparer {
+    /// The pages of one file, after `pages_before` of the files before it.
     fn decode(
         &self,
-        job: &Job,
-        go_on: &dyn Fn() -> Result<(), EngineError>,
+        file: usize,
+        bytes: &[u8],
+        pages_before: usize,
+        request: &Span,
     ) -> Result<Vec<Page>, EngineError> {
-        let limits = DecodeLimits::default();
-        let mut pages = Vec::new();
-        for (file, bytes) in job.files.iter().enumerate() {
-            go_on()?;
-            let decoded = preprocess::decode(bytes, &limits, Orientation::Apply)
-                .map_err(|source| EngineError::Decode { file, source })?;
-            pages.extend(decoded);
-            if pages.len() > self.pages_max {
-                return Err(EngineError::TooManyPages {
-                    pages: pages.len(),
-                    pages_max: self.pages_max,
-                });
-            }
+        let span = tracing::info_span!(
+            parent: request, "decode_file", bytes = bytes.len(), pages = Empty
+        );
+        let pages = preprocess::decode(bytes, &DecodeLimits::default(), Orientation::Apply)
+            .map_err(|source| EngineError::Decode { file, source })?;
+        span.record("pages", pages.len());
+        let (total, pages_max) = (pages_before + pages.len(), self.pages_max);
+        if total > pages_max {
+            return Err(EngineError::TooManyPages { pages: total, pages_max });
         }
         Ok(pages)
     }
+
+    /// Adds a page. Once there are more tiles than a slot has room for, they are only counted: the
+    /// request will be refused, and its pixels may be gigabytes.
+    fn add_page(
+        &self,
+        pages: &mut Pages,
+        page: &Page,
+        tiling: &preprocess::Config,
+        request: &Span,
+    ) {
+        let tiles = tiles_of(page, tiling);
+        pages.tiles_per_page.push(tiles);
+        let total: usize = pages.tiles_per_page.iter().map(|&tiles| tiles as usize).sum();
+        if total * self.spec.tokens_per_tile > self.spec.slot_tokens {
+            pages.pixels = Vec::new();
+            return;
+        }
+        let _span = tracing::info_span!(
+            parent: request,
+            "preprocess",
+            width_px = page.width_px(),
+            height_px = page.height_px(),
+            tiles,
+        );
+        let made = preprocess::tile(page, tiling);
+        check_invariant!(
+            InvariantId::ImageTokensPerTile,
+            made.tiles == tiles,
+            "{} tiles were made of a page that was counted as {tiles}",
+            made.tiles
+        );
+        pages.pixels.extend(made.data);
+    }
+}
+
+/// Tiles that `page` will become, thumbnail included.
+fn tiles_of(page: &Page, tiling: &preprocess::Config) -> u32 {
+    let preprocess::Config { min_tiles, max_tiles, tile_size_px, .. } = *tiling;
+    let grid = preprocess::choose_grid(
+        page.width_px(),
+        page.height_px(),
+        min_tiles,
+        max_tiles,
+        tile_size_px.max(1),
+    );
+    grid.tiles() + u32::from(tiling.use_thumbnail && grid.tiles() > 1)
 }
 
 impl Detokenize for Detokenizer {

@@ -4,9 +4,8 @@
 //! belong in the output, in bands, over all threads of the current pool.
 //!
 //! Memory, besides the page: the output (602,112 `f32` a tile of 448 pixels, so 31 MB for twelve
-//! tiles and the thumbnail) and one intermediate image of `grid width x page height`, 37 MB for a
-//! 64-megapixel page of any shape and twelve tiles; both grow with the square root of the page's
-//! pixels at most.
+//! tiles and the thumbnail) and one intermediate image of `grid width x page height` bytes times
+//! three: below 50 MB for a 64-megapixel page of any shape and at most twelve tiles.
 
 use rayon::prelude::*;
 

@@ -41,19 +41,21 @@ impl Detokenizer {
         let mut taken = 0;
         loop {
             let rest = &self.pending[taken..];
-            let (whole, invalid) = match from_utf8(rest) {
-                Ok(_) => (rest.len(), None),
-                Err(error) => (error.valid_up_to(), Some(error.error_len())),
-            };
-            text.push_str(&String::from_utf8_lossy(&rest[..whole]));
-            taken += whole;
-            match invalid {
-                Some(Some(length)) => {
-                    text.push(char::REPLACEMENT_CHARACTER);
-                    taken += length;
+            match from_utf8(rest) {
+                Ok(whole) => {
+                    text.push_str(whole);
+                    taken += whole.len();
+                    break;
                 }
-                // All taken, or what is left may become a character with the next id.
-                None | Some(None) => break,
+                Err(error) => {
+                    let whole = error.valid_up_to();
+                    text.push_str(&String::from_utf8_lossy(&rest[..whole]));
+                    taken += whole;
+                    // Without a length it may still become a character with the next id.
+                    let Some(invalid) = error.error_len() else { break };
+                    text.push(char::REPLACEMENT_CHARACTER);
+                    taken += invalid;
+                }
             }
         }
         self.pending.drain(..taken);

@@ -34,22 +34,7 @@ type AddedTokens = BTreeMap<u32, (AddedToken, &'static str)>;
 #[derive(Debug, Default, Deserialize)]
 struct ConfigFile {
     #[serde(default)]
-    added_tokens_decoder: BTreeMap<u32, AddedEntry>,
-}
-
-#[derive(Debug, Deserialize)]
-struct AddedEntry {
-    content: String,
-    #[serde(default)]
-    single_word: bool,
-    #[serde(default)]
-    lstrip: bool,
-    #[serde(default)]
-    rstrip: bool,
-    #[serde(default)]
-    normalized: bool,
-    #[serde(default)]
-    special: bool,
+    added_tokens_decoder: BTreeMap<u32, AddedToken>,
 }
 
 /// The tokenizer of `checkpoint`, and the file that it is from.
@@ -76,11 +61,8 @@ pub(super) fn tokenizer(checkpoint: &Checkpoint) -> Result<(Tokenizer, &'static 
 
 fn added_tokens(checkpoint: &Checkpoint) -> Result<AddedTokens, PromptError> {
     let config: ConfigFile = checkpoint.json(CONFIG)?.unwrap_or_default();
-    let mut added: AddedTokens = config
-        .added_tokens_decoder
-        .into_iter()
-        .map(|(id, entry)| (id, (entry.into(), CONFIG)))
-        .collect();
+    let mut added: AddedTokens =
+        config.added_tokens_decoder.into_iter().map(|(id, token)| (id, (token, CONFIG))).collect();
     let ids: BTreeMap<String, u32> = checkpoint.json(ADDED)?.unwrap_or_default();
     let special: Option<Value> = checkpoint.json(SPECIAL)?;
     for (content, expected) in ids {
@@ -187,19 +169,4 @@ fn add_missing(tokenizer: &mut Tokenizer, added: &AddedTokens) -> Result<(), Pro
 
 fn wrong(file: &'static str, error: &tokenizers::Error) -> PromptError {
     PromptError::Tokenizer { file, reason: error.to_string() }
-}
-
-// === impl AddedEntry ===
-
-impl From<AddedEntry> for AddedToken {
-    fn from(entry: AddedEntry) -> Self {
-        Self {
-            content: entry.content,
-            single_word: entry.single_word,
-            lstrip: entry.lstrip,
-            rstrip: entry.rstrip,
-            normalized: entry.normalized,
-            special: entry.special,
-        }
-    }
 }

@@ -52,7 +52,7 @@ pub struct PromptTokens {
 #[derive(Debug)]
 enum Style {
     Chat(Chat),
-    Template(Template),
+    Template(Box<Template>),
 }
 
 // === impl Prompter ===
@@ -74,11 +74,11 @@ impl Prompter {
         }
         let style = match settings.style {
             PromptStyle::Chat => Style::Chat(Chat::new(settings.chat_system_message)),
-            PromptStyle::HfTemplate => Style::Template(Template::load(
+            PromptStyle::HfTemplate => Style::Template(Box::new(Template::load(
                 checkpoint,
                 settings.template_system_message,
                 tokenizer.special_contents(),
-            )?),
+            )?)),
         };
         let stop_ids = stop_ids(tokenizer.special().turn_end, &settings.eos_ids);
         let tokens_per_tile = options.tokens_per_tile;
@@ -112,7 +112,7 @@ impl Prompter {
     }
 
     /// Ids that end an answer: `<|im_end|>`, which alone stops the original `chat()`, then those
-    /// of generation_config.json, if it is there.
+    /// of `generation_config.json`, if it is there.
     pub fn stop_ids(&self) -> &[u32] {
         &self.stop_ids
     }

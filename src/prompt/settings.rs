@@ -138,8 +138,9 @@ mod tests {
         let tessera = ("tessera.json", r#"{"prompt": {"system_message": "tessera"}}"#);
         let options =
             PromptOptions { system_message: Some(String::new()), ..PromptOptions::default() };
-        let chat =
-            |files: &[(&str, &str)], options| settings(files, options).unwrap().chat_system_message;
+        let chat = |files: &[(&str, &str)], options: &PromptOptions| {
+            settings(files, options).unwrap().chat_system_message
+        };
         assert_eq!(chat(&[config], &PromptOptions::default()), "config");
         assert_eq!(chat(&[config, tessera], &PromptOptions::default()), "tessera");
         assert_eq!(chat(&[config, tessera], &options), "");

@@ -52,7 +52,7 @@ enum Item<'a> {
     Text { text: Cow<'a, str> },
 }
 
-/// chat_template.json or tokenizer_config.json.
+/// `chat_template.json` or `tokenizer_config.json`.
 #[derive(Debug, Deserialize)]
 struct TemplateFile {
     chat_template: Option<OneOrNamed>,

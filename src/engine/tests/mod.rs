@@ -7,6 +7,7 @@ mod readers;
 mod schedule;
 mod soak;
 mod threads;
+mod traces;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -4,7 +4,7 @@
 //! peak, decoding a page holds the decoder's output (at most 8 bytes a pixel, for 16-bit RGBA), the
 //! decoder's own memory, and, for grey pages and turned ones, the RGB page beside the output. The
 //! decoders are told a limit for their own memory, too; the JPEG decoder has none to set, and needs
-//! up to 6 bytes a pixel for progressive files.
+//! about 6 bytes a pixel for progressive files.
 //!
 //! What is not the same as in Pillow: pixels of lossy files (JPEG, lossy WebP) come from other
 //! decoders than Pillow's and differ by a few levels; CMYK is converted with other rounding; 16-bit

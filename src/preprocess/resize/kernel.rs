@@ -7,9 +7,8 @@
 //! Sums are exact: products and sums wrap modulo 2^32, and the complete sum fits `i32` (as Pillow
 //! relies on too), so neither the order of summation nor splitting a weight in two changes a bit.
 //!
-//! This file holds the crate's one use of vector instructions chosen at run time: the same plain
-//! Rust loop, compiled for the oldest supported processor, has no 32-bit multiplication of vectors
-//! and takes several times as long.
+//! This file holds the module's one use of instructions chosen at run time: compiled for the oldest
+//! supported `x86_64`, the plain Rust loop has no multiplication of 32-bit vectors to use.
 
 use std::ops::Range;
 

@@ -20,7 +20,7 @@ use self::coefficients::Coefficients;
 use self::passes::{BAND_ROWS, plane_bytes};
 use crate::preprocess::page::{CHANNELS, Page};
 
-/// Which pass comes first. The results differ in a few per cent of the bytes.
+/// Which pass comes first. Where the orders differ, some samples of the result do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PassOrder {
     /// Pillow up to 12: what the models were trained and their answers recorded with.

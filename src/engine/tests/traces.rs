@@ -1,0 +1,73 @@
+//! The spans of a request: which, under which parent, and that none tells what was read.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::{Stage, answering, finished, job};
+
+/// One line a span: its parent, its name and its fields.
+#[derive(Debug, Clone, Default)]
+struct Spans(Arc<Mutex<BTreeMap<u64, String>>>);
+
+struct Fields<'a>(&'a mut String);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        // Times differ from run to run.
+        if field.name() == "step_ms" {
+            self.0.push_str(" step_ms");
+        } else {
+            write!(self.0, " {}={value:?}", field.name()).unwrap();
+        }
+    }
+}
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let span = context.span(id).unwrap();
+        let parent = span.parent().map_or("", |parent| parent.name());
+        let mut line = format!("{parent} > {}", span.name());
+        attributes.record(&mut Fields(&mut line));
+        let mut spans = self.0.lock().unwrap();
+        let number = spans.len() as u64;
+        span.extensions_mut().insert(number);
+        spans.insert(number, line);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let number = *context.span(id).unwrap().extensions().get::<u64>().unwrap();
+        let mut spans = self.0.lock().unwrap();
+        values.record(&mut Fields(spans.get_mut(&number).unwrap()));
+    }
+}
+
+#[test]
+fn a_span_for_each_phase_and_each_token() {
+    let spans = Spans::default();
+    let subscriber = tracing_subscriber::registry().with(spans.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        let mut stage = Stage::new(answering("ab"));
+        let mut job = job("what", &[2]);
+        job.span = tracing::info_span!("request");
+        let mut events = stage.submit(job).unwrap();
+        stage.settle();
+        finished(&mut events).unwrap();
+    });
+    let spans = spans.0.lock().unwrap().values().cloned().collect::<Vec<_>>().join("\n");
+    expect_test::expect![[r#"
+         > request
+        request > queue
+        request > vision_encode tiles=2
+        request > prefill tokens=12
+        request > decode steps=3 finish_reason="stop"
+        decode > decode_step step=0 batch_size=1 step_ms
+        decode > decode_step step=1 batch_size=1 step_ms
+        decode > decode_step step=2 batch_size=1 step_ms"#]]
+    .assert_eq(&spans);
+}
