@@ -69,7 +69,14 @@ fn model_failed() {
 #[test]
 fn a_file_that_is_no_image() {
     let source = DecodeError::NoPixels { page: 0, width_px: 0, height_px: 7 };
-    check(&failed(&EngineError::Decode { file: 2, source }), &expect![]);
+    check(
+        &failed(&EngineError::Decode { file: 2, source }),
+        &expect![[r#"
+        INVALID_ARGUMENT: files[2].content: page 0 is 0x7 pixels; both sides need at least one pixel
+          ErrorInfo tessera INVALID_FIELD []
+          field files[2].content: page 0 is 0x7 pixels; both sides need at least one pixel
+    "#]],
+    );
 }
 
 #[test]
@@ -81,19 +88,39 @@ fn a_page_that_is_too_large() {
         pixels: 100_000_000,
         pixels_max: 64_000_000,
     };
-    check(&failed(&EngineError::Decode { file: 0, source }), &expect![]);
+    check(
+        &failed(&EngineError::Decode { file: 0, source }),
+        &expect![[r#"
+        INVALID_ARGUMENT: files[0].content: page 0 is 10000x10000 = 100000000 pixels and the limit is 64000000; scale it down
+          ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_page_pixels"), ("limit_value", "64000000"), ("value", "100000000")]
+          field files[0].content: page 0 is 10000x10000 = 100000000 pixels and the limit is 64000000; scale it down
+    "#]],
+    );
 }
 
 #[test]
 fn a_question_that_cannot_be_asked() {
     let error = PromptError::ImageMarks { marks: 3, pages: 2 };
-    check(&failed(&EngineError::Prompt(error)), &expect![]);
+    check(
+        &failed(&EngineError::Prompt(error)),
+        &expect![[r#"
+        INVALID_ARGUMENT: task: the question has <image> 3 times for 2 pages: put it once for each page, or leave it out to have the pages first
+          ErrorInfo tessera INVALID_FIELD []
+          field task: the question has <image> 3 times for 2 pages: put it once for each page, or leave it out to have the pages first
+    "#]],
+    );
 }
 
 #[test]
 fn a_prompt_that_the_server_cannot_make() {
     let error = PromptError::Encode { reason: "no merges".to_owned() };
-    check(&failed(&EngineError::Prompt(error)), &expect![]);
+    check(
+        &failed(&EngineError::Prompt(error)),
+        &expect![[r#"
+        INTERNAL: cannot encode the prompt: no merges
+          ErrorInfo tessera PROMPT []
+    "#]],
+    );
 }
 
 #[test]
