@@ -11,12 +11,12 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use super::trace;
 
 /// Tonic cuts a call whose head is late with its own CANCELLED; this much earlier the call ends
-/// with DEADLINE_EXCEEDED and its details instead. Two ticks of tokio's timer.
+/// with `DEADLINE_EXCEEDED` and its details instead. Two ticks of tokio's timer.
 const DEADLINE_LEAD: Duration = Duration::from_millis(2);
 
 /// Longest `grpc-timeout` that is taken literally; beyond it a deadline is as good as none, and
 /// adding it to the clock could overflow.
-const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+const TIMEOUT_MAX: Duration = Duration::from_hours(365 * 24);
 
 /// One call. The envelope makes it, the handler finds it in the request's extensions.
 #[derive(Debug)]
@@ -195,8 +195,8 @@ mod tests {
 
     #[test]
     fn reads_every_unit() {
-        assert_eq!(timeout("2H"), Some(Duration::from_secs(7200)));
-        assert_eq!(timeout("3M"), Some(Duration::from_secs(180)));
+        assert_eq!(timeout("2H"), Some(Duration::from_hours(2)));
+        assert_eq!(timeout("3M"), Some(Duration::from_mins(3)));
         assert_eq!(timeout("10S"), Some(Duration::from_secs(10)));
         assert_eq!(timeout("250m"), Some(Duration::from_millis(250)));
         assert_eq!(timeout("99999999u"), Some(Duration::from_micros(99_999_999)));

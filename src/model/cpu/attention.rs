@@ -148,7 +148,6 @@ fn softmax(scores: &mut [f32]) {
 
 /// A fold with independent lanes, so that it vectorises.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "must inline into the vectorised caller")]
 fn fold_lanes(values: &[f32], start: f32, f: impl Fn(f32, f32) -> f32) -> f32 {
     const LANES: usize = 32;
     let mut lanes = [start; LANES];

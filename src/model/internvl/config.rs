@@ -205,7 +205,7 @@ fn check_architecture(config: &Value) -> Result<(), ConfigError> {
 fn require(
     ok: bool,
     field: &'static str,
-    value: impl ToString,
+    value: &(impl ToString + ?Sized),
     rule: impl Into<String>,
 ) -> Result<(), ConfigError> {
     if ok {
@@ -224,15 +224,15 @@ impl RawConfig {
         let text =
             self.llm_config.check(if hf { self.tie_word_embeddings } else { Some(false) })?;
         require(
-            !self.ps_version.as_deref().is_some_and(|version| version != "v2"),
+            self.ps_version.as_deref().is_none_or(|version| version == "v2"),
             "ps_version",
-            self.ps_version.as_deref().unwrap_or(""),
+            &self.ps_version.as_deref().unwrap_or(""),
             "only v2, the order without swapped rows and columns, is known",
         )?;
         require(
             self.select_layer.is_none_or(|layer| layer == -1),
             "select_layer",
-            self.select_layer.unwrap_or(-1),
+            &self.select_layer.unwrap_or(-1),
             "only -1, the last layer, is known",
         )?;
         let config = Config {
@@ -245,9 +245,9 @@ impl RawConfig {
         };
         let side = config.shuffle_side();
         require(
-            side >= 1 && config.patch_grid() % side == 0,
+            side >= 1 && config.patch_grid().is_multiple_of(side),
             "downsample_ratio",
-            self.downsample_ratio,
+            &self.downsample_ratio,
             format!("a grid of {0}x{0} patches does not divide by it", config.patch_grid()),
         )?;
         Ok(config)
@@ -260,15 +260,16 @@ impl RawVision {
             .map_or_else(|| self.image_size.square("vision_config.image_size"), Ok)?;
         let patch_size = self.patch_size.square("vision_config.patch_size")?;
         require(
-            patch_size > 0 && image_size % patch_size == 0,
+            patch_size > 0 && image_size.is_multiple_of(patch_size),
             "vision_config.patch_size",
-            patch_size,
+            &patch_size,
             format!("{image_size} pixels do not divide by it"),
         )?;
         require(
-            self.num_attention_heads > 0 && self.hidden_size % self.num_attention_heads == 0,
+            self.num_attention_heads > 0
+                && self.hidden_size.is_multiple_of(self.num_attention_heads),
             "vision_config.num_attention_heads",
-            self.num_attention_heads,
+            &self.num_attention_heads,
             format!("hidden_size {} does not divide by it", self.hidden_size),
         )?;
         let act = self.hidden_act.as_deref().unwrap_or("gelu");
@@ -329,14 +330,14 @@ impl RawText {
         require(
             kv_heads > 0 && self.num_attention_heads.is_multiple_of(kv_heads),
             "llm_config.num_key_value_heads",
-            kv_heads,
+            &kv_heads,
             format!("{} heads do not divide by it", self.num_attention_heads),
         )?;
         let head_dim = self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads);
         require(
             head_dim > 0 && head_dim.is_multiple_of(2),
             "llm_config.head_dim",
-            head_dim,
+            &head_dim,
             "rotary embedding needs an even, positive one",
         )?;
         let act = self.hidden_act.as_deref().unwrap_or("silu");
@@ -344,7 +345,7 @@ impl RawText {
         require(
             !self.use_sliding_window,
             "llm_config.use_sliding_window",
-            self.use_sliding_window,
+            &self.use_sliding_window,
             "sliding windows are not built in",
         )?;
         let rope = self.rope()?;
@@ -378,7 +379,7 @@ impl RawText {
                 require(
                     factor.is_some_and(|factor| factor >= 1.0),
                     "llm_config.rope_scaling.factor",
-                    &scaling["factor"],
+                    &&scaling["factor"],
                     "dynamic scaling needs one of at least 1",
                 )?;
                 Ok(Rope { theta, dynamic_factor: factor })

@@ -44,7 +44,7 @@ struct Layer {
 
 #[derive(Debug, Clone, Copy)]
 struct Heads {
-    kv_heads: usize,
+    kv: usize,
     /// Query heads that share one key/value head.
     group: usize,
     head_dim: usize,
@@ -181,7 +181,7 @@ impl Layer {
             .map(|name| (format!("{prefix}.mlp.{name}.weight"), vec![inner, hidden]));
         Ok(Self {
             heads: Heads {
-                kv_heads: config.kv_heads,
+                kv: config.kv_heads,
                 group: config.heads / config.kv_heads,
                 head_dim: config.head_dim,
             },
@@ -226,7 +226,7 @@ impl Layer {
         angles: &Angles,
         cache: &mut LayerCache,
     ) -> Result<Tensor> {
-        let Heads { kv_heads, group, head_dim } = self.heads;
+        let Heads { kv: kv_heads, group, head_dim } = self.heads;
         let qkv = self.qkv_proj.forward(x)?;
         let mut outputs = Vec::with_capacity(sequences.len());
         let mut first_row = 0;

@@ -27,6 +27,7 @@ fn request() -> v1::ExtractRequest {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the field is optional")]
 fn schema(document_type: i32) -> Option<v1::extract_request::Task> {
     Some(v1::extract_request::Task::Schema(v1::ExtractionSchema {
         source: Some(v1::extraction_schema::Source::DocumentType(document_type)),
