@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_sample_has_fields() {
-        assert_eq!(sample_fields(TRUTH)["TOTAL_AMOUNT"], "€177.77");
+        assert_eq!(sample_fields(TRUTH)["TOTAL_AMOUNT"], "$5976.93");
         assert!(config().is_ok());
     }
 
