@@ -11,12 +11,12 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use super::trace;
 
 /// Tonic cuts a call whose head is late with its own CANCELLED; this much earlier the call ends
-/// with DEADLINE_EXCEEDED and its details instead. Two ticks of tokio's timer.
+/// with `DEADLINE_EXCEEDED` and its details instead. Two ticks of tokio's timer.
 const DEADLINE_LEAD: Duration = Duration::from_millis(2);
 
 /// Longest `grpc-timeout` that is taken literally; beyond it a deadline is as good as none, and
 /// adding it to the clock could overflow.
-const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+const TIMEOUT_MAX: Duration = Duration::from_hours(365 * 24);
 
 /// One call. The envelope makes it, the handler finds it in the request's extensions.
 #[derive(Debug)]

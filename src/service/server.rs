@@ -74,9 +74,10 @@ pub async fn serve(
     }
     // Tonic alone would wait for ever: for a peer that reads nothing, or that never spoke.
     cut.cancel();
-    match tokio::time::timeout(GOODBYE, serving).await {
-        Ok(served) => served?,
-        Err(_) => tracing::warn!("connections are still open after the drain"),
+    if let Ok(served) = tokio::time::timeout(GOODBYE, serving).await {
+        served?;
+    } else {
+        tracing::warn!("connections are still open after the drain");
     }
     Ok(Ended::Cut)
 }

@@ -1,5 +1,5 @@
 //! Spans of a call: W3C parent, RPC span, `generate_content` span. Names and keys are those of the
-//! OpenTelemetry conventions (RPC 1.44, GenAI 1.41).
+//! OpenTelemetry conventions (RPC 1.44, `GenAI` 1.41).
 
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::TraceContextExt as _;
