@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|name| format!("proto/tessera/v1/{name}"));
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(protos, ["proto"])?;
+    #[expect(clippy::disallowed_methods, reason = "how cargo talks to build scripts")]
     let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
     // Served by reflection.
     std::fs::write(out_dir.join("tessera_descriptor.bin"), descriptors.encode_to_vec())?;

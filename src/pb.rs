@@ -1,5 +1,10 @@
 //! Generated messages, clients and servers of `proto/tessera/v1`, and their descriptors.
-#![allow(clippy::pedantic, missing_debug_implementations, reason = "generated code")]
+#![allow(
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    missing_debug_implementations,
+    reason = "generated code"
+)]
 
 /// Package `tessera.v1`.
 pub mod v1 {

@@ -116,7 +116,9 @@ mod tests {
     #[test]
     fn each_device_gets_what_it_can_compute() {
         assert_eq!(decide(None, None), (Dtype::F32, true));
-        for (name, capability) in [("A100", (8, 0)), ("A10", (8, 6)), ("L40S", (8, 9)), ("H100", (9, 0))] {
+        for (name, capability) in
+            [("A100", (8, 0)), ("A10", (8, 6)), ("L40S", (8, 9)), ("H100", (9, 0))]
+        {
             assert_eq!(decide(None, Some(capability)), (Dtype::Bf16, true), "{name}");
         }
         for (name, capability) in [("V100", (7, 0)), ("T4", (7, 5))] {

@@ -20,7 +20,9 @@ pub enum DeviceRequest {
 pub enum DeviceError {
     #[error("unknown device {0:?}: use auto, cpu, cuda or cuda:N")]
     Unknown(String),
-    #[error("{0} was asked for, but this binary has no CUDA: build with --features cuda, or use cpu")]
+    #[error(
+        "{0} was asked for, but this binary has no CUDA: build with --features cuda, or use cpu"
+    )]
     NotCompiled(String),
     #[error("cannot open {device}: {message}")]
     Open { device: String, message: String },
@@ -113,7 +115,9 @@ fn host_memory() -> DeviceMemory {
     let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let field = |name: &str| {
         info.lines()
-            .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse::<u64>().ok())
+            .find_map(|line| {
+                line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+            })
             .map_or(0, |kib| kib * 1024)
     };
     DeviceMemory { total_bytes: field("MemTotal:"), free_bytes: field("MemAvailable:") }
@@ -147,7 +151,10 @@ mod cuda {
             device.as_cuda_device().map_err(|error| failed(error.to_string()))?.cuda_stream();
         let context = context.context();
         let attribute = |attribute| {
-            context.attribute(attribute).map(|value| value as u32).map_err(|e| failed(e.to_string()))
+            context
+                .attribute(attribute)
+                .map(|value| value as u32)
+                .map_err(|e| failed(e.to_string()))
         };
         let capability = ComputeCapability {
             major: attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
@@ -193,10 +200,7 @@ mod tests {
         assert_eq!("cuda".parse(), Ok(DeviceRequest::Cuda(0)));
         assert_eq!("cuda:3".parse(), Ok(DeviceRequest::Cuda(3)));
         assert_eq!("cpu".parse(), Ok(DeviceRequest::Cpu));
-        assert_eq!(
-            "gpu".parse::<DeviceRequest>(),
-            Err(DeviceError::Unknown("gpu".to_owned()))
-        );
+        assert_eq!("gpu".parse::<DeviceRequest>(), Err(DeviceError::Unknown("gpu".to_owned())));
     }
 
     #[test]

@@ -15,7 +15,7 @@ const RETRY_LOADING: Duration = Duration::from_secs(5);
 /// When to try again while this server drains: at once, another one answers.
 const RETRY_DRAINING: Duration = Duration::from_secs(1);
 const RETRY_QUEUE_MIN: Duration = Duration::from_secs(1);
-const RETRY_QUEUE_MAX: Duration = Duration::from_secs(60);
+const RETRY_QUEUE_MAX: Duration = Duration::from_mins(1);
 /// One of this many parts of the mean is the newest request.
 const HELD_MEAN_PARTS: u64 = 8;
 

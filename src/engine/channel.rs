@@ -89,7 +89,7 @@ impl Outlet {
         self.flush(now);
     }
 
-    pub(super) fn piece(&mut self, piece: Piece, now: Instant) {
+    pub(super) fn piece(&mut self, piece: &Piece, now: Instant) {
         self.joined.text.push_str(&piece.text);
         self.joined.tokens += piece.tokens;
         self.flush(now);

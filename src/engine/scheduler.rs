@@ -231,7 +231,7 @@ impl Scheduler {
 
 impl Running {
     fn decode(&self) -> Option<Planned> {
-        (self.stage == Stage::Decode { paused: false }).then(|| Planned {
+        (self.stage == Stage::Decode { paused: false }).then_some(Planned {
             id: self.demand.id,
             slot: self.slot,
             start: self.held,
@@ -248,7 +248,7 @@ impl Running {
         }
         let left = self.demand.prompt_tokens - self.held;
         let tokens = left.min(budget);
-        (tokens > 0).then(|| Planned {
+        (tokens > 0).then_some(Planned {
             id: self.demand.id,
             slot: self.slot,
             start: self.held,

@@ -194,7 +194,7 @@ impl Sequence {
         self.next_token = [token];
         let finish = self.take(token, stop_ids);
         if let Some(piece) = self.answer.piece() {
-            self.outlet.piece(piece, now);
+            self.outlet.piece(&piece, now);
         }
         Ok(finish)
     }

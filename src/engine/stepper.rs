@@ -311,5 +311,5 @@ fn end_of(sequence: &Sequence, now: Instant, slow_client: Duration) -> Option<En
     }
     let waited = now.saturating_duration_since(sequence.outlet.blocked_since()?);
     (waited >= slow_client)
-        .then(|| End::Failed(EngineError::SlowClient { waited_ms: waited.as_millis() as u64 }))
+        .then_some(End::Failed(EngineError::SlowClient { waited_ms: waited.as_millis() as u64 }))
 }

@@ -22,6 +22,9 @@ pub use fault::{Fault, FaultKind, Faults};
 /// How far a scripted token stands out of the noise in `0..1`.
 const SCRIPTED_LOGIT: f32 = 100.0;
 
+/// The answer to a prompt.
+pub type Answerer = Arc<dyn Fn(&[u32]) -> Vec<u32> + Send + Sync>;
+
 /// What the fake answers.
 #[derive(Clone, Default)]
 pub enum Script {
@@ -32,7 +35,7 @@ pub enum Script {
     /// id to end the answer.
     Answer(Vec<u32>),
     /// The tokens that this returns for a prompt, as [`Answer`](Self::Answer).
-    Of(Arc<dyn Fn(&[u32]) -> Vec<u32> + Send + Sync>),
+    Of(Answerer),
 }
 
 /// A fake model to be.

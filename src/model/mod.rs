@@ -11,5 +11,5 @@ mod cpu;
 mod layers;
 
 pub use runner::{
-    DeviceUse, Logits, ModelSpec, PixelTiles, Placement, Runner, RunError, Segment, Slot, StepBatch,
+    DeviceUse, Logits, ModelSpec, PixelTiles, Placement, RunError, Runner, Segment, Slot, StepBatch,
 };

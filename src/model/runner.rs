@@ -131,8 +131,11 @@ pub trait Runner: Send {
 
     /// Takes in the tokens of all segments: one pass over the weights. Where a token is
     /// `image_token_id` the slot's next image feature row takes its place.
+    ///
+    /// After an error the same segments can be given again, all or some of them: no slot counts as
+    /// further than before.
     fn step(&mut self, batch: &StepBatch<'_>) -> Result<Logits, RunError>;
 
-    /// Forgets the KV entries and feature rows of `slot`.
+    /// Forgets the KV entries and feature rows of `slot`, if it has any.
     fn release(&mut self, slot: Slot);
 }

@@ -195,8 +195,8 @@ mod tests {
 
     #[test]
     fn reads_every_unit() {
-        assert_eq!(timeout("2H"), Some(Duration::from_secs(7200)));
-        assert_eq!(timeout("3M"), Some(Duration::from_secs(180)));
+        assert_eq!(timeout("2H"), Some(Duration::from_hours(2)));
+        assert_eq!(timeout("3M"), Some(Duration::from_mins(3)));
         assert_eq!(timeout("10S"), Some(Duration::from_secs(10)));
         assert_eq!(timeout("250m"), Some(Duration::from_millis(250)));
         assert_eq!(timeout("99999999u"), Some(Duration::from_micros(99_999_999)));

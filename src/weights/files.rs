@@ -125,9 +125,8 @@ fn file_names(checkpoint: &Checkpoint) -> Result<Vec<String>, WeightsError> {
         return Ok(checkpoint.weight_file_names()?);
     };
     let names: BTreeSet<String> = index.weight_map.into_values().collect();
-    let missing = names
-        .iter()
-        .find(|name| checkpoint.path(name).is_some_and(|path| !path.is_file()));
+    let missing =
+        names.iter().find(|name| checkpoint.path(name).is_some_and(|path| !path.is_file()));
     match missing {
         Some(file) => Err(WeightsError::MissingShard {
             checkpoint: checkpoint.clone(),

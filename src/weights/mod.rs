@@ -62,7 +62,9 @@ pub enum WeightsError {
     NoFiles { checkpoint: Checkpoint },
     #[error("{index} of {checkpoint} names {file}, which is not there: the download is incomplete")]
     MissingShard { checkpoint: Checkpoint, index: &'static str, file: String },
-    #[error("{file} of {checkpoint} is not a whole safetensors file ({message}): download it again")]
+    #[error(
+        "{file} of {checkpoint} is not a whole safetensors file ({message}): download it again"
+    )]
     Corrupt { checkpoint: Checkpoint, file: String, message: String },
     #[error("no tensor {name} in {checkpoint}: its config.json describes another model")]
     MissingTensor { checkpoint: Checkpoint, name: String },
@@ -164,10 +166,8 @@ impl Weights {
 
     /// Tensors of the same width stacked by rows: one matrix product instead of several.
     pub fn stacked(&self, parts: &[(String, Vec<usize>)]) -> Result<Tensor, WeightsError> {
-        let tensors: Vec<Tensor> = parts
-            .iter()
-            .map(|(name, shape)| self.tensor(name, shape))
-            .collect::<Result<_, _>>()?;
+        let tensors: Vec<Tensor> =
+            parts.iter().map(|(name, shape)| self.tensor(name, shape)).collect::<Result<_, _>>()?;
         Tensor::cat(&tensors, 0).map_err(|error| WeightsError::Place {
             name: parts.first().map(|(name, _)| name.clone()).unwrap_or_default(),
             device: self.device.id.clone(),

@@ -195,8 +195,8 @@ impl Stage {
         assert_eq!(self.load(), Load::default());
     }
 
-    fn deadline_in(&self, time: Duration) -> Option<Instant> {
-        Some(self.clock.now() + time)
+    fn time_after(&self, time: Duration) -> Instant {
+        self.clock.now() + time
     }
 }
 

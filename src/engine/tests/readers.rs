@@ -60,7 +60,7 @@ fn deadlines_end_a_request_in_every_phase() {
         [(0, "queue"), (1, "vision"), (2, "prefill"), (3, "decode"), (4, "decode")]
     {
         let (mut stage, mut job) = slow_stage();
-        job.deadline = stage.deadline_in(SECOND);
+        job.deadline = Some(stage.time_after(SECOND));
         let mut events = stage.submit(job).unwrap();
         for _ in 0..turns {
             stage.turn();
@@ -77,7 +77,7 @@ fn deadlines_end_a_request_in_every_phase() {
 #[test]
 fn a_deadline_before_preparing_ends_without_accepted() {
     let (mut stage, mut job) = slow_stage();
-    job.deadline = stage.deadline_in(Duration::ZERO);
+    job.deadline = Some(stage.time_after(Duration::ZERO));
     let mut events = stage.submit(job).unwrap();
     let items = read(&mut events);
     assert!(matches!(items[..], [Err(EngineError::Deadline { phase: "preprocess" })]), "{items:?}");

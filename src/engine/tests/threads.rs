@@ -15,7 +15,7 @@ use crate::engine::{
 };
 use crate::model::fake::{Fake, Fault, FaultKind, Faults, Options, Probe};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 struct Running {
     handle: Handle,

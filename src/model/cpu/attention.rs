@@ -70,8 +70,7 @@ impl CustomOp3 for FusedAttention {
         let (batch, rows, heads, head_dim) = q_layout.shape().dims4()?;
         let (_, keys, kv_heads, _) = k_layout.shape().dims4()?;
         let sizes = Sizes { heads, keys, group: heads / kv_heads, head_dim };
-        let inputs =
-            [Input::new(q, q_layout)?, Input::new(k, k_layout)?, Input::new(v, v_layout)?];
+        let inputs = [Input::new(q, q_layout)?, Input::new(k, k_layout)?, Input::new(v, v_layout)?];
         let mut out = vec![0.0; batch * rows * heads * head_dim];
         // A task owns whole output rows, all heads of them: no two tasks write to one row.
         let task = |(index, out): (usize, &mut [f32])| {
@@ -119,16 +118,12 @@ impl FusedAttention {
                 self.scale,
             );
             for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
-                let visible =
-                    self.causal_from.map_or(keys, |position| position + first + row + 1);
+                let visible = self.causal_from.map_or(keys, |position| position + first + row + 1);
                 softmax(&mut scores[..visible]);
                 scores[visible..].fill(0.0);
             }
             matmul(
-                (
-                    &mut out[head * head_dim..],
-                    View::row_major(rows, head_dim, heads * head_dim),
-                ),
+                (&mut out[head * head_dim..], View::row_major(rows, head_dim, heads * head_dim)),
                 (&scores, scores_view),
                 (v.from(batch, 0, kv_head), View::row_major(keys, head_dim, v.strides[1])),
                 1.0,
@@ -153,7 +148,6 @@ fn softmax(scores: &mut [f32]) {
 
 /// A fold with independent lanes, so that it vectorises.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "must inline into the vectorised caller")]
 fn fold_lanes(values: &[f32], start: f32, f: impl Fn(f32, f32) -> f32) -> f32 {
     const LANES: usize = 32;
     let mut lanes = [start; LANES];

@@ -95,7 +95,7 @@ mod tests {
             (&b, View::row_major(2, 3, 3).transposed()),
             0.5,
         );
-        assert_eq!(out, [2.0, 2.0, 5.0, 5.0]);
+        assert_eq!(out.map(f32::to_bits), [2.0f32, 2.0, 5.0, 5.0].map(f32::to_bits));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! CPU kernels where the tensor library leaves most of two cores unused: attention without a score
-//! matrix in memory, vectorised GELU and SwiGLU, row scaling fused with the residual.
+//! matrix in memory, vectorised GELU and `SwiGLU`.
 //!
 //! Each has the same result as the composite of library operations that other devices run, and a test
 //! that says so.

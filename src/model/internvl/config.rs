@@ -163,13 +163,12 @@ impl Config {
         // The architecture is checked first: another model's file may lack every field below.
         let value: Value = checkpoint.require_json("config.json")?;
         check_architecture(&value)?;
-        let raw: RawConfig = serde_json::from_value(value).map_err(|source| {
-            CheckpointError::Json {
+        let raw: RawConfig =
+            serde_json::from_value(value).map_err(|source| CheckpointError::Json {
                 checkpoint: checkpoint.clone(),
                 name: "config.json".to_owned(),
                 source,
-            }
-        })?;
+            })?;
         raw.check()
     }
 
@@ -194,7 +193,8 @@ fn check_architecture(config: &Value) -> Result<(), ConfigError> {
         .as_str()
         .or_else(|| config["model_type"].as_str())
         .unwrap_or("none given");
-    let known = ["InternVLChatModel", "InternVLForConditionalGeneration", "internvl_chat", "internvl"];
+    let known =
+        ["InternVLChatModel", "InternVLForConditionalGeneration", "internvl_chat", "internvl"];
     if known.contains(&name) {
         Ok(())
     } else {
@@ -205,7 +205,7 @@ fn check_architecture(config: &Value) -> Result<(), ConfigError> {
 fn require(
     ok: bool,
     field: &'static str,
-    value: impl ToString,
+    value: &(impl ToString + ?Sized),
     rule: impl Into<String>,
 ) -> Result<(), ConfigError> {
     if ok {
@@ -221,17 +221,18 @@ impl RawConfig {
             || self.architectures.iter().any(|name| name == "InternVLForConditionalGeneration");
         let vision = self.vision_config.check(self.force_image_size)?;
         // The original code forces untied embeddings at every size; the -hf layout says it outside.
-        let text = self.llm_config.check(if hf { self.tie_word_embeddings } else { Some(false) })?;
+        let text =
+            self.llm_config.check(if hf { self.tie_word_embeddings } else { Some(false) })?;
         require(
-            !self.ps_version.as_deref().is_some_and(|version| version != "v2"),
+            self.ps_version.as_deref().is_none_or(|version| version == "v2"),
             "ps_version",
-            self.ps_version.as_deref().unwrap_or(""),
+            &self.ps_version.as_deref().unwrap_or(""),
             "only v2, the order without swapped rows and columns, is known",
         )?;
         require(
             self.select_layer.is_none_or(|layer| layer == -1),
             "select_layer",
-            self.select_layer.unwrap_or(-1),
+            &self.select_layer.unwrap_or(-1),
             "only -1, the last layer, is known",
         )?;
         let config = Config {
@@ -244,9 +245,9 @@ impl RawConfig {
         };
         let side = config.shuffle_side();
         require(
-            side >= 1 && config.patch_grid() % side == 0,
+            side >= 1 && config.patch_grid().is_multiple_of(side),
             "downsample_ratio",
-            self.downsample_ratio,
+            &self.downsample_ratio,
             format!("a grid of {0}x{0} patches does not divide by it", config.patch_grid()),
         )?;
         Ok(config)
@@ -255,21 +256,20 @@ impl RawConfig {
 
 impl RawVision {
     fn check(self, force_image_size: Option<usize>) -> Result<VisionConfig, ConfigError> {
-        let image_size = force_image_size.map_or_else(
-            || self.image_size.square("vision_config.image_size"),
-            Ok,
-        )?;
+        let image_size = force_image_size
+            .map_or_else(|| self.image_size.square("vision_config.image_size"), Ok)?;
         let patch_size = self.patch_size.square("vision_config.patch_size")?;
         require(
-            patch_size > 0 && image_size % patch_size == 0,
+            patch_size > 0 && image_size.is_multiple_of(patch_size),
             "vision_config.patch_size",
-            patch_size,
+            &patch_size,
             format!("{image_size} pixels do not divide by it"),
         )?;
         require(
-            self.num_attention_heads > 0 && self.hidden_size % self.num_attention_heads == 0,
+            self.num_attention_heads > 0
+                && self.hidden_size.is_multiple_of(self.num_attention_heads),
             "vision_config.num_attention_heads",
-            self.num_attention_heads,
+            &self.num_attention_heads,
             format!("hidden_size {} does not divide by it", self.hidden_size),
         )?;
         let act = self.hidden_act.as_deref().unwrap_or("gelu");
@@ -330,14 +330,14 @@ impl RawText {
         require(
             kv_heads > 0 && self.num_attention_heads.is_multiple_of(kv_heads),
             "llm_config.num_key_value_heads",
-            kv_heads,
+            &kv_heads,
             format!("{} heads do not divide by it", self.num_attention_heads),
         )?;
         let head_dim = self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads);
         require(
             head_dim > 0 && head_dim.is_multiple_of(2),
             "llm_config.head_dim",
-            head_dim,
+            &head_dim,
             "rotary embedding needs an even, positive one",
         )?;
         let act = self.hidden_act.as_deref().unwrap_or("silu");
@@ -345,7 +345,7 @@ impl RawText {
         require(
             !self.use_sliding_window,
             "llm_config.use_sliding_window",
-            self.use_sliding_window,
+            &self.use_sliding_window,
             "sliding windows are not built in",
         )?;
         let rope = self.rope()?;
@@ -379,7 +379,7 @@ impl RawText {
                 require(
                     factor.is_some_and(|factor| factor >= 1.0),
                     "llm_config.rope_scaling.factor",
-                    &scaling["factor"],
+                    &&scaling["factor"],
                     "dynamic scaling needs one of at least 1",
                 )?;
                 Ok(Rope { theta, dynamic_factor: factor })
@@ -413,8 +413,11 @@ mod tests {
     #[test]
     fn another_architecture_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("config.json"), r#"{"architectures": ["LlamaForCausalLM"]}"#)
-            .unwrap();
+        std::fs::write(
+            dir.path().join("config.json"),
+            r#"{"architectures": ["LlamaForCausalLM"]}"#,
+        )
+        .unwrap();
         let error = Config::load(&Checkpoint::Dir(dir.path().to_owned())).unwrap_err();
         assert!(error.to_string().contains("LlamaForCausalLM"), "{error}");
     }

@@ -10,6 +10,9 @@ use super::observe::Observe;
 use super::runner::InternVl;
 use crate::model::runner::{PixelTiles, Runner as _, Segment, Slot};
 
+/// Tensors by the name of their site.
+pub type Activations = HashMap<String, Tensor>;
+
 /// Collects what it sees on the host, in f32. A site seen again is continued.
 #[derive(Default)]
 struct Recorder {
@@ -38,11 +41,7 @@ impl InternVl {
     /// | `tokens` | `[tokens]`, u32 |
     ///
     /// All but `tokens` are f32, whatever the model computes in.
-    pub fn activations(
-        &mut self,
-        pixels: PixelTiles<'_>,
-        tokens: &[u32],
-    ) -> Result<HashMap<String, Tensor>> {
+    pub fn activations(&mut self, pixels: PixelTiles<'_>, tokens: &[u32]) -> Result<Activations> {
         let slot = Slot(0);
         let mut recorder = Recorder::default();
         if pixels.tiles > 0 {
@@ -60,13 +59,13 @@ impl InternVl {
             .sites
             .into_iter()
             .map(|(site, pieces)| Ok((site, Tensor::cat(&pieces, 0)?)))
-            .collect::<Result<HashMap<String, Tensor>>>()?;
+            .collect::<Result<Activations>>()?;
         named.insert("tokens".to_owned(), Tensor::new(tokens, &Device::Cpu)?);
         Ok(named)
     }
 }
 
 /// Writes `activations` to `path`.
-pub fn write(activations: &HashMap<String, Tensor>, path: &Path) -> Result<()> {
+pub fn write(activations: &Activations, path: &Path) -> Result<()> {
     candle_core::safetensors::save(activations, path)
 }

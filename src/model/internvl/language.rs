@@ -5,7 +5,9 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::config::TextConfig;
 use super::observe::Observe;
 use crate::model::cache::{CacheShape, LayerCache};
-use crate::model::layers::{Causal, DynamicNtk, Linear, Norm, RopeTable, attention, rotate, swiglu};
+use crate::model::layers::{
+    Causal, DynamicNtk, Linear, Norm, RopeTable, attention, rotate, swiglu,
+};
 use crate::model::runner::Slot;
 use crate::weights::{Loaded, Weights, WeightsError};
 
@@ -42,7 +44,7 @@ struct Layer {
 
 #[derive(Debug, Clone, Copy)]
 struct Heads {
-    kv_heads: usize,
+    kv: usize,
     /// Query heads that share one key/value head.
     group: usize,
     head_dim: usize,
@@ -150,11 +152,7 @@ impl Decoder {
 
 /// The stored output matrix, or the embedding where there is none. A stored one wins even over
 /// `tie_word_embeddings: true`, which some published configurations say by mistake.
-fn lm_head(
-    config: &TextConfig,
-    weights: &Weights,
-    embed_tokens: &Tensor,
-) -> Loaded<Linear> {
+fn lm_head(config: &TextConfig, weights: &Weights, embed_tokens: &Tensor) -> Loaded<Linear> {
     const NAME: &str = "language_model.lm_head.weight";
     if config.tied_embeddings && !weights.contains(NAME) {
         return Ok(Linear::new(embed_tokens.clone(), None));
@@ -166,8 +164,7 @@ impl Layer {
     fn load(config: &TextConfig, weights: &Weights, index: usize) -> Loaded<Self> {
         let prefix = format!("language_model.model.layers.{index}");
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let (q_rows, kv_rows) =
-            (config.heads * config.head_dim, config.kv_heads * config.head_dim);
+        let (q_rows, kv_rows) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
         let norm = |name: &str| {
             Ok::<_, WeightsError>(Norm::Rms {
                 weight: weights.tensor(&format!("{prefix}.{name}.weight"), &[hidden])?,
@@ -184,7 +181,7 @@ impl Layer {
             .map(|name| (format!("{prefix}.mlp.{name}.weight"), vec![inner, hidden]));
         Ok(Self {
             heads: Heads {
-                kv_heads: config.kv_heads,
+                kv: config.kv_heads,
                 group: config.heads / config.kv_heads,
                 head_dim: config.head_dim,
             },
@@ -229,7 +226,7 @@ impl Layer {
         angles: &Angles,
         cache: &mut LayerCache,
     ) -> Result<Tensor> {
-        let Heads { kv_heads, group, head_dim } = self.heads;
+        let Heads { kv: kv_heads, group, head_dim } = self.heads;
         let qkv = self.qkv_proj.forward(x)?;
         let mut outputs = Vec::with_capacity(sequences.len());
         let mut first_row = 0;

@@ -154,6 +154,10 @@ fn warn_of_unused(weights: &Weights) {
         .filter(|name| !name.ends_with("rotary_emb.inv_freq"))
         .collect();
     if let Some(first) = unused.first() {
-        tracing::warn!(count = unused.len(), first, "stored tensors that config.json has no use for");
+        tracing::warn!(
+            count = unused.len(),
+            first,
+            "stored tensors that config.json has no use for"
+        );
     }
 }

@@ -73,11 +73,12 @@ mod tests {
         let source: Vec<Vec<Vec<f32>>> = x.to_vec3().unwrap();
         let out: Vec<Vec<f32>> = pixel_shuffle(&x, grid, 2).unwrap().to_vec2().unwrap();
         for tile in 0..2 {
-            for (i, j, dr, dc, ch) in (0..2 * 2 * 2 * 2 * channels).map(|n| {
-                (n / 24, n / 12 % 2, n / 6 % 2, n / 3 % 2, n % 3)
-            }) {
+            for (i, j, dr, dc, ch) in (0..2 * 2 * 2 * 2 * channels)
+                .map(|n| (n / 24, n / 12 % 2, n / 6 % 2, n / 3 % 2, n % 3))
+            {
                 let expected = source[tile][(2 * i + dr) * grid + 2 * j + dc][ch];
-                assert_eq!(out[tile * 4 + i * 2 + j][(2 * dr + dc) * channels + ch], expected);
+                let ours = out[tile * 4 + i * 2 + j][(2 * dr + dc) * channels + ch];
+                assert_eq!(ours.to_bits(), expected.to_bits());
             }
         }
     }

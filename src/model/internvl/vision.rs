@@ -164,8 +164,7 @@ impl Layer {
         let (mut q, mut k, v) = (part(0)?, part(1)?, part(2)?);
         if let Some((q_norm, k_norm)) = &self.qk_norms {
             let whole_rows = |norm: &Norm, x: &Tensor| {
-                norm.forward(&x.reshape((rows, hidden))?)?
-                    .reshape((tiles, tokens, heads, head_dim))
+                norm.forward(&x.reshape((rows, hidden))?)?.reshape((tiles, tokens, heads, head_dim))
             };
             (q, k) = (whole_rows(q_norm, &q)?, whole_rows(k_norm, &k)?);
         }

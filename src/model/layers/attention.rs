@@ -52,8 +52,7 @@ fn composite(q: &Tensor, k: &Tensor, v: &Tensor, causal: Causal, scale: f64) -> 
         .reshape((batch, rows, kv_heads, group, head_dim))?
         .permute((0, 2, 3, 1, 4))?
         .reshape((batch * kv_heads, group, rows, head_dim))?;
-    let by_head =
-        |x: &Tensor| x.transpose(1, 2)?.reshape((batch * kv_heads, keys, head_dim));
+    let by_head = |x: &Tensor| x.transpose(1, 2)?.reshape((batch * kv_heads, keys, head_dim));
     let k = by_head(&k.to_dtype(DType::F32)?)?.t()?;
     let v = by_head(v)?;
     let mut blocks = Vec::with_capacity(rows.div_ceil(QUERY_BLOCK_ROWS));
@@ -85,10 +84,11 @@ fn block(q: &Tensor, k_transposed: &Tensor, v: &Tensor, causal: Causal) -> Resul
 fn mask(scores: &Tensor, group: usize, queries: usize, position: usize) -> Result<Tensor> {
     let (kv_heads, _, keys) = scores.dims3()?;
     let bias = causal_bias(queries, keys, position, scores.device())?;
-    scores
-        .reshape((kv_heads, group, queries, keys))?
-        .broadcast_add(&bias)?
-        .reshape((kv_heads, group * queries, keys))
+    scores.reshape((kv_heads, group, queries, keys))?.broadcast_add(&bias)?.reshape((
+        kv_heads,
+        group * queries,
+        keys,
+    ))
 }
 
 /// `[queries, keys]`: 0 where the key is at or before the query, else negative infinity.

@@ -1,0 +1,1 @@
+"""Synthetic receipts, invoices and bank statements with exact ground truth."""
