@@ -111,7 +111,7 @@ impl Trace {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {

@@ -47,8 +47,8 @@ struct Source {
 }
 
 impl Source {
-    fn read(root: &Path, path: PathBuf) -> Self {
-        let text = fs::read_to_string(&path).unwrap();
+    fn read(root: &Path, path: &Path) -> Self {
+        let text = fs::read_to_string(path).unwrap();
         let code = without_tests(&without_comments(&text));
         let path = path.strip_prefix(root).unwrap().to_owned();
         Self { path, text, code }
@@ -92,7 +92,7 @@ fn walk(dir: &Path, extension: &str, found: &mut Vec<PathBuf>) {
 fn sources(dir: &str) -> Vec<Source> {
     let mut paths = Vec::new();
     walk(&root().join(dir), "rs", &mut paths);
-    paths.into_iter().map(|path| Source::read(root(), path)).collect()
+    paths.iter().map(|path| Source::read(root(), path)).collect()
 }
 
 /// `text` with comments and the insides of strings blanked; line breaks stay.

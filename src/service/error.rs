@@ -73,7 +73,7 @@ impl Failure {
         failure
     }
 
-    pub(super) fn with(mut self, key: &str, value: impl ToString) -> Self {
+    pub(super) fn with(mut self, key: &str, value: &(impl ToString + ?Sized)) -> Self {
         self.metadata.insert(key.to_owned(), value.to_string());
         self
     }
@@ -204,10 +204,10 @@ fn undecodable(file: usize, error: &DecodeError) -> Failure {
             over_limit(&field, message, "max_file_pixels", pixels_max, pixels)
         }
         DecodeError::TooManyPages { pages_max } => {
-            over_limit(&field, message, "max_pages", pages_max, format!("over {pages_max}"))
+            over_limit(&field, message, "max_pages", pages_max, &format!("over {pages_max}"))
         }
         DecodeError::TooMuchMemory { memory_bytes_max: max, .. } => {
-            over_limit(&field, message, "max_decode_bytes", max, format!("over {max}"))
+            over_limit(&field, message, "max_decode_bytes", max, &format!("over {max}"))
         }
         DecodeError::Empty
         | DecodeError::OtherFormat { .. }
@@ -224,8 +224,8 @@ fn over_limit(
     field: &str,
     message: String,
     limit: &str,
-    limit_value: impl ToString,
-    value: impl ToString,
+    limit_value: &(impl ToString + ?Sized),
+    value: &(impl ToString + ?Sized),
 ) -> Failure {
     Failure::fields("LIMIT_EXCEEDED", vec![FieldViolation::new(field, message)])
         .with("limit", limit)

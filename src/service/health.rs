@@ -1,5 +1,6 @@
-//! `grpc.health.v1`. Not tonic-health's own server: its Watch answers `NOT_FOUND` for a name it does not
-//! know, where clients that check health (gRFC A17) need a stream that says `SERVICE_UNKNOWN`.
+//! `grpc.health.v1`. Not tonic-health's own server: its Watch answers `NOT_FOUND` for a name it does
+//! not know, where clients that check health (gRFC A17) need a stream that says
+//! `SERVICE_UNKNOWN`.
 
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;

@@ -269,8 +269,10 @@ impl Problems {
         let reason = if self.invalid { "INVALID_FIELD" } else { "LIMIT_EXCEEDED" };
         let mut failure = Failure::fields(reason, self.violations);
         if let Some((limit, limit_value, value)) = self.limit {
-            failure =
-                failure.with("limit", limit).with("limit_value", limit_value).with("value", value);
+            failure = failure
+                .with("limit", limit)
+                .with("limit_value", &limit_value)
+                .with("value", &value);
         }
         failure.into_status()
     }

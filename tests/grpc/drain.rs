@@ -68,6 +68,9 @@ async fn a_silent_peer_does_not_hold_the_server() {
     let server = setup.start().await;
     // Connects and never says a word: not even the start of HTTP/2.
     let peer = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    // Connections are taken in order: once this one is served, the silent one is taken.
+    let request = tessera::pb::v1::ModelInfoRequest::default();
+    server.client().await.model_info(request).await.unwrap();
     let ended = tokio::time::timeout(SOON, server.stop()).await.unwrap();
     assert_eq!(ended, Ended::Cut);
     drop(peer);

@@ -25,7 +25,7 @@ use tonic::{Code, Status, Streaming};
 use tonic_types::{ErrorInfo, StatusExt as _};
 
 /// Name of the fake model.
-pub const MODEL: &str = "fake-reader";
+pub(crate) const MODEL: &str = "fake-reader";
 
 /// Id of `<IMG_CONTEXT>` in the embedded tokenizer.
 const IMAGE_TOKEN_ID: u32 = 1022;
@@ -37,30 +37,30 @@ const STOP_ID: u32 = 1019;
 const TILE_SIZE_PX: u32 = 28;
 
 /// The bound of every wait: far above what is needed, so that only a bug meets it.
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// What a test wants of its server.
-pub struct Setup {
-    pub answer: String,
+pub(crate) struct Setup {
+    pub(crate) answer: String,
     /// Whether the answer ends by itself.
-    pub ends: bool,
-    pub slots: usize,
-    pub slot_tokens: usize,
-    pub step_delay: Duration,
-    pub engine: engine::Config,
-    pub service: service::Config,
+    pub(crate) ends: bool,
+    pub(crate) slots: usize,
+    pub(crate) slot_tokens: usize,
+    pub(crate) step_delay: Duration,
+    pub(crate) engine: engine::Config,
+    pub(crate) service: service::Config,
     /// Loading waits for this.
-    pub gate: Option<mpsc::Receiver<()>>,
+    pub(crate) gate: Option<mpsc::Receiver<()>>,
 }
 
 /// A server that listens.
-pub struct Server {
-    pub address: SocketAddr,
-    pub engine: Handle,
-    pub faults: Faults,
-    pub probe: Arc<Probe>,
-    pub shutdown: CancellationToken,
-    pub serving: JoinHandle<Result<Ended, ServeError>>,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) engine: Handle,
+    pub(crate) faults: Faults,
+    pub(crate) probe: Arc<Probe>,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) serving: JoinHandle<Result<Ended, ServeError>>,
 }
 
 impl Default for Setup {
@@ -80,7 +80,7 @@ impl Default for Setup {
 
 impl Setup {
     /// An answer that goes on until somebody ends it, a token each `step_delay`.
-    pub fn endless(step_delay: Duration) -> Self {
+    pub(crate) fn endless(step_delay: Duration) -> Self {
         let answer = "a".to_owned();
         Self { answer, ends: false, slot_tokens: 4000, step_delay, ..Self::default() }
     }
@@ -99,7 +99,7 @@ impl Setup {
     }
 
     /// Starts a server and waits until it takes requests.
-    pub async fn start(self) -> Server {
+    pub(crate) async fn start(self) -> Server {
         let gated = self.gate.is_some();
         let server = self.start_loading().await;
         if !gated {
@@ -140,26 +140,26 @@ impl Setup {
 }
 
 impl Server {
-    pub fn endpoint(&self) -> Endpoint {
+    pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint::from_shared(format!("http://{}", self.address)).unwrap()
     }
 
-    pub async fn channel(&self) -> Channel {
+    pub(crate) async fn channel(&self) -> Channel {
         self.endpoint().connect().await.unwrap()
     }
 
-    pub async fn client(&self) -> ExtractionServiceClient<Channel> {
+    pub(crate) async fn client(&self) -> ExtractionServiceClient<Channel> {
         ExtractionServiceClient::new(self.channel().await)
     }
 
     /// Waits for a state of the engine.
-    pub async fn until(&self, wanted: impl FnMut(&EngineStatus) -> bool) {
+    pub(crate) async fn until(&self, wanted: impl FnMut(&EngineStatus) -> bool) {
         let mut status = self.engine.status();
         tokio::time::timeout(SOON, status.wait_for(wanted)).await.unwrap().unwrap();
     }
 
     /// Waits until nothing runs or waits and the model holds nothing.
-    pub async fn until_idle(&self) {
+    pub(crate) async fn until_idle(&self) {
         self.until(|status| status.load.running + status.load.queued == 0).await;
         let held = || self.probe.slots_held.load(std::sync::atomic::Ordering::SeqCst);
         tokio::time::timeout(SOON, async {
@@ -172,14 +172,14 @@ impl Server {
     }
 
     /// Shuts down and says how the server ended.
-    pub async fn stop(self) -> Ended {
+    pub(crate) async fn stop(self) -> Ended {
         self.shutdown.cancel();
         tokio::time::timeout(SOON, self.serving).await.unwrap().unwrap().unwrap()
     }
 }
 
 /// A page that is a white square.
-pub fn png() -> bytes::Bytes {
+pub(crate) fn png() -> bytes::Bytes {
     let mut bytes = Cursor::new(Vec::new());
     image::RgbImage::from_pixel(8, 8, image::Rgb([255; 3]))
         .write_to(&mut bytes, image::ImageFormat::Png)
@@ -187,12 +187,12 @@ pub fn png() -> bytes::Bytes {
     bytes.into_inner().into()
 }
 
-pub fn file(content: impl Into<bytes::Bytes>) -> v1::InputFile {
+pub(crate) fn file(content: impl Into<bytes::Bytes>) -> v1::InputFile {
     v1::InputFile { content: content.into() }
 }
 
 /// A free question about one page.
-pub fn question(text: &str) -> v1::ExtractRequest {
+pub(crate) fn question(text: &str) -> v1::ExtractRequest {
     v1::ExtractRequest {
         files: vec![file(png())],
         task: Some(v1::extract_request::Task::Prompt(text.to_owned())),
@@ -201,7 +201,7 @@ pub fn question(text: &str) -> v1::ExtractRequest {
 }
 
 /// The built-in fields of one page.
-pub fn receipt() -> v1::ExtractRequest {
+pub(crate) fn receipt() -> v1::ExtractRequest {
     v1::ExtractRequest {
         files: vec![file(png())],
         task: Some(v1::extract_request::Task::Schema(v1::ExtractionSchema {
@@ -215,7 +215,7 @@ pub fn receipt() -> v1::ExtractRequest {
 }
 
 /// All events of a stream, and the status that it ended with.
-pub async fn collect(mut stream: Streaming<v1::ExtractResponse>) -> (Vec<Event>, Status) {
+pub(crate) async fn collect(mut stream: Streaming<v1::ExtractResponse>) -> (Vec<Event>, Status) {
     let mut events = Vec::new();
     loop {
         match tokio::time::timeout(SOON, stream.message()).await.unwrap() {
@@ -230,17 +230,20 @@ pub async fn collect(mut stream: Streaming<v1::ExtractResponse>) -> (Vec<Event>,
 }
 
 /// The stream of a request that is accepted.
-pub async fn open(server: &Server, request: v1::ExtractRequest) -> Streaming<v1::ExtractResponse> {
+pub(crate) async fn open(
+    server: &Server,
+    request: v1::ExtractRequest,
+) -> Streaming<v1::ExtractResponse> {
     server.client().await.extract(request).await.unwrap().into_inner()
 }
 
 /// The status of a request that is refused before its first message.
-pub async fn refuse(server: &Server, request: v1::ExtractRequest) -> Status {
+pub(crate) async fn refuse(server: &Server, request: v1::ExtractRequest) -> Status {
     server.client().await.extract(request).await.expect_err("the call is refused")
 }
 
 /// Reads on until a token came.
-pub async fn first_token(stream: &mut Streaming<v1::ExtractResponse>) {
+pub(crate) async fn first_token(stream: &mut Streaming<v1::ExtractResponse>) {
     loop {
         let message = stream.message().await.unwrap().expect("the stream goes on");
         if matches!(message.event, Some(Event::TokenDelta(_))) {
@@ -250,32 +253,32 @@ pub async fn first_token(stream: &mut Streaming<v1::ExtractResponse>) {
 }
 
 /// The `completed` of a stream that succeeded.
-pub fn completed(events: &[Event]) -> &v1::Completed {
+pub(crate) fn completed(events: &[Event]) -> &v1::Completed {
     let Some(Event::Completed(completed)) = events.last() else { panic!("{events:?}") };
     completed
 }
 
 /// Code and `ErrorInfo` of a failure.
-pub fn info(status: &Status) -> (Code, ErrorInfo) {
+pub(crate) fn info(status: &Status) -> (Code, ErrorInfo) {
     let info = status.get_details_error_info().unwrap_or_else(|| panic!("{status:?}"));
     assert_eq!(info.domain, "tessera");
     (status.code(), info)
 }
 
 /// Asserts code and reason.
-pub fn assert_failure(status: &Status, code: Code, reason: &str) {
+pub(crate) fn assert_failure(status: &Status, code: Code, reason: &str) {
     let (found, info) = info(status);
     assert_eq!((found, info.reason.as_str()), (code, reason), "{status:?}");
 }
 
 /// The fields that a refusal names.
-pub fn fields(status: &Status) -> Vec<String> {
+pub(crate) fn fields(status: &Status) -> Vec<String> {
     let details = status.get_details_bad_request().unwrap_or_else(|| panic!("{status:?}"));
     details.field_violations.into_iter().map(|violation| violation.field).collect()
 }
 
 /// `text` as the embedded tokenizer has it.
-pub fn tokens(text: &str) -> Vec<u32> {
+pub(crate) fn tokens(text: &str) -> Vec<u32> {
     let file = Checkpoint::Embedded.require("tokenizer.json").unwrap();
     let tokenizer = Tokenizer::from_bytes(file).unwrap();
     tokenizer.encode(text, false).unwrap().get_ids().to_vec()

@@ -28,11 +28,11 @@ fn request() -> v1::ExtractRequest {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the field is optional")]
-fn schema(document_type: i32) -> Option<v1::extract_request::Task> {
-    Some(v1::extract_request::Task::Schema(v1::ExtractionSchema {
+fn schema(document_type: i32) -> v1::extract_request::Task {
+    v1::extract_request::Task::Schema(v1::ExtractionSchema {
         source: Some(v1::extraction_schema::Source::DocumentType(document_type)),
         instructions: String::new(),
-    }))
+    })
 }
 
 fn refused(request: v1::ExtractRequest, expected: &Expect) {
@@ -88,7 +88,7 @@ fn everything_wrong_at_once() {
     let request = v1::ExtractRequest {
         request_id: "two words".to_owned(),
         files: vec![file(b"")],
-        task: schema(99),
+        task: Some(schema(99)),
         generation: Some(v1::GenerationOptions {
             max_output_tokens: Some(0),
             temperature: Some(f32::NAN),
@@ -136,7 +136,7 @@ fn too_many_files() {
 #[test]
 fn schema_without_type() {
     refused(
-        v1::ExtractRequest { task: schema(0), ..request() },
+        v1::ExtractRequest { task: Some(schema(0)), ..request() },
         &expect![[r#"
         INVALID_ARGUMENT: schema.document_type: 0 is no document type
           ErrorInfo tessera INVALID_FIELD []
@@ -231,7 +231,7 @@ fn stop_sequences() {
     let generation =
         v1::GenerationOptions { stop_sequences: vec!["}".to_owned()], ..Default::default() };
     refused(
-        v1::ExtractRequest { task: schema(1), generation: Some(generation), ..request() },
+        v1::ExtractRequest { task: Some(schema(1)), generation: Some(generation), ..request() },
         &expect![[r#"
             INVALID_ARGUMENT: generation.stop_sequences: goes only with a prompt: it could cut a document anywhere
               ErrorInfo tessera INVALID_FIELD []
