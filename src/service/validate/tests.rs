@@ -27,7 +27,6 @@ fn request() -> v1::ExtractRequest {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the field is optional")]
 fn schema(document_type: i32) -> v1::extract_request::Task {
     v1::extract_request::Task::Schema(v1::ExtractionSchema {
         source: Some(v1::extraction_schema::Source::DocumentType(document_type)),
