@@ -4,14 +4,17 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, bail};
 use rayon::prelude::*;
 
-use super::gemm::{View, matmul};
-use super::math::exp;
+use super::gemm::{Product, View, matmul};
+use super::math::{exp, fold_lanes};
 
 /// Query rows of one task: 64 rows of 1,025 scores are 262 KB.
 const BLOCK_ROWS: usize = 64;
 
 /// Multiplications below which tasks cost more than they bring.
 const PARALLEL_FROM: usize = 1 << 20;
+
+/// Tasks run in parallel, products within a task do not.
+const ALONE: Product = Product { scale: 1.0, accumulate: false, parallel: false };
 
 /// Attention over `q` `[batch, rows, heads, head_dim]`, `k` and `v`
 /// `[batch, keys, kv_heads, head_dim]`, any strides but 1 in the last dimension, f32. Returns
@@ -115,7 +118,7 @@ impl FusedAttention {
                     k.from(batch, 0, kv_head),
                     View::row_major(keys, head_dim, k.strides[1]).transposed(),
                 ),
-                self.scale,
+                Product { scale: self.scale, ..ALONE },
             );
             for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
                 let visible = self.causal_from.map_or(keys, |position| position + first + row + 1);
@@ -126,7 +129,7 @@ impl FusedAttention {
                 (&mut out[head * head_dim..], View::row_major(rows, head_dim, heads * head_dim)),
                 (&scores, scores_view),
                 (v.from(batch, 0, kv_head), View::row_major(keys, head_dim, v.strides[1])),
-                1.0,
+                ALONE,
             );
         }
     }
@@ -134,7 +137,17 @@ impl FusedAttention {
 
 /// Softmax in place.
 fn softmax(scores: &mut [f32]) {
-    pulp::Arch::new().dispatch(|| {
+    pulp::Arch::new().dispatch(Softmax(scores));
+}
+
+struct Softmax<'a>(&'a mut [f32]);
+
+impl pulp::NullaryFnOnce for Softmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self(scores) = self;
         let max = fold_lanes(scores, f32::NEG_INFINITY, |a, b| if a > b { a } else { b });
         for score in scores.iter_mut() {
             *score = exp(*score - max);
@@ -143,20 +156,5 @@ fn softmax(scores: &mut [f32]) {
         for score in scores.iter_mut() {
             *score *= inverse;
         }
-    });
-}
-
-/// A fold with independent lanes, so that it vectorises.
-#[inline(always)]
-fn fold_lanes(values: &[f32], start: f32, f: impl Fn(f32, f32) -> f32) -> f32 {
-    const LANES: usize = 32;
-    let mut lanes = [start; LANES];
-    let chunks = values.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane = f(*lane, *value);
-        }
     }
-    lanes.iter().chain(rest).fold(start, |a, b| f(a, *b))
 }

@@ -1,6 +1,6 @@
 //! Vectorised, parallel elementwise functions.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, bail};
 use rayon::prelude::*;
 
 use super::math::{erf, exp};
@@ -14,7 +14,44 @@ pub(in crate::model) struct Gelu;
 /// `silu(gate) * up` of rows `[gate | up]`: `[rows, 2 * width]` to `[rows, width]`.
 pub(in crate::model) struct SwiGlu;
 
-fn contiguous_f32<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+struct GeluTask<'a> {
+    out: &'a mut [f32],
+    x: &'a [f32],
+}
+
+impl pulp::NullaryFnOnce for GeluTask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (out, x) in self.out.iter_mut().zip(self.x) {
+            *out = 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
+        }
+    }
+}
+
+struct SwiGluTask<'a> {
+    out: &'a mut [f32],
+    x: &'a [f32],
+    width: usize,
+}
+
+impl pulp::NullaryFnOnce for SwiGluTask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { out, x, width } = self;
+        for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(2 * width)) {
+            let (gate, up) = x.split_at(width);
+            for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
+                *out = gate / (1.0 + exp(-gate)) * up;
+            }
+        }
+    }
+}
+
+pub(super) fn contiguous_f32<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let (CpuStorage::F32(values), Some((start, end))) = (storage, layout.contiguous_offsets())
     else {
         bail!("the CPU kernels take contiguous f32")
@@ -31,13 +68,58 @@ impl CustomOp1 for Gelu {
         let x = contiguous_f32(storage, layout)?;
         let mut out = vec![0.0; x.len()];
         out.par_chunks_mut(TASK_ELEMENTS).zip(x.par_chunks(TASK_ELEMENTS)).for_each(|(out, x)| {
-            pulp::Arch::new().dispatch(|| {
-                for (out, x) in out.iter_mut().zip(x) {
-                    *out = 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
-                }
-            });
+            pulp::Arch::new().dispatch(GeluTask { out, x });
         });
         Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+}
+
+/// `x + y * scale`, rows of `x` and `y` scaled column by column: the residual of a layer with
+/// layer scale.
+pub(in crate::model) struct ScaledAdd;
+
+struct ScaledAddTask<'a> {
+    out: &'a mut [f32],
+    y: &'a [f32],
+    scale: &'a [f32],
+}
+
+impl pulp::NullaryFnOnce for ScaledAddTask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let width = self.scale.len();
+        for (out, y) in self.out.chunks_exact_mut(width).zip(self.y.chunks_exact(width)) {
+            for ((out, y), scale) in out.iter_mut().zip(y).zip(self.scale) {
+                *out += y * scale;
+            }
+        }
+    }
+}
+
+impl CustomOp3 for ScaledAdd {
+    fn name(&self) -> &'static str {
+        "scaled-add"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        y: &CpuStorage,
+        y_layout: &Layout,
+        scale: &CpuStorage,
+        scale_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let mut out = contiguous_f32(x, x_layout)?.to_vec();
+        let y = contiguous_f32(y, y_layout)?;
+        let scale = contiguous_f32(scale, scale_layout)?;
+        let task = TASK_ELEMENTS.div_ceil(scale.len()) * scale.len();
+        out.par_chunks_mut(task).zip(y.par_chunks(task)).for_each(|(out, y)| {
+            pulp::Arch::new().dispatch(ScaledAddTask { out, y, scale });
+        });
+        Ok((CpuStorage::F32(out), x_layout.shape().clone()))
     }
 }
 
@@ -55,14 +137,7 @@ impl CustomOp1 for SwiGlu {
         out.par_chunks_mut(rows_per_task * width)
             .zip(x.par_chunks(rows_per_task * double))
             .for_each(|(out, x)| {
-                pulp::Arch::new().dispatch(|| {
-                    for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(double)) {
-                        let (gate, up) = x.split_at(width);
-                        for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
-                            *out = gate / (1.0 + exp(-gate)) * up;
-                        }
-                    }
-                });
+                pulp::Arch::new().dispatch(SwiGluTask { out, x, width });
             });
         Ok((CpuStorage::F32(out), Shape::from((rows, width))))
     }
@@ -91,6 +166,13 @@ mod tests {
     fn gelu_equals_the_library_composite() {
         let x = ramp(70, 333);
         check_close(&x.apply_op1_no_bwd(&Gelu).unwrap(), &x.gelu_erf().unwrap());
+    }
+
+    #[test]
+    fn scaled_add_equals_the_library_composite() {
+        let (x, y, scale) = (ramp(301, 77), ramp(301, 77), ramp(1, 77).squeeze(0).unwrap());
+        let expected = (&x + y.broadcast_mul(&scale).unwrap()).unwrap();
+        check_close(&x.apply_op3_no_bwd(&y, &scale, &ScaledAdd).unwrap(), &expected);
     }
 
     #[test]

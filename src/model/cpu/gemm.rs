@@ -35,7 +35,18 @@ impl View {
     }
 }
 
-/// `out = scale * a * b` on the calling thread.
+/// How a product is computed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Product {
+    /// Factor of the product.
+    pub(super) scale: f32,
+    /// Adds to what `out` holds instead of replacing it.
+    pub(super) accumulate: bool,
+    /// Takes all cores instead of the calling thread alone.
+    pub(super) parallel: bool,
+}
+
+/// `out = scale * a * b`, or `out += ...`.
 ///
 /// # Panics
 ///
@@ -44,8 +55,13 @@ pub(super) fn matmul(
     (out, out_view): (&mut [f32], View),
     (a, a_view): (&[f32], View),
     (b, b_view): (&[f32], View),
-    scale: f32,
+    product: Product,
 ) {
+    let parallelism = if product.parallel {
+        Parallelism::Rayon(rayon::current_num_threads())
+    } else {
+        Parallelism::None
+    };
     assert!(a_view.rows == out_view.rows && b_view.columns == out_view.columns);
     assert!(a_view.columns == b_view.rows);
     assert!(out_view.span() <= out.len() && a_view.span() <= a.len() && b_view.span() <= b.len());
@@ -62,19 +78,19 @@ pub(super) fn matmul(
             out.as_mut_ptr(),
             out_view.column_stride as isize,
             out_view.row_stride as isize,
-            false,
+            product.accumulate,
             a.as_ptr(),
             a_view.column_stride as isize,
             a_view.row_stride as isize,
             b.as_ptr(),
             b_view.column_stride as isize,
             b_view.row_stride as isize,
-            0.0,
-            scale,
+            1.0,
+            product.scale,
             false,
             false,
             false,
-            Parallelism::None,
+            parallelism,
         );
     }
 }
@@ -93,7 +109,7 @@ mod tests {
             (&mut out, View::row_major(2, 2, 2)),
             (&a, View::row_major(2, 3, 4)),
             (&b, View::row_major(2, 3, 3).transposed()),
-            0.5,
+            Product { scale: 0.5, accumulate: false, parallel: false },
         );
         assert_eq!(out.map(f32::to_bits), [2.0f32, 2.0, 5.0, 5.0].map(f32::to_bits));
     }
@@ -107,7 +123,7 @@ mod tests {
             (&mut out, View::row_major(2, 2, 2)),
             (&a, View::row_major(2, 3, 3)),
             (&a, View::row_major(3, 2, 2)),
-            1.0,
+            Product { scale: 1.0, accumulate: false, parallel: false },
         );
     }
 }

@@ -1,4 +1,6 @@
-//! Branch-free f32 functions that the compiler vectorises.
+//! Branch-free f32 functions that the compiler vectorises, inlined into the loops of their callers.
+//! Those loops are types with a `call` that is inlined itself: a closure would be compiled once, for
+//! the oldest processor.
 
 /// Adding and taking away 1.5 * 2^23 rounds to the nearest integer without a call.
 const ROUND: f32 = 12_582_912.0;
@@ -44,6 +46,21 @@ pub(super) fn erf(x: f32) -> f32 {
     let numerator = ALPHA.iter().fold(0.0, |sum: f32, c| sum * square + c);
     let denominator = BETA.iter().fold(0.0, |sum: f32, c| sum * square + c);
     (x * numerator / denominator).clamp(-1.0, 1.0)
+}
+
+/// A fold with independent lanes, so that it vectorises.
+#[inline(always)]
+pub(super) fn fold_lanes(values: &[f32], start: f32, f: impl Fn(f32, f32) -> f32) -> f32 {
+    const LANES: usize = 32;
+    let mut lanes = [start; LANES];
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = f(*lane, *value);
+        }
+    }
+    lanes.iter().chain(rest).fold(start, |a, b| f(a, *b))
 }
 
 #[cfg(test)]

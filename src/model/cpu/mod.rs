@@ -1,5 +1,6 @@
 //! CPU kernels where the tensor library leaves most of two cores unused: attention without a score
-//! matrix in memory, vectorised GELU and `SwiGLU`.
+//! matrix in memory, products that add the bias or the residual themselves, vectorised norms and
+//! activations.
 //!
 //! Each has the same result as the composite of library operations that other devices run, and a test
 //! that says so.
@@ -7,7 +8,18 @@
 mod attention;
 mod elementwise;
 mod gemm;
+mod linear;
 mod math;
+mod norm;
 
 pub(super) use attention::FusedAttention;
-pub(super) use elementwise::{Gelu, SwiGlu};
+pub(super) use elementwise::{Gelu, ScaledAdd, SwiGlu};
+pub(super) use linear::LinearProduct;
+pub(super) use norm::{LayerNorm, RmsNorm};
+
+use candle_core::{DType, Tensor};
+
+/// Whether the kernels take `x`: contiguous f32 on the CPU.
+pub(super) fn takes(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == DType::F32 && x.is_contiguous()
+}

@@ -211,10 +211,10 @@ impl Layer {
         cache: &mut LayerCache,
     ) -> Result<Tensor> {
         let attended = self.attend(&self.input_layernorm.forward(x)?, sequences, angles, cache)?;
-        let x = (x + self.o_proj.forward(&attended)?)?;
+        let x = self.o_proj.forward_add(&attended, x)?;
         let gate_up = self.gate_up_proj.forward(&self.post_attention_layernorm.forward(&x)?)?;
         let inner = swiglu(&gate_up)?;
-        &x + self.down_proj.forward(&inner)?
+        self.down_proj.forward_add(&inner, &x)
     }
 
     /// `[rows, hidden]` to `[rows, heads * head_dim]`: products for all rows at once, attention

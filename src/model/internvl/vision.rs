@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, IndexOp as _, Result, Tensor};
 
 use super::config::{VisionConfig, VisionNorm};
-use crate::model::layers::{Causal, Linear, Norm, attention, gelu};
+use crate::model::layers::{Causal, Linear, Norm, attention, gelu, scaled_add};
 use crate::weights::{Loaded, Weights, WeightsError};
 
 /// The tower. One sequence a tile: a class token and the patches, row by row.
@@ -147,9 +147,9 @@ impl Layer {
     /// `[tiles * tokens, hidden]` to the same.
     fn forward(&self, x: &Tensor, tiles: usize, config: &VisionConfig) -> Result<Tensor> {
         let attended = self.attend(&self.norm1.forward(x)?, tiles, config)?;
-        let x = (x + attended.broadcast_mul(&self.ls1)?)?;
+        let x = scaled_add(x, &attended, &self.ls1)?;
         let inner = gelu(&self.fc1.forward(&self.norm2.forward(&x)?)?)?;
-        &x + self.fc2.forward(&inner)?.broadcast_mul(&self.ls2)?
+        scaled_add(&x, &self.fc2.forward(&inner)?, &self.ls2)
     }
 
     fn attend(&self, x: &Tensor, tiles: usize, config: &VisionConfig) -> Result<Tensor> {

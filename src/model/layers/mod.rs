@@ -7,7 +7,7 @@ mod linear;
 mod norm;
 mod rope;
 
-pub(super) use activation::{gelu, swiglu};
+pub(super) use activation::{gelu, scaled_add, swiglu};
 pub(super) use attention::{Causal, attention};
 pub(super) use linear::Linear;
 pub(super) use norm::Norm;

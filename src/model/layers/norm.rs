@@ -2,6 +2,8 @@
 
 use candle_core::{Result, Tensor};
 
+use crate::model::cpu::{self, LayerNorm, RmsNorm};
+
 /// Both kinds compute in f32 inside, whatever the dtype of `x`.
 #[derive(Debug, Clone)]
 pub(in crate::model) enum Norm {
@@ -14,6 +16,12 @@ impl Norm {
     pub(in crate::model) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = x.contiguous()?;
         match self {
+            Self::Layer { weight, bias, eps } if cpu::takes(&x) => {
+                x.apply_op3_no_bwd(weight, bias, &LayerNorm { eps: *eps })
+            }
+            Self::Rms { weight, eps } if cpu::takes(&x) => {
+                x.apply_op2_no_bwd(weight, &RmsNorm { eps: *eps })
+            }
             Self::Layer { weight, bias, eps } => candle_nn::ops::layer_norm(&x, weight, bias, *eps),
             Self::Rms { weight, eps } => candle_nn::ops::rms_norm(&x, weight, *eps),
         }
