@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use super::gemm::{Product, View, matmul};
 use super::math::{exp, fold_lanes};
 
-/// Query rows of one task: 64 rows of 1,025 scores are 262 KB.
-const BLOCK_ROWS: usize = 64;
+/// Query rows of one task: 128 rows of 1,025 scores are 525 KB.
+const BLOCK_ROWS: usize = 128;
 
 /// Multiplications below which tasks cost more than they bring.
 const PARALLEL_FROM: usize = 1 << 20;

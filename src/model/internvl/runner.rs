@@ -45,6 +45,12 @@ impl InternVl {
         self.spec.devices.first().map_or("", |device| device.id.as_str())
     }
 
+    /// Runs `work` on a thread of the pool that its kernels share, on the CPU: from outside, every
+    /// kernel would be handed over and waited for. A GPU's context stays with the calling thread.
+    fn on_pool<T: Send>(&mut self, work: impl FnOnce(&mut Self) -> T + Send) -> T {
+        if self.vision.is_on_cpu() { rayon::scope(|_| work(self)) } else { work(self) }
+    }
+
     fn at<T>(&self, site: &'static str, result: Result<T>) -> std::result::Result<T, RunError> {
         result.map_err(|error| run_error(site, self.device_id(), &error))
     }
@@ -127,7 +133,8 @@ impl Runner for InternVl {
 
     fn encode(&mut self, slot: Slot, pixels: PixelTiles<'_>) -> std::result::Result<(), RunError> {
         let tensor = self.at("pixels", self.pixel_tensor(pixels))?;
-        let new = self.at("vision", self.features(&tensor, &mut Blind))?;
+        let new = self.on_pool(|model| model.features(&tensor, &mut Blind));
+        let new = self.at("vision", new)?;
         let joined = match self.features[slot.0 as usize].take() {
             Some(earlier) => self.at("vision", Tensor::cat(&[earlier, new], 0))?,
             None => new,
@@ -138,7 +145,7 @@ impl Runner for InternVl {
 
     fn step(&mut self, batch: &StepBatch<'_>) -> std::result::Result<Logits, RunError> {
         let vocab_size = self.spec.vocab_size;
-        let hidden = self.hidden(&batch.segments, &mut Blind);
+        let hidden = self.on_pool(|model| model.hidden(&batch.segments, &mut Blind));
         let hidden = self.at("decoder", hidden)?;
         let mut end = 0;
         let last_rows: Vec<u32> = batch
@@ -152,8 +159,8 @@ impl Runner for InternVl {
         if last_rows.is_empty() {
             return Ok(Logits::new(Vec::new(), vocab_size));
         }
-        let logits = self.decoder.logits(&hidden, &last_rows);
-        let values = logits.and_then(|logits| logits.flatten_all()?.to_vec1());
+        let values = self
+            .on_pool(|model| model.decoder.logits(&hidden, &last_rows)?.flatten_all()?.to_vec1());
         Ok(Logits::new(self.at("lm_head", values)?, vocab_size))
     }
 

@@ -67,6 +67,10 @@ impl VisionTower {
         })
     }
 
+    pub(super) fn is_on_cpu(&self) -> bool {
+        self.device.is_cpu()
+    }
+
     /// Normalised pixels `[tiles, channels, side, side]` in f32 to `[tiles, 1 + patches, hidden]`.
     pub(super) fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
         let tiles = pixels.dim(0)?;
