@@ -365,6 +365,23 @@ fn functions_are_short() {
     report("functions are short", &wrong);
 }
 
+/// Each place has its own safety comment; a new one is a decision, not a habit.
+#[test]
+fn unsafe_code_has_three_addresses() {
+    let known = ["model/cpu/gemm.rs", "preprocess/resize/kernel.rs", "weights/mmap.rs"];
+    let wrong: Vec<String> = sources("src")
+        .iter()
+        .filter(|source| !known.iter().any(|known| source.path.ends_with(known)))
+        .flat_map(|source| {
+            let code = source.code.lines().enumerate();
+            code.filter(|(_, line)| line.contains("unsafe {") || line.contains("unsafe fn"))
+                .map(|(number, _)| source.at(number + 1))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    report(&format!("unsafe code is in {} only", known.join(", ")), &wrong);
+}
+
 #[test]
 fn module_names_say_what_they_own() {
     let vague: Vec<String> = sources("src")

@@ -1,4 +1,5 @@
-//! Weight files mapped into memory. The only unsafe code of the crate.
+//! Weight files mapped into memory: one of the three files with unsafe code, which `tests/tidy.rs`
+//! names.
 
 use std::fs::File;
 use std::path::Path;
