@@ -1,8 +1,8 @@
 //! What the program shall do, in two steps: [`Low`] is what was typed, as flags, as `TESSERA_*`
 //! variables or in a TOML file; [`Config`] is what that means.
 //!
-//! Every option exists once, in [`options`], under one name in all three places. [`check`] reports
-//! all mistakes of all places at once, each with its address, the reason and a remedy. Only [`env`]
+//! Every option exists once, in [`options`], under one name in all three places. [`check()`] reports
+//! all mistakes of all places at once, each with its address, the reason and a remedy. Only [`mod@env`]
 //! reads the process environment, and only `app` turns a [`Config`] into running parts.
 
 mod check;

@@ -1,6 +1,6 @@
 //! From the bytes of an image file to the model's tiles: CPU only, no tensors, not asynchronous.
 //!
-//! [`decode`] reads a file within limits, [`tile`] makes normalised tiles of each page. The resize
+//! [`decode()`] reads a file within limits, [`tile()`] makes normalised tiles of each page. The resize
 //! between them equals Pillow's bit for bit, because the model was trained on Pillow's pixels.
 
 mod config;
