@@ -198,7 +198,7 @@ type ExtractRequest struct {
 	Task       isExtractRequest_Task `protobuf_oneof:"task"`
 	Generation *GenerationOptions    `protobuf:"bytes,6,opt,name=generation,proto3" json:"generation,omitempty"`
 	// Events to send beside `accepted`, `progress` and `completed`.
-	// Empty: TOKENS.
+	// Empty: TOKENS. NONE goes alone.
 	EventKinds    []EventKind `protobuf:"varint,7,rep,packed,name=event_kinds,json=eventKinds,proto3,enum=tessera.v1.EventKind" json:"event_kinds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

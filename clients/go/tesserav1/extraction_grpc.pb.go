@@ -30,9 +30,18 @@ const (
 //
 // Reads fields, or free text, out of document pages with a vision-language model.
 //
-// Failures are gRPC statuses with google.rpc.ErrorInfo (domain "tessera").
-// Trace context travels in the `traceparent` metadata, the deadline in
-// `grpc-timeout`. Ending the call cancels the work.
+// Failures are gRPC statuses with google.rpc.ErrorInfo (domain "tessera"), and
+// RetryInfo where the same request may succeed later. Reasons:
+//
+//	INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
+//	NOT_FOUND: MODEL_NOT_FOUND
+//	RESOURCE_EXHAUSTED: QUEUE_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
+//	UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, DRAINING, DRAIN_TIMEOUT
+//	DEADLINE_EXCEEDED: DEADLINE
+//	INTERNAL: NON_FINITE_LOGITS, DEVICE_ERROR, PROMPT, BUG
+//
+// Trace context travels in the `traceparent` metadata, the deadline, which bounds
+// the whole stream, in `grpc-timeout`. Ending the call cancels the work.
 type ExtractionServiceClient interface {
 	// Processes one document. The first message is `accepted`. The call has
 	// succeeded only if the last message is `completed` and the status is OK.
@@ -107,9 +116,18 @@ type ExtractionService_WatchModelInfoClient = grpc.ServerStreamingClient[WatchMo
 //
 // Reads fields, or free text, out of document pages with a vision-language model.
 //
-// Failures are gRPC statuses with google.rpc.ErrorInfo (domain "tessera").
-// Trace context travels in the `traceparent` metadata, the deadline in
-// `grpc-timeout`. Ending the call cancels the work.
+// Failures are gRPC statuses with google.rpc.ErrorInfo (domain "tessera"), and
+// RetryInfo where the same request may succeed later. Reasons:
+//
+//	INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
+//	NOT_FOUND: MODEL_NOT_FOUND
+//	RESOURCE_EXHAUSTED: QUEUE_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
+//	UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, DRAINING, DRAIN_TIMEOUT
+//	DEADLINE_EXCEEDED: DEADLINE
+//	INTERNAL: NON_FINITE_LOGITS, DEVICE_ERROR, PROMPT, BUG
+//
+// Trace context travels in the `traceparent` metadata, the deadline, which bounds
+// the whole stream, in `grpc-timeout`. Ending the call cancels the work.
 type ExtractionServiceServer interface {
 	// Processes one document. The first message is `accepted`. The call has
 	// succeeded only if the last message is `completed` and the status is OK.

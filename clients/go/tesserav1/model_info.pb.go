@@ -470,10 +470,10 @@ type Limits struct {
 	MaxPagePixels uint64 `protobuf:"varint,3,opt,name=max_page_pixels,json=maxPagePixels,proto3" json:"max_page_pixels,omitempty"`
 	// Not counting the overview tile.
 	MaxTilesPerPage uint32 `protobuf:"varint,4,opt,name=max_tiles_per_page,json=maxTilesPerPage,proto3" json:"max_tiles_per_page,omitempty"`
-	// Text and image tokens.
+	// Text and image tokens. 0: not known before the model is loaded.
 	MaxInputTokens  uint32 `protobuf:"varint,5,opt,name=max_input_tokens,json=maxInputTokens,proto3" json:"max_input_tokens,omitempty"`
 	MaxOutputTokens uint32 `protobuf:"varint,6,opt,name=max_output_tokens,json=maxOutputTokens,proto3" json:"max_output_tokens,omitempty"`
-	// Of the server. Beyond it requests queue.
+	// Of the server. Beyond it requests queue. 0: not known yet, as above.
 	MaxRunningRequests uint32 `protobuf:"varint,8,opt,name=max_running_requests,json=maxRunningRequests,proto3" json:"max_running_requests,omitempty"`
 	// Of the server. Beyond it: RESOURCE_EXHAUSTED.
 	MaxQueuedRequests uint32 `protobuf:"varint,9,opt,name=max_queued_requests,json=maxQueuedRequests,proto3" json:"max_queued_requests,omitempty"`

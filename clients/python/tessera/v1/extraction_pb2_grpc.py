@@ -28,9 +28,16 @@ if _version_not_supported:
 class ExtractionServiceStub:
     """Reads fields, or free text, out of document pages with a vision-language model.
 
-    Failures are gRPC statuses with google.rpc.ErrorInfo (domain "tessera").
-    Trace context travels in the `traceparent` metadata, the deadline in
-    `grpc-timeout`. Ending the call cancels the work.
+    Failures are gRPC statuses with google.rpc.ErrorInfo (domain "tessera"), and
+    RetryInfo where the same request may succeed later. Reasons:
+    INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
+    NOT_FOUND: MODEL_NOT_FOUND
+    RESOURCE_EXHAUSTED: QUEUE_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
+    UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, DRAINING, DRAIN_TIMEOUT
+    DEADLINE_EXCEEDED: DEADLINE
+    INTERNAL: NON_FINITE_LOGITS, DEVICE_ERROR, PROMPT, BUG
+    Trace context travels in the `traceparent` metadata, the deadline, which bounds
+    the whole stream, in `grpc-timeout`. Ending the call cancels the work.
     """
 
     def __init__(self, channel):
@@ -59,9 +66,16 @@ class ExtractionServiceStub:
 class ExtractionServiceServicer:
     """Reads fields, or free text, out of document pages with a vision-language model.
 
-    Failures are gRPC statuses with google.rpc.ErrorInfo (domain "tessera").
-    Trace context travels in the `traceparent` metadata, the deadline in
-    `grpc-timeout`. Ending the call cancels the work.
+    Failures are gRPC statuses with google.rpc.ErrorInfo (domain "tessera"), and
+    RetryInfo where the same request may succeed later. Reasons:
+    INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
+    NOT_FOUND: MODEL_NOT_FOUND
+    RESOURCE_EXHAUSTED: QUEUE_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
+    UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, DRAINING, DRAIN_TIMEOUT
+    DEADLINE_EXCEEDED: DEADLINE
+    INTERNAL: NON_FINITE_LOGITS, DEVICE_ERROR, PROMPT, BUG
+    Trace context travels in the `traceparent` metadata, the deadline, which bounds
+    the whole stream, in `grpc-timeout`. Ending the call cancels the work.
     """
 
     def Extract(self, request, context):
@@ -117,9 +131,16 @@ def add_ExtractionServiceServicer_to_server(servicer, server):
 class ExtractionService:
     """Reads fields, or free text, out of document pages with a vision-language model.
 
-    Failures are gRPC statuses with google.rpc.ErrorInfo (domain "tessera").
-    Trace context travels in the `traceparent` metadata, the deadline in
-    `grpc-timeout`. Ending the call cancels the work.
+    Failures are gRPC statuses with google.rpc.ErrorInfo (domain "tessera"), and
+    RetryInfo where the same request may succeed later. Reasons:
+    INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
+    NOT_FOUND: MODEL_NOT_FOUND
+    RESOURCE_EXHAUSTED: QUEUE_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
+    UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, DRAINING, DRAIN_TIMEOUT
+    DEADLINE_EXCEEDED: DEADLINE
+    INTERNAL: NON_FINITE_LOGITS, DEVICE_ERROR, PROMPT, BUG
+    Trace context travels in the `traceparent` metadata, the deadline, which bounds
+    the whole stream, in `grpc-timeout`. Ending the call cancels the work.
     """
 
     @staticmethod
