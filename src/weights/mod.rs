@@ -11,7 +11,6 @@ mod random;
 
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::str::FromStr;
 
 use candle_core::{DType, Tensor};
 
@@ -29,26 +28,6 @@ pub enum WeightSource {
     Files,
     /// Random numbers of a healthy scale; nothing is read but the configuration.
     Random { seed: u64 },
-}
-
-/// A weight source that is none.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown weights {0:?}: use files or random:SEED")]
-pub struct UnknownWeightSource(String);
-
-impl FromStr for WeightSource {
-    type Err = UnknownWeightSource;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            None if text == "files" => Ok(Self::Files),
-            Some(("random", seed)) => seed
-                .parse()
-                .map(|seed| Self::Random { seed })
-                .map_err(|_| UnknownWeightSource(text.to_owned())),
-            _ => Err(UnknownWeightSource(text.to_owned())),
-        }
-    }
 }
 
 /// What can be wrong with a checkpoint's weights.
