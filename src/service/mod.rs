@@ -23,6 +23,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub use server::{Ended, ServeError, serve};
+pub use trace::code_name;
 
 use crate::engine::{Handle, Status};
 use crate::limits;

@@ -143,7 +143,7 @@ fn is_server_error(code: Code) -> bool {
 }
 
 /// The code as the gRPC specification spells it.
-pub(super) fn code_name(code: Code) -> &'static str {
+pub fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",
