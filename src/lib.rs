@@ -9,7 +9,7 @@
 //! | 5 | [`service`], [`pb`] |
 //! | 4 | [`engine`] |
 //! | 3 | [`model`] |
-//! | 2 | [`weights`] |
+//! | 2 | [`placement`], [`weights`] |
 //! | 1 | [`device`], [`preprocess`], [`prompt`] |
 //! | 0 | [`checkpoint`], [`limits`], [`telemetry`] |
 
@@ -25,6 +25,7 @@ pub mod engine;
 
 pub mod model;
 
+pub mod placement;
 pub mod weights;
 
 pub mod device;
