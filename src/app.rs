@@ -4,6 +4,7 @@
 //! signals, for whoever has its own reasons to stop.
 
 pub mod load;
+mod probe;
 mod signals;
 
 use std::fmt;

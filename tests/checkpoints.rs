@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use tessera::checkpoint::Checkpoint;
-use tessera::device::DeviceRequest;
 use tessera::model::Runner as _;
 use tessera::model::internvl::{LoadOptions, load};
 use tessera::weights::WeightSource;
@@ -25,7 +24,7 @@ fn copy() -> TempDir {
 }
 
 fn options() -> LoadOptions {
-    LoadOptions { device: DeviceRequest::Cpu, slots: 1, ..LoadOptions::default() }
+    LoadOptions { devices: "cpu".parse().unwrap(), slots: 1, ..LoadOptions::default() }
 }
 
 /// The refusal of `dir`, which says all of `expected`.

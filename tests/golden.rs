@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 use tessera::checkpoint::Checkpoint;
-use tessera::device::{DeviceRequest, Dtype};
+use tessera::device::Dtype;
 use tessera::model::internvl::{InternVl, LoadOptions, load};
 use tessera::model::{PixelTiles, Runner as _, Segment, Slot, StepBatch};
+use tessera::placement::DtypePolicy;
 
 /// Ten times the rounding of two good f32 implementations, ten times below the faintest known slip.
 const F32_ERROR_MAX: f64 = 1e-5;
@@ -46,8 +47,8 @@ fn golden(model: &str, case: &str) -> Golden {
 fn model(name: &str, dtype: Dtype) -> InternVl {
     let checkpoint = Checkpoint::open(&golden_dir().join(name)).unwrap();
     let options = LoadOptions {
-        device: DeviceRequest::Cpu,
-        dtype: Some(dtype),
+        devices: "cpu".parse().unwrap(),
+        dtypes: DtypePolicy { requested: Some(dtype), ..DtypePolicy::default() },
         slots: 3,
         slot_tokens: Some(256),
         image_token_id: Some(image_token_id(&checkpoint)),

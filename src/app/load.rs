@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::probe;
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::config::{Config, ModelConfig, RequestConfig};
+use crate::config::{Config, ModelConfig, RequestConfig, Verify};
 use crate::engine::{LoadError, LoadProgress, Loaded};
 use crate::limits;
 use crate::model::internvl;
@@ -57,9 +58,12 @@ impl Loader {
         let prompter = self.prompter(&architecture)?;
         let tiling = tiling(checkpoint, &architecture, self.requests.max_tiles)?;
         progress.say("loading weights");
-        let runner = self.runner(prompter.image_token_id(), &mut |module| {
-            progress.say(format!("loaded {module}"));
-        })?;
+        let probe = match self.model.verify {
+            Verify::Placement => None,
+            Verify::Probe | Verify::Full => Some(probe::input(&prompter, &tiling)?),
+        };
+        let runner =
+            self.runner(prompter.image_token_id(), probe, &mut |step| progress.say(step))?;
         Ok(Loaded { runner: Box::new(runner), prompter: Arc::new(prompter), tiling })
     }
 
@@ -73,16 +77,20 @@ impl Loader {
         Ok(Prompter::load(&self.model.checkpoint, &options)?)
     }
 
-    /// The model on its device.
+    /// The model on its devices, checked with `probe`.
     pub fn runner(
         &self,
         image_token_id: u32,
+        probe: Option<internvl::ProbeInput>,
         progress: &mut dyn FnMut(&str),
     ) -> Result<internvl::InternVl, LoadError> {
         let options = internvl::LoadOptions {
-            device: self.model.device,
-            dtype: self.model.dtype,
+            devices: self.model.devices.clone(),
+            layout: internvl::LayoutOptions::default(),
+            dtypes: self.model.dtypes.clone(),
             weights: self.model.weights,
+            compare_weights: self.model.verify == Verify::Full,
+            probe,
             slots: self.requests.slots,
             slot_tokens: Some(self.requests.slot_tokens),
             image_token_id: Some(image_token_id),

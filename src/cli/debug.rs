@@ -42,9 +42,9 @@ pub(super) struct DumpArgs {
     /// f32, bf16, f16 or auto
     #[arg(long, default_value = "f32")]
     dtype: String,
-    /// cpu, cuda:N or auto
+    /// cpu, `cuda:N`, several with commas between, or auto
     #[arg(long, default_value = "cpu")]
-    device: String,
+    devices: String,
     /// file, or random:SEED
     #[arg(long, default_value = "file")]
     weights: String,
@@ -95,7 +95,7 @@ fn dump(args: &DumpArgs) -> Result<(), Failure> {
         }
     };
     let mut runner = loader
-        .runner(prompter.image_token_id(), &mut |_| {})
+        .runner(prompter.image_token_id(), None, &mut |_| {})
         .map_err(|error| failed(error.as_ref()))?;
     let tiles = input.tiles_per_page.iter().sum::<u32>() as usize;
     let pixels = PixelTiles { tiles, data: &input.pixels };
@@ -120,7 +120,7 @@ fn config(args: &DumpArgs) -> Result<Config, Failure> {
     for (key, value) in [
         (Key::Model, args.model.as_str()),
         (Key::Weights, &args.weights),
-        (Key::Device, &args.device),
+        (Key::Devices, &args.devices),
         (Key::Dtype, &args.dtype),
         (Key::PromptStyle, &args.prompt_style),
         (Key::MaxTiles, &args.max_tiles),

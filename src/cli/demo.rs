@@ -71,7 +71,7 @@ async fn demo(term: &Term) -> Result<(), Failure> {
 fn config() -> Result<Config, Failure> {
     let mut flags = Flags::default();
     flags.values.insert(Key::Listen, "127.0.0.1:0".to_owned());
-    flags.values.insert(Key::Device, "cpu".to_owned());
+    flags.values.insert(Key::Devices, "cpu".to_owned());
     flags.values.insert(Key::Slots, "1".to_owned());
     let env = std::collections::BTreeMap::new();
     config::check(&Low::gather(&flags, &env))

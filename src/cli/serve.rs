@@ -33,7 +33,7 @@ Exit code:
 
 Examples:
   tessera serve
-  tessera serve --model ./InternVL3-2B --device cuda:0 --listen 0.0.0.0:50051
+  tessera serve --model ./InternVL3-2B --devices cuda:0 --listen 0.0.0.0:50051
   TESSERA_SLOTS=16 tessera serve --config tessera.toml --log-format json";
 
 /// Serve a model over gRPC
@@ -123,7 +123,7 @@ pub(super) fn failure(error: &AppError) -> Failure {
         }
         AppError::Signals(source) => failure.because(source),
         AppError::Model { .. } => failure.remedy(
-            "another --model, --device cpu, fewer --slots or --slot-tokens, or none of them for the \
+            "another --model, --devices cpu, fewer --slots or --slot-tokens, or none of them for the \
              built-in model",
         ),
         AppError::Serve(_) => failure,

@@ -1,22 +1,19 @@
 //! From [`Low`] to [`Config`]: reads every value and goes on after a mistake, so that one start shows
 //! all of them.
 
+mod model;
+
 use std::ops::RangeInclusive;
-use std::path::Path;
 
 use tracing_subscriber::EnvFilter;
 
-use super::checked::{Config, ModelConfig, RequestConfig, ServerConfig};
+use super::checked::{Config, RequestConfig, ServerConfig};
 use super::low::{Given, Low};
 use super::options::Key;
 use super::problem::{Problem, Problems};
 use super::value::{self, Wrong};
-use crate::checkpoint::Checkpoint;
-use crate::device::{DeviceRequest, Dtype};
 use crate::limits;
-use crate::prompt::PromptStyle;
 use crate::telemetry::{self, LogFormat, Otlp};
-use crate::weights::WeightSource;
 
 /// The longest context of any model this program reads; a bound for typing errors.
 const SLOT_TOKENS: RangeInclusive<usize> = 64..=1 << 20;
@@ -24,7 +21,7 @@ const SLOT_TOKENS: RangeInclusive<usize> = 64..=1 << 20;
 /// The configuration, or every mistake in it.
 pub fn check(low: &Low) -> Result<Config, Problems> {
     let mut reader = Reader { low, problems: low.problems.clone() };
-    let model = model(&mut reader);
+    let model = model::model(&mut reader);
     let requests = requests(&mut reader);
     let server = server(&mut reader);
     let telemetry = telemetry(&mut reader);
@@ -94,30 +91,6 @@ impl Reader<'_> {
     }
 }
 
-fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
-    let checkpoint = reader.read(Key::Model, checkpoint);
-    let weights = reader.read(Key::Weights, weights);
-    let device = reader.read(Key::Device, device);
-    let dtype = reader.read(Key::Dtype, |text| {
-        let (f32, bf16, f16) = (Some(Dtype::F32), Some(Dtype::Bf16), Some(Dtype::F16));
-        value::one_of(text, &[("auto", None), ("f32", f32), ("bf16", bf16), ("f16", f16)])
-    });
-    let prompt_style = reader.read(Key::PromptStyle, |text| {
-        let internvl = Some(PromptStyle::Chat);
-        let template = Some(PromptStyle::HfTemplate);
-        value::one_of(text, &[("auto", None), ("internvl2_5", internvl), ("hf_template", template)])
-    });
-    let system_message = reader.read_or_unset(Key::SystemMessage, |text| Ok(text.to_owned()));
-    Some(ModelConfig {
-        checkpoint: checkpoint?,
-        weights: weights?,
-        device: device?,
-        dtype: dtype?,
-        prompt_style: prompt_style?,
-        system_message: system_message?,
-    })
-}
-
 fn requests(reader: &mut Reader<'_>) -> Option<RequestConfig> {
     let slots =
         reader.read(Key::Slots, |text| value::count(text, &(1..=limits::RUNNING_REQUESTS_MAX)));
@@ -171,61 +144,6 @@ fn telemetry(reader: &mut Reader<'_>) -> Option<telemetry::Config> {
         log_format: log_format?,
         otlp: otlp_endpoint?.map(|endpoint| Otlp { sample_ratio, ..Otlp::new(endpoint) }),
     })
-}
-
-/// The model files at `text`.
-fn checkpoint(text: &str) -> Result<Checkpoint, Wrong> {
-    use crate::checkpoint::{CheckpointError, EMBEDDED_NAME};
-    let checkpoint = Checkpoint::open(Path::new(text)).map_err(|error| match error {
-        CheckpointError::NoSuchDir(_) => Wrong::new(
-            "is no directory here",
-            format!("give a directory with config.json and *.safetensors, or {EMBEDDED_NAME}"),
-        ),
-        CheckpointError::NotADir(_) => {
-            Wrong::new("is a file", "give the directory that holds config.json and *.safetensors")
-        }
-        other => Wrong::new(format!("cannot be used: {other}"), "give another model directory"),
-    })?;
-    match checkpoint.path("config.json") {
-        Some(path) if !path.is_file() => Err(Wrong::new(
-            "has no config.json in it",
-            "give the directory that holds config.json and *.safetensors",
-        )),
-        _ => Ok(checkpoint),
-    }
-}
-
-/// `file` or `random:SEED`.
-fn weights(text: &str) -> Result<WeightSource, Wrong> {
-    let seed = match text.trim() {
-        "file" => return Ok(WeightSource::Files),
-        "random" => "0",
-        other => other.strip_prefix("random:").unwrap_or(""),
-    };
-    seed.parse().map(|seed| WeightSource::Random { seed }).map_err(|_| {
-        Wrong::new("is no source of weights", "give file, or random:SEED with a whole number")
-    })
-}
-
-/// `auto`, `cpu` or `cuda:N`.
-fn device(text: &str) -> Result<DeviceRequest, Wrong> {
-    let index = match text.trim() {
-        "auto" => return Ok(DeviceRequest::Auto),
-        "cpu" => return Ok(DeviceRequest::Cpu),
-        "cuda" => "0",
-        other => other.strip_prefix("cuda:").unwrap_or(""),
-    };
-    let Ok(index) = index.parse() else {
-        return Err(Wrong::new("is no device", "give cpu, cuda:0 or auto"));
-    };
-    if cfg!(feature = "cuda") {
-        Ok(DeviceRequest::Cuda(index))
-    } else {
-        Err(Wrong::new(
-            "needs a build for NVIDIA GPUs, which this one is not",
-            "build with `cargo build --release --features cuda`, or give cpu",
-        ))
-    }
 }
 
 fn log_level(text: &str) -> Result<String, Wrong> {

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::checkpoint::Checkpoint;
-use crate::device::{DeviceRequest, Dtype};
+use crate::device::DeviceSelection;
+use crate::placement::DtypePolicy;
 use crate::prompt::PromptStyle;
 use crate::telemetry;
 use crate::weights::WeightSource;
@@ -24,13 +25,24 @@ pub struct Config {
 pub struct ModelConfig {
     pub checkpoint: Checkpoint,
     pub weights: WeightSource,
-    pub device: DeviceRequest,
-    /// None: the best that the device computes reliably.
-    pub dtype: Option<Dtype>,
+    pub devices: DeviceSelection,
+    pub dtypes: DtypePolicy,
+    pub verify: Verify,
     /// None: what the checkpoint's files ask for.
     pub prompt_style: Option<PromptStyle>,
     /// None: the checkpoint's own.
     pub system_message: Option<String>,
+}
+
+/// What start-up checks beyond the files' headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verify {
+    /// Where tensors are, in which dtype.
+    Placement,
+    /// Also a page through the whole model.
+    Probe,
+    /// Also every weight, read back and compared with the file.
+    Full,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

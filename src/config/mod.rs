@@ -16,7 +16,7 @@ mod problem;
 pub mod value;
 
 pub use check::check;
-pub use checked::{Config, ModelConfig, RequestConfig, ServerConfig};
+pub use checked::{Config, ModelConfig, RequestConfig, ServerConfig, Verify};
 pub use flags::Flags;
 pub use low::Low;
 pub use options::Key;

@@ -5,8 +5,14 @@
 pub enum Key {
     Model,
     Weights,
-    Device,
+    Devices,
+    DeviceMap,
+    MaxMemory,
     Dtype,
+    DtypePolicy,
+    DtypeOverride,
+    Quantize,
+    Verify,
     PromptStyle,
     SystemMessage,
     Slots,
@@ -67,19 +73,37 @@ const SERVER: &str = "Server";
 const TELEMETRY: &str = "Logs and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 21] = [
+pub const ALL: [Spec; 27] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
     Spec::new(Key::Weights, "weights", MODEL).takes("SOURCE", "file").help(
         "file: the model's own; random:SEED: made up, to try sizes and speed without a download",
     ),
-    Spec::new(Key::Device, "device", MODEL)
-        .takes("DEVICE", "auto")
-        .help("cpu, cuda:N, or auto: the first GPU this build can use, else the CPU"),
+    Spec::new(Key::Devices, "devices", MODEL)
+        .takes("LIST", "auto")
+        .help("cuda:0,cuda:1 or cpu, with commas; auto: all GPUs this build can use, else the CPU"),
+    Spec::new(Key::DeviceMap, "device-map", MODEL).takes("MAP", "auto").help(
+        "auto, balanced, balanced_low_0, sequential, internvl, one device, or FILE.json: what goes where",
+    ),
+    Spec::new(Key::MaxMemory, "max-memory", MODEL)
+        .takes("LIST", "")
+        .help("Most memory to use on a device: 0=20GiB,1=22GiB,cpu=32GiB; unset: what is free"),
     Spec::new(Key::Dtype, "dtype", MODEL)
         .takes("DTYPE", "auto")
-        .help("f32, bf16, f16, or auto: the best that the device computes reliably"),
+        .help("f32, bf16, f16, or auto: the best that each device computes reliably"),
+    Spec::new(Key::DtypePolicy, "dtype-policy", MODEL)
+        .takes("POLICY", "fallback")
+        .help("Where a dtype cannot be had: fallback uses and reports the nearest, strict refuses"),
+    Spec::new(Key::DtypeOverride, "dtype-override", MODEL)
+        .takes("LIST", "")
+        .help("Dtypes of single modules: vision=f32,language.layers.0-3=f32,lm_head=f32"),
+    Spec::new(Key::Quantize, "quantize", MODEL)
+        .takes("FORMAT", "none")
+        .help("q8: decoder matrices as 8-bit integers, half the memory of bf16; or none"),
+    Spec::new(Key::Verify, "verify", MODEL).takes("CHECKS", "probe").help(
+        "probe: placement, dtypes and a test page; full: also every weight, bit for bit; or none",
+    ),
     Spec::new(Key::PromptStyle, "prompt-style", MODEL)
         .takes("STYLE", "auto")
         .help("internvl2_5, hf_template, or auto: what the model's files ask for"),

@@ -1,25 +1,35 @@
-//! Opening a device by name.
+//! Opening devices by name.
 
 use std::fmt;
 use std::str::FromStr;
 
 use candle_core::Device;
 
-/// Which device to compute on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// One device to compute on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeviceRequest {
-    /// The first GPU where there is one, else the CPU.
-    #[default]
-    Auto,
     Cpu,
     Cuda(usize),
+}
+
+/// The devices that a model may use.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum DeviceSelection {
+    /// All GPUs where there are any, else the CPU.
+    #[default]
+    Auto,
+    /// In this order. The CPU may stand there more than once: each is a device of its own, with
+    /// copies between them, to try a sharded model without GPUs.
+    Listed(Vec<DeviceRequest>),
 }
 
 /// What can be wrong with a device request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
-    #[error("unknown device {0:?}: use auto, cpu, cuda or cuda:N")]
+    #[error("there is no device {0:?}")]
     Unknown(String),
+    #[error("{0} stands twice in the list")]
+    Twice(String),
     #[error(
         "{0} was asked for, but this binary has no CUDA: build with --features cuda, or use cpu"
     )]
@@ -47,7 +57,7 @@ pub struct DeviceMemory {
 #[derive(Debug, Clone)]
 pub struct DeviceHandle {
     pub device: Device,
-    /// `cpu`, `cuda:0`.
+    /// `cpu`, `cuda:0`; `cpu:0`, `cpu:1` where the CPU stands for several.
     pub id: String,
     pub name: String,
     /// None for the CPU.
@@ -63,7 +73,6 @@ impl fmt::Display for ComputeCapability {
 impl fmt::Display for DeviceRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Auto => f.write_str("auto"),
             Self::Cpu => f.write_str("cpu"),
             Self::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
         }
@@ -75,7 +84,6 @@ impl FromStr for DeviceRequest {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
             "cuda" => Ok(Self::Cuda(0)),
             other => other
@@ -87,19 +95,53 @@ impl FromStr for DeviceRequest {
     }
 }
 
-/// Opens the device that `request` means.
-pub fn open(request: DeviceRequest) -> Result<DeviceHandle, DeviceError> {
-    match request {
-        DeviceRequest::Cpu => Ok(cpu()),
-        DeviceRequest::Cuda(ordinal) => cuda::open(ordinal),
-        DeviceRequest::Auto => Ok(cuda::open(0).unwrap_or_else(|_| cpu())),
+impl FromStr for DeviceSelection {
+    type Err = DeviceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.trim() == "auto" {
+            return Ok(Self::Auto);
+        }
+        let listed: Vec<DeviceRequest> =
+            text.split(',').map(|one| one.trim().parse()).collect::<Result<_, _>>()?;
+        let twice = listed.iter().enumerate().find(|(index, device)| {
+            matches!(device, DeviceRequest::Cuda(_)) && listed[..*index].contains(device)
+        });
+        match twice {
+            Some((_, device)) => Err(DeviceError::Twice(device.to_string())),
+            None => Ok(Self::Listed(listed)),
+        }
     }
 }
 
-fn cpu() -> DeviceHandle {
+/// Opens the devices of `selection`, at least one.
+pub fn open(selection: &DeviceSelection) -> Result<Vec<DeviceHandle>, DeviceError> {
+    let listed = match selection {
+        DeviceSelection::Listed(listed) => listed.clone(),
+        DeviceSelection::Auto => match cuda::count() {
+            0 => vec![DeviceRequest::Cpu],
+            count => (0..count).map(DeviceRequest::Cuda).collect(),
+        },
+    };
+    let cpus = listed.iter().filter(|device| **device == DeviceRequest::Cpu).count();
+    let mut next_cpu = 0;
+    listed
+        .into_iter()
+        .map(|device| match device {
+            DeviceRequest::Cuda(ordinal) => cuda::open(ordinal),
+            DeviceRequest::Cpu => {
+                let id = if cpus == 1 { "cpu".to_owned() } else { format!("cpu:{next_cpu}") };
+                next_cpu += 1;
+                Ok(cpu(id))
+            }
+        })
+        .collect()
+}
+
+fn cpu(id: String) -> DeviceHandle {
     DeviceHandle {
         device: Device::Cpu,
-        id: "cpu".to_owned(),
+        id,
         name: cpu_name().unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         capability: None,
     }
@@ -136,9 +178,15 @@ impl DeviceHandle {
 #[cfg(feature = "cuda")]
 mod cuda {
     use candle_core::Device;
+    use candle_core::cuda_backend::cudarc::driver::CudaContext;
     use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute_enum as Attribute;
 
     use super::{ComputeCapability, DeviceError, DeviceHandle, DeviceMemory};
+
+    /// GPUs that the driver shows.
+    pub(super) fn count() -> usize {
+        CudaContext::device_count().map_or(0, |count| usize::try_from(count).unwrap_or(0))
+    }
 
     /// An own stream: with the default per-thread streams copies between GPUs raced (measured:
     /// 196 of 200 checks read wrong data), with own streams none did.
@@ -182,6 +230,10 @@ mod cuda {
 
     use super::{DeviceError, DeviceHandle, DeviceMemory};
 
+    pub(super) fn count() -> usize {
+        0
+    }
+
     pub(super) fn open(ordinal: usize) -> Result<DeviceHandle, DeviceError> {
         Err(DeviceError::NotCompiled(format!("cuda:{ordinal}")))
     }
@@ -196,17 +248,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_parse() {
-        assert_eq!("cuda".parse(), Ok(DeviceRequest::Cuda(0)));
-        assert_eq!("cuda:3".parse(), Ok(DeviceRequest::Cuda(3)));
-        assert_eq!("cpu".parse(), Ok(DeviceRequest::Cpu));
-        assert_eq!("gpu".parse::<DeviceRequest>(), Err(DeviceError::Unknown("gpu".to_owned())));
+    fn selections_parse() {
+        use DeviceRequest::{Cpu, Cuda};
+        let listed = |devices: &[DeviceRequest]| Ok(DeviceSelection::Listed(devices.to_vec()));
+        assert_eq!("auto".parse(), Ok(DeviceSelection::Auto));
+        assert_eq!("cuda".parse(), listed(&[Cuda(0)]));
+        assert_eq!("cuda:3, cuda:1".parse(), listed(&[Cuda(3), Cuda(1)]));
+        assert_eq!("cpu,cpu".parse(), listed(&[Cpu, Cpu]));
+        let refused = |text: &str| text.parse::<DeviceSelection>().unwrap_err();
+        assert_eq!(refused("gpu"), DeviceError::Unknown("gpu".to_owned()));
+        assert_eq!(refused("cuda:0,cuda"), DeviceError::Twice("cuda:0".to_owned()));
+        assert_eq!(refused("cpu,"), DeviceError::Unknown(String::new()));
+    }
+
+    fn ids(selection: &str) -> Vec<String> {
+        let handles = open(&selection.parse().unwrap()).unwrap();
+        handles.into_iter().map(|handle| handle.id).collect()
     }
 
     #[test]
-    fn the_cpu_opens_and_has_memory() {
-        let cpu = open(DeviceRequest::Cpu).unwrap();
-        assert_eq!((cpu.id.as_str(), cpu.capability), ("cpu", None));
+    fn the_cpu_opens_as_often_as_asked_and_has_memory() {
+        assert_eq!(ids("cpu"), ["cpu"]);
+        assert_eq!(ids("cpu,cpu,cpu"), ["cpu:0", "cpu:1", "cpu:2"]);
+        let cpu = open(&"cpu".parse().unwrap()).unwrap().remove(0);
+        assert_eq!(cpu.capability, None);
         assert!(cpu.memory().total_bytes > 0);
     }
 }

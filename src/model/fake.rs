@@ -16,6 +16,7 @@ use crate::device::Dtype;
 use crate::model::{
     DeviceUse, Logits, ModelSpec, PixelTiles, Placement, RunError, Runner, Segment, Slot, StepBatch,
 };
+use crate::placement::WeightFormat;
 
 pub use fault::{Fault, FaultKind, Faults};
 
@@ -106,6 +107,7 @@ impl Default for Options {
                 kv_dtype: Dtype::F32,
                 placements: vec![placement()],
                 devices: vec![device()],
+                ..ModelSpec::default()
             },
             script: Script::Hash,
             step_delay: Duration::ZERO,
@@ -119,10 +121,12 @@ fn placement() -> Placement {
         module: "fake".to_owned(),
         device_id: "cpu".to_owned(),
         requested_dtype: Dtype::F32,
-        weight_dtype: Dtype::F32,
+        weights: WeightFormat::Dense(Dtype::F32),
         compute_dtype: Dtype::F32,
+        residual_dtype: Dtype::F32,
         dtype_reason: String::new(),
         weight_bytes: 0,
+        tensors: 0,
     }
 }
 

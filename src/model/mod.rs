@@ -8,8 +8,10 @@ pub mod runner;
 
 mod cache;
 mod cpu;
+mod cuda;
 mod layers;
 
 pub use runner::{
-    DeviceUse, Logits, ModelSpec, PixelTiles, Placement, RunError, Runner, Segment, Slot, StepBatch,
+    DeviceUse, Logits, ModelSpec, NonFinite, PixelTiles, Placement, RunError, Runner, Segment,
+    SiteRange, Slot, StepBatch, Verification,
 };

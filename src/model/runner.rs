@@ -1,13 +1,14 @@
 //! The seam between the engine and the forward pass: plain values in, logits out.
 
-use crate::device::Dtype;
+use crate::device::{Dtype, Link};
+use crate::placement::{DtypePolicy, WeightFormat};
 
 /// A place in the KV cache that one sequence owns while it runs: `0..ModelSpec::slots`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(pub u32);
 
 /// What the engine and `ModelInfo` know of a loaded model.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModelSpec {
     /// Name shown to clients and accepted in requests.
     pub name: String,
@@ -26,8 +27,14 @@ pub struct ModelSpec {
     pub slot_tokens: usize,
     pub kv_bytes_per_token: u64,
     pub kv_dtype: Dtype,
+    /// What the operator asked for.
+    pub policy: DtypePolicy,
+    /// What was found after loading, not what was planned.
     pub placements: Vec<Placement>,
     pub devices: Vec<DeviceUse>,
+    /// Copies between devices that a token or a page makes.
+    pub links: Vec<Link>,
+    pub verification: Verification,
 }
 
 /// Where one module was put, in which dtype.
@@ -38,11 +45,51 @@ pub struct Placement {
     /// `cpu`, `cuda:0`.
     pub device_id: String,
     pub requested_dtype: Dtype,
-    pub weight_dtype: Dtype,
+    pub weights: WeightFormat,
+    /// Of matrix products' inputs; their sums, softmax, norms and `RoPE` are f32.
     pub compute_dtype: Dtype,
+    /// Of the sum that runs through the layers.
+    pub residual_dtype: Dtype,
     /// Why a dtype differs from the one asked for; empty where none does.
     pub dtype_reason: String,
     pub weight_bytes: u64,
+    /// Stored tensors, each of which was found on the device and in a dtype that this entry names.
+    pub tensors: usize,
+}
+
+/// What start-up checked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Verification {
+    /// Tensors that were read back from their device and equal the file; 0: this was not asked for.
+    pub tensors_compared: usize,
+    /// Magnitudes of a known prompt, by place; empty: no prompt was run.
+    pub probe: Vec<SiteRange>,
+}
+
+/// How large numbers get in one place of the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SiteRange {
+    /// As [`Placement::module`].
+    pub module: String,
+    /// `scores`, `mlp_product`, `residual`, ...
+    pub site: &'static str,
+    /// In which the numbers are held there.
+    pub dtype: Dtype,
+    pub max_abs: f32,
+    pub is_finite: bool,
+}
+
+/// Where a forward pass first has a value that is no finite number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NonFinite {
+    /// As [`Placement::module`].
+    pub module: String,
+    /// As [`SiteRange::site`].
+    pub site: &'static str,
+    /// `cpu`, `cuda:0`.
+    pub device_id: String,
+    /// In which the number was held.
+    pub dtype: Dtype,
 }
 
 /// Memory of one device, as far as this model uses it.
@@ -135,6 +182,13 @@ pub trait Runner: Send {
     /// After an error the same segments can be given again, all or some of them: no slot counts as
     /// further than before.
     fn step(&mut self, batch: &StepBatch<'_>) -> Result<Logits, RunError>;
+
+    /// Looks for the place where the first number of `batch` that is not finite was born, after
+    /// [`step`](Self::step) returned such logits. None: it cannot be told.
+    fn locate_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {
+        let _ = batch;
+        None
+    }
 
     /// Forgets the KV entries and feature rows of `slot`, if it has any.
     fn release(&mut self, slot: Slot);

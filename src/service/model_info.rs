@@ -9,11 +9,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::State;
-use crate::device::Dtype;
+use crate::device::{Dtype, Link, LinkRoute};
 use crate::engine::{self, ModelState};
 use crate::limits;
-use crate::model::{DeviceUse, ModelSpec, Placement};
+use crate::model::{DeviceUse, ModelSpec, Placement, SiteRange};
 use crate::pb::v1;
+use crate::placement::{DtypePolicy, PolicyMode, Quantization, WeightFormat};
 use crate::prompt::document::DocumentKind;
 
 /// Load changes with every request; a watcher is told at most this often.
@@ -83,6 +84,10 @@ pub(super) fn model_status(state: &State, status: &engine::Status) -> v1::ModelS
             queued_requests: status.load.queued as u32,
             kv_cache_utilization: status.load.kv_utilization,
         }),
+        dtype_policy: spec.map(|spec| dtype_policy(&spec.policy)),
+        links: spec.map(|spec| spec.links.iter().map(link).collect()).unwrap_or_default(),
+        verification: spec.map(verification),
+        kv_capacity_tokens: spec.map_or(0, |spec| (spec.slots * spec.slot_tokens) as u64),
     }
 }
 
@@ -144,6 +149,57 @@ fn dtype(dtype: Dtype) -> v1::Dtype {
     }
 }
 
+fn weight_dtype(format: WeightFormat) -> v1::Dtype {
+    match format {
+        WeightFormat::Dense(dense) => dtype(dense),
+        WeightFormat::Quantized(Quantization::Q8) => v1::Dtype::Q8,
+    }
+}
+
+fn dtype_policy(policy: &DtypePolicy) -> v1::DtypePolicy {
+    let mode = match policy.mode {
+        PolicyMode::Fallback => v1::PolicyMode::Fallback,
+        PolicyMode::Strict => v1::PolicyMode::Strict,
+    };
+    let quantization = policy.quantization.map(WeightFormat::Quantized);
+    v1::DtypePolicy {
+        requested: policy.requested.map_or(v1::Dtype::Unspecified, dtype).into(),
+        mode: mode.into(),
+        overrides: policy.overrides.iter().map(ToString::to_string).collect(),
+        quantization: quantization.map_or(v1::Dtype::Unspecified, weight_dtype).into(),
+    }
+}
+
+fn link(link: &Link) -> v1::DeviceLink {
+    let route = match link.route {
+        LinkRoute::Host => v1::LinkRoute::Host,
+        LinkRoute::Peer => v1::LinkRoute::Peer,
+        LinkRoute::Staged => v1::LinkRoute::Staged,
+    };
+    v1::DeviceLink {
+        from_device_id: link.from.clone(),
+        to_device_id: link.to.clone(),
+        route: route.into(),
+        reason: link.reason.clone(),
+        checks: link.checks,
+        bytes_per_second: link.bytes_per_second,
+    }
+}
+
+fn verification(spec: &ModelSpec) -> v1::Verification {
+    let site = |site: &SiteRange| v1::SiteRange {
+        module: site.module.clone(),
+        site: site.site.to_owned(),
+        dtype: dtype(site.dtype).into(),
+        max_abs: site.max_abs,
+    };
+    v1::Verification {
+        tensors: spec.placements.iter().map(|placement| placement.tensors as u32).sum(),
+        tensors_compared: spec.verification.tensors_compared as u32,
+        probe: spec.verification.probe.iter().map(site).collect(),
+    }
+}
+
 fn device(device: &DeviceUse) -> v1::Device {
     v1::Device {
         id: device.id.clone(),
@@ -175,12 +231,18 @@ struct Group<'a> {
     /// First and last layer number, where the module's name ends with one.
     layers: Option<(u32, u32)>,
     weight_bytes: u64,
+    tensors: usize,
 }
 
 impl<'a> Group<'a> {
     fn of(placement: &'a Placement) -> Self {
         let layers = split_layer(&placement.module).map(|(_, layer)| (layer, layer));
-        Self { first: placement, layers, weight_bytes: placement.weight_bytes }
+        Self {
+            first: placement,
+            layers,
+            weight_bytes: placement.weight_bytes,
+            tensors: placement.tensors,
+        }
     }
 
     fn takes(&self, next: &Placement) -> bool {
@@ -191,13 +253,14 @@ impl<'a> Group<'a> {
             _ => false,
         };
         let alike = |p: &Placement| {
-            (p.device_id.clone(), p.requested_dtype, p.weight_dtype, p.compute_dtype)
+            (p.device_id.clone(), p.requested_dtype, p.weights, p.compute_dtype, p.residual_dtype)
         };
         follows && alike(self.first) == alike(next) && self.first.dtype_reason == next.dtype_reason
     }
 
     fn add(&mut self, next: &Placement) {
         self.weight_bytes += next.weight_bytes;
+        self.tensors += next.tensors;
         if let Some((_, last)) = &mut self.layers {
             *last += 1;
         }
@@ -215,10 +278,13 @@ impl<'a> Group<'a> {
             module,
             device_id: device_id.clone(),
             requested_dtype: dtype(self.first.requested_dtype).into(),
-            weight_dtype: dtype(self.first.weight_dtype).into(),
+            weight_dtype: weight_dtype(self.first.weights).into(),
             compute_dtype: dtype(self.first.compute_dtype).into(),
             dtype_reason: dtype_reason.clone(),
             weight_bytes: self.weight_bytes,
+            accumulate_dtype: v1::Dtype::F32.into(),
+            residual_dtype: dtype(self.first.residual_dtype).into(),
+            tensors: self.tensors as u32,
         }
     }
 }
@@ -238,10 +304,12 @@ mod tests {
             module: module.to_owned(),
             device_id: device_id.to_owned(),
             requested_dtype: Dtype::Bf16,
-            weight_dtype: Dtype::Bf16,
+            weights: WeightFormat::Dense(Dtype::Bf16),
             compute_dtype: Dtype::Bf16,
+            residual_dtype: Dtype::Bf16,
             dtype_reason: String::new(),
             weight_bytes: 10,
+            tensors: 1,
         }
     }
 

@@ -1,4 +1,5 @@
-//! Named tensors of a checkpoint, on a device, in a dtype, shape-checked.
+//! Named tensors of a checkpoint, each put on the device and in the dtype that its module has,
+//! shape-checked.
 //!
 //! All three published key layouts are read; callers use the original layout's names
 //! ([`names`] translates). Weights come from safetensors files ([`files`]) or, for capacity tests
@@ -9,10 +10,10 @@ mod mmap;
 mod names;
 mod random;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::device::{DeviceHandle, Dtype};
@@ -51,6 +52,10 @@ pub enum WeightsError {
     Shape { name: String, file: String, found: Vec<usize>, expected: Vec<usize> },
     #[error("tensor {name} in {file} is {dtype}: only F32, F16 and BF16 weights are read")]
     UnsupportedDtype { name: String, file: String, dtype: String },
+    #[error(
+        "tensor {name} on {device} is not what the file holds: memory, disk or bus is at fault; try another device"
+    )]
+    Differs { name: String, device: String },
     #[error("cannot place {name} on {device}: {message}")]
     Place { name: String, device: String, message: String },
 }
@@ -63,34 +68,32 @@ enum Source {
     Random(RandomWeights),
 }
 
-/// Tensors by the original layout's names, placed on one device in one dtype.
+/// Tensors by the original layout's names.
 pub struct Weights {
     source: Source,
     checkpoint: Checkpoint,
-    device: DeviceHandle,
-    dtype: Dtype,
     used: RefCell<HashSet<String>>,
-    bytes: RefCell<u64>,
+    compare: bool,
+    compared: Cell<usize>,
+}
+
+/// [`Weights`] as one module sees them: everything lands on one device.
+#[derive(Debug, Clone, Copy)]
+pub struct ModuleWeights<'a> {
+    weights: &'a Weights,
+    device: &'a DeviceHandle,
+    dtype: Dtype,
 }
 
 impl std::fmt::Debug for Weights {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Weights")
-            .field("checkpoint", &self.checkpoint)
-            .field("device", &self.device.id)
-            .field("dtype", &self.dtype)
-            .finish_non_exhaustive()
+        f.debug_struct("Weights").field("checkpoint", &self.checkpoint).finish_non_exhaustive()
     }
 }
 
 impl Weights {
     /// Opens `source` of `checkpoint`; headers are read and checked, tensors are not.
-    pub fn open(
-        checkpoint: &Checkpoint,
-        source: WeightSource,
-        device: &DeviceHandle,
-        dtype: Dtype,
-    ) -> Result<Self, WeightsError> {
+    pub fn open(checkpoint: &Checkpoint, source: WeightSource) -> Result<Self, WeightsError> {
         let source = match source {
             WeightSource::Files => Source::Files(WeightFiles::open(checkpoint)?),
             WeightSource::Random { seed } => Source::Random(RandomWeights::new(seed)),
@@ -98,11 +101,27 @@ impl Weights {
         Ok(Self {
             source,
             checkpoint: checkpoint.clone(),
-            device: device.clone(),
-            dtype,
             used: RefCell::default(),
-            bytes: RefCell::default(),
+            compare: false,
+            compared: Cell::default(),
         })
+    }
+
+    /// Reads every tensor back from its device and compares it with the file, bit for bit.
+    #[must_use]
+    pub fn comparing(mut self, compare: bool) -> Self {
+        self.compare = compare;
+        self
+    }
+
+    /// Tensors that were read back and found equal.
+    pub fn compared(&self) -> usize {
+        self.compared.get()
+    }
+
+    /// The tensors of a module that lives on `device` and computes in `dtype`.
+    pub fn on<'a>(&'a self, device: &'a DeviceHandle, dtype: Dtype) -> ModuleWeights<'a> {
+        ModuleWeights { weights: self, device, dtype }
     }
 
     /// What the numbers are; the same weights always give the same text.
@@ -122,43 +141,6 @@ impl Weights {
         }
     }
 
-    /// The tensor `name`, which must have `shape`.
-    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, WeightsError> {
-        self.used.borrow_mut().insert(name.to_owned());
-        let place = |message: candle_core::Error| WeightsError::Place {
-            name: name.to_owned(),
-            device: self.device.id.clone(),
-            message: message.to_string(),
-        };
-        let tensor = match &self.source {
-            Source::Files(files) => {
-                let view = files.view(name, shape)?;
-                Tensor::from_raw_buffer(view.bytes, view.dtype, shape, &self.device.device)
-            }
-            Source::Random(random) => random.tensor(name, shape, &self.device.device),
-        }
-        .and_then(|tensor| tensor.to_dtype(self.dtype.to_candle()))
-        .map_err(place)?;
-        *self.bytes.borrow_mut() += (tensor.elem_count() * self.dtype.size_bytes()) as u64;
-        Ok(tensor)
-    }
-
-    /// Tensors of the same width stacked by rows: one matrix product instead of several.
-    pub fn stacked(&self, parts: &[(String, Vec<usize>)]) -> Result<Tensor, WeightsError> {
-        let tensors: Vec<Tensor> =
-            parts.iter().map(|(name, shape)| self.tensor(name, shape)).collect::<Result<_, _>>()?;
-        Tensor::cat(&tensors, 0).map_err(|error| WeightsError::Place {
-            name: parts.first().map(|(name, _)| name.clone()).unwrap_or_default(),
-            device: self.device.id.clone(),
-            message: error.to_string(),
-        })
-    }
-
-    /// Bytes placed on the device since the last call.
-    pub fn take_placed_bytes(&self) -> u64 {
-        std::mem::take(&mut self.bytes.borrow_mut())
-    }
-
     /// Stored tensors that nothing asked for, in the original layout's names: a sign that the model
     /// is not the one that `config.json` describes.
     pub fn unused(&self) -> Vec<String> {
@@ -169,14 +151,91 @@ impl Weights {
         unused.sort();
         unused
     }
+}
 
-    pub fn device(&self) -> &DeviceHandle {
-        &self.device
+impl ModuleWeights<'_> {
+    /// The same module's tensors in another dtype.
+    #[must_use]
+    pub fn with_dtype(self, dtype: Dtype) -> Self {
+        Self { dtype, ..self }
+    }
+
+    /// Whether the checkpoint has the tensor `name`.
+    pub fn contains(&self, name: &str) -> bool {
+        self.weights.contains(name)
+    }
+
+    /// The tensor `name`, which must have `shape`.
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, WeightsError> {
+        self.weights.used.borrow_mut().insert(name.to_owned());
+        let device = &self.device.device;
+        let place = |error: candle_core::Error| self.cannot_place(name, &error);
+        match &self.weights.source {
+            Source::Files(files) => {
+                let view = files.view(name, shape)?;
+                let tensor = self.read(&view, shape, device).map_err(place)?;
+                if self.weights.compare {
+                    let stored = self.read(&view, shape, &Device::Cpu).map_err(place)?;
+                    if !same_bits(&stored, &tensor).map_err(place)? {
+                        return Err(WeightsError::Differs {
+                            name: name.to_owned(),
+                            device: self.device.id.clone(),
+                        });
+                    }
+                    self.weights.compared.set(self.weights.compared.get() + 1);
+                }
+                Ok(tensor)
+            }
+            Source::Random(random) => random
+                .tensor(name, shape, device)
+                .and_then(|tensor| tensor.to_dtype(self.dtype.to_candle()))
+                .map_err(place),
+        }
+    }
+
+    fn read(
+        &self,
+        view: &View<'_>,
+        shape: &[usize],
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        Tensor::from_raw_buffer(view.bytes, view.dtype, shape, device)?
+            .to_dtype(self.dtype.to_candle())
+    }
+
+    /// Tensors of the same width stacked by rows: one matrix product instead of several.
+    pub fn stacked(&self, parts: &[(String, Vec<usize>)]) -> Result<Tensor, WeightsError> {
+        let tensors: Vec<Tensor> =
+            parts.iter().map(|(name, shape)| self.tensor(name, shape)).collect::<Result<_, _>>()?;
+        let first = parts.first().map_or("", |(name, _)| name);
+        Tensor::cat(&tensors, 0).map_err(|error| self.cannot_place(first, &error))
+    }
+
+    /// An error of the tensor library about `name`.
+    pub fn cannot_place(&self, name: &str, error: &candle_core::Error) -> WeightsError {
+        WeightsError::Place {
+            name: name.to_owned(),
+            device: self.device.id.clone(),
+            message: error.to_string(),
+        }
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.device.device
     }
 
     pub fn dtype(&self) -> Dtype {
         self.dtype
     }
+}
+
+/// Whether two tensors hold the same bits, wherever they are. Every dtype here widens to f32 exactly.
+fn same_bits(a: &Tensor, b: &Tensor) -> candle_core::Result<bool> {
+    let bits = |x: &Tensor| -> candle_core::Result<Vec<u32>> {
+        let wide = x.to_device(&Device::Cpu)?.flatten_all()?.to_dtype(DType::F32)?;
+        Ok(wide.to_vec1::<f32>()?.into_iter().map(f32::to_bits).collect())
+    };
+    Ok(a.dtype() == b.dtype() && bits(a)? == bits(b)?)
 }
 
 /// A stored tensor: raw little-endian bytes.

@@ -8,7 +8,10 @@ use clap::Parser as _;
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::checkpoint::Checkpoint;
 use crate::config::Flags;
+use crate::placement::DtypePolicy;
+use crate::weights::WeightSource;
 
 #[derive(Debug, clap::Parser)]
 struct Typed {
@@ -45,7 +48,7 @@ fn check_mistakes(args: &[&str], env: &[(&str, &str)], file: Option<&str>, expec
 fn nothing_typed_is_a_whole_configuration() {
     let config = check(&gather(&[], &[], None)).unwrap();
     assert_eq!(config.model.checkpoint, Checkpoint::Embedded);
-    assert_eq!(config.model.dtype, None);
+    assert_eq!(config.model.dtypes, DtypePolicy::default());
     assert_eq!(config.model.system_message, None);
     assert_eq!(config.server.listen, ([127, 0, 0, 1], 50051).into());
     assert_eq!(config.server.drain_timeout, Duration::from_secs(30));

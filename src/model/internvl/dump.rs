@@ -6,7 +6,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::observe::Observe;
+use super::observe::{Observe, Part, Site};
 use super::runner::InternVl;
 use crate::model::runner::{PixelTiles, Runner as _, Segment, Slot};
 
@@ -20,9 +20,23 @@ struct Recorder {
 }
 
 impl Observe for Recorder {
-    fn see(&mut self, site: &str, tensor: &Tensor) -> Result<()> {
+    fn see(&mut self, part: Part, site: Site, tensor: &Tensor) -> Result<()> {
+        let name = match (part, site) {
+            (Part::Vision, Site::Residual) => "vision".to_owned(),
+            (Part::Projector, Site::Residual) => "projector".to_owned(),
+            (Part::Embedding, Site::Residual) => "hidden.0".to_owned(),
+            (Part::Layer(index), Site::Residual) => format!("hidden.{}", index + 1),
+            (_, Site::Logits) => "logits".to_owned(),
+            _ => return Ok(()),
+        };
+        self.record(&name, tensor)
+    }
+}
+
+impl Recorder {
+    fn record(&mut self, name: &str, tensor: &Tensor) -> Result<()> {
         let tensor = tensor.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.contiguous()?;
-        self.sites.entry(site.to_owned()).or_default().push(tensor);
+        self.sites.entry(name.to_owned()).or_default().push(tensor);
         Ok(())
     }
 }
@@ -46,20 +60,22 @@ impl InternVl {
         let mut recorder = Recorder::default();
         if pixels.tiles > 0 {
             let tensor = self.pixel_tensor(pixels)?;
-            recorder.see("pixel_values", &tensor)?;
+            recorder.record("pixel_values", &tensor)?;
             self.features[0] = Some(self.features(&tensor, &mut recorder)?);
         }
         let segment =
             Segment { slot, start: 0, tokens, image_tokens_before: 0, wants_logits: true };
         let hidden = self.hidden(&[segment], &mut recorder)?;
-        let logits = self.decoder.logits(&hidden, &[tokens.len() as u32 - 1])?;
-        recorder.see("logits", &logits.squeeze(0)?)?;
+        self.decoder.logits(&hidden, &[tokens.len() as u32 - 1], &mut recorder)?;
         self.release(slot);
         let mut named = recorder
             .sites
             .into_iter()
             .map(|(site, pieces)| Ok((site, Tensor::cat(&pieces, 0)?)))
             .collect::<Result<Activations>>()?;
+        if let Some(logits) = named.get_mut("logits") {
+            *logits = logits.squeeze(0)?;
+        }
         named.insert("tokens".to_owned(), Tensor::new(tokens, &Device::Cpu)?);
         Ok(named)
     }

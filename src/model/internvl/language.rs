@@ -1,15 +1,18 @@
-//! The Qwen2 decoder over the rows of several sequences at once.
+//! The Qwen2 decoder over the rows of several sequences at once, its layers on one device or several.
 
-use candle_core::{DType, Device, Result, Tensor};
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Result, Tensor};
 
 use super::config::TextConfig;
-use super::observe::Observe;
-use crate::model::cache::{CacheShape, LayerCache};
-use crate::model::layers::{
-    Causal, DynamicNtk, Linear, Norm, RopeTable, attention, rotate, swiglu,
-};
+use super::decoder_layer::{Angles, DecoderLayer};
+use super::home::{Home, Homes};
+use super::observe::{Observe, Part, Site, Within};
+use crate::device::Links;
+use crate::model::cache::CacheShape;
+use crate::model::layers::{DynamicNtk, Linear, Norm, RopeTable, Visit};
 use crate::model::runner::Slot;
-use crate::weights::{Loaded, Weights, WeightsError};
+use crate::weights::{Loaded, Weights};
 
 /// Rows of one sequence in a batch.
 #[derive(Debug, Clone, Copy)]
@@ -21,239 +24,219 @@ pub(super) struct Rows {
 }
 
 pub(super) struct Decoder {
-    dtype: DType,
-    device: Device,
     /// `[vocab, hidden]`
     embed_tokens: Tensor,
-    layers: Vec<Layer>,
+    layers: Vec<DecoderLayer>,
     norm: Norm,
     lm_head: Linear,
-    rope: RopeTable,
-    caches: Vec<LayerCache>,
+    homes: Homes,
+    links: Links,
+    /// One for each device that has layers.
+    ropes: BTreeMap<usize, RopeTable>,
+    cache_shape: CacheShape,
 }
 
-struct Layer {
-    heads: Heads,
-    input_layernorm: Norm,
-    qkv_proj: Linear,
-    o_proj: Linear,
-    post_attention_layernorm: Norm,
-    gate_up_proj: Linear,
-    down_proj: Linear,
-}
-
+/// What a decoder holds beside its weights.
 #[derive(Debug, Clone, Copy)]
-struct Heads {
-    kv: usize,
-    /// Query heads that share one key/value head.
-    group: usize,
-    head_dim: usize,
+pub(super) struct Room {
+    pub(super) slots: usize,
+    pub(super) slot_tokens: usize,
 }
-
-/// Cosines and sines of each sequence's rows.
-type Angles = Vec<(Tensor, Tensor)>;
 
 impl Decoder {
     pub(super) fn load(
         config: &TextConfig,
+        homes: &Homes,
+        links: Links,
         weights: &Weights,
-        slots: usize,
-        slot_tokens: usize,
-        mut loaded: impl FnMut(&str),
+        room: Room,
+        mut loaded: impl FnMut(Part),
     ) -> Loaded<Self> {
-        let (hidden, vocab) = (config.hidden_size, config.vocab_size);
-        let embed_tokens =
-            weights.tensor("language_model.model.embed_tokens.weight", &[vocab, hidden])?;
-        loaded("language_model.model.embed_tokens");
-        let mut layers = Vec::with_capacity(config.layers);
-        for index in 0..config.layers {
-            layers.push(Layer::load(config, weights, index)?);
-            loaded(&format!("language_model.model.layers.{index}"));
-        }
-        let norm = Norm::Rms {
-            weight: weights.tensor("language_model.model.norm.weight", &[hidden])?,
-            eps: config.eps as f32,
-        };
-        loaded("language_model.model.norm");
-        let lm_head = lm_head(config, weights, &embed_tokens)?;
-        loaded("language_model.lm_head");
-        let dtype = weights.dtype().to_candle();
-        let device = weights.device().device.clone();
-        let shape = CacheShape {
-            slots,
-            positions: slot_tokens,
+        let embed_tokens = load_embedding(config, homes, weights)?;
+        loaded(Part::Embedding);
+        let cache_shape = CacheShape {
+            slots: room.slots,
+            positions: room.slot_tokens,
             kv_heads: config.kv_heads,
             head_dim: config.head_dim,
         };
-        let place = |error: candle_core::Error| WeightsError::Place {
-            name: "KV cache".to_owned(),
-            device: weights.device().id.clone(),
-            message: error.to_string(),
-        };
-        let ntk = config
-            .rope_dynamic_factor
-            .map(|factor| DynamicNtk { factor, trained_positions: config.positions_max });
+        let mut layers = Vec::with_capacity(config.layers);
+        let mut ropes = BTreeMap::new();
+        for (index, home) in homes.layers.iter().enumerate() {
+            layers.push(DecoderLayer::load(config, home, weights, index, cache_shape)?);
+            if let std::collections::btree_map::Entry::Vacant(entry) = ropes.entry(home.index) {
+                entry.insert(rope(config, home, weights, room.slot_tokens)?);
+            }
+            loaded(Part::Layer(index));
+        }
+        let norm = load_norm(config, homes, weights)?;
+        loaded(Part::Norm);
+        let lm_head = load_head(config, homes, weights, &embed_tokens)?;
+        loaded(Part::Head);
         Ok(Self {
-            rope: RopeTable::new(config.rope_theta, config.head_dim, slot_tokens, ntk, &device)
-                .map_err(place)?,
-            caches: (0..config.layers)
-                .map(|_| LayerCache::new(shape, dtype, &device).map_err(place))
-                .collect::<Loaded<_>>()?,
-            dtype,
-            device,
             embed_tokens,
             layers,
             norm,
             lm_head,
+            homes: homes.clone(),
+            links,
+            ropes,
+            cache_shape,
         })
     }
 
-    /// Embedding rows of `ids`, `[ids, hidden]`.
+    /// Loads one part again, at `home`: on the same device, in another dtype.
+    pub(super) fn reload(
+        &mut self,
+        config: &TextConfig,
+        weights: &Weights,
+        part: Part,
+        home: Home,
+    ) -> Loaded<()> {
+        *self.homes.get_mut(part) = home;
+        let homes = &self.homes;
+        match part {
+            Part::Vision | Part::Projector => {}
+            Part::Embedding => self.embed_tokens = load_embedding(config, homes, weights)?,
+            Part::Layer(index) => {
+                let home = &homes.layers[index];
+                self.layers[index] =
+                    DecoderLayer::load(config, home, weights, index, self.cache_shape)?;
+            }
+            Part::Norm => self.norm = load_norm(config, homes, weights)?,
+            Part::Head => {
+                self.lm_head = load_head(config, homes, weights, &self.embed_tokens)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Embedding rows of `ids` on the embedding's device, `[ids, hidden]`.
     pub(super) fn embed(&self, ids: &[u32]) -> Result<Tensor> {
-        let ids = Tensor::from_slice(ids, ids.len(), &self.device)?;
-        self.embed_tokens.index_select(&ids, 0)
+        let home = &self.homes.embedding;
+        let ids = Tensor::from_slice(ids, ids.len(), home.candle_device())?;
+        self.embed_tokens.index_select(&ids, 0)?.to_dtype(home.residual())
     }
 
     /// Runs `x`, `[rows, hidden]` of all `sequences` one after the other, through the layers and
-    /// into the KV cache. Returns the rows before the final norm.
+    /// into the KV cache. Returns the rows before the final norm, on the last layer's device.
     pub(super) fn forward(
         &mut self,
         x: Tensor,
         sequences: &[Rows],
         observer: &mut dyn Observe,
     ) -> Result<Tensor> {
-        let angles: Angles = sequences
-            .iter()
-            .map(|rows| self.rope.angles(rows.start, rows.len))
-            .collect::<Result<_>>()?;
+        observer.see(Part::Embedding, Site::Residual, &x)?;
+        let mut at = self.homes.embedding.index;
         let mut x = x;
-        observer.see("hidden.0", &x)?;
-        for (index, (layer, cache)) in self.layers.iter().zip(&mut self.caches).enumerate() {
-            x = layer.forward(&x, sequences, &angles, cache)?;
-            observer.see(&format!("hidden.{}", index + 1), &x)?;
+        // Angles are made again where the rows arrive on another device.
+        let mut angles: Option<Angles> = None;
+        for (index, (layer, home)) in self.layers.iter_mut().zip(&self.homes.layers).enumerate() {
+            if home.index != at {
+                x = self.links.send(&x, at, home.index)?;
+                at = home.index;
+                angles = None;
+            }
+            let angles = match &mut angles {
+                Some(angles) => &*angles,
+                none => none.insert(angles_of(&self.ropes[&at], sequences)?),
+            };
+            let mut look = Within { part: Part::Layer(index), observer: &mut *observer };
+            x = layer.forward(&x, sequences, angles, &mut look)?;
+            look.see(Site::Residual, &x)?;
         }
         Ok(x)
     }
 
-    /// Logits in f32, `[rows, vocab]`, after rows `indices` of `x`.
-    pub(super) fn logits(&self, x: &Tensor, indices: &[u32]) -> Result<Tensor> {
+    /// Logits in f32, `[rows, vocab]`, after rows `indices` of `x`, which [`forward`](Self::forward)
+    /// returned.
+    pub(super) fn logits(
+        &self,
+        x: &Tensor,
+        indices: &[u32],
+        observer: &mut dyn Observe,
+    ) -> Result<Tensor> {
         let rows = if indices.len() == x.dim(0)? {
             x.clone()
         } else {
-            x.index_select(&Tensor::from_slice(indices, indices.len(), &self.device)?, 0)?
+            x.index_select(&Tensor::from_slice(indices, indices.len(), x.device())?, 0)?
         };
-        self.lm_head.forward(&self.norm.forward(&rows)?)?.to_dtype(DType::F32)
+        let (norm, head) = (&self.homes.norm, &self.homes.head);
+        let last = self.homes.layers.last().unwrap_or(norm).index;
+        let rows = self.links.send(&rows, last, norm.index)?.to_dtype(norm.residual())?;
+        let rows = self.norm.forward(&rows)?;
+        let rows = self.links.send(&rows, norm.index, head.index)?.to_dtype(head.compute())?;
+        let logits = self.lm_head.forward_as(&rows, DType::F32)?;
+        observer.see(Part::Head, Site::Logits, &logits)?;
+        Ok(logits)
     }
 
-    pub(super) fn dtype(&self) -> DType {
-        self.dtype
+    pub(super) fn homes(&self) -> &Homes {
+        &self.homes
     }
+
+    pub(super) fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// Shows the stored tensors of `part`.
+    pub(super) fn visit(&self, part: Part, visit: Visit<'_>) {
+        match part {
+            Part::Vision | Part::Projector => {}
+            Part::Embedding => visit("weight", &self.embed_tokens),
+            Part::Layer(index) => self.layers[index].visit(visit),
+            Part::Norm => self.norm.visit("norm", &mut |_, tensor| visit("weight", tensor)),
+            Part::Head => self.lm_head.visit("lm_head", visit),
+        }
+    }
+}
+
+fn angles_of(rope: &RopeTable, sequences: &[Rows]) -> Result<Angles> {
+    sequences.iter().map(|rows| rope.angles(rows.start, rows.len)).collect()
+}
+
+fn load_embedding(config: &TextConfig, homes: &Homes, weights: &Weights) -> Loaded<Tensor> {
+    let shape = [config.vocab_size, config.hidden_size];
+    homes.embedding.matrices(weights).tensor("language_model.model.embed_tokens.weight", &shape)
+}
+
+fn load_norm(config: &TextConfig, homes: &Homes, weights: &Weights) -> Loaded<Norm> {
+    let name = "language_model.model.norm.weight";
+    Ok(Norm::Rms {
+        weight: homes.norm.vectors(weights).tensor(name, &[config.hidden_size])?,
+        eps: config.eps as f32,
+    })
 }
 
 /// The stored output matrix, or the embedding where there is none. A stored one wins even over
 /// `tie_word_embeddings: true`, which some published configurations say by mistake.
-fn lm_head(config: &TextConfig, weights: &Weights, embed_tokens: &Tensor) -> Loaded<Linear> {
+fn load_head(
+    config: &TextConfig,
+    homes: &Homes,
+    weights: &Weights,
+    embed_tokens: &Tensor,
+) -> Loaded<Linear> {
     const NAME: &str = "language_model.lm_head.weight";
-    if config.tied_embeddings && !weights.contains(NAME) {
+    let (embedding, head) = (&homes.embedding, &homes.head);
+    let matrices = head.matrices(weights);
+    let is_tied = config.tied_embeddings && !weights.contains(NAME);
+    if is_tied && embedding.index == head.index && embedding.compute() == head.compute() {
         return Ok(Linear::new(embed_tokens.clone(), None));
     }
-    Ok(Linear::new(weights.tensor(NAME, &[config.vocab_size, config.hidden_size])?, None))
+    let name = if is_tied { "language_model.model.embed_tokens.weight" } else { NAME };
+    let weight = matrices.tensor(name, &[config.vocab_size, config.hidden_size])?;
+    Ok(Linear::new(weight, None))
 }
 
-impl Layer {
-    fn load(config: &TextConfig, weights: &Weights, index: usize) -> Loaded<Self> {
-        let prefix = format!("language_model.model.layers.{index}");
-        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let (q_rows, kv_rows) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
-        let norm = |name: &str| {
-            Ok::<_, WeightsError>(Norm::Rms {
-                weight: weights.tensor(&format!("{prefix}.{name}.weight"), &[hidden])?,
-                eps: config.eps as f32,
-            })
-        };
-        let qkv = [("q_proj", q_rows), ("k_proj", kv_rows), ("v_proj", kv_rows)];
-        let qkv_parts = |parameter: &str, width: &[usize]| {
-            qkv.map(|(name, rows)| {
-                (format!("{prefix}.self_attn.{name}.{parameter}"), [&[rows], width].concat())
-            })
-        };
-        let gate_up = ["gate_proj", "up_proj"]
-            .map(|name| (format!("{prefix}.mlp.{name}.weight"), vec![inner, hidden]));
-        Ok(Self {
-            heads: Heads {
-                kv: config.kv_heads,
-                group: config.heads / config.kv_heads,
-                head_dim: config.head_dim,
-            },
-            input_layernorm: norm("input_layernorm")?,
-            qkv_proj: Linear::new(
-                weights.stacked(&qkv_parts("weight", &[hidden]))?,
-                Some(weights.stacked(&qkv_parts("bias", &[]))?),
-            ),
-            o_proj: Linear::new(
-                weights.tensor(&format!("{prefix}.self_attn.o_proj.weight"), &[hidden, q_rows])?,
-                None,
-            ),
-            post_attention_layernorm: norm("post_attention_layernorm")?,
-            gate_up_proj: Linear::new(weights.stacked(&gate_up)?, None),
-            down_proj: Linear::new(
-                weights.tensor(&format!("{prefix}.mlp.down_proj.weight"), &[hidden, inner])?,
-                None,
-            ),
-        })
-    }
-
-    fn forward(
-        &self,
-        x: &Tensor,
-        sequences: &[Rows],
-        angles: &Angles,
-        cache: &mut LayerCache,
-    ) -> Result<Tensor> {
-        let attended = self.attend(&self.input_layernorm.forward(x)?, sequences, angles, cache)?;
-        let x = self.o_proj.forward_add(&attended, x)?;
-        let gate_up = self.gate_up_proj.forward(&self.post_attention_layernorm.forward(&x)?)?;
-        let inner = swiglu(&gate_up)?;
-        self.down_proj.forward_add(&inner, &x)
-    }
-
-    /// `[rows, hidden]` to `[rows, heads * head_dim]`: products for all rows at once, attention
-    /// sequence by sequence.
-    fn attend(
-        &self,
-        x: &Tensor,
-        sequences: &[Rows],
-        angles: &Angles,
-        cache: &mut LayerCache,
-    ) -> Result<Tensor> {
-        let Heads { kv: kv_heads, group, head_dim } = self.heads;
-        let qkv = self.qkv_proj.forward(x)?;
-        let mut outputs = Vec::with_capacity(sequences.len());
-        let mut first_row = 0;
-        for (rows, (cos, sin)) in sequences.iter().zip(angles) {
-            let qkv = qkv.narrow(0, first_row, rows.len)?;
-            first_row += rows.len;
-            let heads = |first: usize, count: usize| {
-                qkv.narrow(1, first * head_dim, count * head_dim)?
-                    .reshape((rows.len, count, head_dim))
-            };
-            let q_heads = kv_heads * group;
-            // Queries stay in f32: the scores are.
-            let q = rotate(&heads(0, q_heads)?, cos, sin)?;
-            let k = rotate(&heads(q_heads, kv_heads)?, cos, sin)?.to_dtype(x.dtype())?;
-            let v = heads(q_heads + kv_heads, kv_heads)?;
-            let (keys, values) =
-                cache.extend(rows.slot, rows.start, &k.transpose(0, 1)?, &v.transpose(0, 1)?)?;
-            // As attention reads them: [1, rows, heads, head_dim].
-            let (keys, values) = (keys.transpose(0, 1)?, values.transpose(0, 1)?);
-            let out = attention(
-                &q.unsqueeze(0)?,
-                &keys.unsqueeze(0)?,
-                &values.unsqueeze(0)?,
-                Causal::From(rows.start),
-            )?;
-            outputs.push(out.squeeze(0)?);
-        }
-        if outputs.len() == 1 { Ok(outputs.swap_remove(0)) } else { Tensor::cat(&outputs, 0) }
-    }
+fn rope(
+    config: &TextConfig,
+    home: &Home,
+    weights: &Weights,
+    positions: usize,
+) -> Loaded<RopeTable> {
+    let ntk = config
+        .rope_dynamic_factor
+        .map(|factor| DynamicNtk { factor, trained_positions: config.positions_max });
+    RopeTable::new(config.rope_theta, config.head_dim, positions, ntk, home.candle_device())
+        .map_err(|error| home.matrices(weights).cannot_place("RoPE tables", &error))
 }

@@ -1,25 +1,38 @@
-//! From a checkpoint to a runner: configuration, device, dtype, weights, KV cache.
+//! From a checkpoint to a runner that was checked: configuration, plan, weights, verification, probe.
 
 use super::config::{Config, ConfigError};
-use super::language::Decoder;
+use super::home::{Home, Homes};
+use super::language::{Decoder, Room};
+use super::layout::{self, LayoutError};
+use super::observe::Part;
+use super::probe::ProbeInput;
 use super::projector::Projector;
 use super::runner::InternVl;
+use super::verify;
 use super::vision::VisionTower;
 use crate::checkpoint::Checkpoint;
-use crate::device::{self, DeviceError, DeviceHandle, DeviceRequest, Dtype, DtypeDecision};
-use crate::model::runner::{DeviceUse, ModelSpec, Placement};
+use crate::device::{DeviceError, DeviceHandle, DeviceSelection, Dtype, Links};
+use crate::model::runner::{DeviceUse, ModelSpec, SiteRange, Verification};
+use crate::placement::{DtypePolicy, PolicyMode};
 use crate::weights::{WeightSource, Weights, WeightsError};
 
 /// Tokens a slot holds unless asked otherwise: a page of 13 tiles, its prompt and a long answer.
 const SLOT_TOKENS_DEFAULT: usize = 8192;
 
+/// How often modules are moved to f32 and probed again: one that overflowed can have hidden another.
+const PROBES_MAX: usize = 4;
+
 /// How to load a model.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    pub device: DeviceRequest,
-    /// None: what suits the device.
-    pub dtype: Option<Dtype>,
+    pub devices: DeviceSelection,
+    pub layout: layout::LayoutOptions,
+    pub dtypes: DtypePolicy,
     pub weights: WeightSource,
+    /// Reads every tensor back and compares it with the file.
+    pub compare_weights: bool,
+    /// Run through the model before it serves; none: the model is not probed.
+    pub probe: Option<ProbeInput>,
     /// Sequences that run at once; at least 1.
     pub slots: usize,
     /// Tokens of one sequence, prompt and output; none: 8,192 or the model's own context.
@@ -37,8 +50,24 @@ pub enum LoadError {
     Weights(#[from] WeightsError),
     #[error(transparent)]
     Device(#[from] DeviceError),
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
     #[error("{0}: neither config.json nor the tokenizer names the image token")]
     NoImageToken(Checkpoint),
+    #[error("copies between devices do not work: {0}")]
+    Links(candle_core::Error),
+    #[error("what was loaded is not what was planned: {tensors}")]
+    Misplaced { tensors: String },
+    #[error("the start-up probe failed: {0}")]
+    Probe(candle_core::Error),
+    #[error(
+        "the start-up probe found numbers that are not finite in {module} ({site}, {dtype}): the weights are damaged, or the dtype is too small; try --dtype f32, or check the download with --verify full"
+    )]
+    NotFinite { module: String, site: &'static str, dtype: Dtype },
+    #[error(
+        "{module} reaches {max_abs:.0} in f16 ({site}), too near to the end of its range at 65504: use --dtype-override {module}=f32, or --dtype-policy fallback"
+    )]
+    NearF16Max { module: String, site: &'static str, max_abs: f32 },
 }
 
 /// Loads the model that `checkpoint` describes. `progress` is told what is done, for people.
@@ -52,55 +81,161 @@ pub fn load(
         .image_token_id
         .or(options.image_token_id)
         .ok_or_else(|| LoadError::NoImageToken(checkpoint.clone()))?;
-    let handle = device::open(options.device)?;
-    let decision = device::decide_dtype(options.dtype, handle.capability);
-    if !decision.reason.is_empty() {
-        tracing::warn!(device = handle.id, dtype = %decision.dtype, "{}", decision.reason);
-    }
-    let weights = Weights::open(checkpoint, options.weights, &handle, decision.dtype)?;
-    let mut placements = Vec::new();
-    let mut loaded = |module: &str| {
-        progress(module);
-        placements.push(placement(module, &handle, &decision, weights.take_placed_bytes()));
+    let room = Room {
+        slots: options.slots.max(1),
+        slot_tokens: slot_tokens(&config, options.slot_tokens),
     };
-    let vision = VisionTower::load(&config.vision, &weights)?;
-    loaded("vision_model");
-    let projector = Projector::load(&config, &weights)?;
-    loaded("mlp1");
-    let slots = options.slots.max(1);
-    let slot_tokens = slot_tokens(&config, options.slot_tokens);
-    let decoder = Decoder::load(&config.text, &weights, slots, slot_tokens, loaded)?;
+    let layout = layout::decide(&config, options, room)?;
+    warn_of_fallbacks(&layout.homes);
+    let links =
+        Links::open(&layout.devices, &layout.homes.crossings()).map_err(LoadError::Links)?;
+    let weights = Weights::open(checkpoint, options.weights)?.comparing(options.compare_weights);
+    let mut model = build(config, &layout.homes, links, &weights, room, progress)?;
     warn_of_unused(&weights);
-    let text = &config.text;
-    let kv_bytes_per_token = (2 * text.layers * text.kv_heads * text.head_dim) as u64
-        * decision.dtype.size_bytes() as u64;
-    let spec = ModelSpec {
-        name: checkpoint.name(),
-        revision: weights.revision(),
-        vocab_size: text.vocab_size,
-        tokens_per_tile: config.tokens_per_tile(),
-        tile_size_px: config.vision.image_size as u32,
-        image_token_id,
-        slots,
-        slot_tokens,
-        kv_bytes_per_token,
-        kv_dtype: decision.dtype,
-        devices: vec![device_use(
-            &handle,
-            &placements,
-            kv_bytes_per_token * (slots * slot_tokens) as u64,
-        )],
-        placements,
-    };
+    let probe = probed(&mut model, &weights, options, progress)?;
+    model.spec =
+        spec(checkpoint, &model, &weights, &layout.devices, options, room, image_token_id)?;
+    model.spec.verification.probe = probe;
+    Ok(model)
+}
+
+/// The model with all its weights, its specification still blank.
+fn build(
+    config: Config,
+    homes: &Homes,
+    links: Links,
+    weights: &Weights,
+    room: Room,
+    progress: &mut dyn FnMut(&str),
+) -> Result<InternVl, LoadError> {
+    let mut loaded = |part: Part| progress(&format!("loaded {part}"));
+    let vision = VisionTower::load(&config.vision, &homes.vision, weights)?;
+    loaded(Part::Vision);
+    let projector = Projector::load(&config, &homes.projector, weights)?;
+    loaded(Part::Projector);
+    let decoder = Decoder::load(&config.text, homes, links, weights, room, loaded)?;
     Ok(InternVl {
         // A tile at a time keeps the CPU's caches warm; a GPU wants more work in flight.
-        vision_batch_tiles: if handle.capability.is_some() { 8 } else { 1 },
-        features: vec![None; slots],
-        spec,
+        vision_batch_tiles: if homes.vision.device.capability.is_some() { 8 } else { 1 },
+        features: vec![None; room.slots],
+        spec: ModelSpec::default(),
         config,
         vision,
         projector,
         decoder,
+    })
+}
+
+/// Runs the probe, and moves modules to f32 whose f16 numbers come too near to the end.
+fn probed(
+    model: &mut InternVl,
+    weights: &Weights,
+    options: &LoadOptions,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Vec<SiteRange>, LoadError> {
+    let Some(input) = &options.probe else { return Ok(Vec::new()) };
+    progress("probing");
+    let mut sites = Vec::new();
+    for _ in 0..PROBES_MAX {
+        sites = model.probe(input).map_err(LoadError::Probe)?;
+        let near = verify::near_the_end_of_f16(&sites);
+        if near.is_empty() {
+            break;
+        }
+        for site in near {
+            let (module, max_abs) = (site.module.clone(), site.max_abs);
+            if options.dtypes.mode == PolicyMode::Strict {
+                return Err(LoadError::NearF16Max { module, site: site.site, max_abs });
+            }
+            let reason = format!("its {} reaches {max_abs:.0} in f16; f32 is used", site.site);
+            tracing::warn!(module, reason, "moved to f32");
+            model.move_to_f32(&module, reason, weights)?;
+        }
+    }
+    match verify::first_broken(&sites) {
+        None => Ok(sites),
+        Some(broken) => Err(LoadError::NotFinite {
+            module: broken.module.clone(),
+            site: broken.site,
+            dtype: broken.dtype,
+        }),
+    }
+}
+
+impl InternVl {
+    /// Loads one module again, computing in f32.
+    fn move_to_f32(
+        &mut self,
+        module: &str,
+        reason: String,
+        weights: &Weights,
+    ) -> Result<(), LoadError> {
+        let found = self.homes().iter().find(|(part, _)| part.to_string() == module);
+        let Some((part, home)) = found.map(|(part, home)| (part, home.in_f32(reason))) else {
+            return Ok(());
+        };
+        match part {
+            Part::Vision => self.vision = VisionTower::load(&self.config.vision, &home, weights)?,
+            Part::Projector => self.projector = Projector::load(&self.config, &home, weights)?,
+            _ => {}
+        }
+        self.decoder.reload(&self.config.text, weights, part, home)?;
+        Ok(())
+    }
+}
+
+/// What the model turned out to be.
+fn spec(
+    checkpoint: &Checkpoint,
+    model: &InternVl,
+    weights: &Weights,
+    devices: &[DeviceHandle],
+    options: &LoadOptions,
+    room: Room,
+    image_token_id: u32,
+) -> Result<ModelSpec, LoadError> {
+    let config = &model.config;
+    let homes = model.homes();
+    let placements = verify::placements(model)?;
+    let per_layer = (2 * config.text.kv_heads * config.text.head_dim) as u64;
+    let kv_bytes = |home: &Home| per_layer * home.decision.compute.size_bytes() as u64;
+    let device_use = |(index, device): (usize, &DeviceHandle)| {
+        let memory = device.memory();
+        let here = homes.layers.iter().filter(|home| home.index == index);
+        DeviceUse {
+            id: device.id.clone(),
+            name: device.name.clone(),
+            compute_capability: device.capability.map(|c| c.to_string()).unwrap_or_default(),
+            total_bytes: memory.total_bytes,
+            free_bytes: memory.free_bytes,
+            weight_bytes: placements
+                .iter()
+                .filter(|placement| placement.device_id == device.id)
+                .map(|placement| placement.weight_bytes)
+                .sum(),
+            kv_cache_bytes: here.map(kv_bytes).sum::<u64>()
+                * (room.slots * room.slot_tokens) as u64,
+        }
+    };
+    Ok(ModelSpec {
+        name: checkpoint.name(),
+        revision: weights.revision(),
+        vocab_size: config.text.vocab_size,
+        tokens_per_tile: config.tokens_per_tile(),
+        tile_size_px: config.vision.image_size as u32,
+        image_token_id,
+        slots: room.slots,
+        slot_tokens: room.slot_tokens,
+        kv_bytes_per_token: homes.layers.iter().map(kv_bytes).sum(),
+        kv_dtype: homes
+            .layers
+            .first()
+            .map_or(homes.head.decision.compute, |home| home.decision.compute),
+        policy: options.dtypes.clone(),
+        devices: devices.iter().enumerate().map(device_use).collect(),
+        placements,
+        links: model.decoder.links().used(),
+        verification: Verification { tensors_compared: weights.compared(), probe: Vec::new() },
     })
 }
 
@@ -115,33 +250,22 @@ fn slot_tokens(config: &Config, requested: Option<usize>) -> usize {
     }
 }
 
-fn placement(
-    module: &str,
-    handle: &DeviceHandle,
-    decision: &DtypeDecision,
-    weight_bytes: u64,
-) -> Placement {
-    Placement {
-        module: module.to_owned(),
-        device_id: handle.id.clone(),
-        requested_dtype: decision.requested,
-        weight_dtype: decision.dtype,
-        compute_dtype: decision.dtype,
-        dtype_reason: decision.reason.clone(),
-        weight_bytes,
-    }
-}
-
-fn device_use(handle: &DeviceHandle, placements: &[Placement], kv_cache_bytes: u64) -> DeviceUse {
-    let memory = handle.memory();
-    DeviceUse {
-        id: handle.id.clone(),
-        name: handle.name.clone(),
-        compute_capability: handle.capability.map(|c| c.to_string()).unwrap_or_default(),
-        total_bytes: memory.total_bytes,
-        free_bytes: memory.free_bytes,
-        weight_bytes: placements.iter().map(|p| p.weight_bytes).sum(),
-        kv_cache_bytes,
+/// A dtype that is not the one asked for is told once for each device and reason.
+fn warn_of_fallbacks(homes: &Homes) {
+    let mut told = Vec::new();
+    for (_, home) in homes.iter() {
+        let decision = &home.decision;
+        let fact = (home.index, decision.reason.as_str());
+        if !decision.reason.is_empty() && !told.contains(&fact) {
+            told.push(fact);
+            tracing::warn!(
+                device = home.device.id,
+                requested = %decision.requested,
+                used = %decision.compute,
+                "{}",
+                decision.reason
+            );
+        }
     }
 }
 

@@ -1,14 +1,21 @@
 //! InternVL3: InternViT, pixel shuffle and projector, and a Qwen2 decoder.
 
 mod config;
+mod decoder_layer;
 pub mod dump;
+mod home;
 mod language;
+mod layout;
 mod load;
 mod observe;
+mod probe;
 mod projector;
 mod runner;
+mod verify;
 mod vision;
 
 pub use config::{Config, ConfigError};
+pub use layout::{LayoutError, LayoutOptions};
 pub use load::{LoadError, LoadOptions, load};
+pub use probe::ProbeInput;
 pub use runner::InternVl;

@@ -3,11 +3,14 @@
 use candle_core::{Result, Tensor};
 
 use super::config::Config;
-use crate::model::layers::{Linear, Norm, gelu};
+use super::home::Home;
+use super::observe::{Site, Within};
+use crate::model::layers::{Linear, Norm, Visit, gelu};
 use crate::weights::{Loaded, Weights, WeightsError};
 
 /// `mlp1` of the original layout.
 pub(super) struct Projector {
+    home: Home,
     grid: usize,
     side: usize,
     norm: Norm,
@@ -16,22 +19,24 @@ pub(super) struct Projector {
 }
 
 impl Projector {
-    pub(super) fn load(config: &Config, weights: &Weights) -> Loaded<Self> {
+    pub(super) fn load(config: &Config, home: &Home, weights: &Weights) -> Loaded<Self> {
+        let (matrices, vectors) = (home.matrices(weights), home.vectors(weights));
         let side = config.shuffle_side();
         let wide = config.vision.hidden_size * side * side;
         let hidden = config.text.hidden_size;
         let linear = |index: usize, columns: usize| {
             Ok::<_, WeightsError>(Linear::new(
-                weights.tensor(&format!("mlp1.{index}.weight"), &[hidden, columns])?,
-                Some(weights.tensor(&format!("mlp1.{index}.bias"), &[hidden])?),
+                matrices.tensor(&format!("mlp1.{index}.weight"), &[hidden, columns])?,
+                Some(matrices.tensor(&format!("mlp1.{index}.bias"), &[hidden])?),
             ))
         };
         Ok(Self {
+            home: home.clone(),
             grid: config.patch_grid(),
             side,
             norm: Norm::Layer {
-                weight: weights.tensor("mlp1.0.weight", &[wide])?,
-                bias: weights.tensor("mlp1.0.bias", &[wide])?,
+                weight: vectors.tensor("mlp1.0.weight", &[wide])?,
+                bias: vectors.tensor("mlp1.0.bias", &[wide])?,
                 eps: config.projector_eps as f32,
             },
             linear_1: linear(1, wide)?,
@@ -40,10 +45,25 @@ impl Projector {
     }
 
     /// `[tiles, patches, vision hidden]` to `[tiles * tokens_per_tile, hidden]`.
-    pub(super) fn forward(&self, features: &Tensor) -> Result<Tensor> {
-        let shuffled = pixel_shuffle(features, self.grid, self.side)?;
-        let x = gelu(&self.linear_1.forward(&self.norm.forward(&shuffled)?)?)?;
-        self.linear_2.forward(&x)
+    pub(super) fn forward(&self, features: &Tensor, look: &mut Within<'_>) -> Result<Tensor> {
+        let (compute, residual) = (self.home.compute(), self.home.residual());
+        let shuffled = pixel_shuffle(&features.to_dtype(residual)?, self.grid, self.side)?;
+        let normed = self.norm.forward(&shuffled)?.to_dtype(compute)?;
+        let inner = gelu(&self.linear_1.forward(&normed)?)?;
+        look.see(Site::MlpProduct, &inner)?;
+        let out = self.linear_2.forward_as(&inner, residual)?;
+        look.see(Site::Residual, &out)?;
+        Ok(out)
+    }
+
+    pub(super) fn home(&self) -> &Home {
+        &self.home
+    }
+
+    pub(super) fn visit(&self, visit: Visit<'_>) {
+        self.norm.visit("0", visit);
+        self.linear_1.visit("1", visit);
+        self.linear_2.visit("3", visit);
     }
 }
 

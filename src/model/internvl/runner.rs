@@ -3,15 +3,17 @@
 use candle_core::{Result, Tensor};
 
 use super::config::Config;
+use super::home::Homes;
 use super::language::{Decoder, Rows};
-use super::observe::{Blind, Observe};
+use super::observe::{Blind, Observe, Part, Within};
 use super::projector::Projector;
 use super::vision::{VisionTower, without_class_token};
+use crate::model::layers::Visit;
 use crate::model::runner::{
-    Logits, ModelSpec, PixelTiles, RunError, Runner, Segment, Slot, StepBatch,
+    Logits, ModelSpec, NonFinite, PixelTiles, RunError, Runner, Segment, Slot, StepBatch,
 };
 
-/// The model, on one device.
+/// The model, on its devices.
 pub struct InternVl {
     pub(super) spec: ModelSpec,
     pub(super) config: Config,
@@ -41,18 +43,36 @@ fn run_error(site: &'static str, device_id: &str, error: &candle_core::Error) ->
 }
 
 impl InternVl {
-    fn device_id(&self) -> &str {
-        self.spec.devices.first().map_or("", |device| device.id.as_str())
+    pub(super) fn homes(&self) -> &Homes {
+        self.decoder.homes()
+    }
+
+    pub(super) fn device_of(&self, part: Part) -> &str {
+        self.homes().iter().find(|(of, _)| *of == part).map_or("", |(_, home)| &home.device.id)
+    }
+
+    /// Shows the stored tensors of `part`.
+    pub(super) fn visit(&self, part: Part, visit: Visit<'_>) {
+        match part {
+            Part::Vision => self.vision.visit(visit),
+            Part::Projector => self.projector.visit(visit),
+            other => self.decoder.visit(other, visit),
+        }
     }
 
     /// Runs `work` on a thread of the pool that its kernels share, on the CPU: from outside, every
     /// kernel would be handed over and waited for. A GPU's context stays with the calling thread.
     fn on_pool<T: Send>(&mut self, work: impl FnOnce(&mut Self) -> T + Send) -> T {
-        if self.vision.is_on_cpu() { rayon::scope(|_| work(self)) } else { work(self) }
+        if self.vision.home().candle_device().is_cpu() {
+            rayon::scope(|_| work(self))
+        } else {
+            work(self)
+        }
     }
 
     fn at<T>(&self, site: &'static str, result: Result<T>) -> std::result::Result<T, RunError> {
-        result.map_err(|error| run_error(site, self.device_id(), &error))
+        let part = if site == "vision" || site == "pixels" { Part::Vision } else { Part::Head };
+        result.map_err(|error| run_error(site, self.device_of(part), &error))
     }
 
     /// `[tiles, channels, side, side]` of host pixels.
@@ -62,17 +82,22 @@ impl InternVl {
         Tensor::from_slice(pixels.data, shape, &candle_core::Device::Cpu)
     }
 
-    /// Feature rows of all tiles, `[tiles * tokens_per_tile, hidden]`.
+    /// Feature rows of all tiles on the embedding's device, `[tiles * tokens_per_tile, hidden]`.
     pub(super) fn features(&self, pixels: &Tensor, observer: &mut dyn Observe) -> Result<Tensor> {
         let tiles = pixels.dim(0)?;
+        let (projector, embedding) = (self.projector.home(), &self.decoder.homes().embedding);
+        let links = self.decoder.links();
         let mut rows = Vec::with_capacity(tiles.div_ceil(self.vision_batch_tiles));
         for first in (0..tiles).step_by(self.vision_batch_tiles) {
             let count = self.vision_batch_tiles.min(tiles - first);
-            let features = self.vision.forward(&pixels.narrow(0, first, count)?)?;
-            observer.see("vision", &features)?;
-            let projected = self.projector.forward(&without_class_token(&features)?)?;
-            observer.see("projector", &projected)?;
-            rows.push(projected.to_dtype(self.decoder.dtype())?);
+            let mut look = Within { part: Part::Vision, observer: &mut *observer };
+            let features = self.vision.forward(&pixels.narrow(0, first, count)?, &mut look)?;
+            let patches = without_class_token(&features)?;
+            let patches = links.send(&patches, self.vision.home().index, projector.index)?;
+            let mut look = Within { part: Part::Projector, observer: &mut *observer };
+            let projected = self.projector.forward(&patches, &mut look)?;
+            let projected = links.send(&projected, projector.index, embedding.index)?;
+            rows.push(projected.to_dtype(embedding.residual())?);
         }
         if rows.len() == 1 { Ok(rows.swap_remove(0)) } else { Tensor::cat(&rows, 0) }
     }
@@ -159,9 +184,15 @@ impl Runner for InternVl {
         if last_rows.is_empty() {
             return Ok(Logits::new(Vec::new(), vocab_size));
         }
-        let values = self
-            .on_pool(|model| model.decoder.logits(&hidden, &last_rows)?.flatten_all()?.to_vec1());
+        let values = self.on_pool(|model| {
+            let logits = model.decoder.logits(&hidden, &last_rows, &mut Blind)?;
+            logits.flatten_all()?.to_vec1()
+        });
         Ok(Logits::new(self.at("lm_head", values)?, vocab_size))
+    }
+
+    fn locate_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {
+        self.on_pool(|model| model.first_non_finite(batch))
     }
 
     fn release(&mut self, slot: Slot) {

@@ -1,16 +1,17 @@
 //! InternViT: pixels of tiles to patch features.
 
-use candle_core::{DType, Device, IndexOp as _, Result, Tensor};
+use candle_core::{DType, IndexOp as _, Result, Tensor};
 
 use super::config::{VisionConfig, VisionNorm};
-use crate::model::layers::{Causal, Linear, Norm, attention, gelu, scaled_add};
-use crate::weights::{Loaded, Weights, WeightsError};
+use super::home::Home;
+use super::observe::{Site, Within};
+use crate::model::layers::{Causal, Linear, Norm, Visit, attention, gelu, scaled_add, show_scores};
+use crate::weights::{Loaded, ModuleWeights, Weights, WeightsError};
 
 /// The tower. One sequence a tile: a class token and the patches, row by row.
 pub(super) struct VisionTower {
     config: VisionConfig,
-    dtype: DType,
-    device: Device,
+    home: Home,
     /// `[patch pixels, hidden]` with bias: the patch convolution as a matrix product.
     patch_embedding: Linear,
     /// `[1, hidden]`
@@ -21,6 +22,8 @@ pub(super) struct VisionTower {
 }
 
 struct Layer {
+    /// Of products' inputs.
+    compute: DType,
     norm1: Norm,
     qkv: Linear,
     qk_norms: Option<(Norm, Norm)>,
@@ -33,28 +36,24 @@ struct Layer {
 }
 
 impl VisionTower {
-    pub(super) fn load(config: &VisionConfig, weights: &Weights) -> Loaded<Self> {
+    pub(super) fn load(config: &VisionConfig, home: &Home, weights: &Weights) -> Loaded<Self> {
+        let (matrices, vectors) = (home.matrices(weights), home.vectors(weights));
         let hidden = config.hidden_size;
         let patches = (config.image_size / config.patch_size).pow(2);
         let prefix = "vision_model.embeddings";
         let kernel = [hidden, config.channels, config.patch_size, config.patch_size];
         let flatten = |tensor: Tensor, shape: (usize, usize)| {
-            tensor.reshape(shape).map_err(|error| WeightsError::Place {
-                name: prefix.to_owned(),
-                device: weights.device().id.clone(),
-                message: error.to_string(),
-            })
+            tensor.reshape(shape).map_err(|error| matrices.cannot_place(prefix, &error))
         };
         let patch_pixels = kernel[1..].iter().product();
-        let patch_weight = weights.tensor(&format!("{prefix}.patch_embedding.weight"), &kernel)?;
-        let patch_bias = weights.tensor(&format!("{prefix}.patch_embedding.bias"), &[hidden])?;
-        let class = weights.tensor(&format!("{prefix}.class_embedding"), &[1, 1, hidden])?;
+        let patch_weight = matrices.tensor(&format!("{prefix}.patch_embedding.weight"), &kernel)?;
+        let patch_bias = matrices.tensor(&format!("{prefix}.patch_embedding.bias"), &[hidden])?;
+        let class = vectors.tensor(&format!("{prefix}.class_embedding"), &[1, 1, hidden])?;
         let position =
-            weights.tensor(&format!("{prefix}.position_embedding"), &[1, 1 + patches, hidden])?;
+            vectors.tensor(&format!("{prefix}.position_embedding"), &[1, 1 + patches, hidden])?;
         Ok(Self {
             config: config.clone(),
-            dtype: weights.dtype().to_candle(),
-            device: weights.device().device.clone(),
+            home: home.clone(),
             patch_embedding: Linear::new(
                 flatten(patch_weight, (hidden, patch_pixels))?,
                 Some(patch_bias),
@@ -62,30 +61,43 @@ impl VisionTower {
             class_embedding: flatten(class, (1, hidden))?,
             position_embedding: flatten(position, (1 + patches, hidden))?,
             layers: (0..config.layers)
-                .map(|index| Layer::load(config, weights, index))
+                .map(|index| Layer::load(config, home, weights, index))
                 .collect::<Loaded<_>>()?,
         })
     }
 
-    pub(super) fn is_on_cpu(&self) -> bool {
-        self.device.is_cpu()
+    pub(super) fn home(&self) -> &Home {
+        &self.home
+    }
+
+    pub(super) fn visit(&self, visit: Visit<'_>) {
+        self.patch_embedding.visit("embeddings.patch_embedding", visit);
+        visit("embeddings.class_embedding", &self.class_embedding);
+        visit("embeddings.position_embedding", &self.position_embedding);
+        for (index, layer) in self.layers.iter().enumerate() {
+            layer.visit(&mut |name, tensor| {
+                visit(&format!("encoder.layers.{index}.{name}"), tensor)
+            });
+        }
     }
 
     /// Normalised pixels `[tiles, channels, side, side]` in f32 to `[tiles, 1 + patches, hidden]`.
-    pub(super) fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, pixels: &Tensor, look: &mut Within<'_>) -> Result<Tensor> {
         let tiles = pixels.dim(0)?;
         let hidden = self.config.hidden_size;
         let patches = self.patches(pixels)?;
-        let embedded = self.patch_embedding.forward(&patches)?;
+        let embedded = self.patch_embedding.forward_as(&patches, self.home.residual())?;
         let embedded = embedded.reshape((tiles, embedded.dim(0)? / tiles, hidden))?;
         let class = self.class_embedding.unsqueeze(0)?.broadcast_as((tiles, 1, hidden))?;
         let x = Tensor::cat(&[class, embedded], 1)?.broadcast_add(&self.position_embedding)?;
         let tokens = x.dim(1)?;
         let mut x = x.reshape((tiles * tokens, hidden))?;
         for layer in &self.layers {
-            x = layer.forward(&x, tiles, &self.config)?;
+            x = layer.forward(&x, tiles, &self.config, look)?;
         }
-        x.reshape((tiles, tokens, hidden))
+        let x = x.reshape((tiles, tokens, hidden))?;
+        look.see(Site::Residual, &x)?;
+        Ok(x)
     }
 
     /// Cuts tiles into rows of patch pixels in the convolution kernel's order,
@@ -95,25 +107,26 @@ impl VisionTower {
         let patch = self.config.patch_size;
         let grid = side / patch;
         pixels
-            .to_device(&self.device)?
+            .to_device(self.home.candle_device())?
             .reshape((tiles * channels, grid, patch, grid, patch))?
             .transpose(2, 3)?
             .reshape((tiles, channels, grid * grid, patch * patch))?
             .transpose(1, 2)?
             .reshape((tiles * grid * grid, channels * patch * patch))?
-            .to_dtype(self.dtype)
+            .to_dtype(self.home.compute())
     }
 }
 
 impl Layer {
-    fn load(config: &VisionConfig, weights: &Weights, index: usize) -> Loaded<Self> {
+    fn load(config: &VisionConfig, home: &Home, weights: &Weights, index: usize) -> Loaded<Self> {
+        let (matrices, vectors) = (home.matrices(weights), home.vectors(weights));
         let prefix = format!("vision_model.encoder.layers.{index}");
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let vector = |name: &str| weights.tensor(&format!("{prefix}.{name}"), &[hidden]);
+        let vector = |name: &str| vectors.tensor(&format!("{prefix}.{name}"), &[hidden]);
         let linear = |name: &str, rows: usize, columns: usize| {
             Ok::<_, WeightsError>(Linear::new(
-                weights.tensor(&format!("{prefix}.{name}.weight"), &[rows, columns])?,
-                Some(weights.tensor(&format!("{prefix}.{name}.bias"), &[rows])?),
+                matrices.tensor(&format!("{prefix}.{name}.weight"), &[rows, columns])?,
+                Some(matrices.tensor(&format!("{prefix}.{name}.bias"), &[rows])?),
             ))
         };
         let norm = |name: &str| {
@@ -126,15 +139,17 @@ impl Layer {
                 VisionNorm::Rms => Norm::Rms { weight, eps },
             })
         };
+        // Reads a product, not the residual.
         let qk_norm = |name: &str| {
             Ok::<_, WeightsError>(Norm::Rms {
-                weight: vector(&format!("attn.{name}.weight"))?,
+                weight: matrices.tensor(&format!("{prefix}.attn.{name}.weight"), &[hidden])?,
                 eps: config.eps as f32,
             })
         };
         Ok(Self {
+            compute: home.compute(),
             norm1: norm("norm1")?,
-            qkv: qkv(config, weights, &prefix)?,
+            qkv: qkv(config, &matrices, &prefix)?,
             qk_norms: config
                 .qk_norm
                 .then(|| Ok::<_, WeightsError>((qk_norm("q_norm")?, qk_norm("k_norm")?)))
@@ -148,19 +163,56 @@ impl Layer {
         })
     }
 
-    /// `[tiles * tokens, hidden]` to the same.
-    fn forward(&self, x: &Tensor, tiles: usize, config: &VisionConfig) -> Result<Tensor> {
-        let attended = self.attend(&self.norm1.forward(x)?, tiles, config)?;
-        let x = scaled_add(x, &attended, &self.ls1)?;
-        let inner = gelu(&self.fc1.forward(&self.norm2.forward(&x)?)?)?;
-        scaled_add(&x, &self.fc2.forward(&inner)?, &self.ls2)
+    fn visit(&self, visit: Visit<'_>) {
+        self.norm1.visit("norm1", visit);
+        self.qkv.visit("attn.qkv", visit);
+        if let Some((q_norm, k_norm)) = &self.qk_norms {
+            q_norm.visit("attn.q_norm", visit);
+            k_norm.visit("attn.k_norm", visit);
+        }
+        self.proj.visit("attn.proj", visit);
+        visit("ls1", &self.ls1);
+        self.norm2.visit("norm2", visit);
+        self.fc1.visit("mlp.fc1", visit);
+        self.fc2.visit("mlp.fc2", visit);
+        visit("ls2", &self.ls2);
     }
 
-    fn attend(&self, x: &Tensor, tiles: usize, config: &VisionConfig) -> Result<Tensor> {
+    /// `[tiles * tokens, hidden]` to the same.
+    fn forward(
+        &self,
+        x: &Tensor,
+        tiles: usize,
+        config: &VisionConfig,
+        look: &mut Within<'_>,
+    ) -> Result<Tensor> {
+        let residual = x.dtype();
+        let attended = self.attend(&self.norm1.forward(x)?, tiles, config, look)?;
+        let x = scaled_add(x, &self.proj.forward_as(&attended, residual)?, &self.ls1)?;
+        let normed = self.norm2.forward(&x)?.to_dtype(self.compute)?;
+        let inner = gelu(&self.fc1.forward(&normed)?)?;
+        let down = self.fc2.forward_as(&inner, residual)?;
+        let x = scaled_add(&x, &down, &self.ls2)?;
+        if look.looks_inside() {
+            look.see(Site::MlpProduct, &inner)?;
+            look.see(Site::DownProj, &down)?;
+            look.see(Site::Residual, &x)?;
+        }
+        Ok(x)
+    }
+
+    /// `[tiles * tokens, hidden]` of normalised rows to what the output product takes.
+    fn attend(
+        &self,
+        x: &Tensor,
+        tiles: usize,
+        config: &VisionConfig,
+        look: &mut Within<'_>,
+    ) -> Result<Tensor> {
         let (rows, hidden) = x.dims2()?;
         let (heads, tokens) = (config.heads, rows / tiles);
         let head_dim = hidden / heads;
-        let qkv = self.qkv.forward(x)?;
+        let qkv = self.qkv.forward(&x.to_dtype(self.compute)?)?;
         // [tiles, tokens, heads, head_dim] of queries, keys or values, read in place.
         let part = |index: usize| {
             qkv.reshape((tiles, tokens, 3, heads, head_dim))?.narrow(2, index, 1)?.squeeze(2)
@@ -168,17 +220,27 @@ impl Layer {
         let (mut q, mut k, v) = (part(0)?, part(1)?, part(2)?);
         if let Some((q_norm, k_norm)) = &self.qk_norms {
             let whole_rows = |norm: &Norm, x: &Tensor| {
-                norm.forward(&x.reshape((rows, hidden))?)?.reshape((tiles, tokens, heads, head_dim))
+                let x = x.reshape((rows, hidden))?;
+                norm.forward(&x)?.reshape((tiles, tokens, heads, head_dim))
             };
             (q, k) = (whole_rows(q_norm, &q)?, whole_rows(k_norm, &k)?);
         }
+        if look.looks_inside() {
+            show_scores(&q, &k, &v, Causal::No, &mut |scores, weights| {
+                look.see(Site::Scores, scores)?;
+                look.see(Site::Softmax, weights)
+            })?;
+        }
         let out = attention(&q, &k, &v, Causal::No)?.reshape((rows, hidden))?;
-        self.proj.forward(&out)
+        if look.looks_inside() {
+            look.see(Site::Attended, &out)?;
+        }
+        Ok(out)
     }
 }
 
 /// The fused projection of the original layout, or the three of the `-hf` layouts stacked.
-fn qkv(config: &VisionConfig, weights: &Weights, prefix: &str) -> Loaded<Linear> {
+fn qkv(config: &VisionConfig, weights: &ModuleWeights<'_>, prefix: &str) -> Loaded<Linear> {
     let hidden = config.hidden_size;
     let split = weights.contains(&format!("{prefix}.attn.q_proj.weight"));
     let load = |parameter: &str, width: &[usize]| {

@@ -14,7 +14,7 @@ pub(in crate::model) fn swiglu(x: &Tensor) -> Result<Tensor> {
     if cpu::takes(x) { x.apply_op1_no_bwd(&SwiGlu) } else { candle_nn::ops::swiglu(x) }
 }
 
-/// `x + y * scale`, `[rows, width]` and `[width]`.
+/// `x + y * scale`, `[rows, width]` and `[width]`, all of one dtype.
 pub(in crate::model) fn scaled_add(x: &Tensor, y: &Tensor, scale: &Tensor) -> Result<Tensor> {
     if cpu::takes(x) && cpu::takes(y) {
         x.apply_op3_no_bwd(y, scale, &ScaledAdd)

@@ -37,13 +37,33 @@ pub(in crate::model) fn attention(
         };
         q.apply_op3_no_bwd(k, v, &FusedAttention { causal_from, scale: scale as f32 })?
     } else {
-        composite(q, k, v, causal, scale)?
+        composite(q, k, v, causal, scale, &mut |_, _| Ok(()))?
     };
     out.reshape((batch, rows, heads * head_dim))
 }
 
+/// Shows the scores of [`attention`], before the mask, and their softmax, block by block of queries:
+/// what its kernels never write to memory.
+pub(in crate::model) fn show_scores(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    causal: Causal,
+    show: &mut dyn FnMut(&Tensor, &Tensor) -> Result<()>,
+) -> Result<()> {
+    let scale = 1.0 / (q.dim(3)? as f64).sqrt();
+    composite(q, k, v, causal, scale, show).map(drop)
+}
+
 /// Attention of library operations, for every device and dtype.
-fn composite(q: &Tensor, k: &Tensor, v: &Tensor, causal: Causal, scale: f64) -> Result<Tensor> {
+fn composite(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    causal: Causal,
+    scale: f64,
+    show: &mut dyn FnMut(&Tensor, &Tensor) -> Result<()>,
+) -> Result<Tensor> {
     let (batch, rows, heads, head_dim) = q.dims4()?;
     let (_, keys, kv_heads, _) = k.dims4()?;
     let group = heads / kv_heads;
@@ -62,22 +82,29 @@ fn composite(q: &Tensor, k: &Tensor, v: &Tensor, causal: Causal, scale: f64) -> 
             Causal::No => Causal::No,
             Causal::From(position) => Causal::From(position + start),
         };
-        blocks.push(block(&q.narrow(2, start, len)?, &k, &v, causal)?);
+        blocks.push(block(&q.narrow(2, start, len)?, &k, &v, causal, show)?);
     }
     let out = if blocks.len() == 1 { blocks.swap_remove(0) } else { Tensor::cat(&blocks, 2)? };
     out.reshape((batch, heads, rows, head_dim))?.transpose(1, 2)?.contiguous()
 }
 
 /// One block of queries, `[batch * kv_heads, group, queries, head_dim]` to the same.
-fn block(q: &Tensor, k_transposed: &Tensor, v: &Tensor, causal: Causal) -> Result<Tensor> {
+fn block(
+    q: &Tensor,
+    k_transposed: &Tensor,
+    v: &Tensor,
+    causal: Causal,
+    show: &mut dyn FnMut(&Tensor, &Tensor) -> Result<()>,
+) -> Result<Tensor> {
     let (kv_heads, group, queries, head_dim) = q.dims4()?;
     let scores = q.reshape((kv_heads, group * queries, head_dim))?.matmul(k_transposed)?;
-    let scores = match causal {
+    let visible = match causal {
         Causal::From(position) if queries > 1 => mask(&scores, group, queries, position)?,
-        _ => scores,
+        _ => scores.clone(),
     };
-    let weights = candle_nn::ops::softmax_last_dim(&scores)?.to_dtype(v.dtype())?;
-    weights.matmul(v)?.reshape((kv_heads, group, queries, head_dim))
+    let weights = candle_nn::ops::softmax_last_dim(&visible)?;
+    show(&scores, &weights)?;
+    weights.to_dtype(v.dtype())?.matmul(v)?.reshape((kv_heads, group, queries, head_dim))
 }
 
 /// Adds negative infinity where a key lies after its query. The mask is made on the device.
@@ -154,7 +181,7 @@ mod tests {
         let (q, k, v) = (random(q, 1), random(kv_shape, 2), random(kv_shape, 3));
         let scale = 1.0 / (q.dim(3).unwrap() as f64).sqrt();
         let fused = attention(&q, &k, &v, causal).unwrap();
-        let composite = composite(&q, &k, &v, causal, scale).unwrap();
+        let composite = composite(&q, &k, &v, causal, scale, &mut |_, _| Ok(())).unwrap();
         for (name, ours) in [("fused", fused), ("composite", composite)] {
             for (ours, expected) in flat(&ours).iter().zip(reference(&q, &k, &v, causal)) {
                 assert!((f64::from(*ours) - expected).abs() < 1e-5, "{name} {ours} {expected}");

@@ -1,8 +1,10 @@
 //! Matrix product with a stored `[out, in]` weight.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use crate::model::cpu::{self, LinearProduct};
+use crate::model::cuda;
+use crate::model::layers::Visit;
 
 /// `x · weightᵀ + bias`.
 #[derive(Debug, Clone)]
@@ -18,32 +20,58 @@ impl Linear {
         Self { weight, bias }
     }
 
-    /// `[rows, in]` to `[rows, out]`.
+    /// `[rows, in]` to `[rows, out]`, in the dtype of `x`.
     pub(in crate::model) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.product(x, self.bias.as_ref())
+        self.forward_as(x, x.dtype())
     }
 
-    /// `residual + x · weightᵀ`, for a layer without bias; `residual` is `[rows, out]`.
+    /// As [`forward`](Self::forward), rounded to `out` instead. A sum of f16 products that is asked
+    /// for in f32 never passes through f16, whose range it may leave.
+    pub(in crate::model) fn forward_as(&self, x: &Tensor, out: DType) -> Result<Tensor> {
+        self.product(x, self.bias.as_ref(), out)
+    }
+
+    /// `residual + x · weightᵀ`, for a layer without bias; `residual` is `[rows, out]`, and the sum
+    /// has its dtype.
     pub(in crate::model) fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
         debug_assert!(self.bias.is_none());
-        self.product(x, Some(residual))
+        self.product(x, Some(residual), residual.dtype())
     }
 
-    fn product(&self, x: &Tensor, addend: Option<&Tensor>) -> Result<Tensor> {
-        match addend {
-            Some(addend) if cpu::takes(x) && cpu::takes(addend) => {
-                x.apply_op3_no_bwd(&self.weight, addend, &LinearProduct)
+    /// Shows the stored tensors of the product called `name`.
+    pub(in crate::model) fn visit(&self, name: &str, visit: Visit<'_>) {
+        visit(&format!("{name}.weight"), &self.weight);
+        if let Some(bias) = &self.bias {
+            visit(&format!("{name}.bias"), bias);
+        }
+    }
+
+    fn product(&self, x: &Tensor, addend: Option<&Tensor>, out: DType) -> Result<Tensor> {
+        if cpu::takes(x) && out == DType::F32 && addend.is_none_or(cpu::takes) {
+            return match addend {
+                Some(addend) => x.apply_op3_no_bwd(&self.weight, addend, &LinearProduct),
+                None => x.apply_op2_no_bwd(&self.weight, &LinearProduct),
+            };
+        }
+        let product = if x.dtype() == DType::F16 && out == DType::F32 {
+            if x.device().is_cpu() {
+                x.to_dtype(out)?.matmul(&self.weight.to_dtype(out)?.t()?)?
+            } else {
+                cuda::wide_product(x, &self.weight)?
             }
-            None if cpu::takes(x) => x.apply_op2_no_bwd(&self.weight, &LinearProduct),
-            Some(addend) => x.matmul(&self.weight.t()?)?.broadcast_add(addend),
-            None => x.matmul(&self.weight.t()?),
+        } else {
+            x.matmul(&self.weight.t()?)?.to_dtype(out)?
+        };
+        match addend {
+            Some(addend) => product.broadcast_add(&addend.to_dtype(out)?),
+            None => Ok(product),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
+    use candle_core::Device;
 
     use super::*;
 
@@ -73,5 +101,20 @@ mod tests {
             let added = plain.forward_add(&x, &residual).unwrap();
             close(&added, &(&product + wide(&residual)).unwrap());
         }
+    }
+
+    #[test]
+    fn a_wide_sum_of_f16_products_leaves_the_range_of_f16() {
+        let half = |value: f64, shape| {
+            Tensor::full(value as f32, shape, &Device::Cpu).unwrap().to_dtype(DType::F16).unwrap()
+        };
+        let (x, linear) = (half(300.0, (1, 8)), Linear::new(half(300.0, (2, 8)), None));
+        let first = |x: &Tensor| x.to_dtype(DType::F32).unwrap().to_vec2::<f32>().unwrap()[0][0];
+        assert!(first(&linear.forward(&x).unwrap()).is_infinite());
+        let expected = 8.0 * 300.0 * 300.0;
+        let wide = linear.forward_as(&x, DType::F32).unwrap();
+        assert!((first(&wide) - expected).abs() < 1.0);
+        let residual = Tensor::ones((1, 2), DType::F32, &Device::Cpu).unwrap();
+        assert!((first(&linear.forward_add(&x, &residual).unwrap()) - expected - 1.0).abs() < 1.0);
     }
 }

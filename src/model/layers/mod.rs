@@ -7,8 +7,13 @@ mod linear;
 mod norm;
 mod rope;
 
+use candle_core::Tensor;
+
+/// Is shown stored tensors with their names.
+pub(super) type Visit<'a> = &'a mut dyn FnMut(&str, &Tensor);
+
 pub(super) use activation::{gelu, scaled_add, swiglu};
-pub(super) use attention::{Causal, attention};
+pub(super) use attention::{Causal, attention, show_scores};
 pub(super) use linear::Linear;
 pub(super) use norm::Norm;
 pub(super) use rope::{DynamicNtk, RopeTable, rotate};

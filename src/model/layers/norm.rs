@@ -3,6 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use crate::model::cpu::{self, LayerNorm, RmsNorm};
+use crate::model::layers::Visit;
 
 /// Both kinds compute in f32 inside, whatever the dtype of `x`.
 #[derive(Debug, Clone)]
@@ -12,6 +13,15 @@ pub(in crate::model) enum Norm {
 }
 
 impl Norm {
+    /// Shows the stored tensors of the norm called `name`.
+    pub(in crate::model) fn visit(&self, name: &str, visit: Visit<'_>) {
+        let (Self::Layer { weight, .. } | Self::Rms { weight, .. }) = self;
+        visit(&format!("{name}.weight"), weight);
+        if let Self::Layer { bias, .. } = self {
+            visit(&format!("{name}.bias"), bias);
+        }
+    }
+
     /// `[rows, width]` to the same.
     pub(in crate::model) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = x.contiguous()?;

@@ -1,0 +1,168 @@
+//! One layer of the decoder, with its part of the KV cache.
+
+use candle_core::{DType, Result, Tensor};
+
+use super::config::TextConfig;
+use super::home::Home;
+use super::language::Rows;
+use super::observe::{Site, Within};
+use crate::model::cache::{CacheShape, LayerCache};
+use crate::model::layers::{Causal, Linear, Norm, Visit, attention, rotate, show_scores, swiglu};
+use crate::weights::{Loaded, Weights, WeightsError};
+
+pub(super) struct DecoderLayer {
+    heads: Heads,
+    /// Of products' inputs, and of the KV cache.
+    compute: DType,
+    /// Of the sum that runs through.
+    residual: DType,
+    input_layernorm: Norm,
+    qkv_proj: Linear,
+    o_proj: Linear,
+    post_attention_layernorm: Norm,
+    gate_up_proj: Linear,
+    down_proj: Linear,
+    cache: LayerCache,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Heads {
+    kv: usize,
+    /// Query heads that share one key/value head.
+    group: usize,
+    head_dim: usize,
+}
+
+/// Cosines and sines of each sequence's rows.
+pub(super) type Angles = Vec<(Tensor, Tensor)>;
+
+impl DecoderLayer {
+    pub(super) fn load(
+        config: &TextConfig,
+        home: &Home,
+        weights: &Weights,
+        index: usize,
+        cache: CacheShape,
+    ) -> Loaded<Self> {
+        let (matrices, vectors) = (home.matrices(weights), home.vectors(weights));
+        let prefix = format!("language_model.model.layers.{index}");
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let (q_rows, kv_rows) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
+        let norm = |name: &str| {
+            Ok::<_, WeightsError>(Norm::Rms {
+                weight: vectors.tensor(&format!("{prefix}.{name}.weight"), &[hidden])?,
+                eps: config.eps as f32,
+            })
+        };
+        let qkv = [("q_proj", q_rows), ("k_proj", kv_rows), ("v_proj", kv_rows)];
+        let qkv_parts = |parameter: &str, width: &[usize]| {
+            qkv.map(|(name, rows)| {
+                (format!("{prefix}.self_attn.{name}.{parameter}"), [&[rows], width].concat())
+            })
+        };
+        let gate_up = ["gate_proj", "up_proj"]
+            .map(|name| (format!("{prefix}.mlp.{name}.weight"), vec![inner, hidden]));
+        let matrix = |name: &str, rows: usize, columns: usize| {
+            let weight = matrices.tensor(&format!("{prefix}.{name}.weight"), &[rows, columns])?;
+            Ok::<_, WeightsError>(Linear::new(weight, None))
+        };
+        Ok(Self {
+            heads: Heads {
+                kv: config.kv_heads,
+                group: config.heads / config.kv_heads,
+                head_dim: config.head_dim,
+            },
+            compute: home.compute(),
+            residual: home.residual(),
+            input_layernorm: norm("input_layernorm")?,
+            qkv_proj: Linear::new(
+                matrices.stacked(&qkv_parts("weight", &[hidden]))?,
+                Some(matrices.stacked(&qkv_parts("bias", &[]))?),
+            ),
+            o_proj: matrix("self_attn.o_proj", hidden, q_rows)?,
+            post_attention_layernorm: norm("post_attention_layernorm")?,
+            gate_up_proj: Linear::new(matrices.stacked(&gate_up)?, None),
+            down_proj: matrix("mlp.down_proj", hidden, inner)?,
+            cache: LayerCache::new(cache, home.compute(), home.candle_device())
+                .map_err(|error| matrices.cannot_place("KV cache", &error))?,
+        })
+    }
+
+    pub(super) fn visit(&self, visit: Visit<'_>) {
+        self.input_layernorm.visit("input_layernorm", visit);
+        self.qkv_proj.visit("self_attn.qkv_proj", visit);
+        self.o_proj.visit("self_attn.o_proj", visit);
+        self.post_attention_layernorm.visit("post_attention_layernorm", visit);
+        self.gate_up_proj.visit("mlp.gate_up_proj", visit);
+        self.down_proj.visit("mlp.down_proj", visit);
+    }
+
+    /// `x`, `[rows, hidden]` on this layer's device in any dtype, to the same in the residual's.
+    pub(super) fn forward(
+        &mut self,
+        x: &Tensor,
+        sequences: &[Rows],
+        angles: &Angles,
+        look: &mut Within<'_>,
+    ) -> Result<Tensor> {
+        let x = x.to_dtype(self.residual)?;
+        let normed = self.input_layernorm.forward(&x)?.to_dtype(self.compute)?;
+        let attended = self.attend(&normed, sequences, angles, look)?;
+        let x = self.o_proj.forward_add(&attended, &x)?;
+        let normed = self.post_attention_layernorm.forward(&x)?.to_dtype(self.compute)?;
+        let inner = swiglu(&self.gate_up_proj.forward(&normed)?)?;
+        if look.looks_inside() {
+            look.see(Site::Attended, &attended)?;
+            look.see(Site::MlpProduct, &inner)?;
+            look.see(Site::DownProj, &self.down_proj.forward_as(&inner, self.residual)?)?;
+        }
+        self.down_proj.forward_add(&inner, &x)
+    }
+
+    /// `[rows, hidden]` to `[rows, heads * head_dim]`: products for all rows at once, attention
+    /// sequence by sequence.
+    fn attend(
+        &mut self,
+        x: &Tensor,
+        sequences: &[Rows],
+        angles: &Angles,
+        look: &mut Within<'_>,
+    ) -> Result<Tensor> {
+        let Heads { kv: kv_heads, group, head_dim } = self.heads;
+        let qkv = self.qkv_proj.forward(x)?;
+        let mut outputs = Vec::with_capacity(sequences.len());
+        let mut first_row = 0;
+        for (rows, (cos, sin)) in sequences.iter().zip(angles) {
+            let qkv = qkv.narrow(0, first_row, rows.len)?;
+            first_row += rows.len;
+            let heads = |first: usize, count: usize| {
+                qkv.narrow(1, first * head_dim, count * head_dim)?
+                    .reshape((rows.len, count, head_dim))
+            };
+            let q_heads = kv_heads * group;
+            // Queries stay in f32: the scores are.
+            let q = rotate(&heads(0, q_heads)?, cos, sin)?;
+            let k = rotate(&heads(q_heads, kv_heads)?, cos, sin)?.to_dtype(x.dtype())?;
+            let v = heads(q_heads + kv_heads, kv_heads)?;
+            let (keys, values) = self.cache.extend(
+                rows.slot,
+                rows.start,
+                &k.transpose(0, 1)?,
+                &v.transpose(0, 1)?,
+            )?;
+            // As attention reads them: [1, rows, heads, head_dim].
+            let q = q.unsqueeze(0)?;
+            let (keys, values) =
+                (keys.transpose(0, 1)?.unsqueeze(0)?, values.transpose(0, 1)?.unsqueeze(0)?);
+            let causal = Causal::From(rows.start);
+            if look.looks_inside() {
+                show_scores(&q, &keys, &values, causal, &mut |scores, weights| {
+                    look.see(Site::Scores, scores)?;
+                    look.see(Site::Softmax, weights)
+                })?;
+            }
+            outputs.push(attention(&q, &keys, &values, causal)?.squeeze(0)?);
+        }
+        if outputs.len() == 1 { Ok(outputs.swap_remove(0)) } else { Tensor::cat(&outputs, 0) }
+    }
+}

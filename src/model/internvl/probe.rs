@@ -1,0 +1,148 @@
+//! The ranges that numbers really reach in this model, on this machine: measured at start-up on a known
+//! prompt, and while serving where logits turned out not to be finite.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Result, Tensor};
+
+use super::observe::{Observe, Part, Site};
+use super::runner::InternVl;
+use crate::device::Dtype;
+use crate::model::runner::{
+    NonFinite, PixelTiles, Runner as _, Segment, SiteRange, Slot, StepBatch,
+};
+
+/// The prompt that is run at start-up.
+#[derive(Debug, Clone, Default)]
+pub struct ProbeInput {
+    /// Normalised pixels of `tiles` tiles.
+    pub pixels: Vec<f32>,
+    pub tiles: usize,
+    pub tokens: Vec<u32>,
+}
+
+/// Largest magnitudes by place.
+#[derive(Debug, Default)]
+struct Ranges {
+    seen: BTreeMap<(Part, Site), Range>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    max_abs: f32,
+    is_finite: bool,
+    dtype: DType,
+}
+
+impl Range {
+    fn of(tensor: &Tensor) -> Result<Self> {
+        let wide = tensor.to_dtype(DType::F32)?;
+        let max_abs = wide.abs()?.max_all()?.to_scalar::<f32>()?;
+        // Infinities and NaNs are not equal to themselves minus themselves, and stay in a sum.
+        let zero = (&wide - &wide)?.sum_all()?.to_scalar::<f32>()?;
+        Ok(Self { max_abs, is_finite: zero == 0.0, dtype: tensor.dtype() })
+    }
+}
+
+impl Observe for Ranges {
+    fn looks_inside(&self) -> bool {
+        true
+    }
+
+    fn see(&mut self, part: Part, site: Site, tensor: &Tensor) -> Result<()> {
+        let new = Range::of(tensor)?;
+        let range = self.seen.entry((part, site)).or_insert(new);
+        range.max_abs = range.max_abs.max(new.max_abs);
+        range.is_finite &= new.is_finite;
+        Ok(())
+    }
+}
+
+/// The first place where a number is not finite.
+#[derive(Default)]
+struct FirstNonFinite {
+    found: Option<(Part, Site, DType)>,
+}
+
+impl Observe for FirstNonFinite {
+    fn looks_inside(&self) -> bool {
+        true
+    }
+
+    fn see(&mut self, part: Part, site: Site, tensor: &Tensor) -> Result<()> {
+        if self.found.is_none() && !Range::of(tensor)?.is_finite {
+            self.found = Some((part, site, tensor.dtype()));
+        }
+        Ok(())
+    }
+}
+
+impl InternVl {
+    /// Runs `input` through the whole model and measures every place, in the order in which a prompt
+    /// meets them.
+    pub fn probe(&mut self, input: &ProbeInput) -> Result<Vec<SiteRange>> {
+        let mut ranges = Ranges::default();
+        let slot = Slot(0);
+        let ran = self.run_observed(slot, input, &mut ranges);
+        self.release(slot);
+        ran?;
+        let sites = ranges.seen.into_iter().map(|((part, site), range)| SiteRange {
+            module: part.to_string(),
+            site: site.name(),
+            dtype: Dtype::of_activation(range.dtype),
+            max_abs: range.max_abs,
+            is_finite: range.is_finite,
+        });
+        Ok(sites.collect())
+    }
+
+    fn run_observed(
+        &mut self,
+        slot: Slot,
+        input: &ProbeInput,
+        observer: &mut dyn Observe,
+    ) -> Result<()> {
+        if input.tiles > 0 {
+            let pixels = PixelTiles { tiles: input.tiles, data: &input.pixels };
+            let tensor = self.pixel_tensor(pixels)?;
+            self.features[slot.0 as usize] = Some(self.features(&tensor, observer)?);
+        }
+        let segment = Segment {
+            slot,
+            start: 0,
+            tokens: &input.tokens,
+            image_tokens_before: 0,
+            wants_logits: true,
+        };
+        let hidden = self.hidden(&[segment], observer)?;
+        self.decoder.logits(&hidden, &[input.tokens.len() as u32 - 1], observer)?;
+        Ok(())
+    }
+
+    /// Where the first number of `batch` that is not finite comes from. Takes the same tokens in once
+    /// more, which changes nothing: they overwrite their own KV entries.
+    pub(super) fn first_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {
+        let mut first = FirstNonFinite::default();
+        let features = batch.segments.iter().find_map(|segment| {
+            let features = self.features[segment.slot.0 as usize].as_ref()?;
+            let range = Range::of(features).ok()?;
+            (!range.is_finite).then_some((Part::Projector, Site::Residual, features.dtype()))
+        });
+        first.found = features;
+        let rows: usize = batch.segments.iter().map(|segment| segment.tokens.len()).sum();
+        let ran = self.hidden(&batch.segments, &mut first).and_then(|hidden| {
+            let all: Vec<u32> = (rows.saturating_sub(1) as u32..rows as u32).collect();
+            self.decoder.logits(&hidden, &all, &mut first)
+        });
+        if let Err(error) = ran {
+            tracing::warn!(%error, "cannot look for the number that is not finite");
+        }
+        let (part, site, dtype) = first.found?;
+        Some(NonFinite {
+            module: part.to_string(),
+            site: site.name(),
+            device_id: self.device_of(part).to_owned(),
+            dtype: Dtype::of_activation(dtype),
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! What was really loaded, against what was planned.
+
+use candle_core::Tensor;
+
+use super::home::Home;
+use super::load::LoadError;
+use super::runner::InternVl;
+use crate::device::Dtype;
+use crate::model::runner::{Placement, SiteRange};
+
+/// Tensors named in an error; more are counted.
+const NAMED_MAX: usize = 8;
+
+/// f16 numbers larger than this at start-up leave too little room for other documents: half of the
+/// largest f16.
+const F16_MAX_ABS: f32 = 32_752.0;
+
+/// The placement of every part as its tensors have it, or the tensors that are not where or what they
+/// should be.
+pub(super) fn placements(model: &InternVl) -> Result<Vec<Placement>, LoadError> {
+    let mut wrong = Vec::new();
+    let mut placements = Vec::new();
+    for (part, home) in model.homes().iter() {
+        let (mut bytes, mut tensors) = (0, 0);
+        model.visit(part, &mut |name, tensor| {
+            bytes += (tensor.elem_count() * tensor.dtype().size_in_bytes()) as u64;
+            tensors += 1;
+            if let Some(found) = difference(home, tensor) {
+                wrong.push(format!("{part}.{name} {found}"));
+            }
+        });
+        placements.push(Placement {
+            module: part.to_string(),
+            device_id: home.device.id.clone(),
+            requested_dtype: home.decision.requested,
+            weights: home.decision.weights,
+            compute_dtype: home.decision.compute,
+            residual_dtype: home.decision.residual(),
+            dtype_reason: home.decision.reason.clone(),
+            weight_bytes: bytes,
+            tensors,
+        });
+    }
+    if wrong.is_empty() {
+        return Ok(placements);
+    }
+    let count = wrong.len();
+    wrong.truncate(NAMED_MAX);
+    let more =
+        if count > NAMED_MAX { format!(", and {} more", count - NAMED_MAX) } else { String::new() };
+    Err(LoadError::Misplaced { tensors: format!("{}{more}", wrong.join(", ")) })
+}
+
+/// How `tensor` differs from what `home` says.
+fn difference(home: &Home, tensor: &Tensor) -> Option<String> {
+    if !tensor.device().same_device(home.candle_device()) {
+        return Some(format!("is not on {}", home.device.id));
+    }
+    let found = tensor.dtype();
+    let planned = found == home.compute()
+        || found == home.residual()
+        // 8-bit weights and their scales.
+        || (home.is_quantized() && matches!(found, candle_core::DType::U8 | candle_core::DType::F32));
+    (!planned).then(|| format!("is {found:?}, not {}", home.decision.compute))
+}
+
+/// Why the model must not be served: the first place whose numbers are not finite.
+pub(super) fn first_broken(sites: &[SiteRange]) -> Option<&SiteRange> {
+    sites.iter().find(|site| !site.is_finite)
+}
+
+/// Modules that come too near to the end of f16's range, each with its worst place.
+pub(super) fn near_the_end_of_f16(sites: &[SiteRange]) -> Vec<&SiteRange> {
+    let mut worst: Vec<&SiteRange> = Vec::new();
+    for site in sites.iter().filter(|site| site.dtype == Dtype::F16) {
+        if site.is_finite && site.max_abs <= F16_MAX_ABS {
+            continue;
+        }
+        match worst.iter_mut().find(|known| known.module == site.module) {
+            Some(known) if site.max_abs > known.max_abs || !site.is_finite => *known = site,
+            Some(_) => {}
+            None => worst.push(site),
+        }
+    }
+    worst
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(module: &str, dtype: Dtype, max_abs: f32) -> SiteRange {
+        SiteRange {
+            module: module.to_owned(),
+            site: "mlp_product",
+            dtype,
+            max_abs,
+            is_finite: max_abs.is_finite(),
+        }
+    }
+
+    #[test]
+    fn only_f16_has_an_end_to_come_near_to() {
+        let sites = [
+            site("a", Dtype::F16, 32_000.0),
+            site("b", Dtype::F16, 33_000.0),
+            site("b", Dtype::F16, 60_000.0),
+            site("c", Dtype::F32, 1e30),
+            site("d", Dtype::Bf16, 1e30),
+            site("e", Dtype::F16, f32::INFINITY),
+        ];
+        let near: Vec<_> =
+            near_the_end_of_f16(&sites).iter().map(|s| (&*s.module, s.max_abs)).collect();
+        assert_eq!(near, [("b", 60_000.0), ("e", f32::INFINITY)]);
+        assert_eq!(first_broken(&sites).map(|site| &*site.module), Some("e"));
+    }
+}

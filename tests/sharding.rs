@@ -1,0 +1,164 @@
+//! The model over several devices: the same answer, to the bit, whatever the number of devices, and
+//! every module where the specification says it is.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
+
+use std::path::Path;
+
+use tessera::checkpoint::Checkpoint;
+use tessera::device::{Dtype, LinkRoute};
+use tessera::model::internvl::{InternVl, LoadOptions, load};
+use tessera::model::{PixelTiles, Runner as _, Segment, Slot, StepBatch};
+use tessera::placement::DtypePolicy;
+
+const IMAGE_TOKEN: u32 = 15;
+
+fn tiny(devices: &str, dtypes: DtypePolicy) -> InternVl {
+    let options = LoadOptions {
+        devices: devices.parse().unwrap(),
+        dtypes,
+        slots: 2,
+        slot_tokens: Some(1024),
+        image_token_id: Some(IMAGE_TOKEN),
+        ..LoadOptions::default()
+    };
+    load(&Checkpoint::Embedded, &options, &mut |_| ()).unwrap()
+}
+
+fn segment(
+    slot: u32,
+    start: usize,
+    tokens: &[u32],
+    image_tokens_before: usize,
+    wants_logits: bool,
+) -> Segment<'_> {
+    Segment { slot: Slot(slot), start, tokens, image_tokens_before, wants_logits }
+}
+
+/// A page of two tiles and a prompt in two chunks beside a text in another slot, then decode steps:
+/// every logit that the model returns on the way, and the tokens that it chooses.
+fn answers(model: &mut InternVl) -> (Vec<f32>, Vec<u32>) {
+    let side = model.spec().tile_size_px as usize;
+    let tiles = 2;
+    let data: Vec<f32> =
+        (0..tiles * 3 * side * side).map(|i| ((i * 7919) % 251) as f32 / 125.0 - 1.0).collect();
+    model.encode(Slot(0), PixelTiles { tiles, data: &data }).unwrap();
+    let image_token = model.spec().image_token_id;
+    let image_tokens = tiles * model.spec().tokens_per_tile;
+    let mut prompt: Vec<u32> = vec![40, 41, 42];
+    prompt.extend(std::iter::repeat_n(image_token, image_tokens));
+    prompt.extend([50, 51, 52, 53]);
+    let other: Vec<u32> = (60..90).collect();
+    let cut = prompt.len() / 2;
+    let (head, tail) = prompt.split_at(cut);
+    let mut all = Vec::new();
+    let mut step = |model: &mut InternVl, segments: Vec<Segment<'_>>| -> Vec<u32> {
+        let logits = model.step(&StepBatch { segments }).unwrap();
+        logits
+            .rows()
+            .map(|row| {
+                all.extend_from_slice(row);
+                let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+                best.map_or(0, |(id, _)| id as u32)
+            })
+            .collect()
+    };
+    step(model, vec![segment(0, 0, head, 0, false), segment(1, 0, &other, 0, false)]);
+    let seen = head.iter().filter(|id| **id == image_token).count();
+    let last = [33];
+    let mut next = step(
+        model,
+        vec![segment(0, cut, tail, seen, true), segment(1, other.len(), &last, 0, true)],
+    );
+    let mut chosen = next.clone();
+    for index in 0..6 {
+        let tokens = [[next[0]], [next[1]]];
+        next = step(
+            model,
+            vec![
+                segment(0, prompt.len() + index, &tokens[0], image_tokens, true),
+                segment(1, other.len() + 1 + index, &tokens[1], 0, true),
+            ],
+        );
+        chosen.extend(&next);
+    }
+    model.release(Slot(0));
+    model.release(Slot(1));
+    (all, chosen)
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+#[test]
+fn answers_are_equal_to_the_bit_on_one_to_four_devices() {
+    let one = answers(&mut tiny("cpu", DtypePolicy::default()));
+    assert!(one.0.iter().all(|logit| logit.is_finite()) && one.1.len() == 14);
+    for count in 2..=4 {
+        let devices = vec!["cpu"; count].join(",");
+        let mut model = tiny(&devices, DtypePolicy::default());
+        let several = answers(&mut model);
+        assert_eq!(several.1, one.1, "{count} devices");
+        assert_eq!(bits(&several.0), bits(&one.0), "{count} devices");
+        let spec = model.spec();
+        assert_eq!(spec.devices.len(), count);
+        assert!(spec.devices.iter().all(|device| device.weight_bytes > 0), "{:?}", spec.devices);
+        assert_eq!(spec.links.len(), count - 1);
+        assert!(spec.links.iter().all(|link| link.route == LinkRoute::Host && link.checks > 0));
+    }
+}
+
+#[test]
+fn bytes_by_device_add_up_to_one_device() {
+    let bytes = |devices: &str| -> (u64, u64) {
+        let model = tiny(devices, DtypePolicy::default());
+        let spec = model.spec();
+        let kv = spec.devices.iter().map(|device| device.kv_cache_bytes).sum();
+        // Tied embeddings are stored once on one device, and on both ends of several.
+        let head = spec.placements.iter().filter(|p| !p.module.ends_with("lm_head"));
+        (head.map(|placement| placement.weight_bytes).sum(), kv)
+    };
+    assert_eq!(bytes("cpu"), bytes("cpu,cpu,cpu"));
+}
+
+#[test]
+fn each_module_has_the_dtype_that_was_asked_for() {
+    let policy = DtypePolicy {
+        requested: Some(Dtype::F16),
+        overrides: vec!["vision=f32".parse().unwrap(), "layers.1-2=f32".parse().unwrap()],
+        ..DtypePolicy::default()
+    };
+    let mut model = tiny("cpu,cpu", policy);
+    for placement in &model.spec().placements {
+        let f32_asked = placement.module == "vision_model"
+            || placement.module.ends_with("layers.1")
+            || placement.module.ends_with("layers.2");
+        let expected = if f32_asked { Dtype::F32 } else { Dtype::F16 };
+        assert_eq!(placement.compute_dtype, expected, "{}", placement.module);
+        assert_eq!(placement.residual_dtype, Dtype::F32, "{}", placement.module);
+        assert!(placement.tensors > 0);
+    }
+    // It computes, across dtypes and devices, what f32 computes, within f16's precision.
+    let (half, half_chosen) = answers(&mut model);
+    let (full, full_chosen) = answers(&mut tiny("cpu", DtypePolicy::default()));
+    let error: f64 = half.iter().zip(&full).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+    let norm: f64 = full.iter().map(|b| f64::from(*b).powi(2)).sum();
+    assert!((error / norm).sqrt() < 0.01, "{}", (error / norm).sqrt());
+    assert_eq!(half_chosen[0], full_chosen[0]);
+}
+
+#[test]
+fn every_weight_can_be_compared_with_its_file() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/micro-a");
+    let options = LoadOptions {
+        devices: "cpu,cpu".parse().unwrap(),
+        compare_weights: true,
+        slots: 1,
+        image_token_id: Some(IMAGE_TOKEN),
+        ..LoadOptions::default()
+    };
+    let model = load(&Checkpoint::open(&dir).unwrap(), &options, &mut |_| ()).unwrap();
+    let verification = &model.spec().verification;
+    assert!(verification.tensors_compared > 40, "{}", verification.tensors_compared);
+}
