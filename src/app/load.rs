@@ -99,6 +99,17 @@ pub fn tiles_max(config: &Config) -> u32 {
     files.tiles_max(config.requests.max_tiles)
 }
 
+/// Tiles of the largest page, its overview counted: what planning memory asks for.
+pub fn tiles_per_page(
+    checkpoint: &Checkpoint,
+    tiles_max: Option<u32>,
+) -> Result<u32, CheckpointError> {
+    let files = TilingFiles::read(checkpoint)?;
+    let tiles = files.tiles_max(tiles_max);
+    let thumbnail = files.use_thumbnail.unwrap_or(preprocess::Config::default().use_thumbnail);
+    Ok(tiles + u32::from(thumbnail && tiles > 1))
+}
+
 /// How pages are cut: the checkpoint's own way, within `tiles_max`.
 pub fn tiling(
     checkpoint: &Checkpoint,

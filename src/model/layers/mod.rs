@@ -8,7 +8,7 @@ mod norm;
 mod rope;
 
 pub(super) use activation::{gelu, scaled_add, swiglu};
-pub(super) use attention::{Causal, attention};
+pub(super) use attention::{Causal, QUERY_BLOCK_ROWS, attention};
 pub(super) use linear::Linear;
 pub(super) use norm::Norm;
 pub(super) use rope::{DynamicNtk, RopeTable, rotate};
