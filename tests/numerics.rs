@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tessera::checkpoint::Checkpoint;
 use tessera::device::Dtype;
-use tessera::model::internvl::{InternVl, LoadError, LoadOptions, ProbeInput, load};
+use tessera::model::internvl::{InternVl, LayoutOptions, LoadError, LoadOptions, ProbeInput, load};
 use tessera::model::{PixelTiles, Runner as _, Segment, Slot, StepBatch};
 use tessera::placement::{DtypePolicy, PolicyMode};
 
@@ -80,6 +80,7 @@ fn page() -> ProbeInput {
 fn options(dtype: Dtype, mode: PolicyMode, probe: bool) -> LoadOptions {
     LoadOptions {
         devices: "cpu,cpu".parse().unwrap(),
+        layout: LayoutOptions { map: "internvl".parse().unwrap(), ..LayoutOptions::default() },
         dtypes: DtypePolicy { requested: Some(dtype), mode, ..DtypePolicy::default() },
         probe: probe.then(page),
         slots: 2,

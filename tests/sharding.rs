@@ -3,19 +3,44 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tessera::checkpoint::Checkpoint;
 use tessera::device::{Dtype, LinkRoute};
-use tessera::model::internvl::{InternVl, LoadOptions, load};
+use tessera::model::internvl::{InternVl, LayoutOptions, LoadOptions, load};
 use tessera::model::{PixelTiles, Runner as _, Segment, Slot, StepBatch};
-use tessera::placement::DtypePolicy;
+use tessera::placement::{DeviceMap, DtypePolicy};
 
 const IMAGE_TOKEN: u32 = 15;
 
-fn tiny(devices: &str, dtypes: DtypePolicy) -> InternVl {
+/// An explicit map of the built-in model's six layers: stages of the same length, in order.
+fn stages(count: usize) -> DeviceMap {
+    let device = |index: usize| format!("cpu:{index}");
+    let mut map: BTreeMap<String, String> = (0..6)
+        .map(|layer| (format!("language_model.model.layers.{layer}"), device(layer * count / 6)))
+        .collect();
+    for (module, index) in [
+        ("vision_model", 0),
+        ("mlp1", 0),
+        ("language_model.model.embed_tokens", 0),
+        ("language_model.model.norm", count - 1),
+        ("language_model.lm_head", count - 1),
+    ] {
+        map.insert(module.to_owned(), device(index));
+    }
+    DeviceMap::Explicit(map)
+}
+
+fn tiny(count: usize, dtypes: DtypePolicy) -> InternVl {
+    let map = if count == 1 { DeviceMap::Auto } else { stages(count) };
+    tiny_with(count, map, dtypes)
+}
+
+fn tiny_with(count: usize, map: DeviceMap, dtypes: DtypePolicy) -> InternVl {
     let options = LoadOptions {
-        devices: devices.parse().unwrap(),
+        devices: vec!["cpu"; count].join(",").parse().unwrap(),
+        layout: LayoutOptions { map, ..LayoutOptions::default() },
         dtypes,
         slots: 2,
         slot_tokens: Some(1024),
@@ -35,11 +60,11 @@ fn segment(
     Segment { slot: Slot(slot), start, tokens, image_tokens_before, wants_logits }
 }
 
-/// A page of two tiles and a prompt in two chunks beside a text in another slot, then decode steps:
+/// A page of one tile and a prompt in two chunks beside a text in another slot, then decode steps:
 /// every logit that the model returns on the way, and the tokens that it chooses.
 fn answers(model: &mut InternVl) -> (Vec<f32>, Vec<u32>) {
     let side = model.spec().tile_size_px as usize;
-    let tiles = 2;
+    let tiles = 1;
     let data: Vec<f32> =
         (0..tiles * 3 * side * side).map(|i| ((i * 7919) % 251) as f32 / 125.0 - 1.0).collect();
     model.encode(Slot(0), PixelTiles { tiles, data: &data }).unwrap();
@@ -93,11 +118,10 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 #[test]
 fn answers_are_equal_to_the_bit_on_one_to_four_devices() {
-    let one = answers(&mut tiny("cpu", DtypePolicy::default()));
+    let one = answers(&mut tiny(1, DtypePolicy::default()));
     assert!(one.0.iter().all(|logit| logit.is_finite()) && one.1.len() == 14);
     for count in 2..=4 {
-        let devices = vec!["cpu"; count].join(",");
-        let mut model = tiny(&devices, DtypePolicy::default());
+        let mut model = tiny(count, DtypePolicy::default());
         let several = answers(&mut model);
         assert_eq!(several.1, one.1, "{count} devices");
         assert_eq!(bits(&several.0), bits(&one.0), "{count} devices");
@@ -110,16 +134,40 @@ fn answers_are_equal_to_the_bit_on_one_to_four_devices() {
 }
 
 #[test]
+fn every_strategy_gives_the_same_answer() {
+    let (_, expected) = answers(&mut tiny(1, DtypePolicy::default()));
+    for map in ["auto", "balanced", "balanced_low_0", "sequential", "internvl", "cpu:1"] {
+        let mut model = tiny_with(3, map.parse().unwrap(), DtypePolicy::default());
+        assert_eq!(answers(&mut model).1, expected, "{map}");
+    }
+}
+
+#[test]
+fn a_model_that_does_not_fit_is_not_loaded() {
+    let options = LoadOptions {
+        devices: "cpu".parse().unwrap(),
+        layout: LayoutOptions {
+            max_memory: Some("cpu=1MiB".to_owned()),
+            ..LayoutOptions::default()
+        },
+        image_token_id: Some(IMAGE_TOKEN),
+        ..LoadOptions::default()
+    };
+    let error = load(&Checkpoint::Embedded, &options, &mut |_| ()).unwrap_err().to_string();
+    assert!(error.contains("does not fit") && error.contains("tessera plan"), "{error}");
+}
+
+#[test]
 fn bytes_by_device_add_up_to_one_device() {
-    let bytes = |devices: &str| -> (u64, u64) {
-        let model = tiny(devices, DtypePolicy::default());
+    let bytes = |count: usize| -> (u64, u64) {
+        let model = tiny(count, DtypePolicy::default());
         let spec = model.spec();
         let kv = spec.devices.iter().map(|device| device.kv_cache_bytes).sum();
         // Tied embeddings are stored once on one device, and on both ends of several.
         let head = spec.placements.iter().filter(|p| !p.module.ends_with("lm_head"));
         (head.map(|placement| placement.weight_bytes).sum(), kv)
     };
-    assert_eq!(bytes("cpu"), bytes("cpu,cpu,cpu"));
+    assert_eq!(bytes(1), bytes(3));
 }
 
 #[test]
@@ -129,7 +177,7 @@ fn each_module_has_the_dtype_that_was_asked_for() {
         overrides: vec!["vision=f32".parse().unwrap(), "layers.1-2=f32".parse().unwrap()],
         ..DtypePolicy::default()
     };
-    let mut model = tiny("cpu,cpu", policy);
+    let mut model = tiny(2, policy);
     for placement in &model.spec().placements {
         let f32_asked = placement.module == "vision_model"
             || placement.module.ends_with("layers.1")
@@ -141,7 +189,7 @@ fn each_module_has_the_dtype_that_was_asked_for() {
     }
     // It computes, across dtypes and devices, what f32 computes, within f16's precision.
     let (half, half_chosen) = answers(&mut model);
-    let (full, full_chosen) = answers(&mut tiny("cpu", DtypePolicy::default()));
+    let (full, full_chosen) = answers(&mut tiny(1, DtypePolicy::default()));
     let error: f64 = half.iter().zip(&full).map(|(a, b)| f64::from(a - b).powi(2)).sum();
     let norm: f64 = full.iter().map(|b| f64::from(*b).powi(2)).sum();
     assert!((error / norm).sqrt() < 0.01, "{}", (error / norm).sqrt());
@@ -152,7 +200,7 @@ fn each_module_has_the_dtype_that_was_asked_for() {
 fn every_weight_can_be_compared_with_its_file() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/micro-a");
     let options = LoadOptions {
-        devices: "cpu,cpu".parse().unwrap(),
+        devices: "cpu".parse().unwrap(),
         compare_weights: true,
         slots: 1,
         image_token_id: Some(IMAGE_TOKEN),

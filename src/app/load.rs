@@ -86,7 +86,11 @@ impl Loader {
     ) -> Result<internvl::InternVl, LoadError> {
         let options = internvl::LoadOptions {
             devices: self.model.devices.clone(),
-            layout: internvl::LayoutOptions::default(),
+            layout: internvl::LayoutOptions {
+                map: self.model.device_map.clone(),
+                max_memory: self.model.max_memory.clone(),
+                prefill_rows: self.requests.prefill_chunk,
+            },
             dtypes: self.model.dtypes.clone(),
             weights: self.model.weights,
             compare_weights: self.model.verify == Verify::Full,
@@ -105,6 +109,17 @@ pub fn tiles_max(config: &Config) -> u32 {
     // A file that cannot be read fails the load, with its name.
     let files = TilingFiles::read(&config.model.checkpoint).unwrap_or_default();
     files.tiles_max(config.requests.max_tiles)
+}
+
+/// Tiles of the largest page, its overview counted: what planning memory asks for.
+pub fn tiles_per_page(
+    checkpoint: &Checkpoint,
+    tiles_max: Option<u32>,
+) -> Result<u32, CheckpointError> {
+    let files = TilingFiles::read(checkpoint)?;
+    let tiles = files.tiles_max(tiles_max);
+    let thumbnail = files.use_thumbnail.unwrap_or(preprocess::Config::default().use_thumbnail);
+    Ok(tiles + u32::from(thumbnail && tiles > 1))
 }
 
 /// How pages are cut: the checkpoint's own way, within `tiles_max`.

@@ -10,6 +10,7 @@ mod extract;
 mod failure;
 mod fields;
 mod lines;
+mod plan;
 mod refusal;
 mod serve;
 mod term;
@@ -53,6 +54,7 @@ enum Command {
     Serve(serve::ServeArgs),
     Extract(extract::ExtractArgs),
     Demo(demo::DemoArgs),
+    Plan(plan::PlanArgs),
     #[command(subcommand)]
     Debug(debug::DebugCommand),
     /// Print version, commit, features and target
@@ -67,6 +69,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args, &term),
         Command::Extract(args) => extract::run(&args, &term),
         Command::Demo(args) => demo::run(&args, &term),
+        Command::Plan(args) => plan::run(&args, &term),
         Command::Debug(command) => debug::run(&command),
         Command::Version => term::print(&version::text()).map_err(Failure::from),
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceSelection;
-use crate::placement::DtypePolicy;
+use crate::placement::{DeviceMap, DtypePolicy};
 use crate::prompt::PromptStyle;
 use crate::telemetry;
 use crate::weights::WeightSource;
@@ -26,6 +26,9 @@ pub struct ModelConfig {
     pub checkpoint: Checkpoint,
     pub weights: WeightSource,
     pub devices: DeviceSelection,
+    pub device_map: DeviceMap,
+    /// None: what is free.
+    pub max_memory: Option<String>,
     pub dtypes: DtypePolicy,
     pub verify: Verify,
     /// None: what the checkpoint's files ask for.

@@ -186,6 +186,8 @@ impl Decoder {
             Part::Embedding => visit("weight", &self.embed_tokens),
             Part::Layer(index) => self.layers[index].visit(visit),
             Part::Norm => self.norm.visit("norm", &mut |_, tensor| visit("weight", tensor)),
+            // The embedding's own tensor is not counted twice.
+            Part::Head if self.lm_head.has_weight(&self.embed_tokens) => {}
             Part::Head => self.lm_head.visit("lm_head", visit),
         }
     }

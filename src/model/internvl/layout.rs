@@ -1,20 +1,41 @@
 //! From options to places: opens the devices, asks the planner, and says where each part lives.
 
 use super::config::Config;
+use super::cost::{VISION_BATCH_TILES_GPU, cost};
 use super::home::{Home, Homes};
 use super::language::Room;
 use super::load::{LoadError, LoadOptions};
 use super::observe::Part;
-use crate::device::{self, DeviceHandle};
+use crate::device::{self, DeviceHandle, DeviceRequest, DeviceSelection};
+use crate::placement::{
+    Demand, DeviceMap, DeviceSpec, FleetError, Plan, PlanError, limit_memory, plan,
+};
+use crate::weights::Weights;
+
+/// Prompt tokens of one step where nobody says: a bound for the memory of intermediate results.
+const PREFILL_ROWS_DEFAULT: usize = 512;
 
 /// How modules are spread.
 #[derive(Debug, Clone, Default)]
-pub struct LayoutOptions {}
+pub struct LayoutOptions {
+    pub map: DeviceMap,
+    /// `0=20GiB,cpu=32GiB`; none: what is free.
+    pub max_memory: Option<String>,
+    /// Prompt tokens of one step; 0: 512.
+    pub prefill_rows: usize,
+}
 
+/// Why the model cannot be placed.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
     #[error(transparent)]
-    Dtype(#[from] crate::placement::DtypeRefused),
+    Memory(#[from] FleetError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(
+        "the model does not fit: {problems}; `tessera plan` with the same options shows what would"
+    )]
+    DoesNotFit { problems: String },
 }
 
 /// Devices in use, and who lives on them.
@@ -23,31 +44,76 @@ pub(super) struct Layout {
     pub(super) homes: Homes,
 }
 
+/// Opens devices and places every part. Nothing is loaded where the plan does not fit.
 pub(super) fn decide(
     config: &Config,
+    weights: &Weights,
     options: &LoadOptions,
-    _room: Room,
+    room: Room,
 ) -> Result<Layout, LoadError> {
-    let devices = device::open(&options.devices)?;
-    let layers = config.text.layers;
-    let home = |part: Part, index: usize| -> Result<Home, LoadError> {
-        let device: &DeviceHandle = &devices[index];
-        let decision = options
-            .dtypes
-            .decide(&part.to_string(), device.capability)
-            .map_err(LayoutError::from)?;
-        Ok(Home { index, device: device.clone(), decision })
+    let opened = open_for(&options.layout.map, &options.devices)?;
+    let mut specs = DeviceSpec::of_opened(&opened);
+    if let Some(limits) = &options.layout.max_memory {
+        limit_memory(&mut specs, limits).map_err(LayoutError::from)?;
+    }
+    let mut cost = cost(config);
+    // A stored output matrix wins over a configuration that says it is the embedding.
+    cost.tied_head &= !weights.contains("language_model.lm_head.weight");
+    let on_gpu = specs.iter().any(|spec| spec.capability.is_some());
+    let demand = Demand {
+        slots: room.slots,
+        slot_tokens: room.slot_tokens,
+        tiles: if on_gpu { VISION_BATCH_TILES_GPU } else { 1 },
+        prefill_rows: match options.layout.prefill_rows {
+            0 => PREFILL_ROWS_DEFAULT,
+            rows => rows,
+        },
     };
-    let last = devices.len() - 1;
+    let plan = plan(&cost, &specs, &options.layout.map, &options.dtypes, &demand)
+        .map_err(LayoutError::from)?;
+    if !plan.fits {
+        let problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
+        return Err(LayoutError::DoesNotFit { problems: problems.join("; ") }.into());
+    }
+    Ok(layout(config, &opened, &plan))
+}
+
+/// The devices to plan with. A map that names its devices needs no list of them beside it.
+fn open_for(map: &DeviceMap, selection: &DeviceSelection) -> Result<Vec<DeviceHandle>, LoadError> {
+    let one = |request| DeviceSelection::Listed(vec![request]);
+    let mut opened = match (map, selection) {
+        (DeviceMap::Single(id), DeviceSelection::Auto) => device::open(&one(id.parse()?))?,
+        _ => device::open(selection)?,
+    };
+    if let (DeviceMap::Explicit(entries), DeviceSelection::Auto) = (map, selection) {
+        let wants_cpu = entries.values().any(|id| id == "cpu");
+        if wants_cpu && opened.iter().all(|device| device.id != "cpu") {
+            opened.extend(device::open(&one(DeviceRequest::Cpu))?);
+        }
+    }
+    Ok(opened)
+}
+
+/// The plan with its devices' handles; devices that got nothing are closed.
+fn layout(config: &Config, opened: &[DeviceHandle], plan: &Plan) -> Layout {
+    let mut used: Vec<usize> = plan.placements.iter().map(|module| module.device).collect();
+    used.sort_unstable();
+    used.dedup();
+    let home = |part: Part| {
+        let name = part.to_string();
+        // The planner places every module of the cost table, which has every part.
+        let planned = plan.placements.iter().find(|planned| planned.module == name);
+        let planned = planned.unwrap_or(&plan.placements[0]);
+        let index = used.iter().position(|device| *device == planned.device).unwrap_or(0);
+        Home { index, device: opened[planned.device].clone(), decision: planned.decision.clone() }
+    };
     let homes = Homes {
-        vision: home(Part::Vision, 0)?,
-        projector: home(Part::Projector, 0)?,
-        embedding: home(Part::Embedding, 0)?,
-        layers: (0..layers)
-            .map(|index| home(Part::Layer(index), index * devices.len() / layers))
-            .collect::<Result<_, _>>()?,
-        norm: home(Part::Norm, last)?,
-        head: home(Part::Head, last)?,
+        vision: home(Part::Vision),
+        projector: home(Part::Projector),
+        embedding: home(Part::Embedding),
+        layers: (0..config.text.layers).map(|index| home(Part::Layer(index))).collect(),
+        norm: home(Part::Norm),
+        head: home(Part::Head),
     };
-    Ok(Layout { devices, homes })
+    Layout { devices: used.iter().map(|device| opened[*device].clone()).collect(), homes }
 }

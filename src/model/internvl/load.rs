@@ -1,6 +1,7 @@
 //! From a checkpoint to a runner that was checked: configuration, plan, weights, verification, probe.
 
 use super::config::{Config, ConfigError};
+use super::cost::VISION_BATCH_TILES_GPU;
 use super::home::{Home, Homes};
 use super::language::{Decoder, Room};
 use super::layout::{self, LayoutError};
@@ -85,11 +86,11 @@ pub fn load(
         slots: options.slots.max(1),
         slot_tokens: slot_tokens(&config, options.slot_tokens),
     };
-    let layout = layout::decide(&config, options, room)?;
+    let weights = Weights::open(checkpoint, options.weights)?.comparing(options.compare_weights);
+    let layout = layout::decide(&config, &weights, options, room)?;
     warn_of_fallbacks(&layout.homes);
     let links =
         Links::open(&layout.devices, &layout.homes.crossings()).map_err(LoadError::Links)?;
-    let weights = Weights::open(checkpoint, options.weights)?.comparing(options.compare_weights);
     let mut model = build(config, &layout.homes, links, &weights, room, progress)?;
     warn_of_unused(&weights);
     let probe = probed(&mut model, &weights, options, progress)?;
@@ -116,7 +117,10 @@ fn build(
     let decoder = Decoder::load(&config.text, homes, links, weights, room, loaded)?;
     Ok(InternVl {
         // A tile at a time keeps the CPU's caches warm; a GPU wants more work in flight.
-        vision_batch_tiles: if homes.vision.device.capability.is_some() { 8 } else { 1 },
+        vision_batch_tiles: match homes.vision.device.capability {
+            Some(_) => VISION_BATCH_TILES_GPU,
+            None => 1,
+        },
         features: vec![None; room.slots],
         spec: ModelSpec::default(),
         config,

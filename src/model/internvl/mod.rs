@@ -1,6 +1,7 @@
 //! InternVL3: InternViT, pixel shuffle and projector, and a Qwen2 decoder.
 
 mod config;
+mod cost;
 mod decoder_layer;
 pub mod dump;
 mod home;
@@ -15,6 +16,7 @@ mod verify;
 mod vision;
 
 pub use config::{Config, ConfigError};
+pub use cost::{VISION_BATCH_TILES_GPU, cost};
 pub use layout::{LayoutError, LayoutOptions};
 pub use load::{LoadError, LoadOptions, load};
 pub use probe::ProbeInput;

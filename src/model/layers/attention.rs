@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use crate::model::cpu::FusedAttention;
 
 /// Rows of queries that are scored at once: bounds the memory of the score matrix.
-const QUERY_BLOCK_ROWS: usize = 512;
+pub(in crate::model) const QUERY_BLOCK_ROWS: usize = 512;
 
 /// Whether queries may see keys after themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -38,6 +38,11 @@ impl Linear {
         self.product(x, Some(residual), residual.dtype())
     }
 
+    /// Whether `tensor` itself is the weight, not only equal to it.
+    pub(in crate::model) fn has_weight(&self, tensor: &Tensor) -> bool {
+        self.weight.id() == tensor.id()
+    }
+
     /// Shows the stored tensors of the product called `name`.
     pub(in crate::model) fn visit(&self, name: &str, visit: Visit<'_>) {
         visit(&format!("{name}.weight"), &self.weight);

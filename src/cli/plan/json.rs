@@ -1,0 +1,67 @@
+//! A plan as one JSON object, for scripts.
+
+use serde_json::{Value, json};
+
+use super::{ANSWER_TOKENS, PROMPT_TOKENS, Report};
+use crate::placement::{DevicePlan, PlannedModule};
+
+pub(super) fn text(report: &Report) -> String {
+    let plan = &report.plan;
+    let devices: Vec<Value> = plan.devices.iter().map(device).collect();
+    let placements: Vec<Value> = plan
+        .placements
+        .iter()
+        .map(|placed| placement(placed, &plan.devices[placed.device]))
+        .collect();
+    let page_tokens = report.page.tokens();
+    let value = json!({
+        "fits": plan.fits,
+        "model": report.model,
+        "device_map": report.map,
+        "reason": plan.reason,
+        "slots": report.demand.slots,
+        "slot_tokens": report.demand.slot_tokens,
+        "devices": devices,
+        "placements": placements,
+        "crossings": plan.crossings,
+        "kv_bytes_per_token": plan.kv_bytes_per_token,
+        "kv_tokens": plan.kv_tokens,
+        "page": {
+            "tiles": report.page.tiles,
+            "tokens_per_tile": report.page.tokens_per_tile,
+            "prompt_tokens": PROMPT_TOKENS,
+            "answer_tokens": ANSWER_TOKENS,
+            "tokens": page_tokens,
+        },
+        "concurrent_pages": plan.kv_tokens / page_tokens as u64,
+        "problems": plan.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "advice": report.advice.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    });
+    value.to_string()
+}
+
+fn device(device: &DevicePlan) -> Value {
+    json!({
+        "id": device.spec.id,
+        "name": device.spec.name,
+        "compute_capability": device.spec.capability.map(|capability| capability.to_string()),
+        "memory_bytes": device.spec.memory_bytes,
+        "used_bytes": device.used_bytes(),
+        "weights_bytes": device.weight_bytes,
+        "kv_bytes": device.kv_bytes,
+        "activation_bytes": device.activation_bytes,
+        "reserve_bytes": device.reserve_bytes,
+        "kv_tokens": device.kv_tokens,
+    })
+}
+
+fn placement(placed: &PlannedModule, device: &DevicePlan) -> Value {
+    json!({
+        "module": placed.module,
+        "device": device.spec.id,
+        "dtype": placed.decision.weights.to_string(),
+        "compute_dtype": placed.decision.compute.to_string(),
+        "bytes": placed.bytes,
+        "reason": placed.decision.reason,
+    })
+}

@@ -1,0 +1,292 @@
+//! The devices to plan for, as people name them: `4xV100-32GB`, `1xA100-80GB,2xA10`, `cpu`,
+//! `mine:24GiB:cc8.6`; and limits on their memory.
+
+use super::bytes::{NoSize, parse_bytes};
+use crate::device::{ComputeCapability, DeviceHandle};
+
+/// More devices than any one machine has.
+const DEVICES_MAX: usize = 64;
+
+/// One device, before or without opening it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceSpec {
+    /// `cpu`, `cuda:0`.
+    pub id: String,
+    pub name: String,
+    /// None for a CPU.
+    pub capability: Option<ComputeCapability>,
+    /// What may be used: what is free, or less where a limit is set.
+    pub memory_bytes: u64,
+}
+
+impl DeviceSpec {
+    /// Opened devices, with what is free of them now; several CPUs share the host's memory evenly.
+    pub fn of_opened(devices: &[DeviceHandle]) -> Vec<Self> {
+        let cpus = devices.iter().filter(|device| device.capability.is_none()).count().max(1);
+        let spec = |device: &DeviceHandle| {
+            let free = device.memory().free_bytes;
+            Self {
+                id: device.id.clone(),
+                name: device.name.clone(),
+                capability: device.capability,
+                memory_bytes: if device.capability.is_some() { free } else { free / cpus as u64 },
+            }
+        };
+        devices.iter().map(spec).collect()
+    }
+}
+
+/// What is wrong with a list of devices or of limits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FleetError {
+    #[error("no device is named: give for example 4xV100-32GB, 1xA100-80GB,2xA10, cpu or live")]
+    Empty,
+    #[error(
+        "{name:?} is no known device: give {known}, cpu, or NAME:MEMORY:ccCAPABILITY as in mine:24GiB:cc8.6"
+    )]
+    Unknown { name: String, known: String },
+    #[error("{0:?}: give 1 to {DEVICES_MAX} devices")]
+    Count(String),
+    #[error("{0:?} is no compute capability: give it as in cc8.6")]
+    Capability(String),
+    #[error(transparent)]
+    Size(#[from] NoSize),
+    #[error("{0:?} is no DEVICE=MEMORY: give for example 0=20GiB,1=22GiB,cpu=32GiB")]
+    NoLimit(String),
+    #[error("--max-memory names {name}, which is not there: the devices are {known}")]
+    NoSuchDevice { name: String, known: String },
+    #[error("--max-memory names {0} twice")]
+    Twice(String),
+}
+
+/// A device that needs no more than its name.
+struct Preset {
+    name: &'static str,
+    memory_bytes: u64,
+    capability: ComputeCapability,
+}
+
+const fn preset(name: &'static str, memory_mib: u64, major: u32, minor: u32) -> Preset {
+    Preset { name, memory_bytes: memory_mib << 20, capability: ComputeCapability { major, minor } }
+}
+
+/// Total memory as CUDA reports it with ECC on, which is less than the name says. As people's
+/// out-of-memory messages quote it: V100 15.78 and 31.75 GiB, T4 14.56, A10 21.99, A100 40 GB
+/// 42,298,834,944 bytes, L4 22.03, L40S 44.40 (44.53 with other drivers), H100 79.11. A100 80 GB and
+/// H200 (about 139.8 GiB) are from memory. Drivers differ by some hundred MiB.
+const PRESETS: [Preset; 10] = [
+    preset("V100-16GB", 16_158, 7, 0),
+    preset("V100-32GB", 32_512, 7, 0),
+    preset("T4", 14_909, 7, 5),
+    preset("A10", 22_517, 8, 6),
+    preset("A100-40GB", 40_339, 8, 0),
+    preset("A100-80GB", 81_049, 8, 0),
+    preset("L4", 22_558, 8, 9),
+    preset("L40S", 45_465, 8, 9),
+    preset("H100", 81_008, 9, 0),
+    preset("H200", 143_155, 9, 0),
+];
+
+/// A device without its number.
+struct Kind {
+    name: String,
+    capability: Option<ComputeCapability>,
+    /// None: a share of the host's memory.
+    memory_bytes: Option<u64>,
+}
+
+/// The devices that `text` names. CPUs share `host_bytes` evenly. Ids are those that the devices would
+/// have on one machine: `cuda:0`, `cuda:1`, and `cpu`, or `cpu:0`, `cpu:1` where there are several.
+pub fn parse_devices(text: &str, host_bytes: u64) -> Result<Vec<DeviceSpec>, FleetError> {
+    let mut kinds = Vec::new();
+    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        let (count, name) = counted(item)?;
+        for _ in 0..count {
+            kinds.push(kind(name)?);
+        }
+        if kinds.len() > DEVICES_MAX {
+            return Err(FleetError::Count(text.to_owned()));
+        }
+    }
+    if kinds.is_empty() {
+        return Err(FleetError::Empty);
+    }
+    Ok(numbered(kinds, host_bytes))
+}
+
+/// `4xV100` is four of them.
+fn counted(item: &str) -> Result<(usize, &str), FleetError> {
+    let Some((count, name)) = item.split_once('x') else { return Ok((1, item)) };
+    if count.is_empty() || !count.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok((1, item));
+    }
+    match count.parse() {
+        Ok(count) if (1..=DEVICES_MAX).contains(&count) => Ok((count, name)),
+        _ => Err(FleetError::Count(item.to_owned())),
+    }
+}
+
+fn kind(text: &str) -> Result<Kind, FleetError> {
+    let mut fields = text.splitn(3, ':');
+    let name = fields.next().unwrap_or_default();
+    let memory_bytes = fields.next().map(parse_bytes).transpose()?;
+    if let Some(text) = fields.next() {
+        let capability = Some(capability(text)?);
+        return Ok(Kind { name: name.to_owned(), capability, memory_bytes });
+    }
+    if name.eq_ignore_ascii_case("cpu") {
+        return Ok(Kind { name: "cpu".to_owned(), capability: None, memory_bytes });
+    }
+    let preset = PRESETS.iter().find(|preset| preset.name.eq_ignore_ascii_case(name));
+    let preset = preset.ok_or_else(|| FleetError::Unknown {
+        name: text.to_owned(),
+        known: PRESETS.map(|preset| preset.name).join(", "),
+    })?;
+    Ok(Kind {
+        name: preset.name.to_owned(),
+        capability: Some(preset.capability),
+        memory_bytes: memory_bytes.or(Some(preset.memory_bytes)),
+    })
+}
+
+fn capability(text: &str) -> Result<ComputeCapability, FleetError> {
+    let wrong = || FleetError::Capability(text.to_owned());
+    let number = text.strip_prefix("cc").ok_or_else(wrong)?;
+    let (major, minor) = number.split_once('.').ok_or_else(wrong)?;
+    Ok(ComputeCapability {
+        major: major.parse().map_err(|_| wrong())?,
+        minor: minor.parse().map_err(|_| wrong())?,
+    })
+}
+
+fn numbered(kinds: Vec<Kind>, host_bytes: u64) -> Vec<DeviceSpec> {
+    let cpus = kinds.iter().filter(|kind| kind.capability.is_none()).count();
+    let sharing = kinds.iter().filter(|kind| kind.memory_bytes.is_none()).count() as u64;
+    let (mut next_gpu, mut next_cpu) = (0, 0);
+    let name = |kind: Kind| {
+        let id = match kind.capability {
+            Some(_) => {
+                next_gpu += 1;
+                format!("cuda:{}", next_gpu - 1)
+            }
+            None if cpus == 1 => "cpu".to_owned(),
+            None => {
+                next_cpu += 1;
+                format!("cpu:{}", next_cpu - 1)
+            }
+        };
+        DeviceSpec {
+            id,
+            name: kind.name,
+            capability: kind.capability,
+            memory_bytes: kind.memory_bytes.unwrap_or(host_bytes / sharing.max(1)),
+        }
+    };
+    kinds.into_iter().map(name).collect()
+}
+
+/// Lowers the memory of devices to what `text` allows: `0=20GiB,cuda:1=22GiB,cpu=32GiB`.
+pub fn limit_memory(devices: &mut [DeviceSpec], text: &str) -> Result<(), FleetError> {
+    let mut seen = Vec::new();
+    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        let (name, size) =
+            item.split_once('=').ok_or_else(|| FleetError::NoLimit(item.to_owned()))?;
+        let limit = parse_bytes(size)?;
+        let id = device_id(name.trim());
+        if seen.contains(&id) {
+            return Err(FleetError::Twice(id));
+        }
+        let known = devices.iter().map(|device| device.id.as_str()).collect::<Vec<_>>().join(", ");
+        let device = devices.iter_mut().find(|device| device.id == id);
+        let device = device.ok_or(FleetError::NoSuchDevice { name: id.clone(), known })?;
+        device.memory_bytes = device.memory_bytes.min(limit);
+        seen.push(id);
+    }
+    Ok(())
+}
+
+/// The id that people mean: a bare number is a GPU's.
+pub(super) fn device_id(name: &str) -> String {
+    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
+        format!("cuda:{name}")
+    } else if name == "cuda" {
+        "cuda:0".to_owned()
+    } else {
+        name.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn devices(text: &str) -> Vec<DeviceSpec> {
+        parse_devices(text, 64 << 30).unwrap()
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &[(&str, &str, &str)]) {
+        let devices = devices(text);
+        let capability = |device: &DeviceSpec| {
+            device.capability.map_or_else(String::new, |capability| capability.to_string())
+        };
+        let found: Vec<(&str, &str, String)> =
+            devices.iter().map(|d| (d.id.as_str(), d.name.as_str(), capability(d))).collect();
+        let found: Vec<(&str, &str, &str)> =
+            found.iter().map(|(id, name, cc)| (*id, *name, cc.as_str())).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn fleets_are_counted_and_numbered() {
+        check("1xH100", &[("cuda:0", "H100", "9.0")]);
+        check("a10", &[("cuda:0", "A10", "8.6")]);
+        check(
+            "1xA100-80GB,2xA10",
+            &[("cuda:0", "A100-80GB", "8.0"), ("cuda:1", "A10", "8.6"), ("cuda:2", "A10", "8.6")],
+        );
+        check("t4,cpu", &[("cuda:0", "T4", "7.5"), ("cpu", "cpu", "")]);
+        check("cpu,cpu", &[("cpu:0", "cpu", ""), ("cpu:1", "cpu", "")]);
+        check("2xbox:24GiB:cc12.0", &[("cuda:0", "box", "12.0"), ("cuda:1", "box", "12.0")]);
+    }
+
+    #[test]
+    fn memory_is_the_preset_s_the_text_s_or_a_share_of_the_host() {
+        let memory = |text: &str| -> Vec<u64> {
+            devices(text).iter().map(|device| device.memory_bytes).collect()
+        };
+        assert_eq!(memory("cpu"), [64 << 30]);
+        assert_eq!(memory("cpu,cpu"), [32 << 30, 32 << 30]);
+        assert_eq!(memory("cpu:8GiB"), [8 << 30]);
+        assert_eq!(memory("mine:24GiB:cc8.6"), [24 << 30]);
+        assert_eq!(memory("A10:20GiB"), [20 << 30]);
+        for (name, gib) in [("V100-32GB", 31.75), ("T4", 14.56), ("H100", 79.11)] {
+            let found = memory(name)[0] as f64 / f64::from(1 << 30);
+            assert!((found - gib).abs() < 0.01, "{name} has {found} GiB");
+        }
+    }
+
+    #[test]
+    fn limits_only_lower() {
+        let mut both = devices("2xA10,cpu");
+        limit_memory(&mut both, "0=20GiB, cuda:1=100GiB, cpu=32GB").unwrap();
+        let memory: Vec<u64> = both.iter().map(|device| device.memory_bytes).collect();
+        assert_eq!(memory, [20 << 30, devices("A10")[0].memory_bytes, 32_000_000_000]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let wrong = |text: &str| parse_devices(text, 1 << 30).unwrap_err().to_string();
+        assert!(wrong("2xV100").contains("V100-16GB"), "{}", wrong("2xV100"));
+        assert!(wrong("0xA10").contains("0xA10"));
+        assert!(wrong("65xA10").contains("65xA10"));
+        assert!(wrong("40xA10,40xA10").contains("1 to 64"));
+        assert!(wrong(" , ").contains("no device"));
+        assert!(wrong("mine:24GiB:8.6").contains("cc8.6"));
+        assert!(wrong("mine:24G:cc8.6").contains("24G"));
+        let limit = |text| limit_memory(&mut devices("2xA10"), text).unwrap_err().to_string();
+        assert!(limit("2=1GiB").contains("cuda:0, cuda:1"), "{}", limit("2=1GiB"));
+        assert!(limit("0=1GiB,cuda:0=2GiB").contains("twice"));
+        assert!(limit("20GiB").contains("DEVICE=MEMORY"));
+    }
+}

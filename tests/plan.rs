@@ -1,0 +1,236 @@
+//! `tessera plan` on a directory that has a configuration and no weights: the 8B shape on machines
+//! that are not here.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeMap;
+use std::process::{Command, Output};
+
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+
+/// `InternVL3-8B`, in the original layout.
+fn config() -> Value {
+    json!({
+        "architectures": ["InternVLChatModel"],
+        "model_type": "internvl_chat",
+        "downsample_ratio": 0.5,
+        "dynamic_image_size": true,
+        "force_image_size": 448,
+        "max_dynamic_patch": 12,
+        "ps_version": "v2",
+        "select_layer": -1,
+        "use_thumbnail": true,
+        "llm_config": {
+            "architectures": ["Qwen2ForCausalLM"],
+            "vocab_size": 151_674,
+            "hidden_size": 3584,
+            "num_hidden_layers": 28,
+            "num_attention_heads": 28,
+            "num_key_value_heads": 4,
+            "intermediate_size": 18_944,
+            "rms_norm_eps": 1e-6,
+            "rope_theta": 1e6,
+            "rope_scaling": {"factor": 2.0, "rope_type": "dynamic", "type": "dynamic"},
+            "max_position_embeddings": 32_768,
+            "hidden_act": "silu",
+            "use_sliding_window": false
+        },
+        "vision_config": {
+            "hidden_size": 1024,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 16,
+            "intermediate_size": 4096,
+            "image_size": 448,
+            "patch_size": 14,
+            "norm_type": "layer_norm",
+            "layer_norm_eps": 1e-6,
+            "qkv_bias": true,
+            "qk_normalization": false,
+            "hidden_act": "gelu"
+        }
+    })
+}
+
+/// Runs the command on the 8B shape.
+fn tessera(args: &[&str]) -> Output {
+    let root = tempfile::tempdir().unwrap();
+    let model = root.path().join("InternVL3-8B");
+    std::fs::create_dir(&model).unwrap();
+    std::fs::write(model.join("config.json"), config().to_string()).unwrap();
+    std::fs::write(root.path().join("map.json"), r#"{"model": 0, "lm_head": 1}"#).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tessera"));
+    command.env_clear().current_dir(root.path());
+    command.args(["plan", "--model", "InternVL3-8B"]).args(args).output().unwrap()
+}
+
+fn plan(args: &[&str]) -> Value {
+    let output = tessera(&[&["--json"], args].concat());
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Modules by device: `v`ision, `e`mbedding, layers, `n`orm, `h`ead, `p`rojector.
+fn placed(plan: &Value) -> String {
+    let mut devices: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for placement in plan["placements"].as_array().unwrap() {
+        let module = placement["module"].as_str().unwrap();
+        let device = devices.entry(placement["device"].as_str().unwrap()).or_default();
+        let name = match module {
+            "vision_model" => "v",
+            "mlp1" => "p",
+            "language_model.model.embed_tokens" => "e",
+            "language_model.model.norm" => "n",
+            "language_model.lm_head" => "h",
+            layer => {
+                let number: u32 = layer.rsplit('.').next().unwrap().parse().unwrap();
+                let run = device.last().and_then(|run| run.split_once('-'));
+                let follows = run.is_some_and(|(_, last)| last.parse() == Ok(number - 1));
+                let first = match run {
+                    Some((first, _)) if follows => first.to_owned(),
+                    _ => number.to_string(),
+                };
+                if follows {
+                    device.pop();
+                }
+                device.push(format!("{first}-{number}"));
+                continue;
+            }
+        };
+        device.push(name.to_owned());
+    }
+    let shown: Vec<String> =
+        devices.iter().map(|(id, modules)| format!("{id}: {}", modules.join(" "))).collect();
+    shown.join(" | ")
+}
+
+/// Of GPUs with 16 GiB, 0.98 of it free.
+#[track_caller]
+fn check(gpus: usize, map: &str, expected: &str) {
+    let devices = format!("{gpus}xgpu:16GiB:cc8.0");
+    let limits: Vec<String> = (0..gpus).map(|gpu| format!("{gpu}=16836271800")).collect();
+    let limits = limits.join(",");
+    let plan = plan(&["--devices", &devices, "--max-memory", &limits, "--device-map", map]);
+    assert_eq!(placed(&plan), expected, "{gpus} GPUs, {map}");
+}
+
+#[test]
+fn balanced_is_accelerate_s() {
+    check(2, "balanced", "cuda:0: v e 0-11 | cuda:1: p 12-27 n h");
+    check(3, "balanced", "cuda:0: v e 0-6 | cuda:1: 7-18 | cuda:2: p 19-27 n h");
+    check(4, "balanced", "cuda:0: v e 0-3 | cuda:1: 4-13 | cuda:2: 14-23 | cuda:3: p 24-27 n h");
+    check(
+        8,
+        "balanced",
+        "cuda:0: v | cuda:1: e 0-2 | cuda:2: 3-7 | cuda:3: 8-12 | cuda:4: 13-17 | cuda:5: 18-22 | \
+         cuda:6: 23-27 n | cuda:7: p h",
+    );
+}
+
+#[test]
+fn balanced_low_0_is_accelerate_s() {
+    check(2, "balanced_low_0", "cuda:1: v p e 0-27 n h");
+    check(3, "balanced_low_0", "cuda:1: v e 0-14 | cuda:2: p 15-27 n h");
+    check(4, "balanced_low_0", "cuda:1: v e 0-8 | cuda:2: 9-20 | cuda:3: p 21-27 n h");
+    check(
+        8,
+        "balanced_low_0",
+        "cuda:1: v e 0-1 | cuda:2: 2-7 | cuda:3: 8-13 | cuda:4: 14-19 | cuda:5: 20-25 | \
+         cuda:6: p 26-27 n h",
+    );
+}
+
+#[test]
+fn sequential_is_accelerate_s() {
+    for gpus in [2, 3, 4, 8] {
+        check(gpus, "sequential", "cuda:0: v p e 0-27 n h");
+    }
+}
+
+#[test]
+fn internvl_is_the_authors_split() {
+    check(2, "internvl", "cuda:0: v p e 0-9 27-27 n h | cuda:1: 10-26");
+    check(3, "internvl", "cuda:0: v p e 0-5 27-27 n h | cuda:1: 6-17 | cuda:2: 18-26");
+    check(
+        4,
+        "internvl",
+        "cuda:0: v p e 0-3 27-27 n h | cuda:1: 4-11 | cuda:2: 12-19 | cuda:3: 20-26",
+    );
+    check(
+        8,
+        "internvl",
+        "cuda:0: v p e 0-1 27-27 n h | cuda:1: 2-5 | cuda:2: 6-9 | cuda:3: 10-13 | cuda:4: 14-17 | \
+         cuda:5: 18-21 | cuda:6: 22-25 | cuda:7: 26-26",
+    );
+}
+
+#[test]
+fn auto_spreads_only_where_it_must() {
+    let one = plan(&["--devices", "4xV100-32GB"]);
+    assert_eq!((placed(&one), &one["fits"]), ("cuda:0: v p e 0-27 n h".to_owned(), &json!(true)));
+    assert_eq!(one["placements"][0]["dtype"], "f16");
+    let two = plan(&["--devices", "2xV100-16GB"]);
+    assert_eq!((&two["fits"], &two["crossings"]), (&json!(true), &json!(1)));
+    assert!(placed(&two).starts_with("cuda:0: v p e 0-"), "{}", placed(&two));
+}
+
+#[test]
+fn the_numbers_add_up() {
+    let plan = plan(&["--devices", "1xH100", "--slots", "2", "--slot-tokens", "4096"]);
+    let device = &plan["devices"][0];
+    assert_eq!(device["weights_bytes"], 15_888_747_520_u64);
+    assert_eq!(plan["kv_bytes_per_token"], 57_344);
+    assert_eq!(device["kv_bytes"], 57_344 * 8192);
+    let parts = ["weights_bytes", "kv_bytes", "activation_bytes", "reserve_bytes"];
+    let sum: u64 = parts.iter().map(|part| device[part].as_u64().unwrap()).sum();
+    assert_eq!(device["used_bytes"], sum);
+    assert_eq!(plan["page"]["tokens"], 13 * 256 + 256 + 512);
+    assert_eq!(plan["concurrent_pages"], plan["kv_tokens"].as_u64().unwrap() / 4096);
+}
+
+#[test]
+fn what_does_not_fit_is_told_with_what_would() {
+    let output = tessera(&["--devices", "1xT4", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(plan["fits"], false);
+    assert_eq!(plan["advice"], json!(["--quantize q8", "1 more T4"]));
+    let problem = plan["problems"][0].as_str().unwrap();
+    assert!(problem.starts_with("cuda:0 (T4) has 14.6 GiB and would need"), "{problem}");
+    // And it is true.
+    let output = tessera(&["--devices", "1xT4", "--quantize", "q8"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(tessera(&["--devices", "2xT4"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_map_may_be_a_file() {
+    let plan = plan(&["--devices", "2xH100", "--device-map", "map.json"]);
+    assert_eq!(placed(&plan), "cuda:0: v p e 0-27 n | cuda:1: h");
+    assert_eq!(plan["device_map"], "map.json");
+}
+
+/// Runs to the end and compares what stands on stderr, and the exit code.
+#[track_caller]
+fn refuse(args: &[&str], expected: &Expect) {
+    let output = tessera(args);
+    let text = String::from_utf8(output.stderr).unwrap();
+    expected.assert_eq(&format!("{text}exit {}", output.status.code().unwrap()));
+}
+
+#[test]
+fn mistakes_say_what_to_do() {
+    refuse(&["--devices", "2xA11"], &expect![[""]]);
+    refuse(&["--devices", "2xA10", "--device-map", "balance"], &expect![[""]]);
+    refuse(&["--devices", "2xA10", "--device-map", "cuda:2"], &expect![[""]]);
+    refuse(
+        &["--devices", "1xV100-32GB", "--dtype", "bf16", "--dtype-policy", "strict"],
+        &expect![[""]],
+    );
+}
+
+#[test]
+fn people_get_bars() {
+    let output = tessera(&["--devices", "2xA10", "--slots", "8"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    expect![[""]].assert_eq(&text);
+}
