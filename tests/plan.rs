@@ -219,12 +219,29 @@ fn refuse(args: &[&str], expected: &Expect) {
 
 #[test]
 fn mistakes_say_what_to_do() {
-    refuse(&["--devices", "2xA11"], &expect![[""]]);
-    refuse(&["--devices", "2xA10", "--device-map", "balance"], &expect![[""]]);
-    refuse(&["--devices", "2xA10", "--device-map", "cuda:2"], &expect![[""]]);
+    refuse(
+        &["--devices", "2xA11"],
+        &expect![[r#"
+        error: "A11" is no known device: give V100-16GB, V100-32GB, T4, A10, A100-40GB, A100-80GB, L4, L40S, H100, H200, cpu, or NAME:MEMORY:ccCAPABILITY as in mine:24GiB:cc8.6
+        exit 2"#]],
+    );
+    refuse(
+        &["--devices", "2xA10", "--device-map", "balance"],
+        &expect![[r#"
+        error: "balance" is no device map: give auto, balanced, balanced_low_0, sequential, internvl, cuda:N, cpu, or a JSON file
+        exit 2"#]],
+    );
+    refuse(
+        &["--devices", "2xA10", "--device-map", "cuda:2"],
+        &expect![[r#"
+        error: the device map names cuda:2, which is not there: the devices are cuda:0, cuda:1
+        exit 2"#]],
+    );
     refuse(
         &["--devices", "1xV100-32GB", "--dtype", "bf16", "--dtype-policy", "strict"],
-        &expect![[""]],
+        &expect![[r#"
+            error: vision_model was asked to be bf16, but compute capability 7.0 has no bf16 arithmetic: use --dtype auto, f16 or f32, or --dtype-policy fallback
+            exit 2"#]],
     );
 }
 
@@ -232,5 +249,20 @@ fn mistakes_say_what_to_do() {
 fn people_get_bars() {
     let output = tessera(&["--devices", "2xA10", "--slots", "8"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    expect![[""]].assert_eq(&text);
+    expect![[r#"
+        InternVL3-8B, --device-map auto
+          one device has room for everything
+          cuda:0  A10  ██████████████████████▓▓▓▓▓▒▒▒░·  21.0 GiB of 22.0 GiB
+            vision_model, mlp1, embed_tokens, layers 0-27, norm, lm_head in bf16
+            weights 14.8 GiB, KV 3.5 GiB, activations 2.1 GiB, reserve 0.6 GiB
+          cuda:1  A10  ································  0 of 22.0 GiB
+          █ weights  ▓ KV  ▒ activations  ░ reserve  · free
+
+          KV: room for 82,161 tokens of 56.0 KiB; 65,536 are reserved (8 slots of 8,192)
+          pages at once, with as many slots: 20
+            a page: 13 tiles of 256 tokens, 256 of prompt, 512 of answer
+          a token stays on one device
+          fits
+    "#]]
+    .assert_eq(&text);
 }

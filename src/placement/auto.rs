@@ -32,6 +32,21 @@ struct Chain<'a> {
     overdraft: u64,
 }
 
+/// A piece of the chain, from where the one before it ends.
+#[derive(Debug, Clone, Copy)]
+struct Stage {
+    device: usize,
+    end: usize,
+}
+
+/// The first stages of a split.
+#[derive(Debug, Clone, Default)]
+struct Split {
+    /// Sum over their devices of the filled share of memory, squared.
+    squares: f64,
+    stages: Vec<Stage>,
+}
+
 /// The placement that `auto` means.
 pub(super) fn choose(prices: &Prices<'_>) -> Choice {
     let tokens = prices.demand.tokens();
@@ -59,10 +74,10 @@ impl<'a> Chain<'a> {
         let layers: Vec<usize> = (0..modules.len()).filter(is_layer).collect();
         let first = layers.first().copied().unwrap_or(modules.len());
         let last = layers.last().map_or(first, |last| last + 1);
-        let mut links = vec![0..first];
-        links.extend(layers.into_iter().map(|layer| layer..layer + 1));
-        links.push(last..modules.len());
-        links.retain(|link| !link.is_empty());
+        let ends = [0..first, last..modules.len()];
+        let [front, back] = ends.map(std::iter::once);
+        let layers = layers.into_iter().map(|layer| layer..layer + 1);
+        let links = front.chain(layers).chain(back).filter(|link| !link.is_empty()).collect();
         Self { prices, links, fleet, overdraft: 0 }
     }
 
@@ -108,10 +123,9 @@ impl<'a> Chain<'a> {
             let all = self.links.len();
             let room = |device: &&usize| self.reach(**device, 0, tokens) == all;
             let device = self.fleet.iter().find(room).copied().unwrap_or_default();
-            let others = if self.fleet.len() > 1 { "the first device" } else { "the device" };
             return Choice {
                 devices: vec![device; self.prices.cost.modules.len()],
-                reason: format!("{others} with room for everything"),
+                reason: "one device has room for everything".to_owned(),
             };
         }
         let fits = |tokens| self.fewest(tokens).is_some_and(|fewest| fewest <= stages);
@@ -155,49 +169,59 @@ impl<'a> Chain<'a> {
     }
 
     /// The split into exactly `stages` with room for `tokens` whose filled shares of memory have the
-    /// smallest sum of squares: a device and the end of its stage, each.
-    fn evenest(&self, stages: usize, tokens: u64) -> Vec<(usize, usize)> {
+    /// smallest sum of squares.
+    fn evenest(&self, stages: usize, tokens: u64) -> Vec<Stage> {
         let links = self.links.len();
-        // By number of stages and links covered: the smallest sum, and the stages.
-        let mut best: Vec<Vec<Option<(f64, Vec<(usize, usize)>)>>> =
-            vec![vec![None; links + 1]; stages + 1];
-        best[0][0] = Some((0.0, Vec::new()));
+        // By number of stages and links covered.
+        let mut best: Vec<Vec<Option<Split>>> = vec![vec![None; links + 1]; stages + 1];
+        best[0][0] = Some(Split::default());
         for device in &self.fleet {
             // From the last, so that no device is used twice.
             for used in (0..stages).rev() {
-                for start in 0..links {
-                    let Some((sum, path)) = best[used][start].clone() else { continue };
-                    let mut usage = Usage::default();
-                    for end in start + 1..=links {
-                        usage = self.extend(usage, *device, end - 1);
-                        if !self.fits(*device, &usage, tokens) {
-                            break;
-                        }
-                        let filled = self.prices.total(*device, &usage, tokens) as f64
-                            / self.prices.devices[*device].memory_bytes.max(1) as f64;
-                        let sum = sum + filled * filled;
-                        let known = &mut best[used + 1][end];
-                        if known.as_ref().is_none_or(|(known, _)| sum < *known) {
-                            let mut path = path.clone();
-                            path.push((*device, end));
-                            *known = Some((sum, path));
-                        }
-                    }
+                let (shorter, longer) = best.split_at_mut(used + 1);
+                for (start, split) in shorter[used].iter().enumerate() {
+                    let Some(split) = split else { continue };
+                    self.continued(split, *device, start, tokens, &mut longer[0]);
                 }
             }
         }
-        best[stages][links].take().map(|(_, path)| path).unwrap_or_default()
+        best[stages][links].take().map(|split| split.stages).unwrap_or_default()
+    }
+
+    /// Adds to `best` what `split`, which ends at `start`, becomes with every stage on `device`.
+    fn continued(
+        &self,
+        split: &Split,
+        device: usize,
+        start: usize,
+        tokens: u64,
+        best: &mut [Option<Split>],
+    ) {
+        let mut usage = Usage::default();
+        for (end, best) in best.iter_mut().enumerate().skip(start + 1) {
+            usage = self.extend(usage, device, end - 1);
+            if !self.fits(device, &usage, tokens) {
+                return;
+            }
+            let memory = self.prices.devices[device].memory_bytes.max(1);
+            let filled = self.prices.total(device, &usage, tokens) as f64 / memory as f64;
+            let squares = split.squares + filled * filled;
+            if best.as_ref().is_none_or(|best| squares < best.squares) {
+                let stages = [&split.stages[..], &[Stage { device, end }]].concat();
+                *best = Some(Split { squares, stages });
+            }
+        }
     }
 
     /// The device of each module.
-    fn spread(&self, stages: &[(usize, usize)]) -> Vec<usize> {
+    fn spread(&self, stages: &[Stage]) -> Vec<usize> {
         let mut devices = vec![0; self.prices.cost.modules.len()];
         let mut start = 0;
-        for (device, end) in stages {
-            for module in self.links[start..*end].iter().flat_map(Clone::clone) {
-                devices[module] = *device;
+        for stage in stages {
+            for module in self.links[start..stage.end].iter().flat_map(Clone::clone) {
+                devices[module] = stage.device;
             }
-            start = *end;
+            start = stage.end;
         }
         devices
     }

@@ -175,6 +175,7 @@ mod tests {
 
     const LAYER: &str = "language_model.model.layers.3";
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is what `decide` takes")]
     fn capability(major: u32, minor: u32) -> Option<ComputeCapability> {
         Some(ComputeCapability { major, minor })
     }

@@ -3,24 +3,23 @@
 use std::collections::BTreeSet;
 
 use super::{ANSWER_TOKENS, PROMPT_TOKENS, Report};
-use crate::cli::term::{Style, Term, pad, wrap};
+use crate::cli::term::{Style, Term, cut, pad, wrap};
 use crate::placement::{Bytes, DevicePlan, PlannedModule, layer_number, ranges};
 
 const BAR_COLUMNS: usize = 32;
+/// Processors have long names.
+const NAME_COLUMNS_MAX: usize = 20;
 const INDENT: &str = "    ";
 
 pub(super) fn lines(report: &Report, term: &Term) -> Vec<String> {
     let plan = &report.plan;
-    let mut lines = vec![format!(
-        "{}, --device-map {}: {}",
-        term.paint(Style::Bold, &report.model),
-        report.map,
-        plan.reason
-    )];
+    let name = term.paint(Style::Bold, &report.model);
+    let mut lines = vec![format!("{name}, --device-map {}", report.map)];
+    lines.extend(wrap(&plan.reason, term.columns - 3).into_iter().map(|line| format!("  {line}")));
     let widest = |text: &dyn Fn(&DevicePlan) -> usize| plan.devices.iter().map(text).max();
     let columns = [
         widest(&|device| device.spec.id.len()).unwrap_or(0),
-        widest(&|device| device.spec.name.len()).unwrap_or(0),
+        widest(&|device| device.spec.name.len()).unwrap_or(0).min(NAME_COLUMNS_MAX),
     ];
     for (index, device) in plan.devices.iter().enumerate() {
         lines.extend(device_lines(report, index, device, columns, term));
@@ -45,7 +44,7 @@ fn device_lines(
     let head = format!(
         "  {}  {}  {}  {}",
         pad(&device.spec.id, ids),
-        pad(&device.spec.name, names),
+        pad(&cut(&device.spec.name, names), names),
         bar(device),
         if over { term.paint(Style::Bad, &used) } else { used },
     );
@@ -138,19 +137,17 @@ fn tokens(report: &Report) -> Vec<String> {
     let (plan, demand, page) = (&report.plan, &report.demand, report.page);
     vec![
         format!(
-            "KV: room for {} tokens of {} each; {} are reserved ({} slots of {})",
-            plan.kv_tokens,
+            "KV: room for {} tokens of {}; {} are reserved ({} slots of {})",
+            grouped(plan.kv_tokens),
             Bytes(plan.kv_bytes_per_token),
-            demand.tokens(),
+            grouped(demand.tokens()),
             demand.slots,
-            demand.slot_tokens,
+            grouped(demand.slot_tokens as u64),
         ),
+        format!("pages at once, with as many slots: {}", plan.kv_tokens / page.tokens() as u64),
         format!(
-            "pages at once: {} (a page: {} tiles of {} tokens, {PROMPT_TOKENS} of prompt, \
-             {ANSWER_TOKENS} of answer)",
-            plan.kv_tokens / page.tokens() as u64,
-            page.tiles,
-            page.tokens_per_tile,
+            "  a page: {} tiles of {} tokens, {PROMPT_TOKENS} of prompt, {ANSWER_TOKENS} of answer",
+            page.tiles, page.tokens_per_tile,
         ),
         match plan.crossings {
             0 => "a token stays on one device".to_owned(),
@@ -158,6 +155,19 @@ fn tokens(report: &Report) -> Vec<String> {
             times => format!("a token crosses to another device {times} times"),
         },
     ]
+}
+
+/// `244,627`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn verdict(report: &Report, term: &Term) -> Vec<String> {
@@ -198,6 +208,13 @@ mod tests {
             activation_bytes,
             reserve_bytes,
             kv_tokens: None,
+        }
+    }
+
+    #[test]
+    fn long_numbers_are_grouped() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_032_880, "1,032,880")] {
+            assert_eq!(grouped(number), text);
         }
     }
 

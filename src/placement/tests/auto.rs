@@ -142,7 +142,7 @@ fn one_device_is_enough_where_it_is() {
     let devices = gpus(&[8 * GIB, 24 * GIB, 80 * GIB]);
     let plan = planned(&cost, &devices, &DeviceMap::Auto);
     assert!(plan.fits && plan.placements.iter().all(|placed| placed.device == 1), "{plan:?}");
-    assert_eq!(plan.reason, "the first device with room for everything");
+    assert_eq!(plan.reason, "one device has room for everything");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn equal_devices_get_equal_shares() {
             here.filter(|placed| layer_number(&placed.module).is_some()).count()
         })
         .collect();
-    assert_eq!(layers, [5, 9, 8, 6], "the ends have more than layers");
+    assert_eq!(layers, [5, 8, 9, 6], "the ends have more than layers");
 }
 
 #[test]
