@@ -58,13 +58,35 @@ impl Loader {
         let prompter = self.prompter(&architecture)?;
         let tiling = tiling(checkpoint, &architecture, self.requests.max_tiles)?;
         progress.say("loading weights");
-        let probe = match self.model.verify {
-            Verify::Placement => None,
-            Verify::Probe | Verify::Full => Some(probe::input(&prompter, &tiling)?),
-        };
+        let probe = self.probe(&prompter, &tiling)?;
         let runner =
             self.runner(prompter.image_token_id(), probe, &mut |step| progress.say(step))?;
         Ok(Loaded { runner: Box::new(runner), prompter: Arc::new(prompter), tiling })
+    }
+
+    /// The model as [`load`](Self::load) has it, with nothing to feed it.
+    pub fn load_runner(
+        &self,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<internvl::InternVl, LoadError> {
+        let checkpoint = &self.model.checkpoint;
+        let architecture = internvl::Config::load(checkpoint)?;
+        let prompter = self.prompter(&architecture)?;
+        let tiling = tiling(checkpoint, &architecture, self.requests.max_tiles)?;
+        let probe = self.probe(&prompter, &tiling)?;
+        self.runner(prompter.image_token_id(), probe, progress)
+    }
+
+    /// What the model reads before it serves; none where that is switched off.
+    fn probe(
+        &self,
+        prompter: &Prompter,
+        tiling: &preprocess::Config,
+    ) -> Result<Option<internvl::ProbeInput>, LoadError> {
+        match self.model.verify {
+            Verify::Placement => Ok(None),
+            Verify::Probe | Verify::Full => Ok(Some(probe::input(prompter, tiling)?)),
+        }
     }
 
     /// Tokenizer and template.

@@ -6,6 +6,7 @@
 mod client;
 mod debug;
 mod demo;
+mod doctor;
 mod extract;
 mod failure;
 mod fields;
@@ -54,6 +55,7 @@ enum Command {
     Serve(serve::ServeArgs),
     Extract(extract::ExtractArgs),
     Demo(demo::DemoArgs),
+    Doctor(doctor::DoctorArgs),
     Plan(plan::PlanArgs),
     #[command(subcommand)]
     Debug(debug::DebugCommand),
@@ -69,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args, &term),
         Command::Extract(args) => extract::run(&args, &term),
         Command::Demo(args) => demo::run(&args, &term),
+        Command::Doctor(args) => doctor::run(&args, &term),
         Command::Plan(args) => plan::run(&args, &term),
         Command::Debug(command) => debug::run(&command),
         Command::Version => term::print(&version::text()).map_err(Failure::from),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use super::options::{ALL, CONFIG_FLAG, Key, Spec};
+use super::options::{ALL, CONFIG_FLAG, Key, MODEL, Spec};
 
 /// Flags of `tessera serve` as typed, unread.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +44,21 @@ impl Args for Flags {
     }
 }
 
-impl FromArgMatches for Flags {
+/// The flags about the model and where it runs, for commands that load one and serve nobody.
+#[derive(Debug, Clone, Default)]
+pub struct ModelFlags(pub Flags);
+
+impl Args for ModelFlags {
+    fn augment_args(command: Command) -> Command {
+        command.args(model_specs().map(arg))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for ModelFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut flags = Self::default();
         flags.update_from_arg_matches(matches)?;
@@ -52,8 +66,18 @@ impl FromArgMatches for Flags {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        self.config = matches.get_one::<PathBuf>(CONFIG_FLAG).cloned();
-        for spec in &ALL {
+        self.0.take(matches, model_specs());
+        Ok(())
+    }
+}
+
+fn model_specs() -> impl Iterator<Item = &'static Spec> {
+    ALL.iter().filter(|spec| spec.heading == MODEL)
+}
+
+impl Flags {
+    fn take(&mut self, matches: &ArgMatches, specs: impl Iterator<Item = &'static Spec>) {
+        for spec in specs {
             let value = if spec.is_switch() {
                 matches.get_flag(spec.name).then(|| "true".to_owned())
             } else {
@@ -63,6 +87,19 @@ impl FromArgMatches for Flags {
                 self.values.insert(spec.key, value);
             }
         }
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.config = matches.get_one::<PathBuf>(CONFIG_FLAG).cloned();
+        self.take(matches, ALL.iter());
         Ok(())
     }
 }

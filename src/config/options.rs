@@ -67,7 +67,7 @@ impl Spec {
     }
 }
 
-const MODEL: &str = "Model";
+pub const MODEL: &str = "Model";
 const REQUESTS: &str = "Requests";
 const SERVER: &str = "Server";
 const TELEMETRY: &str = "Logs and traces";

@@ -13,5 +13,11 @@ pub use open::{
     open,
 };
 
+/// The NVIDIA driver's own words about itself; none without one.
+pub fn driver() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/driver/nvidia/version").ok()?;
+    Some(text.lines().next()?.trim_start_matches("NVRM version:").trim().to_owned())
+}
+
 /// Whether this binary can use CUDA devices.
 pub const CUDA_COMPILED: bool = cfg!(feature = "cuda");

@@ -64,6 +64,13 @@ pub struct DeviceHandle {
     pub capability: Option<ComputeCapability>,
 }
 
+impl ComputeCapability {
+    /// Whether the GPU has bf16 arithmetic: A100 and later. Earlier ones emulate it at best.
+    pub fn has_bf16(self) -> bool {
+        self >= Self { major: 8, minor: 0 }
+    }
+}
+
 impl fmt::Display for ComputeCapability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)

@@ -6,9 +6,6 @@ use std::str::FromStr;
 use super::pattern::{ModulePattern, UnknownPattern};
 use crate::device::{ComputeCapability, Dtype, UnknownDtype};
 
-/// First compute capability with bf16 arithmetic (A100).
-const BF16_SINCE: ComputeCapability = ComputeCapability { major: 8, minor: 0 };
-
 /// What happens where a dtype cannot be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PolicyMode {
@@ -102,7 +99,7 @@ impl DtypePolicy {
         let asked = own.map(|own| own.dtype).or(self.requested);
         let requested = asked.unwrap_or_else(|| suitable(capability));
         let (compute, reason) = match capability {
-            Some(capability) if requested == Dtype::Bf16 && capability < BF16_SINCE => {
+            Some(capability) if requested == Dtype::Bf16 && !capability.has_bf16() => {
                 (Dtype::F16, format!("compute capability {capability} has no bf16 arithmetic"))
             }
             _ => (requested, String::new()),
@@ -124,7 +121,7 @@ impl DtypePolicy {
 fn suitable(capability: Option<ComputeCapability>) -> Dtype {
     match capability {
         None => Dtype::F32,
-        Some(capability) if capability >= BF16_SINCE => Dtype::Bf16,
+        Some(capability) if capability.has_bf16() => Dtype::Bf16,
         Some(_) => Dtype::F16,
     }
 }

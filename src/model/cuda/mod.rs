@@ -2,10 +2,6 @@
 //!
 //! As everywhere, callers hold no `cfg`: without CUDA in the build there is no CUDA tensor to call
 //! these with.
-#![cfg_attr(
-    feature = "cuda",
-    allow(unsafe_code, reason = "the vendor's libraries have no safe form; see each call")
-)]
 
 #[cfg(feature = "cuda")]
 mod wide_product;
