@@ -1,159 +1,22 @@
-//! `tessera debug`: what the model computes on the way, for comparing it with another implementation.
+//! `tessera debug`: a look inside, for those who compare or repair.
 
-use std::path::{Path, PathBuf};
+mod dump;
+mod links;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
-use super::failure::{Exit, Failure};
-use super::term::print;
-use crate::app::load::{Loader, tiling};
-use crate::config::{self, Config, Flags, Key, Low};
-use crate::model::{PixelTiles, internvl};
-use crate::preprocess::{self, DecodeLimits, Orientation};
+use super::failure::Failure;
 
-/// Look inside the model
+/// Look inside the model and the machine
 #[derive(Debug, Subcommand)]
 pub(super) enum DebugCommand {
-    Dump(DumpArgs),
-}
-
-/// Write named activations of one prompt to a safetensors file
-///
-/// Runs one forward pass over the pages and the prompt, and writes pixels, image features, the hidden
-/// state after each layer, and the logits: to compare layer by layer with another implementation, or
-/// to find where numbers go wrong.
-#[derive(Debug, Args)]
-pub(super) struct DumpArgs {
-    /// Model directory; tessera-tiny is built in
-    #[arg(long, value_name = "DIR", default_value = crate::checkpoint::EMBEDDED_NAME)]
-    model: String,
-    /// Pages, in order
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    image: Vec<PathBuf>,
-    /// What to ask about the pages
-    #[arg(long, value_name = "TEXT", required_unless_present = "token_ids")]
-    prompt: Option<String>,
-    /// The whole prompt as token ids: a file with numbers, or a JSON list of them
-    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
-    token_ids: Option<PathBuf>,
-    /// The file to write
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// f32, bf16, f16 or auto
-    #[arg(long, default_value = "f32")]
-    dtype: String,
-    /// cpu, `cuda:N`, several with commas between, or auto
-    #[arg(long, default_value = "cpu")]
-    devices: String,
-    /// file, or random:SEED
-    #[arg(long, default_value = "file")]
-    weights: String,
-    /// `internvl2_5`, `hf_template` or auto
-    #[arg(long, default_value = "auto")]
-    prompt_style: String,
-    /// Most tiles a page is cut into, or auto
-    #[arg(long, default_value = "auto")]
-    max_tiles: String,
-}
-
-/// All that goes into the forward pass.
-#[derive(Debug, Default)]
-struct Input {
-    pixels: Vec<f32>,
-    tiles_per_page: Vec<u32>,
-    tokens: Vec<u32>,
+    Dump(dump::DumpArgs),
+    Links(links::LinksArgs),
 }
 
 pub(super) fn run(command: &DebugCommand) -> Result<(), Failure> {
     match command {
-        DebugCommand::Dump(args) => dump(args),
-    }
-}
-
-fn dump(args: &DumpArgs) -> Result<(), Failure> {
-    let config = config(args)?;
-    let failed = |error: &dyn std::error::Error| {
-        Failure::new(Exit::Failed, format!("cannot load {}", config.model.checkpoint))
-            .because(error)
-    };
-    let loader = Loader::new(&config);
-    let architecture =
-        internvl::Config::load(&config.model.checkpoint).map_err(|error| failed(&error))?;
-    let prompter = loader.prompter(&architecture).map_err(|error| failed(error.as_ref()))?;
-    let tiling = tiling(&config.model.checkpoint, &architecture, config.requests.max_tiles)
-        .map_err(|error| failed(&error))?;
-    let mut input = Input::default();
-    for path in &args.image {
-        add_page(&mut input, path, &tiling)?;
-    }
-    input.tokens = match (&args.token_ids, &args.prompt) {
-        (Some(path), _) => token_ids(path)?,
-        (None, prompt) => {
-            let question = prompt.as_deref().unwrap_or_default();
-            let built = prompter.build(question, &input.tiles_per_page);
-            built.map_err(|error| Failure::new(Exit::Failed, "bad prompt").because(&error))?.ids
-        }
-    };
-    let mut runner = loader
-        .runner(prompter.image_token_id(), None, &mut |_| {})
-        .map_err(|error| failed(error.as_ref()))?;
-    let tiles = input.tiles_per_page.iter().sum::<u32>() as usize;
-    let pixels = PixelTiles { tiles, data: &input.pixels };
-    let activations = runner
-        .activations(pixels, &input.tokens)
-        .map_err(|error| Failure::new(Exit::Failed, "the forward pass failed").because(&error))?;
-    internvl::dump::write(&activations, &args.out).map_err(|error| {
-        Failure::new(Exit::Failed, format!("cannot write {}", args.out.display())).because(&error)
-    })?;
-    print(&format!(
-        "{}: {} tensors, {} tokens, {tiles} tiles",
-        args.out.display(),
-        activations.len(),
-        input.tokens.len()
-    ))?;
-    Ok(())
-}
-
-/// The options of `serve` that matter here; one slot as long as the model allows.
-fn config(args: &DumpArgs) -> Result<Config, Failure> {
-    let mut flags = Flags::default();
-    for (key, value) in [
-        (Key::Model, args.model.as_str()),
-        (Key::Weights, &args.weights),
-        (Key::Devices, &args.devices),
-        (Key::Dtype, &args.dtype),
-        (Key::PromptStyle, &args.prompt_style),
-        (Key::MaxTiles, &args.max_tiles),
-        (Key::Slots, "1"),
-    ] {
-        flags.values.insert(key, value.to_owned());
-    }
-    config::check(&Low::gather(&flags, &std::collections::BTreeMap::new()))
-        .map_err(|problems| Failure::new(Exit::Usage, problems.to_string()))
-}
-
-fn add_page(input: &mut Input, path: &Path, tiling: &preprocess::Config) -> Result<(), Failure> {
-    let cannot = || Failure::new(Exit::Usage, format!("cannot read {}", path.display()));
-    let bytes = std::fs::read(path).map_err(|error| cannot().because(&error))?;
-    let pages = preprocess::decode(&bytes, &DecodeLimits::default(), Orientation::default())
-        .map_err(|error| cannot().because(&error))?;
-    for page in &pages {
-        let tiles = preprocess::tile(page, tiling);
-        input.tiles_per_page.push(tiles.tiles);
-        input.pixels.extend(tiles.data);
-    }
-    Ok(())
-}
-
-/// Numbers with anything between them that is no digit.
-fn token_ids(path: &Path) -> Result<Vec<u32>, Failure> {
-    let cannot = || Failure::new(Exit::Usage, format!("cannot read {}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| cannot().because(&error))?;
-    let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
-    let ids: Result<Vec<u32>, _> = numbers.map(str::parse).collect();
-    match ids {
-        Ok(ids) if !ids.is_empty() => Ok(ids),
-        Ok(_) => Err(cannot().remedy("a file with at least one token id")),
-        Err(error) => Err(cannot().because(&error)),
+        DebugCommand::Dump(args) => dump::run(args),
+        DebugCommand::Links(args) => links::run(args),
     }
 }

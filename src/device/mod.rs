@@ -7,7 +7,7 @@ mod links;
 mod open;
 
 pub use dtype::{Dtype, UnknownDtype};
-pub use links::{Link, LinkRoute, Links};
+pub use links::{Link, LinkRoute, LinkTrial, Links};
 pub use open::{
     ComputeCapability, DeviceError, DeviceHandle, DeviceMemory, DeviceRequest, DeviceSelection,
     open,

@@ -8,7 +8,8 @@ use candle_core::{DType, Device, Error, Result, Tensor};
 /// of anything.
 const LENGTHS: [usize; 5] = [3_584, 1, 4_099, 512 * 3_584, 65_537];
 
-const ROUNDS: u32 = 40;
+/// Checks of each link at start-up.
+pub(super) const ROUNDS: u32 = 40;
 
 /// Elements of the copy that is timed: 64 MiB of f32.
 const TIMED_LENGTH: usize = 16 << 20;
@@ -41,6 +42,7 @@ impl Findings {
 pub(super) fn check(
     source: &Device,
     target: &Device,
+    rounds: u32,
     send: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Findings> {
     let busy = |device: &Device| -> Result<Tensor> {
@@ -49,7 +51,7 @@ pub(super) fn check(
     };
     let (busy_source, busy_target) = (busy(source)?, busy(target)?);
     let mut wrong = 0;
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let length = LENGTHS[round as usize % LENGTHS.len()];
         // Whole numbers below 2^24 are exact in f32, whatever is done to them here.
         let pattern: Vec<f32> = (0..length)
@@ -69,7 +71,7 @@ pub(super) fn check(
     }
     let bytes_per_second =
         if source.is_cuda() && target.is_cuda() { speed(source, target, send)? } else { 0.0 };
-    Ok(Findings { checks: ROUNDS, wrong, bytes_per_second })
+    Ok(Findings { checks: rounds, wrong, bytes_per_second })
 }
 
 fn speed(
@@ -91,6 +93,28 @@ fn speed(
     Ok(f64::from(TIMES) * (TIMED_LENGTH * DType::F32.size_in_bytes()) as f64 / seconds)
 }
 
+/// Seconds of one copy of a decode step's row, in a chain of copies there and back.
+pub(super) fn hop_seconds(
+    source: &Device,
+    target: &Device,
+    there: impl Fn(&Tensor) -> Result<Tensor>,
+    back: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<f64> {
+    const HOPS: u32 = 2_000;
+    let mut row = Tensor::ones(LENGTHS[0], DType::BF16, source)?;
+    row = back(&there(&row)?)?;
+    source.synchronize()?;
+    target.synchronize()?;
+    let start = Instant::now();
+    for _ in 0..HOPS / 2 {
+        row = back(&there(&row)?)?;
+    }
+    source.synchronize()?;
+    target.synchronize()?;
+    drop(row);
+    Ok(start.elapsed().as_secs_f64() / f64::from(HOPS))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,7 +122,7 @@ mod tests {
     #[test]
     fn a_right_copy_passes_and_each_wrong_one_is_counted() {
         let cpu = Device::Cpu;
-        let right = check(&cpu, &cpu, Tensor::copy).unwrap();
+        let right = check(&cpu, &cpu, ROUNDS, Tensor::copy).unwrap();
         assert_eq!(right, Findings { checks: ROUNDS, wrong: 0, bytes_per_second: 0.0 });
         assert!(right.require_right("a", "b").is_ok());
         // The tail is not there yet: what an unordered copy looks like.
@@ -107,7 +131,7 @@ mod tests {
             let tail = x.narrow(0, cut, x.dim(0)? - cut)?.zeros_like()?;
             Tensor::cat(&[x.narrow(0, 0, cut)?, tail], 0)
         };
-        let wrong = check(&cpu, &cpu, late).unwrap();
+        let wrong = check(&cpu, &cpu, ROUNDS, late).unwrap();
         assert_eq!(wrong.wrong, ROUNDS);
         assert!(wrong.require_right("cuda:0", "cuda:1").is_err());
         // One bit in one element of one size.
@@ -118,7 +142,7 @@ mod tests {
             }
             Tensor::from_vec(values, x.shape(), x.device())
         };
-        let flipped = check(&cpu, &cpu, flip).unwrap().wrong;
+        let flipped = check(&cpu, &cpu, ROUNDS, flip).unwrap().wrong;
         assert_eq!(flipped, ROUNDS * 3 / LENGTHS.len() as u32);
     }
 }

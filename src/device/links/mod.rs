@@ -42,6 +42,18 @@ pub struct Link {
     pub bytes_per_second: f64,
 }
 
+/// What a long test of one direction between two GPUs found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LinkTrial {
+    pub checks: u32,
+    /// Checks in which at least one bit was wrong.
+    pub wrong: u32,
+    /// Of 64 MiB; zero between CPUs.
+    pub bytes_per_second: f64,
+    /// Of one row of a decode step, in a chain of copies there and back.
+    pub hop_seconds: f64,
+}
+
 /// The copies that one model makes between its devices.
 #[derive(Debug, Clone)]
 pub struct Links {
@@ -85,6 +97,14 @@ impl Links {
         self.table.iter().flatten().flatten().cloned().collect()
     }
 
+    /// Tests one direction with `checks` patterns.
+    pub fn trial(&self, from: usize, to: usize, checks: u32) -> Result<LinkTrial> {
+        let (source, target) = (&self.devices[from].device, &self.devices[to].device);
+        let there = |x: &Tensor| self.send(x, from, to);
+        let back = |x: &Tensor| self.send(x, to, from);
+        LinkTrial::of(source, target, checks, there, back)
+    }
+
     /// `x`, which is on device `from`, on device `to`.
     pub fn send(&self, x: &Tensor, from: usize, to: usize) -> Result<Tensor> {
         if from == to {
@@ -123,7 +143,9 @@ impl Links {
             bytes_per_second: findings.bytes_per_second,
         };
         let test = |route: LinkRoute| {
-            check::check(&source.device, &target.device, |x| self.carry(route, x, to))
+            check::check(&source.device, &target.device, check::ROUNDS, |x| {
+                self.carry(route, x, to)
+            })
         };
         let both_gpus = source.device.is_cuda() && target.device.is_cuda();
         let reason = match peer::enable(&source.device, &target.device) {
@@ -147,6 +169,33 @@ impl Links {
         let findings = test(LinkRoute::Staged)?;
         findings.require_right(&source.id, &target.id)?;
         Ok(link(LinkRoute::Staged, reason, findings))
+    }
+}
+
+impl LinkTrial {
+    /// The same test of the tensor library's own copy between two GPUs that it opened its usual way:
+    /// to show what goes wrong without [`Links`].
+    pub fn of_library(from: usize, to: usize, checks: u32) -> Result<Self> {
+        let (source, target) = (Device::new_cuda(from)?, Device::new_cuda(to)?);
+        let there = |x: &Tensor| x.to_device(&target);
+        let back = |x: &Tensor| x.to_device(&source);
+        Self::of(&source, &target, checks, there, back)
+    }
+
+    fn of(
+        source: &Device,
+        target: &Device,
+        checks: u32,
+        there: impl Fn(&Tensor) -> Result<Tensor>,
+        back: impl Fn(&Tensor) -> Result<Tensor>,
+    ) -> Result<Self> {
+        let findings = check::check(source, target, checks, &there)?;
+        Ok(Self {
+            checks: findings.checks,
+            wrong: findings.wrong,
+            bytes_per_second: findings.bytes_per_second,
+            hop_seconds: check::hop_seconds(source, target, there, back)?,
+        })
     }
 }
 
