@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use crate::device::Dtype;
 use crate::model::{
-    DeviceUse, Logits, ModelSpec, PixelTiles, Placement, RunError, Runner, Segment, Slot, StepBatch,
+    DeviceUse, Logits, ModelSpec, NonFinite, PixelTiles, Placement, RunError, Runner, Segment,
+    Slot, StepBatch,
 };
 
 pub use fault::{Fault, FaultKind, Faults};
@@ -62,6 +63,8 @@ pub struct Probe {
     pub tokens_max: AtomicUsize,
     /// Most tiles of one call of `encode`.
     pub tiles_max: AtomicUsize,
+    /// Segments of all calls of `locate_non_finite`.
+    pub located: AtomicUsize,
 }
 
 /// A deterministic [`Runner`] without weights.
@@ -71,6 +74,8 @@ pub struct Fake {
     slots: Vec<Held>,
     faults: Faults,
     probe: Arc<Probe>,
+    /// Slots whose logits were no numbers in the last pass.
+    poisoned: Vec<Slot>,
 }
 
 /// What one slot holds.
@@ -153,7 +158,13 @@ impl fmt::Debug for Script {
 impl Fake {
     pub fn new(options: Options) -> Self {
         let slots = vec![Held::default(); options.spec.slots];
-        Self { options, slots, faults: Faults::default(), probe: Arc::default() }
+        Self {
+            options,
+            slots,
+            faults: Faults::default(),
+            probe: Arc::default(),
+            poisoned: Vec::new(),
+        }
     }
 
     /// Lets a test order failures, also later, when the engine owns the fake.
@@ -193,6 +204,18 @@ impl Fake {
         for &token in segment.tokens {
             assert!((token as usize) < spec.vocab_size, "slot {slot}: no token {token}");
         }
+    }
+
+    /// Panics where `segment` is not what its slot took in last, with logits that were no numbers.
+    fn check_given(&mut self, segment: &Segment<'_>) {
+        let image_token_id = self.options.spec.image_token_id;
+        let slot = segment.slot.0;
+        assert!(self.poisoned.contains(&segment.slot), "slot {slot}: its logits were well");
+        let held = self.held(segment.slot);
+        assert_eq!(held.tokens[segment.start..], *segment.tokens, "slot {slot}: other tokens");
+        let images = held.tokens[..segment.start].iter().filter(|&&token| token == image_token_id);
+        assert_eq!(segment.image_tokens_before, images.count(), "slot {slot}: other feature rows");
+        assert!(segment.wants_logits, "slot {slot}: it had no logits");
     }
 
     fn take_in(&mut self, segment: &Segment<'_>) {
@@ -268,14 +291,15 @@ impl Runner for Fake {
         self.count(batch);
         let steps: Vec<(Slot, usize)> =
             slots.iter().map(|&slot| (slot, self.held(slot).steps)).collect();
-        let poisoned = self.faults.in_step(&steps)?;
+        let tokens = batch.segments.iter().map(|segment| segment.tokens.len()).sum();
+        self.poisoned = self.faults.in_step(&steps, tokens)?;
         pause(self.options.step_delay);
         let mut data = Vec::new();
         for segment in &batch.segments {
             self.take_in(segment);
             if segment.wants_logits {
                 let mut row = self.row(segment.slot);
-                if poisoned.contains(&segment.slot) {
+                if self.poisoned.contains(&segment.slot) {
                     row[0] = f32::NAN;
                 }
                 data.extend(row);
@@ -283,6 +307,21 @@ impl Runner for Fake {
         }
         self.count_held();
         Ok(Logits::new(data, self.options.spec.vocab_size))
+    }
+
+    fn locate_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {
+        assert!(!batch.segments.is_empty(), "nothing to locate");
+        for segment in &batch.segments {
+            self.check_given(segment);
+        }
+        self.probe.located.fetch_add(batch.segments.len(), Ordering::Relaxed);
+        let placement = self.options.spec.placements.first()?;
+        Some(NonFinite {
+            module: placement.module.clone(),
+            site: "logits",
+            device_id: placement.device_id.clone(),
+            dtype: placement.compute_dtype,
+        })
     }
 
     fn release(&mut self, slot: Slot) {

@@ -11,5 +11,6 @@ mod cpu;
 mod layers;
 
 pub use runner::{
-    DeviceUse, Logits, ModelSpec, PixelTiles, Placement, RunError, Runner, Segment, Slot, StepBatch,
+    DeviceUse, Logits, ModelSpec, NonFinite, PixelTiles, Placement, RunError, Runner, Segment,
+    Slot, StepBatch,
 };

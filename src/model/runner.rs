@@ -121,6 +121,19 @@ pub enum RunError {
     Device { site: &'static str, message: String },
 }
 
+/// Where a forward pass first has a value that is no finite number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NonFinite {
+    /// As [`Placement::module`].
+    pub module: String,
+    /// What the module had computed: `attention`, `mlp`.
+    pub site: &'static str,
+    /// `cpu`, `cuda:0`.
+    pub device_id: String,
+    /// What the module computes in.
+    pub dtype: Dtype,
+}
+
 /// A loaded model. One thread owns it: the engine's.
 pub trait Runner: Send {
     fn spec(&self) -> &ModelSpec;
@@ -135,6 +148,15 @@ pub trait Runner: Send {
     /// After an error the same segments can be given again, all or some of them: no slot counts as
     /// further than before.
     fn step(&mut self, batch: &StepBatch<'_>) -> Result<Logits, RunError>;
+
+    /// Where the logits of `batch` went wrong: called after a `step` whose logits are not all finite,
+    /// with the segments that had those, as they were given, before anything else is done with their
+    /// slots. Changes nothing for other slots; these are released next.
+    ///
+    /// None: not known.
+    fn locate_non_finite(&mut self, _batch: &StepBatch<'_>) -> Option<NonFinite> {
+        None
+    }
 
     /// Forgets the KV entries and feature rows of `slot`, if it has any.
     fn release(&mut self, slot: Slot);

@@ -51,6 +51,7 @@ fn nothing_typed_is_a_whole_configuration() {
     assert_eq!(config.server.drain_timeout, Duration::from_secs(30));
     assert!(config.server.reflection && config.server.listen.ip().is_loopback());
     assert_eq!(config.telemetry.otlp, None);
+    assert_eq!(config.guard, GuardConfig::default());
     assert!(config.warnings.is_empty());
 }
 
