@@ -161,6 +161,21 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_is_none_says_what_to_try() {
+        for (code, reason, remedy) in [
+            (Code::Internal, "NON_FINITE_LOGITS", "a server with --dtype f32 or bf16"),
+            (Code::Internal, "GIBBERISH", "a server with --dtype f32 or bf16; if the document"),
+            (Code::Internal, "REPETITION", "fewer pages at once; if the document"),
+            (Code::Unavailable, "MODEL_POISONED", "another server, or this one after a restart"),
+        ] {
+            let details = ErrorDetails::with_error_info(reason, "tessera", []);
+            let refusal = Refusal::of(&Status::with_error_details(code, "", details));
+            let found = refusal.remedy.unwrap();
+            assert!(found.starts_with(remedy), "{reason}: {found}");
+        }
+    }
+
+    #[test]
     fn a_server_of_another_kind_is_recognized() {
         check(
             Code::Unimplemented,

@@ -74,8 +74,6 @@ pub struct Fake {
     slots: Vec<Held>,
     faults: Faults,
     probe: Arc<Probe>,
-    /// Slots whose logits were no numbers in the last pass.
-    poisoned: Vec<Slot>,
 }
 
 /// What one slot holds.
@@ -89,6 +87,8 @@ struct Held {
     rows_used: usize,
     /// Passes that this sequence took part in.
     steps: usize,
+    /// Its last logits were no numbers.
+    poisoned: bool,
     /// Once the first logits were asked for: the prompt's length and the scripted answer.
     answer: Option<(usize, Vec<u32>)>,
 }
@@ -158,13 +158,7 @@ impl fmt::Debug for Script {
 impl Fake {
     pub fn new(options: Options) -> Self {
         let slots = vec![Held::default(); options.spec.slots];
-        Self {
-            options,
-            slots,
-            faults: Faults::default(),
-            probe: Arc::default(),
-            poisoned: Vec::new(),
-        }
+        Self { options, slots, faults: Faults::default(), probe: Arc::default() }
     }
 
     /// Lets a test order failures, also later, when the engine owns the fake.
@@ -210,8 +204,8 @@ impl Fake {
     fn check_given(&mut self, segment: &Segment<'_>) {
         let image_token_id = self.options.spec.image_token_id;
         let slot = segment.slot.0;
-        assert!(self.poisoned.contains(&segment.slot), "slot {slot}: its logits were well");
         let held = self.held(segment.slot);
+        assert!(held.poisoned, "slot {slot}: its logits were well");
         assert_eq!(held.tokens[segment.start..], *segment.tokens, "slot {slot}: other tokens");
         let images = held.tokens[..segment.start].iter().filter(|&&token| token == image_token_id);
         assert_eq!(segment.image_tokens_before, images.count(), "slot {slot}: other feature rows");
@@ -292,14 +286,15 @@ impl Runner for Fake {
         let steps: Vec<(Slot, usize)> =
             slots.iter().map(|&slot| (slot, self.held(slot).steps)).collect();
         let tokens = batch.segments.iter().map(|segment| segment.tokens.len()).sum();
-        self.poisoned = self.faults.in_step(&steps, tokens)?;
+        let poisoned = self.faults.in_step(&steps, tokens)?;
         pause(self.options.step_delay);
         let mut data = Vec::new();
         for segment in &batch.segments {
             self.take_in(segment);
+            self.held(segment.slot).poisoned = poisoned.contains(&segment.slot);
             if segment.wants_logits {
                 let mut row = self.row(segment.slot);
-                if self.poisoned.contains(&segment.slot) {
+                if poisoned.contains(&segment.slot) {
                     row[0] = f32::NAN;
                 }
                 data.extend(row);

@@ -149,9 +149,9 @@ pub trait Runner: Send {
     /// further than before.
     fn step(&mut self, batch: &StepBatch<'_>) -> Result<Logits, RunError>;
 
-    /// Where the logits of `batch` went wrong: called after a `step` whose logits are not all finite,
-    /// with the segments that had those, as they were given, before anything else is done with their
-    /// slots. Changes nothing for other slots; these are released next.
+    /// Where the logits of `batch` went wrong: called after steps that gave logits which are not all
+    /// finite, with the segments that had those, as they were given, before anything else is done with
+    /// their slots. Changes nothing for other slots; these are released next.
     ///
     /// None: not known.
     fn locate_non_finite(&mut self, _batch: &StepBatch<'_>) -> Option<NonFinite> {

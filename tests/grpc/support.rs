@@ -81,7 +81,8 @@ impl Default for Setup {
 impl Setup {
     /// An answer that goes on until somebody ends it, a token each `step_delay`.
     pub(crate) fn endless(step_delay: Duration) -> Self {
-        let answer = "a".to_owned();
+        // Numbers in their order: the guard sees no loop.
+        let answer = (0..3000).map(|number| format!("{number} ")).collect();
         Self { answer, ends: false, slot_tokens: 4000, step_delay, ..Self::default() }
     }
 

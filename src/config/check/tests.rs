@@ -156,6 +156,38 @@ fn an_answer_must_leave_room_for_pages() {
 }
 
 #[test]
+fn guards_have_bounds() {
+    let args = [
+        "--guard",
+        "off",
+        "--guard-bang-ratio",
+        "0.5",
+        "--guard-repeat",
+        "512",
+        "--poison-limit",
+        "0",
+    ];
+    let config = check(&gather(&args, &[], None)).unwrap();
+    let expected = GuardConfig { on: false, bang_ratio: 0.5, repeats: 512, poison_limit: 0 };
+    assert_eq!(config.guard, expected);
+    check_mistakes(
+        &["--guard", "maybe", "--guard-bang-ratio", "30", "--guard-repeat", "3"],
+        &[("TESSERA_POISON_LIMIT", "-1")],
+        None,
+        &expect![[r#"
+            4 mistakes in the configuration
+              --guard "maybe": is neither true nor false
+                give true or false
+              --guard-bang-ratio "30": is not from 0 to 1
+                give a number from 0 to 1
+              --guard-repeat "3": is too small
+                give a whole number from 16 to 1048576
+              TESSERA_POISON_LIMIT "-1": is too small
+                give a whole number from 0 to 1000000"#]],
+    );
+}
+
+#[test]
 fn misspelt_variables_are_only_a_warning() {
     let env = [("TESSERA_SLOT", "9"), ("TESSERA_PORT", "tcp://10.0.0.1:50051")];
     let config = check(&gather(&[], &env, None)).unwrap();

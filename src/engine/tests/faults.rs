@@ -96,6 +96,23 @@ fn a_batch_that_is_too_much_runs_one_by_one() {
 }
 
 #[test]
+fn logits_that_are_not_finite_alone_are_located_too() {
+    let mut stage = Stage::new(answering("abcdef"));
+    let mut events = [(); 3].map(|()| stage.submit(job("what", &[1])).unwrap());
+    stage.turn();
+    // The batch finds no memory; then the second of three passes is not finite.
+    stage.faults.add(Fault { segments_min: 2, ..Fault::next(FaultKind::OutOfMemory) });
+    stage.faults.add(Fault { slot: Some(Slot(1)), ..Fault::next(FaultKind::Nan) });
+    stage.settle();
+    let outcomes: Vec<_> =
+        events.iter_mut().map(|events| finished(events).map(|done| done.text)).collect();
+    assert_only_the_second_failed(&outcomes, |error| {
+        matches!(error, EngineError::NonFiniteLogits { step: 1, at: Some(_), .. })
+    });
+    assert_eq!(stage.probe.located.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn a_piece_of_a_prompt_that_is_too_much_is_taken_in_by_halves() {
     // In the batch, alone, and in halves; quarters fit.
     let fault = Fault { tokens_min: 30, times: usize::MAX, ..Fault::next(FaultKind::OutOfMemory) };
