@@ -7,7 +7,7 @@
 //! A loop is judged by what can stand on a page, because documents repeat themselves: a column of
 //! zeros, of dashes or of `NOT_FOUND` is an answer. A piece that repeats is a cell or a line of
 //! print, and a page has at most some hundred lines: what comes more often than the pages have lines
-//! is not read off them. Pieces beyond a line of print count by the lines that they would fill.
+//! is not read off them, however short or long it is.
 
 /// Characters that the rule about `!` looks back: the bits of a word.
 const WINDOW_CHARS: u32 = u64::BITS;
@@ -17,9 +17,6 @@ const SHORT_CHARS: u32 = 16;
 
 /// The longest piece whose repetition is seen, in tokens.
 const PERIOD_MAX: usize = 64;
-
-/// Tokens of one line of print, at most: as many as 80 to 120 characters have.
-const LINE_TOKENS: usize = 32;
 
 /// Stands where there is no token yet; no vocabulary has it.
 const NO_TOKEN: u32 = u32::MAX;
@@ -137,8 +134,8 @@ impl Loops {
         let bound = |index: usize| {
             let period = PERIOD_MAX - index;
             // The run begins with the second time.
-            let tokens = repeats.saturating_mul(period.min(LINE_TOKENS)).max(2 * period);
-            u32::try_from(tokens - period).unwrap_or(u32::MAX)
+            let tokens = repeats.saturating_sub(1).saturating_mul(period);
+            u32::try_from(tokens).unwrap_or(u32::MAX)
         };
         Self {
             recent: [NO_TOKEN; 2 * PERIOD_MAX],

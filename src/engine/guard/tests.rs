@@ -165,8 +165,8 @@ fn loops_trip_when_no_page_has_so_many_lines() {
         let piece = (0..period as u32).map(|token| (token, String::new()));
         let looped = piece.cycle().take(20_000);
         let stream: Stream = prefix.chain(looped).collect();
-        let tokens = repeats * period.min(LINE_TOKENS);
-        let expected = Trip::Loop { period, count: tokens / period };
+        let tokens = repeats * period;
+        let expected = Trip::Loop { period, count: repeats };
         assert_eq!(trip(&stream, 1), Err((100 + tokens - 1, expected)), "{period}");
     }
 }
