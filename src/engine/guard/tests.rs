@@ -194,7 +194,7 @@ fn thresholds_are_the_operators() {
     assert!(GuardConfig { on: false, ..config }.watch(1).is_none());
 }
 
-/// `cargo test --lib guard::tests::cost -- --ignored --nocapture`
+/// `cargo test --release --lib cost_of_a_token -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement"]
 fn cost_of_a_token() {
