@@ -227,6 +227,7 @@ fn engine_config(config: &Config) -> engine::Config {
         queued_max: config.requests.queue,
         prefill_chunk_tokens: config.requests.prefill_chunk,
         intake_threads: config.requests.intake_threads,
+        guard: config.guard,
         ..engine::Config::default()
     }
 }

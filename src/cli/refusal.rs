@@ -85,6 +85,7 @@ fn remedy(code: Code, reason: &str, retry: Option<Duration>) -> Option<String> {
         ("MODEL_LOADING", _) => "again when the model is loaded; --timeout says how long to wait",
         ("DRAINING" | "DRAIN_TIMEOUT", _) => "again: the server is being stopped or replaced",
         ("MODEL_FAILED", _) => "the server's log: it says why the model failed",
+        ("MODEL_POISONED", _) => "another server, or this one after a restart; its log says why",
         ("MODEL_NOT_FOUND", _) => "the model that the server has",
         ("LIMIT_EXCEEDED", _) => "fewer pages, or fewer tiles with --max-tiles",
         ("INVALID_FIELD", _) => "the request again with the field put right",
@@ -95,6 +96,12 @@ fn remedy(code: Code, reason: &str, retry: Option<Duration>) -> Option<String> {
             "fewer pages or tiles, or a server with fewer --slots or less --slot-tokens"
         }
         ("NON_FINITE_LOGITS", _) => "a server with --dtype f32 or bf16",
+        ("GIBBERISH", _) => {
+            "a server with --dtype f32 or bf16; if the document is full of `!`, one with --guard off"
+        }
+        ("REPETITION", _) => {
+            "fewer pages at once; if the document does repeat so, a server with more --guard-repeat"
+        }
         ("DEVICE_ERROR" | "BUG", _) => "the server's log: it says more",
         (_, Code::OutOfRange) => "smaller or fewer files",
         (_, Code::Unimplemented) => "another --server: this one does not speak tessera.v1",
@@ -151,6 +158,21 @@ mod tests {
                   try: again later, or start the server with more --slots or --queue (in 1.5 s)
                   exit 1"]],
         );
+    }
+
+    #[test]
+    fn an_answer_that_is_none_says_what_to_try() {
+        for (code, reason, remedy) in [
+            (Code::Internal, "NON_FINITE_LOGITS", "a server with --dtype f32 or bf16"),
+            (Code::Internal, "GIBBERISH", "a server with --dtype f32 or bf16; if the document"),
+            (Code::Internal, "REPETITION", "fewer pages at once; if the document"),
+            (Code::Unavailable, "MODEL_POISONED", "another server, or this one after a restart"),
+        ] {
+            let details = ErrorDetails::with_error_info(reason, "tessera", []);
+            let refusal = Refusal::of(&Status::with_error_details(code, "", details));
+            let found = refusal.remedy.unwrap();
+            assert!(found.starts_with(remedy), "{reason}: {found}");
+        }
     }
 
     #[test]

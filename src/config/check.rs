@@ -12,27 +12,33 @@ use super::low::{Given, Low};
 use super::options::Key;
 use super::problem::{Problem, Problems};
 use super::value::{self, Wrong};
+use crate::engine::GuardConfig;
 use crate::limits;
 use crate::telemetry::{self, LogFormat, Otlp};
 
 /// The longest context of any model this program reads; a bound for typing errors.
 const SLOT_TOKENS: RangeInclusive<usize> = 64..=1 << 20;
 
+/// Below it, ordinary columns of a document would be loops.
+const GUARD_REPEATS: RangeInclusive<usize> = 16..=1 << 20;
+
 /// The configuration, or every mistake in it.
 pub fn check(low: &Low) -> Result<Config, Problems> {
     let mut reader = Reader { low, problems: low.problems.clone() };
     let model = model::model(&mut reader);
     let requests = requests(&mut reader);
+    let guard = guard(&mut reader);
     let server = server(&mut reader);
     let telemetry = telemetry(&mut reader);
     if let Some(requests) = &requests {
         reader.relations(requests);
     }
-    match (model, requests, server, telemetry) {
-        (Some(model), Some(requests), Some(server), Some(telemetry))
+    let warnings = low.warnings.clone();
+    match (model, requests, guard, server, telemetry) {
+        (Some(model), Some(requests), Some(guard), Some(server), Some(telemetry))
             if reader.problems.is_empty() =>
         {
-            Ok(Config { model, requests, server, telemetry, warnings: low.warnings.clone() })
+            Ok(Config { model, requests, guard, server, telemetry, warnings })
         }
         _ => Err(Problems(reader.problems)),
     }
@@ -115,6 +121,19 @@ fn requests(reader: &mut Reader<'_>) -> Option<RequestConfig> {
         max_tiles: max_tiles?.map(|tiles| tiles as u32),
         max_output_tokens: max_output_tokens?,
         intake_threads: intake_threads?.unwrap_or_else(half_the_cores),
+    })
+}
+
+fn guard(reader: &mut Reader<'_>) -> Option<GuardConfig> {
+    let on = reader.read(Key::Guard, value::switch);
+    let bang_ratio = reader.read(Key::GuardBangRatio, value::ratio);
+    let repeats = reader.read(Key::GuardRepeat, |text| value::count(text, &GUARD_REPEATS));
+    let poison_limit = reader.read(Key::PoisonLimit, |text| value::count(text, &(0..=1_000_000)));
+    Some(GuardConfig {
+        on: on?,
+        bang_ratio: bang_ratio?,
+        repeats: repeats?,
+        poison_limit: poison_limit?,
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceSelection;
+use crate::engine::GuardConfig;
 use crate::placement::{DeviceMap, DtypePolicy};
 use crate::prompt::PromptStyle;
 use crate::telemetry;
@@ -15,6 +16,7 @@ use crate::weights::WeightSource;
 pub struct Config {
     pub model: ModelConfig,
     pub requests: RequestConfig,
+    pub guard: GuardConfig,
     pub server: ServerConfig,
     pub telemetry: telemetry::Config,
     /// To be logged once logging is up.

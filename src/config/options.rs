@@ -22,6 +22,10 @@ pub enum Key {
     MaxTiles,
     MaxOutputTokens,
     IntakeThreads,
+    Guard,
+    GuardBangRatio,
+    GuardRepeat,
+    PoisonLimit,
     Listen,
     DrainTimeout,
     DrainPropagation,
@@ -69,11 +73,12 @@ impl Spec {
 
 pub const MODEL: &str = "Model";
 const REQUESTS: &str = "Requests";
+const GUARD: &str = "Answers that are none";
 const SERVER: &str = "Server";
 const TELEMETRY: &str = "Logs and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 27] = [
+pub const ALL: [Spec; 31] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -131,6 +136,18 @@ pub const ALL: [Spec; 27] = [
     Spec::new(Key::IntakeThreads, "intake-threads", REQUESTS)
         .takes("N", "auto")
         .help("Threads that decode and cut pages; auto: half the cores"),
+    Spec::new(Key::Guard, "guard", GUARD)
+        .takes("SWITCH", "on")
+        .help("on: end an answer that is gibberish or a loop; off: send whatever the model says"),
+    Spec::new(Key::GuardBangRatio, "guard-bang-ratio", GUARD)
+        .takes("RATIO", "0.3")
+        .help("Gibberish: more than this share of an answer's last 64 characters is `!`; 1: never"),
+    Spec::new(Key::GuardRepeat, "guard-repeat", GUARD)
+        .takes("N", "256")
+        .help("Loop: the same tokens N times in a row for each page; above the lines of a page"),
+    Spec::new(Key::PoisonLimit, "poison-limit", GUARD).takes("N", "3").help(
+        "Spoilt answers in a row after which no more requests are taken until a restart; 0: never",
+    ),
     Spec::new(Key::Listen, "listen", SERVER)
         .takes("ADDR", "127.0.0.1:50051")
         .help("Address and port; 0.0.0.0:50051 to be reached from other machines"),

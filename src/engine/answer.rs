@@ -35,6 +35,8 @@ pub(super) struct Answer {
     stop: Vec<String>,
     /// All text so far; from `released` on it may still be cut.
     text: String,
+    /// Where the text of the last token begins.
+    newest: usize,
     released: usize,
     /// Bytes of `text` that went out as pieces.
     sent: usize,
@@ -47,15 +49,21 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn new(detokenizer: Box<dyn Detokenize>, stop: Vec<String>) -> Self {
         let stop = stop.into_iter().filter(|stop| !stop.is_empty()).collect();
-        Self { detokenizer, stop, text: String::new(), released: 0, sent: 0, tokens: 0 }
+        Self { detokenizer, stop, text: String::new(), newest: 0, released: 0, sent: 0, tokens: 0 }
     }
 
     pub(super) fn push(&mut self, token: u32) -> Verdict {
         self.tokens += 1;
+        self.newest = self.text.len();
         match self.detokenizer.push(token) {
             Some(text) => self.append(&text),
             None => Verdict::Open,
         }
+    }
+
+    /// The text that the last token completed, whether it can be sent yet or not.
+    pub(super) fn newest(&self) -> &str {
+        &self.text[self.newest.min(self.text.len())..]
     }
 
     /// Releases what was held back: no more tokens come.

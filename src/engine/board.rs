@@ -74,6 +74,7 @@ impl Board {
                 Some(Reject::Loading { message: message(), retry_after: RETRY_LOADING })
             }
             ModelState::Draining => Some(Reject::Draining { retry_after: RETRY_DRAINING }),
+            ModelState::Poisoned => Some(Reject::Poisoned { message: message() }),
             ModelState::Failed => Some(Reject::Failed { message: message() }),
             ModelState::Ready | ModelState::Leaving => {
                 let Load { running, queued, .. } = status.load;
@@ -144,6 +145,19 @@ impl Board {
             let changes = !matches!(status.state, ModelState::Draining | ModelState::Failed);
             if changes {
                 status.state = ModelState::Draining;
+            }
+            changes
+        });
+    }
+
+    /// No more requests are taken, and none will be: a model that was wrong several times in a row is
+    /// not asked again to see whether it is better now. A drain has said so already.
+    pub(super) fn poisoned(&self, message: String) {
+        self.status.send_if_modified(|status| {
+            let changes = matches!(status.state, ModelState::Ready | ModelState::Leaving);
+            if changes {
+                status.state = ModelState::Poisoned;
+                status.message = message;
             }
             changes
         });

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use crate::engine::GuardConfig;
 use crate::limits;
 
 /// Settings of the engine. How many requests run at once, and how long they may be, is the model's
 /// business: see [`ModelSpec::slots`](crate::model::ModelSpec::slots).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Requests that may wait for a slot; the next one is refused.
     pub queued_max: usize,
@@ -24,6 +25,8 @@ pub struct Config {
     pub slow_client: Duration,
     /// Pages of one document.
     pub pages_max: usize,
+    /// When an answer is none, and when the model is not to be trusted any more.
+    pub guard: GuardConfig,
 }
 
 impl Default for Config {
@@ -37,6 +40,7 @@ impl Default for Config {
             events_buffered: limits::EVENTS_BUFFERED_MAX,
             slow_client: Duration::from_millis(limits::SLOW_CLIENT_MS_MAX),
             pages_max: limits::PAGES_MAX,
+            guard: GuardConfig::default(),
         }
     }
 }
@@ -55,6 +59,7 @@ impl Config {
             events_buffered: self.events_buffered.clamp(1, limits::EVENTS_BUFFERED_MAX),
             slow_client: self.slow_client,
             pages_max: self.pages_max.min(limits::PAGES_MAX),
+            guard: self.guard,
         }
     }
 }

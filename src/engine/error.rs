@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::model::RunError;
+use crate::device::Dtype;
+use crate::engine::guard::Trip;
+use crate::model::{NonFinite, RunError};
 use crate::preprocess::DecodeError;
 use crate::prompt::PromptError;
 
@@ -28,6 +30,8 @@ pub enum Reject {
     Draining { retry_after: Duration },
     #[error("the model failed: {message}")]
     Failed { message: String },
+    #[error("the model takes no more requests: {message}")]
+    Poisoned { message: String },
 }
 
 /// Why a request that was taken failed.
@@ -47,8 +51,20 @@ pub enum EngineError {
     Deadline { phase: &'static str },
     #[error("the reader took nothing for {waited_ms} ms")]
     SlowClient { waited_ms: u64 },
-    #[error("the logits of step {step} are not finite")]
-    NonFiniteLogits { step: usize },
+    #[error("the logits of step {step} are not finite{}", origin(.at.as_ref()))]
+    NonFiniteLogits {
+        /// Number of the output token that was to be chosen, from 0.
+        step: usize,
+        /// Of the module at fault; where that is not known, of the one that makes the logits.
+        dtype: Dtype,
+        at: Option<NonFinite>,
+    },
+    #[error(
+        "the answer is gibberish at step {step}: {bangs} of its last {characters} characters are `!`"
+    )]
+    Gibberish { step: usize, bangs: u32, characters: u32 },
+    #[error("the answer is a loop at step {step}: the same {period} tokens {count} times in a row")]
+    Repetition { step: usize, period: usize, count: usize },
     #[error(transparent)]
     Run(#[from] RunError),
     #[error("the server stopped before the answer was whole")]
@@ -57,7 +73,22 @@ pub enum EngineError {
     Panicked { message: String },
 }
 
+/// The place where it began, as the end of a sentence.
+fn origin(at: Option<&NonFinite>) -> String {
+    at.map_or_else(String::new, |NonFinite { module, site, device_id, dtype }| {
+        format!(": {module} ({site}) on {device_id} is the first that is not, in {dtype}")
+    })
+}
+
 impl EngineError {
+    /// The guard ended the answer at output token `step`.
+    pub(super) fn tripped(step: usize, trip: Trip) -> Self {
+        match trip {
+            Trip::Bangs { bangs, characters } => Self::Gibberish { step, bangs, characters },
+            Trip::Loop { period, count } => Self::Repetition { step, period, count },
+        }
+    }
+
     pub fn fault(&self) -> Fault {
         match self {
             Self::Prompt(error) if !error.is_callers() => Fault::Server,
@@ -69,6 +100,8 @@ impl EngineError {
             | Self::SlowClient { .. } => Fault::Caller,
             Self::Run(RunError::OutOfMemory { .. }) => Fault::Capacity,
             Self::NonFiniteLogits { .. }
+            | Self::Gibberish { .. }
+            | Self::Repetition { .. }
             | Self::Run(RunError::Device { .. })
             | Self::Stopped
             | Self::Panicked { .. } => Fault::Server,

@@ -16,7 +16,7 @@ use crate::engine::inbox::Inbox;
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::prepare::{Prepare, Prepared};
 use crate::engine::sequence::{Pixels, Sequence};
-use crate::engine::{Accepted, EngineError, Job};
+use crate::engine::{Accepted, EngineError, GuardConfig, Job};
 use crate::model::ModelSpec;
 
 /// A request that nothing was done for yet.
@@ -57,6 +57,7 @@ pub(super) struct Worker {
     pub(super) prepare: Arc<dyn Prepare>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) spec: Arc<ModelSpec>,
+    pub(super) guard: GuardConfig,
 }
 
 // === impl Intake ===
@@ -231,7 +232,7 @@ impl Worker {
             request,
             (prepared.prompt, prepared.image_tokens),
             (pixels, tiles),
-            self.prepare.detokenizer(),
+            (self.prepare.detokenizer(), self.guard.watch(prepared.tiles_per_page.len())),
             (preparing, now),
             &self.spec,
         );

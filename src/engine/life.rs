@@ -86,6 +86,7 @@ impl Life {
             prepare: Arc::clone(prepare),
             clock: Arc::clone(&self.clock),
             spec: Arc::clone(spec),
+            guard: self.config.guard,
         };
         let alive = self.alive.clone();
         std::thread::Builder::new().name(format!("intake-{number}")).spawn(move || {

@@ -227,6 +227,18 @@ impl Scheduler {
     }
 }
 
+// === impl Planned ===
+
+impl Planned {
+    /// The same tokens in two passes, one after the other.
+    pub(super) fn halves(self) -> (Self, Self) {
+        let tokens = self.tokens / 2;
+        let first = Self { tokens, wants_logits: false, ..self };
+        let second = Self { start: self.start + tokens, tokens: self.tokens - tokens, ..self };
+        (first, second)
+    }
+}
+
 // === impl Running ===
 
 impl Running {

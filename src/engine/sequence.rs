@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::engine::answer::{Answer, Detokenize, Verdict};
 use crate::engine::board::Ticket;
 use crate::engine::channel::Outlet;
+use crate::engine::guard::{Guard, Trip};
 use crate::engine::intake::{PixelLease, Request};
 use crate::engine::sampler::{Chance, NotFinite, Sampler};
 use crate::engine::scheduler::{Demand, Encode, Planned, SeqId};
@@ -32,16 +33,38 @@ pub(super) struct Sequence {
     prompt: Vec<u32>,
     image_tokens: usize,
     image_token_id: u32,
-    /// Image tokens among those that the slot holds.
-    image_tokens_held: usize,
     tiles: usize,
     /// None once all are encoded.
     pixels: Option<Pixels>,
     chance: Chance,
     answer: Answer,
+    guard: Option<Guard>,
     /// The token chosen last, which the model has not seen yet.
     next_token: [u32; 1],
     output_tokens_max: usize,
+}
+
+/// Why an answer cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spoilt {
+    /// Before a token was chosen.
+    NotFinite,
+    /// By the token that was chosen last.
+    Tripped(Trip),
+}
+
+// === impl Spoilt ===
+
+impl From<NotFinite> for Spoilt {
+    fn from(_: NotFinite) -> Self {
+        Self::NotFinite
+    }
+}
+
+impl From<Trip> for Spoilt {
+    fn from(trip: Trip) -> Self {
+        Self::Tripped(trip)
+    }
 }
 
 // === impl Sequence ===
@@ -51,7 +74,7 @@ impl Sequence {
         request: Request,
         (prompt, image_tokens): (Vec<u32>, usize),
         (pixels, tiles): (Pixels, usize),
-        detokenizer: Box<dyn Detokenize>,
+        (detokenizer, guard): (Box<dyn Detokenize>, Option<Guard>),
         (preparing, prepared): (Instant, Instant),
         spec: &ModelSpec,
     ) -> Self {
@@ -81,11 +104,11 @@ impl Sequence {
             prompt,
             image_tokens,
             image_token_id: spec.image_token_id,
-            image_tokens_held: 0,
             tiles,
             pixels: Some(pixels),
             chance: Chance::new(job.sampling),
             answer: Answer::new(detokenizer, job.stop),
+            guard,
             next_token: [0],
             output_tokens_max: job.output_tokens_max.clamp(1, room),
         }
@@ -159,16 +182,13 @@ impl Sequence {
             slot: planned.slot,
             start: planned.start,
             tokens,
-            image_tokens_before: self.image_tokens_held,
+            image_tokens_before: self.image_tokens_before(planned.start),
             wants_logits: planned.wants_logits,
         }
     }
 
     /// The slot holds the tokens of `planned` now.
     pub(super) fn stepped(&mut self, planned: &Planned, now: Instant) {
-        let tokens = self.segment(planned).tokens;
-        let images = tokens.iter().filter(|&&token| token == self.image_token_id).count();
-        self.image_tokens_held += images;
         if planned.prefill {
             self.progress.prefilled_tokens += planned.tokens;
             if !planned.wants_logits {
@@ -178,21 +198,21 @@ impl Sequence {
     }
 
     /// Chooses the next token, sends the text that it completes, and says whether the answer is
-    /// whole.
+    /// whole. The text of a token that spoils the answer is not sent.
     pub(super) fn choose(
         &mut self,
         logits: &[f32],
         sampler: &mut Sampler,
         stop_ids: &[u32],
         now: Instant,
-    ) -> Result<Option<FinishReason>, NotFinite> {
+    ) -> Result<Option<FinishReason>, Spoilt> {
         let token = sampler.pick(logits, &mut self.chance)?;
         self.progress.output_tokens += 1;
         if self.progress.phase != Phase::Decode {
             self.start_decode(now);
         }
         self.next_token = [token];
-        let finish = self.take(token, stop_ids);
+        let finish = self.take(token, stop_ids)?;
         if let Some(piece) = self.answer.piece() {
             self.outlet.piece(&piece, now);
         }
@@ -234,21 +254,33 @@ impl Sequence {
         outlet.finish(Err(error));
     }
 
-    fn take(&mut self, token: u32, stop_ids: &[u32]) -> Option<FinishReason> {
+    fn take(&mut self, token: u32, stop_ids: &[u32]) -> Result<Option<FinishReason>, Trip> {
         if stop_ids.contains(&token) {
             self.answer.finish();
-            return Some(FinishReason::Stop);
+            return Ok(Some(FinishReason::Stop));
         }
         if self.answer.push(token) == Verdict::Stopped {
-            return Some(FinishReason::Stop);
+            return Ok(Some(FinishReason::Stop));
+        }
+        if let Some(guard) = &mut self.guard {
+            guard.see(token, self.answer.newest())?;
         }
         if self.progress.output_tokens < self.output_tokens_max {
-            return None;
+            return Ok(None);
         }
-        match self.answer.finish() {
-            Verdict::Stopped => Some(FinishReason::Stop),
-            Verdict::Open => Some(FinishReason::Length),
+        if self.answer.finish() == Verdict::Stopped {
+            return Ok(Some(FinishReason::Stop));
         }
+        self.guard.as_ref().map_or(Ok(()), Guard::cut)?;
+        Ok(Some(FinishReason::Length))
+    }
+
+    /// Image tokens of the prompt before position `start`.
+    fn image_tokens_before(&self, start: usize) -> usize {
+        let is_image = |token: &&u32| **token == self.image_token_id;
+        // An answer has none: behind the prompt there is nothing to count.
+        let before = self.prompt.get(..start);
+        before.map_or(self.image_tokens, |before| before.iter().filter(is_image).count())
     }
 
     fn start_prefill(&mut self, now: Instant) {

@@ -13,6 +13,9 @@ pub enum ModelState {
     Leaving,
     /// Takes no more requests; those that were taken go on to their end.
     Draining,
+    /// Spoilt too many answers in a row: takes no more requests until it is started anew; those that
+    /// were taken go on to their end.
+    Poisoned,
     Failed,
 }
 
@@ -20,7 +23,7 @@ pub enum ModelState {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
     pub state: ModelState,
-    /// For people: what is being loaded, or why the state is `Failed`.
+    /// For people: what is being loaded, or why the state is `Poisoned` or `Failed`.
     pub message: String,
     /// None until the model is loaded.
     pub spec: Option<Arc<ModelSpec>>,

@@ -1,4 +1,5 @@
-//! One forward pass for all planned sequences, and one by one where the batch failed.
+//! One forward pass for all planned sequences; one by one where the batch failed, and in halves where
+//! a piece of a prompt is too much for the device's memory even then.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +7,9 @@ use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::scheduler::{Planned, SeqId};
 use crate::engine::sequence::Sequence;
 use crate::model::{Logits, RunError, Runner, StepBatch};
+
+/// Tokens of a prompt that are not halved any more: what does not fit then will not fit at all.
+const HALVED_TOKENS_MIN: usize = 16;
 
 /// What became of each planned sequence.
 #[derive(Debug)]
@@ -32,10 +36,27 @@ pub(super) fn run(
     tracing::warn!(segments = plan.len(), %error, "a step failed; its sequences run one by one");
     let mut stepped = Stepped { outcomes: Vec::with_capacity(plan.len()), logits: Vec::new() };
     for planned in plan {
-        let outcome = pass(runner, sequences, &[planned]).map(|logits| stepped.logits.push(logits));
+        let outcome = alone(runner, sequences, planned).map(|logits| stepped.logits.push(logits));
         stepped.outcomes.push((planned, outcome));
     }
     stepped
+}
+
+/// Runs one sequence. Activations grow with the tokens of a pass, so a piece of a prompt that found no
+/// memory is taken in half by half; if that fails too, the request ends, however far it came.
+fn alone(
+    runner: &mut dyn Runner,
+    sequences: &BTreeMap<SeqId, Sequence>,
+    planned: Planned,
+) -> Result<Logits, RunError> {
+    match pass(runner, sequences, &[planned]) {
+        Err(RunError::OutOfMemory { .. }) if planned.tokens >= 2 * HALVED_TOKENS_MIN => {
+            let (first, second) = planned.halves();
+            alone(runner, sequences, first)?;
+            alone(runner, sequences, second)
+        }
+        outcome => outcome,
+    }
 }
 
 fn pass(

@@ -7,18 +7,20 @@ use std::time::{Duration, Instant};
 
 use tracing::Span;
 
+use crate::device::Dtype;
 use crate::engine::board::Board;
 use crate::engine::clock::Clock;
 use crate::engine::ending::Ending;
 use crate::engine::inbox::{Arrived, Inbox, Wait};
 use crate::engine::invariant::{InvariantId, check_invariant};
+use crate::engine::poison::Poison;
 use crate::engine::sampler::Sampler;
 use crate::engine::scheduler::{Bounds, Planned, Scheduler, SeqId};
-use crate::engine::sequence::Sequence;
+use crate::engine::sequence::{Sequence, Spoilt};
 use crate::engine::step::{self, Stepped};
 use crate::engine::{Config, EngineError, FinishReason};
 use crate::limits::DEVICE_FAILURES_MAX;
-use crate::model::Runner;
+use crate::model::{ModelSpec, Runner, StepBatch};
 
 /// The model and its requests.
 pub(super) struct Stepper {
@@ -34,6 +36,7 @@ pub(super) struct Stepper {
     clock: Arc<dyn Clock>,
     /// Steps in a row that the device failed for every sequence.
     device_failures: usize,
+    poison: Poison,
 }
 
 /// How a request ends.
@@ -66,6 +69,7 @@ impl Stepper {
             sequences: BTreeMap::new(),
             next_id: 0,
             stop_ids,
+            poison: Poison::new(config.guard.poison_limit),
             config,
             inbox,
             board,
@@ -197,6 +201,7 @@ impl Stepper {
     fn take_outcomes(&mut self, stepped: Stepped, step_ms: f64, now: Instant) {
         let batch_size = stepped.outcomes.len();
         let mut ended = Vec::new();
+        let mut not_finite = Vec::new();
         let mut rows = stepped.rows();
         for (planned, outcome) in &stepped.outcomes {
             if outcome.is_err() {
@@ -213,9 +218,9 @@ impl Stepper {
                     self.scheduler.set_paused(planned.id, pause);
                 }
                 Ok(Some(reason)) => ended.push((planned.id, End::Whole(reason))),
-                Err(_) => {
-                    let step = sequence.output_tokens();
-                    let error = EngineError::NonFiniteLogits { step };
+                Err(Spoilt::NotFinite) => not_finite.push(*planned),
+                Err(Spoilt::Tripped(trip)) => {
+                    let error = EngineError::tripped(sequence.output_tokens() - 1, trip);
                     ended.push((planned.id, End::Failed(error)));
                 }
             }
@@ -225,6 +230,7 @@ impl Stepper {
             }
         }
         drop(rows);
+        ended.extend(self.not_finite(&not_finite));
         let failed = stepped.outcomes.into_iter().filter_map(|(planned, outcome)| {
             Some((planned.id, End::Failed(outcome.err()?.into())))
         });
@@ -232,6 +238,28 @@ impl Stepper {
         for (id, end) in ended {
             self.end(id, end);
         }
+    }
+
+    /// The ends of those whose logits are not finite, with the place where the pass went wrong.
+    fn not_finite(&mut self, plan: &[Planned]) -> Vec<(SeqId, End)> {
+        if plan.is_empty() {
+            return Vec::new();
+        }
+        let sequences = &self.sequences;
+        let segments = plan
+            .iter()
+            .filter_map(|planned| Some(sequences.get(&planned.id)?.segment(planned)))
+            .collect();
+        let at = self.runner.locate_non_finite(&StepBatch { segments });
+        let dtype = at.as_ref().map_or_else(|| logits_dtype(self.runner.spec()), |at| at.dtype);
+        tracing::error!(requests = plan.len(), %dtype, ?at, "logits are not finite");
+        plan.iter()
+            .filter_map(|planned| {
+                let step = sequences.get(&planned.id)?.output_tokens();
+                let error = EngineError::NonFiniteLogits { step, dtype, at: at.clone() };
+                Some((planned.id, End::Failed(error)))
+            })
+            .collect()
     }
 
     /// The spans of the steps of those that decode, from before the step to after it.
@@ -266,8 +294,18 @@ impl Stepper {
             self.board.slot_was_held(now.saturating_duration_since(started));
         }
         match end {
-            End::Whole(reason) => sequence.finish(reason, now),
-            End::Failed(error) => sequence.fail(error),
+            End::Whole(reason) => {
+                self.poison.well();
+                sequence.finish(reason, now);
+            }
+            End::Failed(error) => {
+                // First, so that whoever hears of it finds health changed.
+                if let Some(message) = self.poison.failed(&error) {
+                    tracing::error!(message, "the model takes no more requests");
+                    self.board.poisoned(message);
+                }
+                sequence.fail(error);
+            }
             End::Cancelled => drop(sequence),
         }
     }
@@ -299,6 +337,11 @@ impl Stepper {
             "{prefill} prompt tokens in one step"
         );
     }
+}
+
+/// The dtype of the module that makes the logits, which is placed last.
+fn logits_dtype(spec: &ModelSpec) -> Dtype {
+    spec.placements.last().map_or(spec.kv_dtype, |placement| placement.compute_dtype)
 }
 
 /// Why `sequence` ends now, if it does.

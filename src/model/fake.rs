@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use crate::device::Dtype;
 use crate::model::{
-    DeviceUse, Logits, ModelSpec, PixelTiles, Placement, RunError, Runner, Segment, Slot, StepBatch,
+    DeviceUse, Logits, ModelSpec, NonFinite, PixelTiles, Placement, RunError, Runner, Segment,
+    Slot, StepBatch,
 };
 use crate::placement::WeightFormat;
 
@@ -63,6 +64,8 @@ pub struct Probe {
     pub tokens_max: AtomicUsize,
     /// Most tiles of one call of `encode`.
     pub tiles_max: AtomicUsize,
+    /// Segments of all calls of `locate_non_finite`.
+    pub located: AtomicUsize,
 }
 
 /// A deterministic [`Runner`] without weights.
@@ -85,6 +88,8 @@ struct Held {
     rows_used: usize,
     /// Passes that this sequence took part in.
     steps: usize,
+    /// Its last logits were no numbers.
+    poisoned: bool,
     /// Once the first logits were asked for: the prompt's length and the scripted answer.
     answer: Option<(usize, Vec<u32>)>,
 }
@@ -199,6 +204,18 @@ impl Fake {
         }
     }
 
+    /// Panics where `segment` is not what its slot took in last, with logits that were no numbers.
+    fn check_given(&mut self, segment: &Segment<'_>) {
+        let image_token_id = self.options.spec.image_token_id;
+        let slot = segment.slot.0;
+        let held = self.held(segment.slot);
+        assert!(held.poisoned, "slot {slot}: its logits were well");
+        assert_eq!(held.tokens[segment.start..], *segment.tokens, "slot {slot}: other tokens");
+        let images = held.tokens[..segment.start].iter().filter(|&&token| token == image_token_id);
+        assert_eq!(segment.image_tokens_before, images.count(), "slot {slot}: other feature rows");
+        assert!(segment.wants_logits, "slot {slot}: it had no logits");
+    }
+
     fn take_in(&mut self, segment: &Segment<'_>) {
         let image_token_id = self.options.spec.image_token_id;
         let held = self.held(segment.slot);
@@ -272,11 +289,13 @@ impl Runner for Fake {
         self.count(batch);
         let steps: Vec<(Slot, usize)> =
             slots.iter().map(|&slot| (slot, self.held(slot).steps)).collect();
-        let poisoned = self.faults.in_step(&steps)?;
+        let tokens = batch.segments.iter().map(|segment| segment.tokens.len()).sum();
+        let poisoned = self.faults.in_step(&steps, tokens)?;
         pause(self.options.step_delay);
         let mut data = Vec::new();
         for segment in &batch.segments {
             self.take_in(segment);
+            self.held(segment.slot).poisoned = poisoned.contains(&segment.slot);
             if segment.wants_logits {
                 let mut row = self.row(segment.slot);
                 if poisoned.contains(&segment.slot) {
@@ -287,6 +306,21 @@ impl Runner for Fake {
         }
         self.count_held();
         Ok(Logits::new(data, self.options.spec.vocab_size))
+    }
+
+    fn locate_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {
+        assert!(!batch.segments.is_empty(), "nothing to locate");
+        for segment in &batch.segments {
+            self.check_given(segment);
+        }
+        self.probe.located.fetch_add(batch.segments.len(), Ordering::Relaxed);
+        let placement = self.options.spec.placements.first()?;
+        Some(NonFinite {
+            module: placement.module.clone(),
+            site: "logits",
+            device_id: placement.device_id.clone(),
+            dtype: placement.compute_dtype,
+        })
     }
 
     fn release(&mut self, slot: Slot) {

@@ -183,10 +183,12 @@ pub trait Runner: Send {
     /// further than before.
     fn step(&mut self, batch: &StepBatch<'_>) -> Result<Logits, RunError>;
 
-    /// Looks for the place where the first number of `batch` that is not finite was born, after
-    /// [`step`](Self::step) returned such logits. None: it cannot be told.
-    fn locate_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {
-        let _ = batch;
+    /// Where the logits of `batch` went wrong: called after steps that gave logits which are not all
+    /// finite, with the segments that had those, as they were given, before anything else is done with
+    /// their slots. Changes nothing for other slots; these are released next.
+    ///
+    /// None: not known.
+    fn locate_non_finite(&mut self, _batch: &StepBatch<'_>) -> Option<NonFinite> {
         None
     }
 

@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::engine::{EngineError, Reject};
-use crate::model::RunError;
+use crate::model::{NonFinite, RunError};
 use crate::preprocess::DecodeError;
 
 /// `ErrorInfo.domain` of every failure.
@@ -114,6 +114,8 @@ pub(super) fn rejected(reject: &Reject) -> Status {
         }
         // The process is about to exit: another replica may serve, this one will not.
         Reject::Failed { .. } => Failure::new(Code::Unavailable, "MODEL_FAILED", message),
+        // As little: it answers again when it was started anew, and when that is nobody here knows.
+        Reject::Poisoned { .. } => Failure::new(Code::Unavailable, "MODEL_POISONED", message),
     };
     failure.into_status()
 }
@@ -138,8 +140,30 @@ pub(super) fn failed(error: &EngineError) -> Status {
             Failure::new(Code::ResourceExhausted, "SLOW_CLIENT", message)
                 .with("waited_ms", waited_ms)
         }
-        EngineError::NonFiniteLogits { step } => {
-            Failure::new(Code::Internal, "NON_FINITE_LOGITS", message).with("step", step)
+        EngineError::NonFiniteLogits { step, dtype, at } => {
+            let failure = Failure::new(Code::Internal, "NON_FINITE_LOGITS", message)
+                .with("step", step)
+                .with("dtype", dtype);
+            match at {
+                Some(NonFinite { module, site, device_id, .. }) => {
+                    failure.with("module", module).with("site", site).with("device_id", device_id)
+                }
+                None => failure,
+            }
+        }
+        EngineError::Gibberish { step, bangs, characters } => {
+            let ratio = f64::from(*bangs) / f64::from((*characters).max(1));
+            Failure::new(Code::Internal, "GIBBERISH", message)
+                .with("rule", "exclamation_marks")
+                .with("step", step)
+                .with("ratio", &format!("{ratio:.2}"))
+        }
+        EngineError::Repetition { step, period, count } => {
+            Failure::new(Code::Internal, "REPETITION", message)
+                .with("rule", "token_loop")
+                .with("step", step)
+                .with("period", period)
+                .with("count", count)
         }
         // Again would fail again, here or elsewhere: no retry time.
         EngineError::Run(RunError::OutOfMemory { device_id, .. }) => {

@@ -13,7 +13,8 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use super::trace::SERVICE;
 use crate::engine::{self, ModelState};
 
-/// Health of the process (`""`) and of the service, which follows the model.
+/// Health of the process (`""`), which says whether to keep it, and of the service, which says whether
+/// to send it requests and follows the model.
 #[derive(Debug, Clone)]
 pub(super) struct HealthService {
     pub(super) status: watch::Receiver<engine::Status>,
@@ -38,7 +39,10 @@ impl Subject {
     }
 
     fn serving(self, status: &engine::Status) -> ServingStatus {
+        let open = status.load.running + status.load.queued > 0;
         match (self, status.state) {
+            // Whoever starts processes anew shall do so, once the last answer is out.
+            (Self::Process, ModelState::Poisoned) if !open => ServingStatus::NotServing,
             (Self::Process, _) | (Self::Service, ModelState::Ready) => ServingStatus::Serving,
             (Self::Service, _) => ServingStatus::NotServing,
             (Self::Unknown, _) => ServingStatus::ServiceUnknown,

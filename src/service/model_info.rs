@@ -101,6 +101,7 @@ fn serving_state(state: ModelState) -> v1::ServingState {
         ModelState::Loading => v1::ServingState::Loading,
         ModelState::Ready => v1::ServingState::Ready,
         ModelState::Leaving | ModelState::Draining => v1::ServingState::Draining,
+        ModelState::Poisoned => v1::ServingState::Poisoned,
         ModelState::Failed => v1::ServingState::Failed,
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tessera::engine::ModelState;
 use tessera::model::fake::{Fault, FaultKind};
+use tessera::pb::v1::extract_response::Event;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -17,7 +18,16 @@ async fn logits_that_are_no_numbers() {
     server.faults.add(Fault { step: 2, ..Fault::next(FaultKind::Nan) });
     let (_, status) = collect(open(&server, receipt()).await).await;
     assert_failure(&status, Code::Internal, "NON_FINITE_LOGITS");
-    assert!(info(&status).1.metadata.contains_key("step"));
+    let metadata = info(&status).1.metadata;
+    for (key, value) in [
+        ("step", "2"),
+        ("dtype", "f32"),
+        ("module", "fake"),
+        ("site", "logits"),
+        ("device_id", "cpu"),
+    ] {
+        assert_eq!(metadata.get(key).map(String::as_str), Some(value), "{key}: {metadata:?}");
+    }
     assert!(status.get_details_retry_info().is_none());
 
     let (events, status) = collect(open(&server, receipt()).await).await;
@@ -57,6 +67,33 @@ async fn no_memory_for_this_request() {
     assert!(status.get_details_retry_info().is_none(), "it would fail again");
     let (_, status) = collect(open(&server, receipt()).await).await;
     assert_eq!(status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn no_memory_in_the_middle_of_an_answer() {
+    let step_delay = Duration::from_millis(5);
+    let server = Setup { step_delay, ..Setup::default() }.start().await;
+    let mut well = open(&server, receipt()).await;
+    first_token(&mut well).await;
+    let well = tokio::spawn(async move {
+        while let Some(message) = well.message().await? {
+            if matches!(message.event, Some(Event::Completed(_))) {
+                return Ok(true);
+            }
+        }
+        Ok::<_, tonic::Status>(false)
+    });
+    // In the batch, and alone.
+    let slot = Some(tessera::model::Slot(1));
+    server.faults.add(Fault { slot, step: 2, times: 2, ..Fault::next(FaultKind::OutOfMemory) });
+    let (events, status) = collect(open(&server, receipt()).await).await;
+    assert_failure(&status, Code::ResourceExhausted, "REQUEST_TOO_LARGE_FOR_MEMORY");
+    assert!(status.get_details_retry_info().is_none(), "it would fail again");
+    assert!(!events.is_empty(), "what came before is delivered");
+    assert!(well.await.unwrap().unwrap(), "the other stream goes on to its end");
+    let (_, status) = collect(open(&server, receipt()).await).await;
+    assert_eq!(status.code(), Code::Ok, "the slot is free: {status:?}");
+    server.until_idle().await;
 }
 
 #[tokio::test]

@@ -81,7 +81,9 @@ impl Default for Setup {
 impl Setup {
     /// An answer that goes on until somebody ends it, a token each `step_delay`.
     pub(crate) fn endless(step_delay: Duration) -> Self {
-        let answer = "a".to_owned();
+        // Numbers in their order: the guard sees no loop.
+        let numbers: Vec<String> = (0..3000).map(|number: u32| number.to_string()).collect();
+        let answer = numbers.join(" ");
         Self { answer, ends: false, slot_tokens: 4000, step_delay, ..Self::default() }
     }
 

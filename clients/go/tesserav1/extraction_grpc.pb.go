@@ -36,10 +36,14 @@ const (
 //	INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
 //	NOT_FOUND: MODEL_NOT_FOUND
 //	RESOURCE_EXHAUSTED: QUEUE_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
-//	UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, DRAINING, DRAIN_TIMEOUT
+//	UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
+//	  DRAIN_TIMEOUT
 //	DEADLINE_EXCEEDED: DEADLINE
-//	INTERNAL: NON_FINITE_LOGITS, DEVICE_ERROR, PROMPT, BUG
+//	INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT, BUG
 //
+// The server ends an answer that is none: NON_FINITE_LOGITS (metadata: step, dtype
+// and, where known, module, site, device_id), GIBBERISH (rule, step, ratio),
+// REPETITION (rule, step, period, count). What came before stays delivered.
 // Trace context travels in the `traceparent` metadata, the deadline, which bounds
 // the whole stream, in `grpc-timeout`. Ending the call cancels the work.
 type ExtractionServiceClient interface {
@@ -122,10 +126,14 @@ type ExtractionService_WatchModelInfoClient = grpc.ServerStreamingClient[WatchMo
 //	INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
 //	NOT_FOUND: MODEL_NOT_FOUND
 //	RESOURCE_EXHAUSTED: QUEUE_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
-//	UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, DRAINING, DRAIN_TIMEOUT
+//	UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
+//	  DRAIN_TIMEOUT
 //	DEADLINE_EXCEEDED: DEADLINE
-//	INTERNAL: NON_FINITE_LOGITS, DEVICE_ERROR, PROMPT, BUG
+//	INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT, BUG
 //
+// The server ends an answer that is none: NON_FINITE_LOGITS (metadata: step, dtype
+// and, where known, module, site, device_id), GIBBERISH (rule, step, ratio),
+// REPETITION (rule, step, period, count). What came before stays delivered.
 // Trace context travels in the `traceparent` metadata, the deadline, which bounds
 // the whole stream, in `grpc-timeout`. Ending the call cancels the work.
 type ExtractionServiceServer interface {

@@ -32,6 +32,9 @@ const (
 	ServingState_SERVING_STATE_DRAINING ServingState = 3
 	// Cannot serve; the process is about to exit.
 	ServingState_SERVING_STATE_FAILED ServingState = 4
+	// Spoilt too many answers in a row: finishing what runs; new calls fail with
+	// UNAVAILABLE until the process is started anew.
+	ServingState_SERVING_STATE_POISONED ServingState = 5
 )
 
 // Enum value maps for ServingState.
@@ -42,6 +45,7 @@ var (
 		2: "SERVING_STATE_READY",
 		3: "SERVING_STATE_DRAINING",
 		4: "SERVING_STATE_FAILED",
+		5: "SERVING_STATE_POISONED",
 	}
 	ServingState_value = map[string]int32{
 		"SERVING_STATE_UNSPECIFIED": 0,
@@ -49,6 +53,7 @@ var (
 		"SERVING_STATE_READY":       2,
 		"SERVING_STATE_DRAINING":    3,
 		"SERVING_STATE_FAILED":      4,
+		"SERVING_STATE_POISONED":    5,
 	}
 )
 
@@ -142,7 +147,8 @@ type ModelStatus struct {
 	// Server release and commit: "0.3.1+4f2c9ab".
 	ServerVersion string       `protobuf:"bytes,3,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
 	State         ServingState `protobuf:"varint,4,opt,name=state,proto3,enum=tessera.v1.ServingState" json:"state,omitempty"`
-	// For people: "loading file 3 of 4", or why the state is FAILED.
+	// For people: "loading file 3 of 4", or why the state is FAILED
+	// or POISONED.
 	StateMessage string `protobuf:"bytes,5,opt,name=state_message,json=stateMessage,proto3" json:"state_message,omitempty"`
 	// Every weight of the model, once. Empty until placement is decided.
 	Placements    []*ModulePlacement `protobuf:"bytes,6,rep,name=placements,proto3" json:"placements,omitempty"`
@@ -794,13 +800,14 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\x04Load\x12)\n" +
 	"\x10running_requests\x18\x01 \x01(\rR\x0frunningRequests\x12'\n" +
 	"\x0fqueued_requests\x18\x02 \x01(\rR\x0equeuedRequests\x120\n" +
-	"\x14kv_cache_utilization\x18\x03 \x01(\x01R\x12kvCacheUtilization*\x97\x01\n" +
+	"\x14kv_cache_utilization\x18\x03 \x01(\x01R\x12kvCacheUtilization*\xb3\x01\n" +
 	"\fServingState\x12\x1d\n" +
 	"\x19SERVING_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15SERVING_STATE_LOADING\x10\x01\x12\x17\n" +
 	"\x13SERVING_STATE_READY\x10\x02\x12\x1a\n" +
 	"\x16SERVING_STATE_DRAINING\x10\x03\x12\x18\n" +
-	"\x14SERVING_STATE_FAILED\x10\x04*L\n" +
+	"\x14SERVING_STATE_FAILED\x10\x04\x12\x1a\n" +
+	"\x16SERVING_STATE_POISONED\x10\x05*L\n" +
 	"\x05Dtype\x12\x15\n" +
 	"\x11DTYPE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tDTYPE_F32\x10\x01\x12\x0e\n" +

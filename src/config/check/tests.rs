@@ -54,6 +54,7 @@ fn nothing_typed_is_a_whole_configuration() {
     assert_eq!(config.server.drain_timeout, Duration::from_secs(30));
     assert!(config.server.reflection && config.server.listen.ip().is_loopback());
     assert_eq!(config.telemetry.otlp, None);
+    assert_eq!(config.guard, GuardConfig::default());
     assert!(config.warnings.is_empty());
 }
 
@@ -154,6 +155,38 @@ fn an_answer_must_leave_room_for_pages() {
             1 mistake in the configuration
               --max-output-tokens "8192": leaves no room for pages in --slot-tokens 8192
                 lower it below slot-tokens, or raise slot-tokens"#]],
+    );
+}
+
+#[test]
+fn guards_have_bounds() {
+    let args = [
+        "--guard",
+        "off",
+        "--guard-bang-ratio",
+        "0.5",
+        "--guard-repeat",
+        "512",
+        "--poison-limit",
+        "0",
+    ];
+    let config = check(&gather(&args, &[], None)).unwrap();
+    let expected = GuardConfig { on: false, bang_ratio: 0.5, repeats: 512, poison_limit: 0 };
+    assert_eq!(config.guard, expected);
+    check_mistakes(
+        &["--guard", "maybe", "--guard-bang-ratio", "30", "--guard-repeat", "3"],
+        &[("TESSERA_POISON_LIMIT", "-1")],
+        None,
+        &expect![[r#"
+            4 mistakes in the configuration
+              --guard "maybe": is neither true nor false
+                give true or false
+              --guard-bang-ratio "30": is not from 0 to 1
+                give a number from 0 to 1
+              --guard-repeat "3": is too small
+                give a whole number from 16 to 1048576
+              TESSERA_POISON_LIMIT "-1": is too small
+                give a whole number from 0 to 1000000"#]],
     );
 }
 

@@ -1,11 +1,14 @@
 //! A model that fails: whom it hurts, and whom not.
 
+use std::sync::atomic::Ordering;
+
 use super::{Stage, answering, check_stream, finished, job, read};
-use crate::engine::EngineError;
+use crate::device::Dtype;
 use crate::engine::ending::Ending;
+use crate::engine::{Config, EngineError};
 use crate::limits::DEVICE_FAILURES_MAX;
 use crate::model::fake::{Fault, FaultKind};
-use crate::model::{RunError, Slot};
+use crate::model::{NonFinite, RunError, Slot};
 
 /// Three requests in slots 0, 1 and 2 that decode, and `fault` is next.
 fn three_with(fault: Fault) -> (Stage, Vec<Result<String, EngineError>>) {
@@ -39,10 +42,38 @@ fn assert_only_the_second_failed(
 #[test]
 fn logits_that_are_not_finite_fail_one_request() {
     let fault = Fault { slot: Some(Slot(1)), step: 3, ..Fault::next(FaultKind::Nan) };
-    let (_, outcomes) = three_with(fault);
+    let (stage, outcomes) = three_with(fault);
+    let place = NonFinite {
+        module: "fake".to_owned(),
+        site: "logits",
+        device_id: "cpu".to_owned(),
+        dtype: Dtype::F32,
+    };
     assert_only_the_second_failed(&outcomes, |error| {
-        matches!(error, EngineError::NonFiniteLogits { step: 3 })
+        matches!(error, EngineError::NonFiniteLogits { step: 3, dtype: Dtype::F32, at: Some(at) }
+            if *at == place)
     });
+    // The fake checks that it is given what it was given before.
+    assert_eq!(stage.probe.located.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn all_that_are_not_finite_are_located_at_once() {
+    let config = Config { prefill_chunk_tokens: 24, ..Config::default() };
+    let mut stage = Stage::with(answering("abc"), config);
+    // In one pass: a decoding sequence, and the end of a prompt that was cut between two pages' rows.
+    for slot in [0, 1] {
+        stage.faults.add(Fault { slot: Some(Slot(slot)), step: 1, ..Fault::next(FaultKind::Nan) });
+    }
+    let mut events = [(); 3].map(|()| stage.submit(job("what is it", &[1, 1])).unwrap());
+    stage.settle();
+    let outcomes = events.each_mut().map(finished);
+    let [Err(first), Err(second), Ok(done)] = &outcomes else { panic!("{outcomes:?}") };
+    assert_eq!(done.text, "abc");
+    assert!(matches!(first, EngineError::NonFiniteLogits { step: 1, .. }), "{first}");
+    assert!(matches!(second, EngineError::NonFiniteLogits { step: 0, .. }), "{second}");
+    assert_eq!(stage.probe.located.load(Ordering::Relaxed), 2);
+    stage.assert_empty();
 }
 
 #[test]
@@ -62,6 +93,58 @@ fn a_batch_that_is_too_much_runs_one_by_one() {
         let (_, outcomes) = three_with(fault);
         assert!(outcomes.iter().all(|outcome| outcome.as_deref().ok() == Some("abcdef")));
     }
+}
+
+#[test]
+fn logits_that_are_not_finite_alone_are_located_too() {
+    let mut stage = Stage::new(answering("abcdef"));
+    let mut events = [(); 3].map(|()| stage.submit(job("what", &[1])).unwrap());
+    stage.turn();
+    // The batch finds no memory; then the second of three passes is not finite.
+    stage.faults.add(Fault { segments_min: 2, ..Fault::next(FaultKind::OutOfMemory) });
+    stage.faults.add(Fault { slot: Some(Slot(1)), ..Fault::next(FaultKind::Nan) });
+    stage.settle();
+    let outcomes: Vec<_> =
+        events.iter_mut().map(|events| finished(events).map(|done| done.text)).collect();
+    assert_only_the_second_failed(&outcomes, |error| {
+        matches!(error, EngineError::NonFiniteLogits { step: 1, at: Some(_), .. })
+    });
+    assert_eq!(stage.probe.located.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_piece_of_a_prompt_that_is_too_much_is_taken_in_by_halves() {
+    // In the batch, alone, and in halves; quarters fit.
+    let fault = Fault { tokens_min: 30, times: usize::MAX, ..Fault::next(FaultKind::OutOfMemory) };
+    let question = "q".repeat(90);
+    let mut stage = Stage::new(answering("ab"));
+    stage.faults.add(fault);
+    let mut events = [(); 2].map(|()| stage.submit(job(&question, &[2])).unwrap());
+    stage.settle();
+    for events in &mut events {
+        assert_eq!(finished(events).unwrap().text, "ab");
+    }
+    stage.assert_empty();
+}
+
+#[test]
+fn a_prompt_that_is_too_much_in_any_piece_ends_alone() {
+    let mut stage = Stage::new(answering("ab"));
+    // The batch, the 100 tokens alone, their first half, and its first half.
+    let fault = Fault { slot: Some(Slot(0)), times: 4, ..Fault::next(FaultKind::OutOfMemory) };
+    stage.faults.add(fault);
+    let mut large = stage.submit(job(&"q".repeat(100), &[])).unwrap();
+    let mut small = stage.submit(job("what", &[1])).unwrap();
+    stage.turn();
+    let error = check_stream(read(&mut large)).unwrap_err();
+    assert!(matches!(error, EngineError::Run(RunError::OutOfMemory { .. })), "{error}");
+    stage.settle();
+    assert_eq!(finished(&mut small).unwrap().text, "ab");
+    stage.assert_empty();
+    // Its slot can be used again, like all others.
+    let mut events = [(); 4].map(|()| stage.submit(job("what", &[1])).unwrap());
+    stage.settle();
+    assert!(events.iter_mut().all(|events| finished(events).unwrap().text == "ab"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! happens in which step is exact; `threads` tests the real thing.
 
 mod faults;
+mod guard;
 mod order;
 mod readers;
 mod schedule;
@@ -147,6 +148,7 @@ impl Stage {
             spec: Arc::new(options.spec.clone()),
             prepare: Arc::new(Letters(options)),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            guard: config.guard,
         };
         Self { stepper, worker, board, bell, clock, config, probe, faults }
     }

@@ -97,7 +97,9 @@ fn the_loop_sleeps_until_the_next_deadline() {
 /// A request whose reader takes nothing; it stands still now.
 fn stalled(events_buffered: usize) -> (Stage, crate::engine::Events) {
     let config = Config { events_buffered, slow_client: SECOND, ..Config::default() };
-    let mut options = answering(&"x".repeat(400));
+    // Numbers in their order: the guard sees no loop.
+    let numbers: String = (100..300).map(|number| number.to_string()).collect();
+    let mut options = answering(&numbers);
     options.spec.slot_tokens = 500;
     let mut stage = Stage::with(options, config);
     let mut job = job("what", &[]);

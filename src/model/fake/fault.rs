@@ -24,6 +24,8 @@ pub struct Fault {
     pub step: usize,
     /// Segments that the pass has, at least: 2 fails in a batch, and not alone.
     pub segments_min: usize,
+    /// Tokens that the pass has, at least.
+    pub tokens_min: usize,
     /// How often it happens.
     pub times: usize,
     /// It happens in `encode` instead of `step`.
@@ -37,7 +39,15 @@ pub struct Faults(Arc<Mutex<Vec<Fault>>>);
 impl Fault {
     /// `kind` in the next pass, once.
     pub fn next(kind: FaultKind) -> Self {
-        Self { kind, slot: None, step: 0, segments_min: 1, times: 1, in_encode: false }
+        Self {
+            kind,
+            slot: None,
+            step: 0,
+            segments_min: 1,
+            tokens_min: 0,
+            times: 1,
+            in_encode: false,
+        }
     }
 }
 
@@ -46,9 +56,13 @@ impl Faults {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
     }
 
-    /// `steps` has the slots of a pass, each with the passes that its sequence has behind it. Says
-    /// which slots get logits that are no numbers.
-    pub(super) fn in_step(&self, steps: &[(Slot, usize)]) -> Result<Vec<Slot>, RunError> {
+    /// `steps` has the slots of a pass over `tokens`, each with the passes that its sequence has behind
+    /// it. Says which slots get logits that are no numbers.
+    pub(super) fn in_step(
+        &self,
+        steps: &[(Slot, usize)],
+        tokens: usize,
+    ) -> Result<Vec<Slot>, RunError> {
         let mut poisoned = Vec::new();
         while let Some((kind, slot)) = self.take(|fault| {
             let hit = steps.iter().find(|(slot, step)| {
@@ -56,7 +70,8 @@ impl Faults {
                     && *step >= fault.step
                     && !poisoned.contains(slot)
             })?;
-            (!fault.in_encode && steps.len() >= fault.segments_min).then_some(hit.0)
+            let large = steps.len() >= fault.segments_min && tokens >= fault.tokens_min;
+            (!fault.in_encode && large).then_some(hit.0)
         }) {
             if kind == FaultKind::Nan {
                 poisoned.push(slot);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::device::Dtype;
 use crate::prompt::PromptError;
 
 fn check(status: &Status, expected: &Expect) {
@@ -62,6 +63,18 @@ fn model_failed() {
         &expect![[r#"
         UNAVAILABLE: the model failed: no weights
           ErrorInfo tessera MODEL_FAILED []
+    "#]],
+    );
+}
+
+#[test]
+fn model_poisoned() {
+    let reject = Reject::Poisoned { message: "3 spoilt answers in a row".to_owned() };
+    check(
+        &rejected(&reject),
+        &expect![[r#"
+        UNAVAILABLE: the model takes no more requests: 3 spoilt answers in a row
+          ErrorInfo tessera MODEL_POISONED []
     "#]],
     );
 }
@@ -173,10 +186,45 @@ fn slow_client() {
 #[test]
 fn non_finite_logits() {
     check(
-        &failed(&EngineError::NonFiniteLogits { step: 7 }),
+        &failed(&EngineError::NonFiniteLogits { step: 7, dtype: Dtype::F16, at: None }),
         &expect![[r#"
         INTERNAL: the logits of step 7 are not finite
-          ErrorInfo tessera NON_FINITE_LOGITS [("step", "7")]
+          ErrorInfo tessera NON_FINITE_LOGITS [("dtype", "f16"), ("step", "7")]
+    "#]],
+    );
+    let at = NonFinite {
+        module: "language_model.model.layers.3".to_owned(),
+        site: "mlp",
+        device_id: "cuda:1".to_owned(),
+        dtype: Dtype::F16,
+    };
+    check(
+        &failed(&EngineError::NonFiniteLogits { step: 0, dtype: Dtype::F16, at: Some(at) }),
+        &expect![[r#"
+        INTERNAL: the logits of step 0 are not finite: language_model.model.layers.3 (mlp) on cuda:1 is the first that is not, in f16
+          ErrorInfo tessera NON_FINITE_LOGITS [("device_id", "cuda:1"), ("dtype", "f16"), ("module", "language_model.model.layers.3"), ("site", "mlp"), ("step", "0")]
+    "#]],
+    );
+}
+
+#[test]
+fn gibberish() {
+    check(
+        &failed(&EngineError::Gibberish { step: 70, bangs: 20, characters: 64 }),
+        &expect![[r#"
+        INTERNAL: the answer is gibberish at step 70: 20 of its last 64 characters are `!`
+          ErrorInfo tessera GIBBERISH [("ratio", "0.31"), ("rule", "exclamation_marks"), ("step", "70")]
+    "#]],
+    );
+}
+
+#[test]
+fn repetition() {
+    check(
+        &failed(&EngineError::Repetition { step: 800, period: 3, count: 256 }),
+        &expect![[r#"
+        INTERNAL: the answer is a loop at step 800: the same 3 tokens 256 times in a row
+          ErrorInfo tessera REPETITION [("count", "256"), ("period", "3"), ("rule", "token_loop"), ("step", "800")]
     "#]],
     );
 }

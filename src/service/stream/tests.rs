@@ -7,6 +7,7 @@ use tokio_stream::StreamExt as _;
 use tonic::{Code, Request};
 
 use super::*;
+use crate::device::Dtype;
 use crate::engine::{FinishReason, Job, Sampling, Timings, Usage};
 use crate::service::call::Call;
 
@@ -118,7 +119,7 @@ fn event(step: &Step) -> Result<Event, EngineError> {
         })),
         Step::Text => Ok(text("x")),
         Step::Done => Ok(done()),
-        Step::Fail => Err(EngineError::NonFiniteLogits { step: 3 }),
+        Step::Fail => Err(EngineError::NonFiniteLogits { step: 3, dtype: Dtype::F32, at: None }),
     }
 }
 

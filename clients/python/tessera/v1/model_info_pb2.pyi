@@ -15,6 +15,7 @@ class ServingState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SERVING_STATE_READY: _ClassVar[ServingState]
     SERVING_STATE_DRAINING: _ClassVar[ServingState]
     SERVING_STATE_FAILED: _ClassVar[ServingState]
+    SERVING_STATE_POISONED: _ClassVar[ServingState]
 
 class Dtype(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -27,6 +28,7 @@ SERVING_STATE_LOADING: ServingState
 SERVING_STATE_READY: ServingState
 SERVING_STATE_DRAINING: ServingState
 SERVING_STATE_FAILED: ServingState
+SERVING_STATE_POISONED: ServingState
 DTYPE_UNSPECIFIED: Dtype
 DTYPE_F32: Dtype
 DTYPE_BF16: Dtype
