@@ -8,6 +8,7 @@ pub mod runner;
 
 mod cache;
 mod cpu;
+mod cuda;
 mod layers;
 
 pub use runner::{

@@ -1,50 +1,86 @@
-//! Matrix product with a stored `[out, in]` weight.
+//! Matrix product with a stored `[out, in]` weight, dense or in 8 bits: callers see no difference.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
+use super::quantized::QuantizedLinear;
 use crate::model::cpu::{self, LinearProduct};
 
 /// `x · weightᵀ + bias`.
 #[derive(Debug, Clone)]
-pub(in crate::model) struct Linear {
-    /// `[out, in]`
-    weight: Tensor,
-    /// `[out]`
-    bias: Option<Tensor>,
+pub(in crate::model) struct Linear(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Dense {
+        /// `[out, in]`
+        weight: Tensor,
+        /// `[out]`
+        bias: Option<Tensor>,
+    },
+    Quantized(QuantizedLinear),
 }
 
 impl Linear {
     pub(in crate::model) fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight, bias }
+        Self(Kind::Dense { weight, bias })
+    }
+
+    /// An 8-bit weight of stored rows of `width` elements, little-endian f32, f16 or bf16. `parts` are
+    /// stacked; none of them is placed on `device` in its own dtype.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no option asks for 8-bit weights yet"))]
+    pub(in crate::model) fn quantized(
+        parts: &[(DType, &[u8])],
+        width: usize,
+        bias: Option<Tensor>,
+        device: &Device,
+    ) -> Result<Self> {
+        Ok(Self(Kind::Quantized(QuantizedLinear::from_rows(parts, width, bias, device)?)))
+    }
+
+    /// The same layer with an 8-bit weight, on the same device.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no option asks for 8-bit weights yet"))]
+    pub(in crate::model) fn quantize(self) -> Result<Self> {
+        match self.0 {
+            Kind::Dense { weight, bias } => {
+                Ok(Self(Kind::Quantized(QuantizedLinear::from_dense(&weight, bias)?)))
+            }
+            Kind::Quantized(_) => Ok(self),
+        }
     }
 
     /// `[rows, in]` to `[rows, out]`.
     pub(in crate::model) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.product(x, self.bias.as_ref())
+        match &self.0 {
+            Kind::Dense { weight, bias } => product(x, weight, bias.as_ref()),
+            Kind::Quantized(layer) => layer.forward(x),
+        }
     }
 
     /// `residual + x · weightᵀ`, for a layer without bias; `residual` is `[rows, out]`.
     pub(in crate::model) fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        debug_assert!(self.bias.is_none());
-        self.product(x, Some(residual))
-    }
-
-    fn product(&self, x: &Tensor, addend: Option<&Tensor>) -> Result<Tensor> {
-        match addend {
-            Some(addend) if cpu::takes(x) && cpu::takes(addend) => {
-                x.apply_op3_no_bwd(&self.weight, addend, &LinearProduct)
+        match &self.0 {
+            Kind::Dense { weight, bias } => {
+                debug_assert!(bias.is_none());
+                product(x, weight, Some(residual))
             }
-            None if cpu::takes(x) => x.apply_op2_no_bwd(&self.weight, &LinearProduct),
-            Some(addend) => x.matmul(&self.weight.t()?)?.broadcast_add(addend),
-            None => x.matmul(&self.weight.t()?),
+            Kind::Quantized(layer) => layer.forward_add(x, residual),
         }
+    }
+}
+
+fn product(x: &Tensor, weight: &Tensor, addend: Option<&Tensor>) -> Result<Tensor> {
+    match addend {
+        Some(addend) if cpu::takes(x) && cpu::takes(addend) => {
+            x.apply_op3_no_bwd(weight, addend, &LinearProduct)
+        }
+        None if cpu::takes(x) => x.apply_op2_no_bwd(weight, &LinearProduct),
+        Some(addend) => x.matmul(&weight.t()?)?.broadcast_add(addend),
+        None => x.matmul(&weight.t()?),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
-
     use super::*;
 
     fn ramp(rows: usize, columns: usize) -> Tensor {
@@ -72,6 +108,38 @@ mod tests {
             let residual = ramp(rows, columns);
             let added = plain.forward_add(&x, &residual).unwrap();
             close(&added, &(&product + wide(&residual)).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_quantized_layer_stands_in_for_a_dense_one() {
+        let (x, weight) = (ramp(3, 40), ramp(21, 40));
+        let bytes: Vec<u8> = weight
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap()
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
+        let dense = Linear::new(weight, None);
+        let stored = Linear::quantized(&[(DType::F32, &bytes)], 40, None, &Device::Cpu).unwrap();
+        // 40 products, each off by at most half of 1/127 of the largest weight, which is 1.
+        let bound = 40.0 * 0.5 / 127.0;
+        for layer in [dense.clone().quantize().unwrap().quantize().unwrap(), stored] {
+            let pairs = [
+                (layer.forward(&x).unwrap(), dense.forward(&x).unwrap()),
+                (
+                    layer.forward_add(&x, &ramp(3, 21)).unwrap(),
+                    dense.forward_add(&x, &ramp(3, 21)).unwrap(),
+                ),
+            ];
+            for (ours, theirs) in pairs {
+                let difference = (ours - theirs).unwrap().abs().unwrap();
+                let difference: f32 = difference.max_all().unwrap().to_scalar().unwrap();
+                // Not equal either: it is the rounded weight that is multiplied.
+                assert!(difference > 0.0 && difference < bound, "{difference}");
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ mod activation;
 mod attention;
 mod linear;
 mod norm;
+mod quantized;
 mod rope;
 
 pub(super) use activation::{gelu, scaled_add, swiglu};
