@@ -36,7 +36,8 @@ ROUNDING = {torch.float32: 2**-24, torch.float16: 2**-11, torch.bfloat16: 2**-8}
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 
 # As in q8.rs.
-GEMV_THREADS = 128
+LONG_ROW = 8192
+THIN_ROWS_MAX = 64
 THIN_WIDTHS = [8, 16, 32]
 DEQUANTISE_THREADS = 128
 
@@ -86,12 +87,7 @@ class Kernels:
         self.driver = driver
         constants = dict(re.findall(r"constexpr int (\w+) = (\d+);", source))
         self.constants = {name: int(value) for name, value in constants.items()}
-        self.gemv_threads = GEMV_THREADS
-        self.blocks_per_multiprocessor = None
-        properties = torch.cuda.get_device_properties(0)
-        self.multiprocessors = properties.multi_processor_count
-        self.shared_bytes = properties.shared_memory_per_multiprocessor
-        self.workspace = torch.empty(1, dtype=torch.float32, device="cuda")
+        self.multiprocessors = torch.cuda.get_device_properties(0).multi_processor_count
 
     def gemv(self, x, weights, scales, addend, out):
         rows = next(rows for rows in (1, 2, 4, 8) if rows >= len(x))
@@ -99,35 +95,19 @@ class Kernels:
         columns = self.constants["GEMV_ROWS_OF_FEW" if few else "GEMV_ROWS_OF_MORE"]
         grid = (-(-len(weights) // columns), 1)
         name = f"q8_gemv_{dtype_name(x)}_{rows}"
-        self.driver.launch(name, grid, self.gemv_threads, 0, product_arguments(x, weights, scales, addend, out))
+        threads = 256 if x.shape[1] >= LONG_ROW else 128
+        self.driver.launch(name, grid, threads, 0, product_arguments(x, weights, scales, addend, out))
 
-    def thin(self, x, weights, scales, addend, out, warps=None):
+    def thin(self, x, weights, scales, addend, out):
         m, n, rows, depth = len(x), len(weights), self.constants["THIN_ROWS"], self.constants["DEPTH"]
         width = next((width for width in THIN_WIDTHS if width >= m), THIN_WIDTHS[-1])
         grid = (-(-n // rows), -(-m // width))
-        # Many blocks keep a multiprocessor busy together, a single one needs more warps for that.
-        warps = warps or (8 if grid[0] * grid[1] <= 2 * self.multiprocessors else 4)
+        blocks = grid[0] * grid[1]
+        # A block that is alone on its multiprocessor needs more warps to keep it busy.
+        warps = 8 if blocks <= self.multiprocessors else 2 if width == 32 and blocks > 4 * self.multiprocessors else 4
         shared = warps * self.constants["THIN_STAGES"] * (rows * depth + width * depth * 2)
         name = f"q8_thin_{dtype_name(x)}_{width}"
         self.driver.launch(name, grid, 32 * warps, shared, product_arguments(x, weights, scales, addend, out))
-
-    def wide(self, x, weights, scales, addend, out, width=None):
-        (m, k), n = x.shape, len(weights)
-        rows, depth = self.constants["WIDE_ROWS"], self.constants["DEPTH"]
-        width = width or (32 if m <= 32 else 64)
-        shared = (4 if width <= 32 else 3) * (rows * depth + width * depth * 2)
-        bands = -(-m // width)
-        sums = -(-n // rows)
-        fit = max(1, self.shared_bytes // (shared + 1024))
-        per_multiprocessor = self.blocks_per_multiprocessor or min(fit, 2 if sums > self.multiprocessors else 1)
-        steps = sums * -(-k // depth)
-        blocks = max(1, min(steps, self.multiprocessors * per_multiprocessor // bands))
-        floats = blocks * bands * 2 * rows * width
-        if len(self.workspace) < floats:
-            self.workspace = torch.empty(floats, dtype=torch.float32, device="cuda")
-        name = f"q8_wide_{dtype_name(x)}_{width}"
-        arguments = product_arguments(x, weights, scales, addend, out) + [self.workspace]
-        self.driver.launch(name, (blocks, bands), self.constants["WIDE_THREADS"], shared, arguments)
 
     def dequantise(self, weights, scales, dense):
         n, k = weights.shape
@@ -193,10 +173,8 @@ def check(kernels):
                 addends = [None, torch.randn(n, dtype=dtype, device="cuda"), torch.randn(m, n, dtype=dtype, device="cuda")]
                 if m <= 8:
                     product("gemv", kernels.gemv, x, weights, scales, addends)
-                if m <= 65 and dtype != torch.float32:
+                if m <= 2 * THIN_ROWS_MAX and dtype != torch.float32:
                     product("thin", kernels.thin, x, weights, scales, addends)
-                if dtype != torch.float32:
-                    product("wide", kernels.wide, x, weights, scales, addends)
     for n, k in shapes + [(33, 77), (5, 1), (70001, 24)]:
         weights, scales = random_weights(n, k)
         for dtype in DTYPES.values():
@@ -237,12 +215,11 @@ def microseconds(calls, rounds=5):
 
 
 def candidates(kernels, m, everything):
-    """Name and kernel of what may serve `m` rows, what q8.rs chooses first."""
+    """Name and kernel of what serves `m` rows, or of all that could; none is the library on the dense matrix."""
+    gemv, thin, dequantise = ("gemv", kernels.gemv), ("thin", kernels.thin), ("dequantise", None)
     if everything:
-        found = [("gemv", kernels.gemv)] if m <= 8 else []
-        found += [("thin", kernels.thin)] if m <= 64 else []
-        return found + [("wide", kernels.wide), ("dequantise", None)]
-    return [("gemv", kernels.gemv)] if m <= 1 else [("thin", kernels.thin)] if m <= 16 else [("wide", kernels.wide)]
+        return [gemv] * (m <= 8) + [thin] * (m <= 2 * THIN_ROWS_MAX) + [dequantise]
+    return [gemv if m <= 1 else thin if m <= THIN_ROWS_MAX else dequantise]
 
 
 def measure(kernels, dtype, everything, rows, shapes):
@@ -278,15 +255,12 @@ def main():
     parser.add_argument("--all", action="store_true", help="time every kernel that could serve")
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
     parser.add_argument("--shapes", type=int, nargs="+", help="indices of shapes")
-    parser.add_argument("--gemv-threads", type=int, default=GEMV_THREADS)
-    parser.add_argument("--blocks", type=int, help="wide blocks per multiprocessor")
     a = parser.parse_args()
     torch.manual_seed(1)
     image = a.cubin.read_bytes() if a.cubin else compiled(a.source)
     driver = Driver(image + b"\0")
     print(f"module loaded in {driver.load_seconds:.2f} s")
     kernels = Kernels(driver, a.source.read_text())
-    kernels.gemv_threads, kernels.blocks_per_multiprocessor = a.gemv_threads, a.blocks
     if a.what == "check":
         check(kernels)
     else:

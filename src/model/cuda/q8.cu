@@ -2,14 +2,13 @@
 //
 // Weights are signed bytes, row by row, with one f32 scale per row; x, the addend and usually the output
 // are f16, bf16 or f32; sums are f32. Reading the weights is what these products cost, so each kernel
-// reads every weight once, 16 bytes at a time, and turns it into a number in registers:
+// reads them 16 bytes at a time and turns them into numbers in registers:
 //
 //   q8_gemv_*        up to 8 rows of x, on plain cores. Every architecture.
-//   q8_thin_*        up to 16 rows of x, on tensor cores. From sm_80.
-//   q8_wide_*        more rows of x, on tensor cores. From sm_80.
+//   q8_thin_*        a few dozen rows of x, on tensor cores. From sm_80.
 //   q8_dequantise_*  the dense matrix, for products of many rows by the library.
 //
-// All but dequantise need k to be a multiple of 16 and rows that begin at 16-byte boundaries. The names, the block shapes and the workspace are known to q8.rs and benches/kernels/q8.py.
+// All but dequantise need k to be a multiple of 16 and rows that begin at 16-byte boundaries. Names and block shapes are known to q8.rs and benches/kernels/q8.py.
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -262,7 +261,7 @@ template <int N> struct Sums {
 
 // ---- tensor cores: a tile in shared memory ---------------------------------------------------------------
 
-// Bytes of k in a tile. Less than 128 a row at once costs the second-level cache a third of its speed.
+// Bytes of k in a tile. With 64 of a row at once the second-level cache was a third slower.
 constexpr int DEPTH = 128;
 
 // Copies 16 bytes to shared memory in the background, or zeros.
@@ -359,8 +358,9 @@ constexpr int THIN_ROWS = 32;
 constexpr int THIN_WARPS_MAX = 8;
 constexpr int THIN_STAGES = 2;
 
-// A block computes THIN_ROWS columns of the output for up to N rows of x. Its warps take turns along k,
-// each with tiles of its own, and add up at the end: until then no warp waits for another.
+// A block computes THIN_ROWS columns of the output for N rows of x; the grid's second dimension walks
+// more of these. The warps take turns along k, each with tiles of its own, and add up at the end: until
+// then no warp waits for another.
 template <typename T, int N> __device__ __forceinline__ void thin(const Product &p) {
     extern __shared__ uint4 shared[];
     constexpr int TILE = THIN_ROWS * DEPTH + N * DEPTH * 2;
@@ -428,219 +428,6 @@ template <typename T, int N> __device__ __forceinline__ void thin(const Product 
 
 THINS(f16, __half)
 THINS(bf16, __nv_bfloat16)
-
-// ---- wide ----------------------------------------------------------------------------------------------
-
-// A block works on WIDE_ROWS rows of weights and N rows of x. Of its eight warps four share the rows, and
-// one half of them has one half of each tile's k, the other half the other.
-constexpr int WIDE_ROWS = 128;
-constexpr int WIDE_THREADS = 256;
-constexpr int WIDE_SUMS_MAX = 16384;
-
-template <int N> struct Wide {
-    static constexpr int TILE = WIDE_ROWS * DEPTH + N * DEPTH * 2;
-    // As many as two blocks of an H100, or one of an RTX 30 or 40, have shared memory for.
-    static constexpr int STAGES = N <= 32 ? 4 : 3;
-    // Vectors of sums that a thread keeps when both halves of the warps have added up.
-    static constexpr int VECTORS = N / 8;
-};
-
-// Tiles that have arrived, for each sum that several blocks share. All zero between launches: who
-// completes a sum clears its count. Launches on one stream only may share it.
-__device__ word arrived[WIDE_SUMS_MAX];
-
-// All tiles, those of one sum one after the other, stand in a line that the blocks of one row of the grid
-// cut into pieces of equal length, the first ones a tile longer: every multiprocessor has the same share,
-// whatever the shape.
-struct Line {
-    int tiles, share, longer;
-    __device__ __forceinline__ explicit Line(int tiles)
-        : tiles(tiles), share(tiles / (int)gridDim.x), longer(tiles % (int)gridDim.x) {}
-    __device__ __forceinline__ int begin(int block) const { return block * share + min(block, longer); }
-    __device__ __forceinline__ int block(int tile) const {
-        const int guess = tile / (share + 1);
-        return guess < longer ? guess : longer + (tile - longer * (share + 1)) / share;
-    }
-};
-
-// The halves of the warps swap through `scratch`: each thread leaves with the whole sums of one half of
-// its rows of x, the first half or the second as its warp is.
-template <int N>
-__device__ __forceinline__ void add_halves(const Sums<N> &sums, float4 *scratch, float4 kept[Wide<N>::VECTORS]) {
-    constexpr int VECTORS = Wide<N>::VECTORS;
-    const bool second = threadIdx.x >= WIDE_THREADS / 2;
-    auto vector = [&](int i, bool upper) {
-        const float *v = sums.v[i / (VECTORS / 2)][i % (VECTORS / 2) + (upper ? VECTORS / 2 : 0)];
-        return make_float4(v[0], v[1], v[2], v[3]);
-    };
-    float4 *at = scratch + threadIdx.x;
-    __syncthreads();
-#pragma unroll
-    for (int i = 0; i < VECTORS; i++) {
-        const float4 lower = vector(i, false), upper = vector(i, true);
-        at[i * WIDE_THREADS] = second ? lower : upper;
-        kept[i] = second ? upper : lower;
-    }
-    __syncthreads();
-    at = scratch + (threadIdx.x ^ (WIDE_THREADS / 2));
-#pragma unroll
-    for (int i = 0; i < VECTORS; i++) {
-        const float4 v = at[i * WIDE_THREADS];
-        kept[i].x += v.x, kept[i].y += v.y, kept[i].z += v.z, kept[i].w += v.w;
-    }
-}
-
-// Leaves an incomplete sum in the workspace. The block that brings the last part of it adds up all, in
-// their order along k, so that the result does not depend on who came last. Returns whether `kept` is now
-// the whole sum. The tiles of a sum are `depths`, this block's part began at `depth` and has `taken`.
-template <int N>
-__device__ __forceinline__ bool join(float4 kept[Wide<N>::VECTORS], float *workspace, const Line &line, int index,
-                                     int depths, int depth, int taken) {
-    __shared__ bool last;
-    constexpr int VECTORS = Wide<N>::VECTORS;
-    // A block has at most two incomplete sums: one that it does not begin, one that it does not end.
-    auto slot = [&](int block, bool begun) {
-        const size_t place = ((size_t)blockIdx.y * gridDim.x + block) * 2 + begun;
-        return reinterpret_cast<float4 *>(workspace) + place * VECTORS * WIDE_THREADS + threadIdx.x;
-    };
-    float4 *mine = slot(blockIdx.x, depth == 0);
-#pragma unroll
-    for (int i = 0; i < VECTORS; i++) {
-        __stcg(mine + i * WIDE_THREADS, kept[i]);
-    }
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        word *count = &arrived[blockIdx.y * (line.tiles / depths) + index];
-        last = atomicAdd(count, (word)taken) + taken == (word)depths;
-        if (last) {
-            *count = 0;
-        }
-    }
-    __syncthreads();
-    if (!last) {
-        return false;
-    }
-    __threadfence();
-    const int begin = index * depths;
-#pragma unroll
-    for (int i = 0; i < VECTORS; i++) {
-        kept[i] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-    }
-    auto add = [&](const float4 *theirs) {
-#pragma unroll
-        for (int i = 0; i < VECTORS; i++) {
-            const float4 v = theirs[i];
-            kept[i].x += v.x, kept[i].y += v.y, kept[i].z += v.z, kept[i].w += v.w;
-        }
-    };
-    // Two parts are loaded before the first is added.
-    for (int block = line.block(begin); block < gridDim.x && line.begin(block) < begin + depths; block += 2) {
-        const bool two = block + 1 < gridDim.x && line.begin(block + 1) < begin + depths;
-        const float4 *one = slot(block, line.begin(block) <= begin), *other = slot(block + 1, false);
-        float4 parts[2][VECTORS];
-#pragma unroll
-        for (int i = 0; i < VECTORS; i++) {
-            parts[0][i] = __ldcg(one + i * WIDE_THREADS);
-            parts[1][i] = two ? __ldcg(other + i * WIDE_THREADS) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-        }
-        add(parts[0]);
-        add(parts[1]);
-    }
-    return true;
-}
-
-template <typename T, int N>
-__device__ __forceinline__ void write_sums(const Product &p, const float4 kept[Wide<N>::VECTORS], int first,
-                                           int first_x) {
-    constexpr int VECTORS = Wide<N>::VECTORS;
-    const int group = threadIdx.x % 32 / 4, member = threadIdx.x % 4;
-    const int column = first + threadIdx.x % (WIDE_THREADS / 2) / 32 * 32 + group;
-    const int row = first_x + threadIdx.x / (WIDE_THREADS / 2) * (N / 2) + member * 2;
-    // Loaded ahead: a load behind a store would wait for it.
-    float scales[4];
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        scales[i] = p.scales[min(column + i * 8, p.n - 1)];
-    }
-#pragma unroll
-    for (int i = 0; i < VECTORS; i++) {
-        const float v[4] = {kept[i].x, kept[i].y, kept[i].z, kept[i].w};
-#pragma unroll
-        for (int j = 0; j < 4; j++) {
-            const int r = row + i % (VECTORS / 2) * 8 + j % 2;
-            const int eighth = i / (VECTORS / 2) * 2 + j / 2;
-            if (r < p.m && column + eighth * 8 < p.n) {
-                finish<T>(p, r, column + eighth * 8, v[j], scales[eighth]);
-            }
-        }
-    }
-}
-
-template <typename T, int N> __device__ __forceinline__ void wide(const Product &p, float *workspace) {
-    extern __shared__ uint4 shared[];
-    constexpr int STAGES = Wide<N>::STAGES, TILE = Wide<N>::TILE;
-    byte *stages = reinterpret_cast<byte *>(shared);
-    const word address = (word)__cvta_generic_to_shared(shared);
-    const int first_x = blockIdx.y * N;
-    const int depths = (p.k + DEPTH - 1) / DEPTH;
-    const Line line((p.n + WIDE_ROWS - 1) / WIDE_ROWS * depths);
-    const int begin = line.begin(blockIdx.x), end = line.begin(blockIdx.x + 1);
-    // Which sum and where in it: of the tile multiplied, and of the one copied.
-    int index = begin / depths, depth = begin % depths;
-    int ahead_index = index, ahead_depth = depth, fill = 0, stage = 0;
-    auto copy_next = [&](int tile) {
-        if (tile < end) {
-            copy_tile<T, WIDE_ROWS, N, WIDE_THREADS>(p, ahead_index * WIDE_ROWS, first_x, ahead_depth * DEPTH,
-                                                     address + fill * TILE);
-            fill = fill + 1 == STAGES ? 0 : fill + 1;
-            if (++ahead_depth == depths) {
-                ahead_depth = 0, ahead_index++;
-            }
-        }
-        commit_copies();
-    };
-    for (int i = 0; i < STAGES - 1; i++) {
-        copy_next(begin + i);
-    }
-    const int part = threadIdx.x / (WIDE_THREADS / 2);
-    const int warp_row = threadIdx.x % (WIDE_THREADS / 2) / 32 * 32;
-    Sums<N> sums;
-    sums.clear();
-    int from = depth;
-    for (int tile = begin; tile < end; tile++) {
-        await_copies<STAGES - 2>();
-        // This tile has arrived for all threads, and all have left the stage that is filled next.
-        __syncthreads();
-        copy_next(tile + STAGES - 1);
-        byte *current = stages + stage * TILE;
-        multiply_half<T, N>(sums, current + warp_row * DEPTH, current + WIDE_ROWS * DEPTH, part);
-        stage = stage + 1 == STAGES ? 0 : stage + 1;
-        depth++;
-        if (depth == depths || tile + 1 == end) {
-            float4 kept[Wide<N>::VECTORS];
-            // The stage just read is free until the next turn of the loop.
-            add_halves<N>(sums, reinterpret_cast<float4 *>(current), kept);
-            if (depth - from == depths || join<N>(kept, workspace, line, index, depths, from, depth - from)) {
-                write_sums<T, N>(p, kept, index * WIDE_ROWS, first_x);
-            }
-            sums.clear();
-            depth = 0, from = 0, index++;
-        }
-    }
-}
-
-#define WIDE(NAME, T, N)                                                                                       \
-    extern "C" __global__ void __launch_bounds__(WIDE_THREADS, 2)                                              \
-        q8_wide_##NAME##_##N(const byte *weights, const float *scales, const void *x, const void *addend,      \
-                             void *out, int addend_stride, int out_is_f32, int m, int n, int k,                \
-                             float *workspace) {                                                               \
-        wide<T, N>({weights, scales, x, addend, out, addend_stride, out_is_f32, m, n, k}, workspace);          \
-    }
-#define WIDES(NAME, T) WIDE(NAME, T, 32) WIDE(NAME, T, 64)
-
-WIDES(f16, __half)
-WIDES(bf16, __nv_bfloat16)
 
 #endif
 

@@ -22,11 +22,10 @@ const DEPTH: usize = 128;
 const THIN_ROWS: usize = 32;
 const THIN_WARPS_MAX: usize = 8;
 const THIN_STAGES: usize = 2;
-const WIDE_ROWS: usize = 128;
-const WIDE_THREADS: usize = 256;
-const WIDE_SUMS_MAX: usize = 16384;
+const THIN_WIDTH_MAX: usize = 32;
 
-const GEMV_THREADS: usize = 128;
+/// Elements of a row from which the gemv kernel has twice the threads.
+const LONG_ROW: usize = 8192;
 const DEQUANTISE_THREADS: usize = 128;
 /// Elements of a row that a thread dequantises.
 const DEQUANTISE_ELEMENTS: usize = 16;
@@ -36,9 +35,7 @@ const GRID_ROWS_MAX: usize = 65_535;
 /// Rows of `x` that the kernels serve without and with tensor cores; for more the weight is
 /// dequantised, and the library's product is faster.
 const PLAIN_ROWS_MAX: usize = 8;
-const TENSOR_CORE_ROWS_MAX: usize = 128;
-/// Rows of `x` up to which the thin kernel is faster than the wide one for any weight.
-const THIN_ROWS_MAX: usize = 16;
+const TENSOR_CORE_ROWS_MAX: usize = 64;
 
 /// A storage and which of its elements are meant.
 type Operand<'a> = (&'a CudaStorage, &'a Layout);
@@ -48,17 +45,8 @@ type Operand<'a> = (&'a CudaStorage, &'a Layout);
 struct Gpu {
     tensor_cores: bool,
     multiprocessors: usize,
-    /// Shared memory in bytes.
-    per_multiprocessor: usize,
-    per_block: usize,
-}
-
-/// `[m, k] · [n, k]ᵀ`.
-#[derive(Debug, Clone, Copy)]
-struct Sizes {
-    m: usize,
-    n: usize,
-    k: usize,
+    /// Bytes that a block may have.
+    shared_memory: usize,
 }
 
 /// One launch.
@@ -70,8 +58,6 @@ struct Plan {
     grid: (usize, usize),
     threads: usize,
     shared_bytes: usize,
-    /// f32 values that blocks leave for each other.
-    workspace: usize,
 }
 
 impl Gpu {
@@ -81,10 +67,7 @@ impl Gpu {
         Ok(Self {
             tensor_cores: get(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)? >= 8,
             multiprocessors: get(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
-            per_multiprocessor: get(
-                Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR,
-            )?,
-            per_block: get(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?,
+            shared_memory: get(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?,
         })
     }
 
@@ -100,75 +83,40 @@ impl Gpu {
 }
 
 impl Plan {
-    fn new(sizes: Sizes, dtype: DType, gpu: Gpu) -> Self {
-        let tensor_cores = gpu.tensor_cores && dtype != DType::F32;
-        match sizes.m {
-            0..=1 => Self::gemv(sizes),
-            _ if !tensor_cores => Self::gemv(sizes),
-            m if m <= THIN_ROWS_MAX => Self::thin(sizes, gpu),
-            _ => Self::wide(sizes, gpu),
+    /// For `[m, k] · [n, k]ᵀ`.
+    fn new([m, n, k]: [usize; 3], dtype: DType, gpu: Gpu) -> Self {
+        // A single row is memory's speed alone, and plain cores keep up with it.
+        if m <= 1 || !gpu.tensor_cores || dtype == DType::F32 {
+            Self::gemv([m, n, k])
+        } else {
+            Self::thin([m, n], gpu)
         }
     }
 
-    fn gemv(Sizes { m, n, .. }: Sizes) -> Self {
+    fn gemv([m, n, k]: [usize; 3]) -> Self {
         let width = m.next_power_of_two();
         let columns = if width <= GEMV_FEW { GEMV_ROWS_OF_FEW } else { GEMV_ROWS_OF_MORE };
-        Self {
-            kernel: "gemv",
-            width,
-            grid: (n.div_ceil(columns), 1),
-            threads: GEMV_THREADS,
-            shared_bytes: 0,
-            workspace: 0,
-        }
+        let threads = if k >= LONG_ROW { 256 } else { 128 };
+        Self { kernel: "gemv", width, grid: (n.div_ceil(columns), 1), threads, shared_bytes: 0 }
     }
 
-    fn thin(Sizes { m, n, .. }: Sizes, gpu: Gpu) -> Self {
-        let width = if m <= 8 { 8 } else { 16 };
+    fn thin([m, n]: [usize; 2], gpu: Gpu) -> Self {
+        let width = m.next_power_of_two().clamp(8, THIN_WIDTH_MAX);
         let grid = (n.div_ceil(THIN_ROWS), m.div_ceil(width));
-        let warp_bytes = THIN_STAGES * tile_bytes(THIN_ROWS, width);
-        // Many blocks keep a multiprocessor busy together, a single one needs more warps for that.
-        let few = grid.0 * grid.1 <= 2 * gpu.multiprocessors;
-        let warps = if few && THIN_WARPS_MAX * warp_bytes <= gpu.per_block {
-            THIN_WARPS_MAX
-        } else {
-            THIN_WARPS_MAX / 2
+        let blocks = grid.0 * grid.1;
+        let warp_bytes = THIN_STAGES * (THIN_ROWS * DEPTH + width * DEPTH * 2);
+        // A block that is alone on its multiprocessor needs more warps to keep it busy.
+        let warps = match blocks {
+            _ if blocks <= gpu.multiprocessors
+                && THIN_WARPS_MAX * warp_bytes <= gpu.shared_memory =>
+            {
+                THIN_WARPS_MAX
+            }
+            _ if width == THIN_WIDTH_MAX && blocks > 4 * gpu.multiprocessors => 2,
+            _ => 4,
         };
-        Self {
-            kernel: "thin",
-            width,
-            grid,
-            threads: 32 * warps,
-            shared_bytes: warps * warp_bytes,
-            workspace: 0,
-        }
+        Self { kernel: "thin", width, grid, threads: 32 * warps, shared_bytes: warps * warp_bytes }
     }
-
-    fn wide(Sizes { m, n, k }: Sizes, gpu: Gpu) -> Self {
-        let (width, stages) = if m <= 32 { (32, 4) } else { (64, 3) };
-        let shared_bytes = stages * tile_bytes(WIDE_ROWS, width);
-        let bands = m.div_ceil(width);
-        let sums = n.div_ceil(WIDE_ROWS);
-        // A kilobyte of each block's shared memory is the system's. Where there are few sums, fewer
-        // blocks share each.
-        let fit = (gpu.per_multiprocessor / (shared_bytes + 1024)).max(1);
-        let per_multiprocessor = if sums > gpu.multiprocessors { fit.min(2) } else { 1 };
-        let blocks =
-            (gpu.multiprocessors * per_multiprocessor / bands).clamp(1, sums * k.div_ceil(DEPTH));
-        Self {
-            kernel: "wide",
-            width,
-            grid: (blocks, bands),
-            threads: WIDE_THREADS,
-            shared_bytes,
-            workspace: blocks * bands * 2 * WIDE_ROWS * width,
-        }
-    }
-}
-
-/// Bytes of `DEPTH` columns of `rows` rows of weights and `width` rows of 16-bit `x`.
-fn tile_bytes(rows: usize, width: usize) -> usize {
-    rows * DEPTH + width * DEPTH * 2
 }
 
 /// The dtype's part of the kernels' names.
@@ -217,10 +165,7 @@ fn product_of<T: CudaDType + DeviceRepr>(
     if weight_k != k || scales.elem_count() != n {
         bail!("a weight of {:?} for rows of {k}", weight.1.shape());
     }
-    let plan = Plan::new(Sizes { m, n, k }, x.0.dtype(), Gpu::of(&device)?);
-    if plan.kernel == "wide" && plan.grid.1 * n.div_ceil(WIDE_ROWS) > WIDE_SUMS_MAX {
-        bail!("a weight of {n} rows is larger than the kernel's table of sums");
-    }
+    let plan = Plan::new([m, n, k], x.0.dtype(), Gpu::of(&device)?);
     let name = format!("q8_{}_{}_{}", plan.kernel, suffix(x.0.dtype())?, plan.width);
     let function = device.get_or_load_custom_func(&name, MODULE, PTX)?;
     let limit = FunctionAttribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
@@ -254,11 +199,9 @@ fn product_of<T: CudaDType + DeviceRepr>(
     #[expect(unsafe_code, reason = "memory that is not yet written, and a kernel launch")]
     // SAFETY: the kernel writes all of `out`, m * n elements, before anything reads it. It reads what
     // the views bound, whose lengths are m * k, n * k, n and n or m * n, checked above and by `view`;
-    // 16-byte loads are aligned because `takes` saw to x and a weight begins its allocation. It writes
-    // to the workspace no more than `plan` has room for, and reads there only what it wrote.
+    // 16-byte loads are aligned because `takes` saw to x and a weight begins its allocation.
     let out = unsafe {
         let mut out = device.alloc::<T>(m * n)?;
-        let mut workspace = device.alloc::<f32>(plan.workspace.max(1))?;
         let mut builder = function.builder();
         builder.arg(&weight).arg(&scales).arg(&x);
         match &added {
@@ -266,9 +209,6 @@ fn product_of<T: CudaDType + DeviceRepr>(
             None => builder.arg(&nothing),
         };
         builder.arg(&mut out).arg(&stride).arg(&out_is_f32).arg(&m32).arg(&n32).arg(&k32);
-        if plan.workspace > 0 {
-            builder.arg(&mut workspace);
-        }
         builder.launch(config).w()?;
         out
     };
