@@ -1,5 +1,6 @@
 //! Launches the kernels of `q8.cu`: products with 8-bit weights.
 
+use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::driver::sys::{
     CUdevice_attribute as Attribute, CUfunction_attribute_enum as FunctionAttribute,
 };
@@ -74,9 +75,8 @@ impl Gpu {
     /// Rows of `x` that have a kernel here.
     fn rows_max(self, dtype: DType) -> usize {
         match dtype {
-            DType::F32 => PLAIN_ROWS_MAX,
-            DType::BF16 | DType::F16 if self.tensor_cores => TENSOR_CORE_ROWS_MAX,
-            DType::F16 => PLAIN_ROWS_MAX,
+            DType::F16 | DType::BF16 if self.tensor_cores => TENSOR_CORE_ROWS_MAX,
+            DType::F16 | DType::F32 => PLAIN_ROWS_MAX,
             _ => 0,
         }
     }
@@ -134,7 +134,8 @@ pub(in crate::model) fn takes(x: &Tensor, addend: Option<&Tensor>) -> bool {
     let Ok(device) = x.device().as_cuda_device() else { return false };
     let Ok((m, k)) = x.dims2() else { return false };
     let Ok(gpu) = Gpu::of(device) else { return false };
-    let aligned = k % 16 == 0 && x.layout().start_offset() * x.dtype().size_in_bytes() % 16 == 0;
+    let offset_bytes = x.layout().start_offset() * x.dtype().size_in_bytes();
+    let aligned = k.is_multiple_of(16) && offset_bytes.is_multiple_of(16);
     let addend = addend.is_none_or(|a| a.is_contiguous() && a.dtype() == x.dtype());
     x.is_contiguous() && aligned && addend && (1..=gpu.rows_max(x.dtype())).contains(&m)
 }
