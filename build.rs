@@ -1,7 +1,10 @@
-//! Generates the gRPC code from `proto/` without `protoc` (protox is pure Rust), into `OUT_DIR`.
+//! Generates the gRPC code from `proto/` without `protoc` (protox is pure Rust), into `OUT_DIR`; with the
+//! feature `cuda` it also compiles the kernels in `src/model/cuda` with nvcc.
+
+#![expect(clippy::disallowed_methods, reason = "how cargo talks to build scripts")]
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use prost::Message as _;
@@ -11,7 +14,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|name| format!("proto/tessera/v1/{name}"));
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(protos, ["proto"])?;
-    #[expect(clippy::disallowed_methods, reason = "how cargo talks to build scripts")]
     let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
     // Served by reflection.
     std::fs::write(out_dir.join("tessera_descriptor.bin"), descriptors.encode_to_vec())?;
@@ -19,6 +21,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Page files are megabytes: `Bytes` shares the request's buffer instead of copying it.
         .bytes(".tessera.v1.InputFile.content")
         .compile_fds(descriptors)?;
+    if std::env::var_os("CARGO_FEATURE_CUDA").is_some() {
+        compile_kernels(Path::new("src/model/cuda"), &out_dir)?;
+    }
     println!("cargo:rerun-if-changed=.git/HEAD");
     println!("cargo:rustc-env=TESSERA_COMMIT={}", commit());
     Ok(())
@@ -33,4 +38,71 @@ fn commit() -> String {
         .filter(|output| output.status.success())
         .and_then(|output| String::from_utf8(output.stdout).ok())
         .map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
+/// Compiles each `*.cu` in `dir` to `*.ptx` in `out_dir`.
+fn compile_kernels(dir: &Path, out_dir: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed={}", dir.display());
+    for variable in ["NVCC", "CUDA_HOME", "CUDA_PATH", "CUDA_COMPUTE_CAP", "PATH"] {
+        println!("cargo:rerun-if-env-changed={variable}");
+    }
+    let nvcc = nvcc();
+    let capability = compute_capability()?;
+    for entry in std::fs::read_dir(dir)? {
+        let source = entry?.path();
+        if source.extension().is_none_or(|extension| extension != "cu") {
+            continue;
+        }
+        let Some(name) = source.file_stem() else { continue };
+        let ptx = out_dir.join(name).with_extension("ptx");
+        let output = Command::new(&nvcc)
+            .args(["-O3", "-std=c++17", "-ptx", &format!("-arch=compute_{capability}"), "-o"])
+            .args([&ptx, &source])
+            .output()
+            .map_err(|error| {
+                format!(
+                    "the feature `cuda` needs NVIDIA's compiler, and {} cannot be run ({error}): put \
+                     nvcc on PATH, or set CUDA_HOME",
+                    nvcc.display()
+                )
+            })?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("nvcc cannot compile {}:\n{said}", source.display()).into());
+        }
+    }
+    Ok(())
+}
+
+/// `NVCC`, or nvcc of the toolkit in `CUDA_HOME` or `CUDA_PATH`, or the one on `PATH`.
+fn nvcc() -> PathBuf {
+    let toolkit = |variable| {
+        std::env::var_os(variable)
+            .map(|home| PathBuf::from(home).join("bin/nvcc"))
+            .filter(|nvcc| nvcc.exists())
+    };
+    std::env::var_os("NVCC")
+        .map(PathBuf::from)
+        .or_else(|| toolkit("CUDA_HOME"))
+        .or_else(|| toolkit("CUDA_PATH"))
+        .unwrap_or_else(|| PathBuf::from("nvcc"))
+}
+
+/// `CUDA_COMPUTE_CAP`, such as 90, or what the first GPU here has.
+fn compute_capability() -> Result<String, Box<dyn Error>> {
+    let given = std::env::var("CUDA_COMPUTE_CAP").ok().or_else(|| {
+        let output = Command::new("nvidia-smi")
+            .args(["--query-gpu=compute_cap", "--format=csv,noheader"])
+            .output()
+            .ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        text.lines().next().map(ToOwned::to_owned)
+    });
+    let digits = given.map(|text| text.trim().replace('.', "")).unwrap_or_default();
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("the feature `cuda` needs the compute capability to compile for: set \
+                    CUDA_COMPUTE_CAP (80 for A100, 90 for H100), or build where nvidia-smi runs"
+            .into());
+    }
+    Ok(digits)
 }

@@ -1,4 +1,4 @@
-//! Weight files mapped into memory: one of the three files with unsafe code, which `tests/tidy.rs`
+//! Weight files mapped into memory: one of the four files with unsafe code, which `tests/tidy.rs`
 //! names.
 
 use std::fs::File;

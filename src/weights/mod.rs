@@ -193,6 +193,19 @@ impl ModuleWeights<'_> {
         }
     }
 
+    /// The stored bytes of `name` with their dtype, to be converted by the caller on their way to the
+    /// device; none where nothing is stored, but made up.
+    pub fn stored(
+        &self,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Option<(DType, &[u8])>, WeightsError> {
+        let Source::Files(files) = &self.weights.source else { return Ok(None) };
+        self.weights.used.borrow_mut().insert(name.to_owned());
+        let view = files.view(name, shape)?;
+        Ok(Some((view.dtype, view.bytes)))
+    }
+
     fn read(
         &self,
         view: &View<'_>,

@@ -18,7 +18,7 @@ pub(in crate::model) struct LinearProduct;
 
 /// What the product is added to.
 #[derive(Clone, Copy)]
-enum Addend<'a> {
+pub(super) enum Addend<'a> {
     None,
     /// The same for every row.
     Bias(&'a [f32]),
@@ -35,13 +35,7 @@ fn product(
     let (columns, _) = weight.1.shape().dims2()?;
     let x = contiguous_f32(x.0, x.1)?;
     let weight = contiguous_f32(weight.0, weight.1)?;
-    let addend = match addend {
-        None => Addend::None,
-        Some((storage, layout)) if layout.dims().len() == 1 => {
-            Addend::Bias(contiguous_f32(storage, layout)?)
-        }
-        Some((storage, layout)) => Addend::Rows(contiguous_f32(storage, layout)?),
-    };
+    let addend = Addend::new(addend)?;
     let mut out = vec![0.0; rows * columns];
     // Cutting many rows into tasks keeps all cores busier than the library's own splitting does.
     let task_rows = rows.div_ceil(rayon::current_num_threads()).max(TASK_ROWS_MIN);
@@ -74,13 +68,7 @@ fn rows_product(
     parallel: bool,
 ) {
     let (rows, columns) = (x.len() / inner, weight.len() / inner);
-    match addend {
-        Addend::None => {}
-        Addend::Bias(bias) => {
-            out.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(bias));
-        }
-        Addend::Rows(values) => out.copy_from_slice(&values[..out.len()]),
-    }
+    addend.fill(out, columns);
     matmul(
         (out, View::row_major(rows, columns, columns)),
         (x, View::row_major(rows, inner, inner)),
@@ -89,7 +77,29 @@ fn rows_product(
     );
 }
 
-impl Addend<'_> {
+impl<'a> Addend<'a> {
+    /// `[columns]`, `[rows, columns]` or nothing.
+    pub(super) fn new(addend: Option<(&'a CpuStorage, &Layout)>) -> Result<Self> {
+        Ok(match addend {
+            None => Self::None,
+            Some((storage, layout)) if layout.dims().len() == 1 => {
+                Self::Bias(contiguous_f32(storage, layout)?)
+            }
+            Some((storage, layout)) => Self::Rows(contiguous_f32(storage, layout)?),
+        })
+    }
+
+    /// Puts the addend where the product will be added; without one `out` stays as it is.
+    pub(super) fn fill(self, out: &mut [f32], columns: usize) {
+        match self {
+            Self::None => {}
+            Self::Bias(bias) => {
+                out.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(bias));
+            }
+            Self::Rows(values) => out.copy_from_slice(&values[..out.len()]),
+        }
+    }
+
     /// The addend of the rows after the first `elements` elements of the product.
     fn from(self, elements: usize) -> Self {
         match self {

@@ -11,6 +11,7 @@ mod gemm;
 mod linear;
 mod math;
 mod norm;
+pub(super) mod q8;
 
 pub(super) use attention::FusedAttention;
 pub(super) use elementwise::{Gelu, ScaledAdd, SwiGlu};

@@ -63,8 +63,8 @@ impl DecoderLayer {
         let gate_up = ["gate_proj", "up_proj"]
             .map(|name| (format!("{prefix}.mlp.{name}.weight"), vec![inner, hidden]));
         let matrix = |name: &str, rows: usize, columns: usize| {
-            let weight = matrices.tensor(&format!("{prefix}.{name}.weight"), &[rows, columns])?;
-            Ok::<_, WeightsError>(Linear::new(weight, None))
+            let part = (format!("{prefix}.{name}.weight"), vec![rows, columns]);
+            home.linear(weights, &[part], None)
         };
         Ok(Self {
             heads: Heads {
@@ -75,13 +75,14 @@ impl DecoderLayer {
             compute: home.compute(),
             residual: home.residual(),
             input_layernorm: norm("input_layernorm")?,
-            qkv_proj: Linear::new(
-                matrices.stacked(&qkv_parts("weight", &[hidden]))?,
+            qkv_proj: home.linear(
+                weights,
+                &qkv_parts("weight", &[hidden]),
                 Some(matrices.stacked(&qkv_parts("bias", &[]))?),
-            ),
+            )?,
             o_proj: matrix("self_attn.o_proj", hidden, q_rows)?,
             post_attention_layernorm: norm("post_attention_layernorm")?,
-            gate_up_proj: Linear::new(matrices.stacked(&gate_up)?, None),
+            gate_up_proj: home.linear(weights, &gate_up, None)?,
             down_proj: matrix("mlp.down_proj", hidden, inner)?,
             cache: LayerCache::new(cache, home.compute(), home.candle_device())
                 .map_err(|error| matrices.cannot_place("KV cache", &error))?,

@@ -220,14 +220,14 @@ fn load_head(
 ) -> Loaded<Linear> {
     const NAME: &str = "language_model.lm_head.weight";
     let (embedding, head) = (&homes.embedding, &homes.head);
-    let matrices = head.matrices(weights);
     let is_tied = config.tied_embeddings && !weights.contains(NAME);
-    if is_tied && embedding.index == head.index && embedding.compute() == head.compute() {
+    let alike = embedding.index == head.index && embedding.compute() == head.compute();
+    if is_tied && alike && !head.is_quantized() {
         return Ok(Linear::new(embed_tokens.clone(), None));
     }
     let name = if is_tied { "language_model.model.embed_tokens.weight" } else { NAME };
-    let weight = matrices.tensor(name, &[config.vocab_size, config.hidden_size])?;
-    Ok(Linear::new(weight, None))
+    let part = (name.to_owned(), vec![config.vocab_size, config.hidden_size]);
+    head.linear(weights, &[part], None)
 }
 
 fn rope(

@@ -8,6 +8,7 @@ mod home;
 mod language;
 mod layout;
 mod load;
+mod matrix;
 mod observe;
 mod probe;
 mod projector;

@@ -1,23 +1,51 @@
-//! Matrix product with a stored `[out, in]` weight.
+//! Matrix product with a stored `[out, in]` weight, dense or in 8 bits: callers see no difference.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
+use super::Visit;
+use super::quantized::QuantizedLinear;
 use crate::model::cpu::{self, LinearProduct};
 use crate::model::cuda;
-use crate::model::layers::Visit;
 
 /// `x · weightᵀ + bias`.
 #[derive(Debug, Clone)]
-pub(in crate::model) struct Linear {
-    /// `[out, in]`
-    weight: Tensor,
-    /// `[out]`
-    bias: Option<Tensor>,
+pub(in crate::model) struct Linear(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Dense {
+        /// `[out, in]`
+        weight: Tensor,
+        /// `[out]`
+        bias: Option<Tensor>,
+    },
+    Quantized(QuantizedLinear),
 }
 
 impl Linear {
     pub(in crate::model) fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight, bias }
+        Self(Kind::Dense { weight, bias })
+    }
+
+    /// An 8-bit weight of stored rows of `width` elements, little-endian f32, f16 or bf16. `parts` are
+    /// stacked; none of them is placed on `device` in its own dtype.
+    pub(in crate::model) fn quantized(
+        parts: &[(DType, &[u8])],
+        width: usize,
+        bias: Option<Tensor>,
+        device: &Device,
+    ) -> Result<Self> {
+        Ok(Self(Kind::Quantized(QuantizedLinear::from_rows(parts, width, bias, device)?)))
+    }
+
+    /// The same layer with an 8-bit weight, on the same device.
+    pub(in crate::model) fn quantize(self) -> Result<Self> {
+        match self.0 {
+            Kind::Dense { weight, bias } => {
+                Ok(Self(Kind::Quantized(QuantizedLinear::from_dense(&weight, bias)?)))
+            }
+            Kind::Quantized(_) => Ok(self),
+        }
     }
 
     /// `[rows, in]` to `[rows, out]`, in the dtype of `x`.
@@ -28,56 +56,73 @@ impl Linear {
     /// As [`forward`](Self::forward), rounded to `out` instead. A sum of f16 products that is asked
     /// for in f32 never passes through f16, whose range it may leave.
     pub(in crate::model) fn forward_as(&self, x: &Tensor, out: DType) -> Result<Tensor> {
-        self.product(x, self.bias.as_ref(), out)
+        match &self.0 {
+            Kind::Dense { weight, bias } => product(x, weight, bias.as_ref(), out),
+            Kind::Quantized(layer) => layer.forward_as(x, out),
+        }
     }
 
     /// `residual + x · weightᵀ`, for a layer without bias; `residual` is `[rows, out]`, and the sum
     /// has its dtype.
     pub(in crate::model) fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        debug_assert!(self.bias.is_none());
-        self.product(x, Some(residual), residual.dtype())
+        match &self.0 {
+            Kind::Dense { weight, bias } => {
+                debug_assert!(bias.is_none());
+                product(x, weight, Some(residual), residual.dtype())
+            }
+            Kind::Quantized(layer) => layer.forward_add(x, residual),
+        }
     }
 
     /// Whether `tensor` itself is the weight, not only equal to it.
     pub(in crate::model) fn has_weight(&self, tensor: &Tensor) -> bool {
-        self.weight.id() == tensor.id()
+        matches!(&self.0, Kind::Dense { weight, .. } if weight.id() == tensor.id())
     }
 
     /// Shows the stored tensors of the product called `name`.
     pub(in crate::model) fn visit(&self, name: &str, visit: Visit<'_>) {
-        visit(&format!("{name}.weight"), &self.weight);
-        if let Some(bias) = &self.bias {
+        let bias = match &self.0 {
+            Kind::Dense { weight, bias } => {
+                visit(&format!("{name}.weight"), weight);
+                bias.as_ref()
+            }
+            Kind::Quantized(layer) => layer.visit(name, visit),
+        };
+        if let Some(bias) = bias {
             visit(&format!("{name}.bias"), bias);
         }
     }
+}
 
-    fn product(&self, x: &Tensor, addend: Option<&Tensor>, out: DType) -> Result<Tensor> {
-        if cpu::takes(x) && out == DType::F32 && addend.is_none_or(cpu::takes) {
-            return match addend {
-                Some(addend) => x.apply_op3_no_bwd(&self.weight, addend, &LinearProduct),
-                None => x.apply_op2_no_bwd(&self.weight, &LinearProduct),
-            };
-        }
-        let product = if x.dtype() == DType::F16 && out == DType::F32 {
-            if x.device().is_cpu() {
-                x.to_dtype(out)?.matmul(&self.weight.to_dtype(out)?.t()?)?
-            } else {
-                cuda::wide_product(x, &self.weight)?
-            }
-        } else {
-            x.matmul(&self.weight.t()?)?.to_dtype(out)?
+fn product(x: &Tensor, weight: &Tensor, addend: Option<&Tensor>, out: DType) -> Result<Tensor> {
+    if cpu::takes(x) && out == DType::F32 && addend.is_none_or(cpu::takes) {
+        return match addend {
+            Some(addend) => x.apply_op3_no_bwd(weight, addend, &LinearProduct),
+            None => x.apply_op2_no_bwd(weight, &LinearProduct),
         };
-        match addend {
-            Some(addend) => product.broadcast_add(&addend.to_dtype(out)?),
-            None => Ok(product),
-        }
+    }
+    let product = if x.dtype() == DType::F16 && out == DType::F32 {
+        wide_product(x, weight)?
+    } else {
+        x.matmul(&weight.t()?)?.to_dtype(out)?
+    };
+    match addend {
+        Some(addend) => product.broadcast_add(&addend.to_dtype(out)?),
+        None => Ok(product),
+    }
+}
+
+/// `x · weightᵀ` of f16 matrices in f32.
+pub(super) fn wide_product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    if x.device().is_cpu() {
+        x.to_dtype(DType::F32)?.matmul(&weight.to_dtype(DType::F32)?.t()?)
+    } else {
+        cuda::wide_product(x, weight)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
 
     fn ramp(rows: usize, columns: usize) -> Tensor {
@@ -105,6 +150,38 @@ mod tests {
             let residual = ramp(rows, columns);
             let added = plain.forward_add(&x, &residual).unwrap();
             close(&added, &(&product + wide(&residual)).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_quantized_layer_stands_in_for_a_dense_one() {
+        let (x, weight) = (ramp(3, 40), ramp(21, 40));
+        let bytes: Vec<u8> = weight
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap()
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
+        let dense = Linear::new(weight, None);
+        let stored = Linear::quantized(&[(DType::F32, &bytes)], 40, None, &Device::Cpu).unwrap();
+        // 40 products, each off by at most half of 1/127 of the largest weight, which is 1.
+        let bound = 40.0 * 0.5 / 127.0;
+        for layer in [dense.clone().quantize().unwrap().quantize().unwrap(), stored] {
+            let pairs = [
+                (layer.forward(&x).unwrap(), dense.forward(&x).unwrap()),
+                (
+                    layer.forward_add(&x, &ramp(3, 21)).unwrap(),
+                    dense.forward_add(&x, &ramp(3, 21)).unwrap(),
+                ),
+            ];
+            for (ours, theirs) in pairs {
+                let difference = (ours - theirs).unwrap().abs().unwrap();
+                let difference: f32 = difference.max_all().unwrap().to_scalar().unwrap();
+                // Not equal either: it is the rounded weight that is multiplied.
+                assert!(difference > 0.0 && difference < bound, "{difference}");
+            }
         }
     }
 

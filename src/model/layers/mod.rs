@@ -5,6 +5,7 @@ mod activation;
 mod attention;
 mod linear;
 mod norm;
+mod quantized;
 mod rope;
 
 use candle_core::Tensor;

@@ -1,8 +1,10 @@
-//! GPU operations that the tensor library lacks.
+//! Kernels of this program for NVIDIA GPUs, where the library has none.
 //!
-//! As everywhere, callers hold no `cfg`: without CUDA in the build there is no CUDA tensor to call
-//! these with.
+//! `build.rs` compiles `cuda/*.cu` when the feature `cuda` is on. Without it the same functions are here
+//! and take nothing, so that callers hold no `cfg`.
 
+#[cfg(feature = "cuda")]
+pub(super) mod q8;
 #[cfg(feature = "cuda")]
 mod wide_product;
 
@@ -17,4 +19,13 @@ pub(super) fn wide_product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
 #[cfg(not(feature = "cuda"))]
 pub(super) fn wide_product(_: &Tensor, _: &Tensor) -> Result<Tensor> {
     Err(candle_core::Error::Msg("this build has no CUDA".to_owned()))
+}
+
+#[cfg(not(feature = "cuda"))]
+pub(super) mod q8 {
+    use candle_core::Tensor;
+
+    pub(in crate::model) fn takes(_x: &Tensor, _addend: Option<&Tensor>) -> bool {
+        false
+    }
 }
