@@ -87,7 +87,9 @@ class Kernels:
         self.driver = driver
         constants = dict(re.findall(r"constexpr int (\w+) = (\d+);", source))
         self.constants = {name: int(value) for name, value in constants.items()}
-        self.multiprocessors = torch.cuda.get_device_properties(0).multi_processor_count
+        properties = torch.cuda.get_device_properties(0)
+        self.multiprocessors = properties.multi_processor_count
+        self.shared_bytes = properties.shared_memory_per_block_optin
 
     def gemv(self, x, weights, scales, addend, out):
         rows = next(rows for rows in (1, 2, 4, 8) if rows >= len(x))
@@ -104,10 +106,13 @@ class Kernels:
         grid = (-(-n // rows), -(-m // width))
         blocks = grid[0] * grid[1]
         # A block that is alone on its multiprocessor needs more warps to keep it busy.
-        warps = 8 if blocks <= self.multiprocessors else 2 if width == 32 and blocks > 4 * self.multiprocessors else 4
-        shared = warps * self.constants["THIN_STAGES"] * (rows * depth + width * depth * 2)
+        warp_bytes = self.constants["THIN_STAGES"] * (rows * depth + width * depth * 2)
+        if blocks <= self.multiprocessors and 8 * warp_bytes <= self.shared_bytes:
+            warps = 8
+        else:
+            warps = 2 if width == 32 and blocks > 4 * self.multiprocessors else 4
         name = f"q8_thin_{dtype_name(x)}_{width}"
-        self.driver.launch(name, grid, 32 * warps, shared, product_arguments(x, weights, scales, addend, out))
+        self.driver.launch(name, grid, 32 * warps, warps * warp_bytes, product_arguments(x, weights, scales, addend, out))
 
     def dequantise(self, weights, scales, dense):
         n, k = weights.shape
