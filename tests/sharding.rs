@@ -10,7 +10,7 @@ use tessera::checkpoint::Checkpoint;
 use tessera::device::{Dtype, LinkRoute};
 use tessera::model::internvl::{InternVl, LayoutOptions, LoadOptions, load};
 use tessera::model::{PixelTiles, Runner as _, Segment, Slot, StepBatch};
-use tessera::placement::{DeviceMap, DtypePolicy};
+use tessera::placement::{DeviceMap, DtypePolicy, Quantization, WeightFormat};
 
 const IMAGE_TOKEN: u32 = 15;
 
@@ -194,6 +194,36 @@ fn each_module_has_the_dtype_that_was_asked_for() {
     let norm: f64 = full.iter().map(|b| f64::from(*b).powi(2)).sum();
     assert!((error / norm).sqrt() < 0.01, "{}", (error / norm).sqrt());
     assert_eq!(half_chosen[0], full_chosen[0]);
+}
+
+#[test]
+fn eight_bit_weights_are_half_of_bf16_and_nearly_as_good() {
+    let policy = DtypePolicy { quantization: Some(Quantization::Q8), ..DtypePolicy::default() };
+    let (mut one, mut two) = (tiny(1, policy.clone()), tiny(2, policy));
+    let format = |module: &str, model: &InternVl| {
+        let found = model.spec().placements.iter().find(|p| p.module.ends_with(module)).cloned();
+        found.map(|placement| (placement.weights, placement.weight_bytes)).unwrap()
+    };
+    let dense = tiny(1, DtypePolicy::default());
+    for module in ["layers.0", "layers.5", "lm_head"] {
+        let (weights, bytes) = format(module, &two);
+        assert_eq!(weights, WeightFormat::Quantized(Quantization::Q8), "{module}");
+        // A quarter of f32, the scales, biases and norms apart; the head is the embedding elsewhere.
+        let (_, full) = format(if module == "lm_head" { "embed_tokens" } else { module }, &dense);
+        assert!(bytes * 100 < full * 28, "{module}: {bytes} of {full}");
+    }
+    for module in ["vision_model", "mlp1", "embed_tokens"] {
+        assert_eq!(format(module, &two).0, WeightFormat::Dense(Dtype::F32), "{module}");
+    }
+    let (quantized, chosen) = answers(&mut one);
+    assert_eq!(bits(&answers(&mut two).0), bits(&quantized));
+    let (full, _) = answers(&mut tiny(1, DtypePolicy::default()));
+    // The first step's logits: later ones follow other tokens where two are as likely.
+    let first = dense.spec().vocab_size * 2;
+    let difference: f64 = (0..first).map(|i| f64::from(quantized[i] - full[i]).powi(2)).sum();
+    let norm: f64 = full[..first].iter().map(|b| f64::from(*b).powi(2)).sum();
+    assert!((difference / norm).sqrt() < 0.05, "{}", (difference / norm).sqrt());
+    assert_eq!(chosen.len(), 14);
 }
 
 #[test]

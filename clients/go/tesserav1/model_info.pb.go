@@ -84,6 +84,112 @@ func (ServingState) EnumDescriptor() ([]byte, []int) {
 	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{0}
 }
 
+type PolicyMode int32
+
+const (
+	PolicyMode_POLICY_MODE_UNSPECIFIED PolicyMode = 0
+	// The nearest dtype that works is used, and `dtype_reason` says so.
+	PolicyMode_POLICY_MODE_FALLBACK PolicyMode = 1
+	// A dtype that cannot be had stops the server.
+	PolicyMode_POLICY_MODE_STRICT PolicyMode = 2
+)
+
+// Enum value maps for PolicyMode.
+var (
+	PolicyMode_name = map[int32]string{
+		0: "POLICY_MODE_UNSPECIFIED",
+		1: "POLICY_MODE_FALLBACK",
+		2: "POLICY_MODE_STRICT",
+	}
+	PolicyMode_value = map[string]int32{
+		"POLICY_MODE_UNSPECIFIED": 0,
+		"POLICY_MODE_FALLBACK":    1,
+		"POLICY_MODE_STRICT":      2,
+	}
+)
+
+func (x PolicyMode) Enum() *PolicyMode {
+	p := new(PolicyMode)
+	*p = x
+	return p
+}
+
+func (x PolicyMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PolicyMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_tessera_v1_model_info_proto_enumTypes[1].Descriptor()
+}
+
+func (PolicyMode) Type() protoreflect.EnumType {
+	return &file_tessera_v1_model_info_proto_enumTypes[1]
+}
+
+func (x PolicyMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PolicyMode.Descriptor instead.
+func (PolicyMode) EnumDescriptor() ([]byte, []int) {
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{1}
+}
+
+type LinkRoute int32
+
+const (
+	LinkRoute_LINK_ROUTE_UNSPECIFIED LinkRoute = 0
+	// Within host memory, or between the CPU and a GPU.
+	LinkRoute_LINK_ROUTE_HOST LinkRoute = 1
+	// From GPU to GPU.
+	LinkRoute_LINK_ROUTE_PEER LinkRoute = 2
+	// From GPU to GPU through host memory.
+	LinkRoute_LINK_ROUTE_STAGED LinkRoute = 3
+)
+
+// Enum value maps for LinkRoute.
+var (
+	LinkRoute_name = map[int32]string{
+		0: "LINK_ROUTE_UNSPECIFIED",
+		1: "LINK_ROUTE_HOST",
+		2: "LINK_ROUTE_PEER",
+		3: "LINK_ROUTE_STAGED",
+	}
+	LinkRoute_value = map[string]int32{
+		"LINK_ROUTE_UNSPECIFIED": 0,
+		"LINK_ROUTE_HOST":        1,
+		"LINK_ROUTE_PEER":        2,
+		"LINK_ROUTE_STAGED":      3,
+	}
+)
+
+func (x LinkRoute) Enum() *LinkRoute {
+	p := new(LinkRoute)
+	*p = x
+	return p
+}
+
+func (x LinkRoute) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LinkRoute) Descriptor() protoreflect.EnumDescriptor {
+	return file_tessera_v1_model_info_proto_enumTypes[2].Descriptor()
+}
+
+func (LinkRoute) Type() protoreflect.EnumType {
+	return &file_tessera_v1_model_info_proto_enumTypes[2]
+}
+
+func (x LinkRoute) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LinkRoute.Descriptor instead.
+func (LinkRoute) EnumDescriptor() ([]byte, []int) {
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{2}
+}
+
 type Dtype int32
 
 const (
@@ -91,6 +197,8 @@ const (
 	Dtype_DTYPE_F32         Dtype = 1
 	Dtype_DTYPE_BF16        Dtype = 2
 	Dtype_DTYPE_F16         Dtype = 3
+	// 8-bit integers with one f32 scale for each output row.
+	Dtype_DTYPE_Q8 Dtype = 4
 )
 
 // Enum value maps for Dtype.
@@ -100,12 +208,14 @@ var (
 		1: "DTYPE_F32",
 		2: "DTYPE_BF16",
 		3: "DTYPE_F16",
+		4: "DTYPE_Q8",
 	}
 	Dtype_value = map[string]int32{
 		"DTYPE_UNSPECIFIED": 0,
 		"DTYPE_F32":         1,
 		"DTYPE_BF16":        2,
 		"DTYPE_F16":         3,
+		"DTYPE_Q8":          4,
 	}
 )
 
@@ -120,11 +230,11 @@ func (x Dtype) String() string {
 }
 
 func (Dtype) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_model_info_proto_enumTypes[1].Descriptor()
+	return file_tessera_v1_model_info_proto_enumTypes[3].Descriptor()
 }
 
 func (Dtype) Type() protoreflect.EnumType {
-	return &file_tessera_v1_model_info_proto_enumTypes[1]
+	return &file_tessera_v1_model_info_proto_enumTypes[3]
 }
 
 func (x Dtype) Number() protoreflect.EnumNumber {
@@ -133,7 +243,7 @@ func (x Dtype) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Dtype.Descriptor instead.
 func (Dtype) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{1}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{3}
 }
 
 // All that can be asked of a loaded, or loading, model.
@@ -151,14 +261,21 @@ type ModelStatus struct {
 	// or POISONED.
 	StateMessage string `protobuf:"bytes,5,opt,name=state_message,json=stateMessage,proto3" json:"state_message,omitempty"`
 	// Every weight of the model, once. Empty until placement is decided.
-	Placements    []*ModulePlacement `protobuf:"bytes,6,rep,name=placements,proto3" json:"placements,omitempty"`
-	KvCacheDtype  Dtype              `protobuf:"varint,7,opt,name=kv_cache_dtype,json=kvCacheDtype,proto3,enum=tessera.v1.Dtype" json:"kv_cache_dtype,omitempty"`
-	Devices       []*Device          `protobuf:"bytes,8,rep,name=devices,proto3" json:"devices,omitempty"`
-	Limits        *Limits            `protobuf:"bytes,9,opt,name=limits,proto3" json:"limits,omitempty"`
-	Capabilities  *Capabilities      `protobuf:"bytes,10,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
-	Load          *Load              `protobuf:"bytes,11,opt,name=load,proto3" json:"load,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Placements   []*ModulePlacement `protobuf:"bytes,6,rep,name=placements,proto3" json:"placements,omitempty"`
+	KvCacheDtype Dtype              `protobuf:"varint,7,opt,name=kv_cache_dtype,json=kvCacheDtype,proto3,enum=tessera.v1.Dtype" json:"kv_cache_dtype,omitempty"`
+	Devices      []*Device          `protobuf:"bytes,8,rep,name=devices,proto3" json:"devices,omitempty"`
+	Limits       *Limits            `protobuf:"bytes,9,opt,name=limits,proto3" json:"limits,omitempty"`
+	Capabilities *Capabilities      `protobuf:"bytes,10,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
+	Load         *Load              `protobuf:"bytes,11,opt,name=load,proto3" json:"load,omitempty"`
+	// What the operator asked for; `placements` says what was done.
+	DtypePolicy *DtypePolicy `protobuf:"bytes,12,opt,name=dtype_policy,json=dtypePolicy,proto3" json:"dtype_policy,omitempty"`
+	// Copies between devices. Empty: one device.
+	Links        []*DeviceLink `protobuf:"bytes,13,rep,name=links,proto3" json:"links,omitempty"`
+	Verification *Verification `protobuf:"bytes,14,opt,name=verification,proto3" json:"verification,omitempty"`
+	// Tokens that all slots together hold.
+	KvCapacityTokens uint64 `protobuf:"varint,15,opt,name=kv_capacity_tokens,json=kvCapacityTokens,proto3" json:"kv_capacity_tokens,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ModelStatus) Reset() {
@@ -268,6 +385,34 @@ func (x *ModelStatus) GetLoad() *Load {
 	return nil
 }
 
+func (x *ModelStatus) GetDtypePolicy() *DtypePolicy {
+	if x != nil {
+		return x.DtypePolicy
+	}
+	return nil
+}
+
+func (x *ModelStatus) GetLinks() []*DeviceLink {
+	if x != nil {
+		return x.Links
+	}
+	return nil
+}
+
+func (x *ModelStatus) GetVerification() *Verification {
+	if x != nil {
+		return x.Verification
+	}
+	return nil
+}
+
+func (x *ModelStatus) GetKvCapacityTokens() uint64 {
+	if x != nil {
+		return x.KvCapacityTokens
+	}
+	return 0
+}
+
 // What was done for one module, beside what was asked for.
 type ModulePlacement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -277,13 +422,19 @@ type ModulePlacement struct {
 	// As Device.id.
 	DeviceId       string `protobuf:"bytes,2,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
 	RequestedDtype Dtype  `protobuf:"varint,3,opt,name=requested_dtype,json=requestedDtype,proto3,enum=tessera.v1.Dtype" json:"requested_dtype,omitempty"`
-	// In memory.
+	// Of matrices in memory; vectors are in the compute or the residual dtype.
 	WeightDtype Dtype `protobuf:"varint,4,opt,name=weight_dtype,json=weightDtype,proto3,enum=tessera.v1.Dtype" json:"weight_dtype,omitempty"`
-	// In matrix products.
+	// Of matrix products' inputs.
 	ComputeDtype Dtype `protobuf:"varint,5,opt,name=compute_dtype,json=computeDtype,proto3,enum=tessera.v1.Dtype" json:"compute_dtype,omitempty"`
 	// Why a dtype differs from `requested_dtype`. Empty: none does.
-	DtypeReason   string `protobuf:"bytes,6,opt,name=dtype_reason,json=dtypeReason,proto3" json:"dtype_reason,omitempty"`
-	WeightBytes   uint64 `protobuf:"varint,7,opt,name=weight_bytes,json=weightBytes,proto3" json:"weight_bytes,omitempty"`
+	DtypeReason string `protobuf:"bytes,6,opt,name=dtype_reason,json=dtypeReason,proto3" json:"dtype_reason,omitempty"`
+	WeightBytes uint64 `protobuf:"varint,7,opt,name=weight_bytes,json=weightBytes,proto3" json:"weight_bytes,omitempty"`
+	// Of matrix products' sums, softmax, norms and rotary positions.
+	AccumulateDtype Dtype `protobuf:"varint,8,opt,name=accumulate_dtype,json=accumulateDtype,proto3,enum=tessera.v1.Dtype" json:"accumulate_dtype,omitempty"`
+	// Of the sum that runs through the layers.
+	ResidualDtype Dtype `protobuf:"varint,9,opt,name=residual_dtype,json=residualDtype,proto3,enum=tessera.v1.Dtype" json:"residual_dtype,omitempty"`
+	// Stored tensors, each found on the device and in the dtypes named here.
+	Tensors       uint32 `protobuf:"varint,10,opt,name=tensors,proto3" json:"tensors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -367,6 +518,325 @@ func (x *ModulePlacement) GetWeightBytes() uint64 {
 	return 0
 }
 
+func (x *ModulePlacement) GetAccumulateDtype() Dtype {
+	if x != nil {
+		return x.AccumulateDtype
+	}
+	return Dtype_DTYPE_UNSPECIFIED
+}
+
+func (x *ModulePlacement) GetResidualDtype() Dtype {
+	if x != nil {
+		return x.ResidualDtype
+	}
+	return Dtype_DTYPE_UNSPECIFIED
+}
+
+func (x *ModulePlacement) GetTensors() uint32 {
+	if x != nil {
+		return x.Tensors
+	}
+	return 0
+}
+
+type DtypePolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unspecified: what suits each device.
+	Requested Dtype      `protobuf:"varint,1,opt,name=requested,proto3,enum=tessera.v1.Dtype" json:"requested,omitempty"`
+	Mode      PolicyMode `protobuf:"varint,2,opt,name=mode,proto3,enum=tessera.v1.PolicyMode" json:"mode,omitempty"`
+	// "vision=f32"
+	Overrides []string `protobuf:"bytes,3,rep,name=overrides,proto3" json:"overrides,omitempty"`
+	// Of decoder matrices. Unspecified: as computed.
+	Quantization  Dtype `protobuf:"varint,4,opt,name=quantization,proto3,enum=tessera.v1.Dtype" json:"quantization,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DtypePolicy) Reset() {
+	*x = DtypePolicy{}
+	mi := &file_tessera_v1_model_info_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DtypePolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DtypePolicy) ProtoMessage() {}
+
+func (x *DtypePolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_model_info_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DtypePolicy.ProtoReflect.Descriptor instead.
+func (*DtypePolicy) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DtypePolicy) GetRequested() Dtype {
+	if x != nil {
+		return x.Requested
+	}
+	return Dtype_DTYPE_UNSPECIFIED
+}
+
+func (x *DtypePolicy) GetMode() PolicyMode {
+	if x != nil {
+		return x.Mode
+	}
+	return PolicyMode_POLICY_MODE_UNSPECIFIED
+}
+
+func (x *DtypePolicy) GetOverrides() []string {
+	if x != nil {
+		return x.Overrides
+	}
+	return nil
+}
+
+func (x *DtypePolicy) GetQuantization() Dtype {
+	if x != nil {
+		return x.Quantization
+	}
+	return Dtype_DTYPE_UNSPECIFIED
+}
+
+// One direction between two devices, tested at start-up.
+type DeviceLink struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As Device.id.
+	FromDeviceId string    `protobuf:"bytes,1,opt,name=from_device_id,json=fromDeviceId,proto3" json:"from_device_id,omitempty"`
+	ToDeviceId   string    `protobuf:"bytes,2,opt,name=to_device_id,json=toDeviceId,proto3" json:"to_device_id,omitempty"`
+	Route        LinkRoute `protobuf:"varint,3,opt,name=route,proto3,enum=tessera.v1.LinkRoute" json:"route,omitempty"`
+	// Why the route is not the direct one. Empty: it is.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Patterns that were copied and compared bit for bit.
+	Checks uint32 `protobuf:"varint,5,opt,name=checks,proto3" json:"checks,omitempty"`
+	// 0: not measured.
+	BytesPerSecond float64 `protobuf:"fixed64,6,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *DeviceLink) Reset() {
+	*x = DeviceLink{}
+	mi := &file_tessera_v1_model_info_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeviceLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeviceLink) ProtoMessage() {}
+
+func (x *DeviceLink) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_model_info_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeviceLink.ProtoReflect.Descriptor instead.
+func (*DeviceLink) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *DeviceLink) GetFromDeviceId() string {
+	if x != nil {
+		return x.FromDeviceId
+	}
+	return ""
+}
+
+func (x *DeviceLink) GetToDeviceId() string {
+	if x != nil {
+		return x.ToDeviceId
+	}
+	return ""
+}
+
+func (x *DeviceLink) GetRoute() LinkRoute {
+	if x != nil {
+		return x.Route
+	}
+	return LinkRoute_LINK_ROUTE_UNSPECIFIED
+}
+
+func (x *DeviceLink) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DeviceLink) GetChecks() uint32 {
+	if x != nil {
+		return x.Checks
+	}
+	return 0
+}
+
+func (x *DeviceLink) GetBytesPerSecond() float64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
+// What start-up checked, all of it with success: a model that fails a check is
+// not served.
+type Verification struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tensors whose device and dtype are as `placements` says.
+	Tensors uint32 `protobuf:"varint,1,opt,name=tensors,proto3" json:"tensors,omitempty"`
+	// Tensors read back and equal to the file. 0: not asked for.
+	TensorsCompared uint32 `protobuf:"varint,2,opt,name=tensors_compared,json=tensorsCompared,proto3" json:"tensors_compared,omitempty"`
+	// Magnitudes of a known page. Empty: no page was read.
+	Probe         []*SiteRange `protobuf:"bytes,3,rep,name=probe,proto3" json:"probe,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Verification) Reset() {
+	*x = Verification{}
+	mi := &file_tessera_v1_model_info_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Verification) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Verification) ProtoMessage() {}
+
+func (x *Verification) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_model_info_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Verification.ProtoReflect.Descriptor instead.
+func (*Verification) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Verification) GetTensors() uint32 {
+	if x != nil {
+		return x.Tensors
+	}
+	return 0
+}
+
+func (x *Verification) GetTensorsCompared() uint32 {
+	if x != nil {
+		return x.TensorsCompared
+	}
+	return 0
+}
+
+func (x *Verification) GetProbe() []*SiteRange {
+	if x != nil {
+		return x.Probe
+	}
+	return nil
+}
+
+// How large numbers got in one place.
+type SiteRange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As ModulePlacement.module, one layer each.
+	Module string `protobuf:"bytes,1,opt,name=module,proto3" json:"module,omitempty"`
+	// "scores", "softmax", "attended", "mlp_product", "down_proj", "residual",
+	// "logits"
+	Site string `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
+	// Of the numbers there.
+	Dtype         Dtype   `protobuf:"varint,3,opt,name=dtype,proto3,enum=tessera.v1.Dtype" json:"dtype,omitempty"`
+	MaxAbs        float32 `protobuf:"fixed32,4,opt,name=max_abs,json=maxAbs,proto3" json:"max_abs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SiteRange) Reset() {
+	*x = SiteRange{}
+	mi := &file_tessera_v1_model_info_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SiteRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SiteRange) ProtoMessage() {}
+
+func (x *SiteRange) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_model_info_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SiteRange.ProtoReflect.Descriptor instead.
+func (*SiteRange) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SiteRange) GetModule() string {
+	if x != nil {
+		return x.Module
+	}
+	return ""
+}
+
+func (x *SiteRange) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *SiteRange) GetDtype() Dtype {
+	if x != nil {
+		return x.Dtype
+	}
+	return Dtype_DTYPE_UNSPECIFIED
+}
+
+func (x *SiteRange) GetMaxAbs() float32 {
+	if x != nil {
+		return x.MaxAbs
+	}
+	return 0
+}
+
 // Memory in bytes, at the time of the call.
 type Device struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -389,7 +859,7 @@ type Device struct {
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[2]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -401,7 +871,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[2]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -414,7 +884,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{2}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Device) GetId() string {
@@ -489,7 +959,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[3]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +971,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[3]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,7 +984,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{3}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Limits) GetMaxRequestBytes() uint64 {
@@ -584,7 +1054,7 @@ type Capabilities struct {
 
 func (x *Capabilities) Reset() {
 	*x = Capabilities{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[4]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -596,7 +1066,7 @@ func (x *Capabilities) String() string {
 func (*Capabilities) ProtoMessage() {}
 
 func (x *Capabilities) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[4]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -609,7 +1079,7 @@ func (x *Capabilities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capabilities.ProtoReflect.Descriptor instead.
 func (*Capabilities) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{4}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Capabilities) GetMediaTypes() []string {
@@ -637,7 +1107,7 @@ type BuiltInSchema struct {
 
 func (x *BuiltInSchema) Reset() {
 	*x = BuiltInSchema{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[5]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +1119,7 @@ func (x *BuiltInSchema) String() string {
 func (*BuiltInSchema) ProtoMessage() {}
 
 func (x *BuiltInSchema) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[5]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +1132,7 @@ func (x *BuiltInSchema) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuiltInSchema.ProtoReflect.Descriptor instead.
 func (*BuiltInSchema) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{5}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BuiltInSchema) GetDocumentType() DocumentType {
@@ -692,7 +1162,7 @@ type Load struct {
 
 func (x *Load) Reset() {
 	*x = Load{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[6]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -704,7 +1174,7 @@ func (x *Load) String() string {
 func (*Load) ProtoMessage() {}
 
 func (x *Load) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[6]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -717,7 +1187,7 @@ func (x *Load) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Load.ProtoReflect.Descriptor instead.
 func (*Load) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{6}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Load) GetRunningRequests() uint32 {
@@ -746,7 +1216,7 @@ var File_tessera_v1_model_info_proto protoreflect.FileDescriptor
 const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\n" +
 	"\x1btessera/v1/model_info.proto\x12\n" +
-	"tessera.v1\x1a\x17tessera/v1/schema.proto\"\xef\x03\n" +
+	"tessera.v1\x1a\x17tessera/v1/schema.proto\"\xc5\x05\n" +
 	"\vModelStatus\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\x12%\n" +
@@ -761,7 +1231,11 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\x06limits\x18\t \x01(\v2\x12.tessera.v1.LimitsR\x06limits\x12<\n" +
 	"\fcapabilities\x18\n" +
 	" \x01(\v2\x18.tessera.v1.CapabilitiesR\fcapabilities\x12$\n" +
-	"\x04load\x18\v \x01(\v2\x10.tessera.v1.LoadR\x04load\"\xb6\x02\n" +
+	"\x04load\x18\v \x01(\v2\x10.tessera.v1.LoadR\x04load\x12:\n" +
+	"\fdtype_policy\x18\f \x01(\v2\x17.tessera.v1.DtypePolicyR\vdtypePolicy\x12,\n" +
+	"\x05links\x18\r \x03(\v2\x16.tessera.v1.DeviceLinkR\x05links\x12<\n" +
+	"\fverification\x18\x0e \x01(\v2\x18.tessera.v1.VerificationR\fverification\x12,\n" +
+	"\x12kv_capacity_tokens\x18\x0f \x01(\x04R\x10kvCapacityTokens\"\xc8\x03\n" +
 	"\x0fModulePlacement\x12\x16\n" +
 	"\x06module\x18\x01 \x01(\tR\x06module\x12\x1b\n" +
 	"\tdevice_id\x18\x02 \x01(\tR\bdeviceId\x12:\n" +
@@ -769,7 +1243,34 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\fweight_dtype\x18\x04 \x01(\x0e2\x11.tessera.v1.DtypeR\vweightDtype\x126\n" +
 	"\rcompute_dtype\x18\x05 \x01(\x0e2\x11.tessera.v1.DtypeR\fcomputeDtype\x12!\n" +
 	"\fdtype_reason\x18\x06 \x01(\tR\vdtypeReason\x12!\n" +
-	"\fweight_bytes\x18\a \x01(\x04R\vweightBytes\"\xe4\x01\n" +
+	"\fweight_bytes\x18\a \x01(\x04R\vweightBytes\x12<\n" +
+	"\x10accumulate_dtype\x18\b \x01(\x0e2\x11.tessera.v1.DtypeR\x0faccumulateDtype\x128\n" +
+	"\x0eresidual_dtype\x18\t \x01(\x0e2\x11.tessera.v1.DtypeR\rresidualDtype\x12\x18\n" +
+	"\atensors\x18\n" +
+	" \x01(\rR\atensors\"\xbf\x01\n" +
+	"\vDtypePolicy\x12/\n" +
+	"\trequested\x18\x01 \x01(\x0e2\x11.tessera.v1.DtypeR\trequested\x12*\n" +
+	"\x04mode\x18\x02 \x01(\x0e2\x16.tessera.v1.PolicyModeR\x04mode\x12\x1c\n" +
+	"\toverrides\x18\x03 \x03(\tR\toverrides\x125\n" +
+	"\fquantization\x18\x04 \x01(\x0e2\x11.tessera.v1.DtypeR\fquantization\"\xdb\x01\n" +
+	"\n" +
+	"DeviceLink\x12$\n" +
+	"\x0efrom_device_id\x18\x01 \x01(\tR\ffromDeviceId\x12 \n" +
+	"\fto_device_id\x18\x02 \x01(\tR\n" +
+	"toDeviceId\x12+\n" +
+	"\x05route\x18\x03 \x01(\x0e2\x15.tessera.v1.LinkRouteR\x05route\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06checks\x18\x05 \x01(\rR\x06checks\x12(\n" +
+	"\x10bytes_per_second\x18\x06 \x01(\x01R\x0ebytesPerSecond\"\x80\x01\n" +
+	"\fVerification\x12\x18\n" +
+	"\atensors\x18\x01 \x01(\rR\atensors\x12)\n" +
+	"\x10tensors_compared\x18\x02 \x01(\rR\x0ftensorsCompared\x12+\n" +
+	"\x05probe\x18\x03 \x03(\v2\x15.tessera.v1.SiteRangeR\x05probe\"y\n" +
+	"\tSiteRange\x12\x16\n" +
+	"\x06module\x18\x01 \x01(\tR\x06module\x12\x12\n" +
+	"\x04site\x18\x02 \x01(\tR\x04site\x12'\n" +
+	"\x05dtype\x18\x03 \x01(\x0e2\x11.tessera.v1.DtypeR\x05dtype\x12\x17\n" +
+	"\amax_abs\x18\x04 \x01(\x02R\x06maxAbs\"\xe4\x01\n" +
 	"\x06Device\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -807,13 +1308,24 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\x13SERVING_STATE_READY\x10\x02\x12\x1a\n" +
 	"\x16SERVING_STATE_DRAINING\x10\x03\x12\x18\n" +
 	"\x14SERVING_STATE_FAILED\x10\x04\x12\x1a\n" +
-	"\x16SERVING_STATE_POISONED\x10\x05*L\n" +
+	"\x16SERVING_STATE_POISONED\x10\x05*[\n" +
+	"\n" +
+	"PolicyMode\x12\x1b\n" +
+	"\x17POLICY_MODE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14POLICY_MODE_FALLBACK\x10\x01\x12\x16\n" +
+	"\x12POLICY_MODE_STRICT\x10\x02*h\n" +
+	"\tLinkRoute\x12\x1a\n" +
+	"\x16LINK_ROUTE_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fLINK_ROUTE_HOST\x10\x01\x12\x13\n" +
+	"\x0fLINK_ROUTE_PEER\x10\x02\x12\x15\n" +
+	"\x11LINK_ROUTE_STAGED\x10\x03*Z\n" +
 	"\x05Dtype\x12\x15\n" +
 	"\x11DTYPE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tDTYPE_F32\x10\x01\x12\x0e\n" +
 	"\n" +
 	"DTYPE_BF16\x10\x02\x12\r\n" +
-	"\tDTYPE_F16\x10\x03b\x06proto3"
+	"\tDTYPE_F16\x10\x03\x12\f\n" +
+	"\bDTYPE_Q8\x10\x04b\x06proto3"
 
 var (
 	file_tessera_v1_model_info_proto_rawDescOnce sync.Once
@@ -827,38 +1339,55 @@ func file_tessera_v1_model_info_proto_rawDescGZIP() []byte {
 	return file_tessera_v1_model_info_proto_rawDescData
 }
 
-var file_tessera_v1_model_info_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tessera_v1_model_info_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_tessera_v1_model_info_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_tessera_v1_model_info_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_tessera_v1_model_info_proto_goTypes = []any{
 	(ServingState)(0),       // 0: tessera.v1.ServingState
-	(Dtype)(0),              // 1: tessera.v1.Dtype
-	(*ModelStatus)(nil),     // 2: tessera.v1.ModelStatus
-	(*ModulePlacement)(nil), // 3: tessera.v1.ModulePlacement
-	(*Device)(nil),          // 4: tessera.v1.Device
-	(*Limits)(nil),          // 5: tessera.v1.Limits
-	(*Capabilities)(nil),    // 6: tessera.v1.Capabilities
-	(*BuiltInSchema)(nil),   // 7: tessera.v1.BuiltInSchema
-	(*Load)(nil),            // 8: tessera.v1.Load
-	(DocumentType)(0),       // 9: tessera.v1.DocumentType
+	(PolicyMode)(0),         // 1: tessera.v1.PolicyMode
+	(LinkRoute)(0),          // 2: tessera.v1.LinkRoute
+	(Dtype)(0),              // 3: tessera.v1.Dtype
+	(*ModelStatus)(nil),     // 4: tessera.v1.ModelStatus
+	(*ModulePlacement)(nil), // 5: tessera.v1.ModulePlacement
+	(*DtypePolicy)(nil),     // 6: tessera.v1.DtypePolicy
+	(*DeviceLink)(nil),      // 7: tessera.v1.DeviceLink
+	(*Verification)(nil),    // 8: tessera.v1.Verification
+	(*SiteRange)(nil),       // 9: tessera.v1.SiteRange
+	(*Device)(nil),          // 10: tessera.v1.Device
+	(*Limits)(nil),          // 11: tessera.v1.Limits
+	(*Capabilities)(nil),    // 12: tessera.v1.Capabilities
+	(*BuiltInSchema)(nil),   // 13: tessera.v1.BuiltInSchema
+	(*Load)(nil),            // 14: tessera.v1.Load
+	(DocumentType)(0),       // 15: tessera.v1.DocumentType
 }
 var file_tessera_v1_model_info_proto_depIdxs = []int32{
 	0,  // 0: tessera.v1.ModelStatus.state:type_name -> tessera.v1.ServingState
-	3,  // 1: tessera.v1.ModelStatus.placements:type_name -> tessera.v1.ModulePlacement
-	1,  // 2: tessera.v1.ModelStatus.kv_cache_dtype:type_name -> tessera.v1.Dtype
-	4,  // 3: tessera.v1.ModelStatus.devices:type_name -> tessera.v1.Device
-	5,  // 4: tessera.v1.ModelStatus.limits:type_name -> tessera.v1.Limits
-	6,  // 5: tessera.v1.ModelStatus.capabilities:type_name -> tessera.v1.Capabilities
-	8,  // 6: tessera.v1.ModelStatus.load:type_name -> tessera.v1.Load
-	1,  // 7: tessera.v1.ModulePlacement.requested_dtype:type_name -> tessera.v1.Dtype
-	1,  // 8: tessera.v1.ModulePlacement.weight_dtype:type_name -> tessera.v1.Dtype
-	1,  // 9: tessera.v1.ModulePlacement.compute_dtype:type_name -> tessera.v1.Dtype
-	7,  // 10: tessera.v1.Capabilities.built_in_schemas:type_name -> tessera.v1.BuiltInSchema
-	9,  // 11: tessera.v1.BuiltInSchema.document_type:type_name -> tessera.v1.DocumentType
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	5,  // 1: tessera.v1.ModelStatus.placements:type_name -> tessera.v1.ModulePlacement
+	3,  // 2: tessera.v1.ModelStatus.kv_cache_dtype:type_name -> tessera.v1.Dtype
+	10, // 3: tessera.v1.ModelStatus.devices:type_name -> tessera.v1.Device
+	11, // 4: tessera.v1.ModelStatus.limits:type_name -> tessera.v1.Limits
+	12, // 5: tessera.v1.ModelStatus.capabilities:type_name -> tessera.v1.Capabilities
+	14, // 6: tessera.v1.ModelStatus.load:type_name -> tessera.v1.Load
+	6,  // 7: tessera.v1.ModelStatus.dtype_policy:type_name -> tessera.v1.DtypePolicy
+	7,  // 8: tessera.v1.ModelStatus.links:type_name -> tessera.v1.DeviceLink
+	8,  // 9: tessera.v1.ModelStatus.verification:type_name -> tessera.v1.Verification
+	3,  // 10: tessera.v1.ModulePlacement.requested_dtype:type_name -> tessera.v1.Dtype
+	3,  // 11: tessera.v1.ModulePlacement.weight_dtype:type_name -> tessera.v1.Dtype
+	3,  // 12: tessera.v1.ModulePlacement.compute_dtype:type_name -> tessera.v1.Dtype
+	3,  // 13: tessera.v1.ModulePlacement.accumulate_dtype:type_name -> tessera.v1.Dtype
+	3,  // 14: tessera.v1.ModulePlacement.residual_dtype:type_name -> tessera.v1.Dtype
+	3,  // 15: tessera.v1.DtypePolicy.requested:type_name -> tessera.v1.Dtype
+	1,  // 16: tessera.v1.DtypePolicy.mode:type_name -> tessera.v1.PolicyMode
+	3,  // 17: tessera.v1.DtypePolicy.quantization:type_name -> tessera.v1.Dtype
+	2,  // 18: tessera.v1.DeviceLink.route:type_name -> tessera.v1.LinkRoute
+	9,  // 19: tessera.v1.Verification.probe:type_name -> tessera.v1.SiteRange
+	3,  // 20: tessera.v1.SiteRange.dtype:type_name -> tessera.v1.Dtype
+	13, // 21: tessera.v1.Capabilities.built_in_schemas:type_name -> tessera.v1.BuiltInSchema
+	15, // 22: tessera.v1.BuiltInSchema.document_type:type_name -> tessera.v1.DocumentType
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_tessera_v1_model_info_proto_init() }
@@ -872,8 +1401,8 @@ func file_tessera_v1_model_info_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tessera_v1_model_info_proto_rawDesc), len(file_tessera_v1_model_info_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   7,
+			NumEnums:      4,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -25,29 +25,41 @@ _sym_db = _symbol_database.Default()
 from tessera.v1 import schema_pb2 as tessera_dot_v1_dot_schema__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btessera/v1/model_info.proto\x12\ntessera.v1\x1a\x17tessera/v1/schema.proto\"\xfb\x02\n\x0bModelStatus\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x16\n\x0eserver_version\x18\x03 \x01(\t\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x18.tessera.v1.ServingState\x12\x15\n\rstate_message\x18\x05 \x01(\t\x12/\n\nplacements\x18\x06 \x03(\x0b\x32\x1b.tessera.v1.ModulePlacement\x12)\n\x0ekv_cache_dtype\x18\x07 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12#\n\x07\x64\x65vices\x18\x08 \x03(\x0b\x32\x12.tessera.v1.Device\x12\"\n\x06limits\x18\t \x01(\x0b\x32\x12.tessera.v1.Limits\x12.\n\x0c\x63\x61pabilities\x18\n \x01(\x0b\x32\x18.tessera.v1.Capabilities\x12\x1e\n\x04load\x18\x0b \x01(\x0b\x32\x10.tessera.v1.Load\"\xdf\x01\n\x0fModulePlacement\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12*\n\x0frequested_dtype\x18\x03 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12\'\n\x0cweight_dtype\x18\x04 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12(\n\rcompute_dtype\x18\x05 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12\x14\n\x0c\x64type_reason\x18\x06 \x01(\t\x12\x14\n\x0cweight_bytes\x18\x07 \x01(\x04\"\x95\x01\n\x06\x44\x65vice\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1a\n\x12\x63ompute_capability\x18\x03 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x04 \x01(\x04\x12\x12\n\nfree_bytes\x18\x05 \x01(\x04\x12\x14\n\x0cweight_bytes\x18\x06 \x01(\x04\x12\x16\n\x0ekv_cache_bytes\x18\x07 \x01(\x04\"\xe7\x01\n\x06Limits\x12\x19\n\x11max_request_bytes\x18\x01 \x01(\x04\x12\x11\n\tmax_pages\x18\x02 \x01(\r\x12\x17\n\x0fmax_page_pixels\x18\x03 \x01(\x04\x12\x1a\n\x12max_tiles_per_page\x18\x04 \x01(\r\x12\x18\n\x10max_input_tokens\x18\x05 \x01(\r\x12\x19\n\x11max_output_tokens\x18\x06 \x01(\r\x12\x1c\n\x14max_running_requests\x18\x08 \x01(\r\x12\x1b\n\x13max_queued_requests\x18\t \x01(\rJ\x04\x08\x07\x10\x08J\x04\x08\n\x10\x0b\"X\n\x0c\x43\x61pabilities\x12\x13\n\x0bmedia_types\x18\x01 \x03(\t\x12\x33\n\x10\x62uilt_in_schemas\x18\x02 \x03(\x0b\x32\x19.tessera.v1.BuiltInSchema\"P\n\rBuiltInSchema\x12/\n\rdocument_type\x18\x01 \x01(\x0e\x32\x18.tessera.v1.DocumentType\x12\x0e\n\x06\x66ields\x18\x02 \x03(\t\"W\n\x04Load\x12\x18\n\x10running_requests\x18\x01 \x01(\r\x12\x17\n\x0fqueued_requests\x18\x02 \x01(\r\x12\x1c\n\x14kv_cache_utilization\x18\x03 \x01(\x01*\xb3\x01\n\x0cServingState\x12\x1d\n\x19SERVING_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15SERVING_STATE_LOADING\x10\x01\x12\x17\n\x13SERVING_STATE_READY\x10\x02\x12\x1a\n\x16SERVING_STATE_DRAINING\x10\x03\x12\x18\n\x14SERVING_STATE_FAILED\x10\x04\x12\x1a\n\x16SERVING_STATE_POISONED\x10\x05*L\n\x05\x44type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\r\n\tDTYPE_F32\x10\x01\x12\x0e\n\nDTYPE_BF16\x10\x02\x12\r\n\tDTYPE_F16\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btessera/v1/model_info.proto\x12\ntessera.v1\x1a\x17tessera/v1/schema.proto\"\x9d\x04\n\x0bModelStatus\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x16\n\x0eserver_version\x18\x03 \x01(\t\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x18.tessera.v1.ServingState\x12\x15\n\rstate_message\x18\x05 \x01(\t\x12/\n\nplacements\x18\x06 \x03(\x0b\x32\x1b.tessera.v1.ModulePlacement\x12)\n\x0ekv_cache_dtype\x18\x07 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12#\n\x07\x64\x65vices\x18\x08 \x03(\x0b\x32\x12.tessera.v1.Device\x12\"\n\x06limits\x18\t \x01(\x0b\x32\x12.tessera.v1.Limits\x12.\n\x0c\x63\x61pabilities\x18\n \x01(\x0b\x32\x18.tessera.v1.Capabilities\x12\x1e\n\x04load\x18\x0b \x01(\x0b\x32\x10.tessera.v1.Load\x12-\n\x0c\x64type_policy\x18\x0c \x01(\x0b\x32\x17.tessera.v1.DtypePolicy\x12%\n\x05links\x18\r \x03(\x0b\x32\x16.tessera.v1.DeviceLink\x12.\n\x0cverification\x18\x0e \x01(\x0b\x32\x18.tessera.v1.Verification\x12\x1a\n\x12kv_capacity_tokens\x18\x0f \x01(\x04\"\xc8\x02\n\x0fModulePlacement\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12*\n\x0frequested_dtype\x18\x03 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12\'\n\x0cweight_dtype\x18\x04 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12(\n\rcompute_dtype\x18\x05 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12\x14\n\x0c\x64type_reason\x18\x06 \x01(\t\x12\x14\n\x0cweight_bytes\x18\x07 \x01(\x04\x12+\n\x10\x61\x63\x63umulate_dtype\x18\x08 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12)\n\x0eresidual_dtype\x18\t \x01(\x0e\x32\x11.tessera.v1.Dtype\x12\x0f\n\x07tensors\x18\n \x01(\r\"\x95\x01\n\x0b\x44typePolicy\x12$\n\trequested\x18\x01 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12$\n\x04mode\x18\x02 \x01(\x0e\x32\x16.tessera.v1.PolicyMode\x12\x11\n\toverrides\x18\x03 \x03(\t\x12\'\n\x0cquantization\x18\x04 \x01(\x0e\x32\x11.tessera.v1.Dtype\"\x9a\x01\n\nDeviceLink\x12\x16\n\x0e\x66rom_device_id\x18\x01 \x01(\t\x12\x14\n\x0cto_device_id\x18\x02 \x01(\t\x12$\n\x05route\x18\x03 \x01(\x0e\x32\x15.tessera.v1.LinkRoute\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x63hecks\x18\x05 \x01(\r\x12\x18\n\x10\x62ytes_per_second\x18\x06 \x01(\x01\"_\n\x0cVerification\x12\x0f\n\x07tensors\x18\x01 \x01(\r\x12\x18\n\x10tensors_compared\x18\x02 \x01(\r\x12$\n\x05probe\x18\x03 \x03(\x0b\x32\x15.tessera.v1.SiteRange\"\\\n\tSiteRange\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12 \n\x05\x64type\x18\x03 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12\x0f\n\x07max_abs\x18\x04 \x01(\x02\"\x95\x01\n\x06\x44\x65vice\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1a\n\x12\x63ompute_capability\x18\x03 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x04 \x01(\x04\x12\x12\n\nfree_bytes\x18\x05 \x01(\x04\x12\x14\n\x0cweight_bytes\x18\x06 \x01(\x04\x12\x16\n\x0ekv_cache_bytes\x18\x07 \x01(\x04\"\xe7\x01\n\x06Limits\x12\x19\n\x11max_request_bytes\x18\x01 \x01(\x04\x12\x11\n\tmax_pages\x18\x02 \x01(\r\x12\x17\n\x0fmax_page_pixels\x18\x03 \x01(\x04\x12\x1a\n\x12max_tiles_per_page\x18\x04 \x01(\r\x12\x18\n\x10max_input_tokens\x18\x05 \x01(\r\x12\x19\n\x11max_output_tokens\x18\x06 \x01(\r\x12\x1c\n\x14max_running_requests\x18\x08 \x01(\r\x12\x1b\n\x13max_queued_requests\x18\t \x01(\rJ\x04\x08\x07\x10\x08J\x04\x08\n\x10\x0b\"X\n\x0c\x43\x61pabilities\x12\x13\n\x0bmedia_types\x18\x01 \x03(\t\x12\x33\n\x10\x62uilt_in_schemas\x18\x02 \x03(\x0b\x32\x19.tessera.v1.BuiltInSchema\"P\n\rBuiltInSchema\x12/\n\rdocument_type\x18\x01 \x01(\x0e\x32\x18.tessera.v1.DocumentType\x12\x0e\n\x06\x66ields\x18\x02 \x03(\t\"W\n\x04Load\x12\x18\n\x10running_requests\x18\x01 \x01(\r\x12\x17\n\x0fqueued_requests\x18\x02 \x01(\r\x12\x1c\n\x14kv_cache_utilization\x18\x03 \x01(\x01*\xb3\x01\n\x0cServingState\x12\x1d\n\x19SERVING_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15SERVING_STATE_LOADING\x10\x01\x12\x17\n\x13SERVING_STATE_READY\x10\x02\x12\x1a\n\x16SERVING_STATE_DRAINING\x10\x03\x12\x18\n\x14SERVING_STATE_FAILED\x10\x04\x12\x1a\n\x16SERVING_STATE_POISONED\x10\x05*[\n\nPolicyMode\x12\x1b\n\x17POLICY_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14POLICY_MODE_FALLBACK\x10\x01\x12\x16\n\x12POLICY_MODE_STRICT\x10\x02*h\n\tLinkRoute\x12\x1a\n\x16LINK_ROUTE_UNSPECIFIED\x10\x00\x12\x13\n\x0fLINK_ROUTE_HOST\x10\x01\x12\x13\n\x0fLINK_ROUTE_PEER\x10\x02\x12\x15\n\x11LINK_ROUTE_STAGED\x10\x03*Z\n\x05\x44type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\r\n\tDTYPE_F32\x10\x01\x12\x0e\n\nDTYPE_BF16\x10\x02\x12\r\n\tDTYPE_F16\x10\x03\x12\x0c\n\x08\x44TYPE_Q8\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tessera.v1.model_info_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SERVINGSTATE']._serialized_start=1324
-  _globals['_SERVINGSTATE']._serialized_end=1503
-  _globals['_DTYPE']._serialized_start=1505
-  _globals['_DTYPE']._serialized_end=1581
+  _globals['_SERVINGSTATE']._serialized_start=2091
+  _globals['_SERVINGSTATE']._serialized_end=2270
+  _globals['_POLICYMODE']._serialized_start=2272
+  _globals['_POLICYMODE']._serialized_end=2363
+  _globals['_LINKROUTE']._serialized_start=2365
+  _globals['_LINKROUTE']._serialized_end=2469
+  _globals['_DTYPE']._serialized_start=2471
+  _globals['_DTYPE']._serialized_end=2561
   _globals['_MODELSTATUS']._serialized_start=69
-  _globals['_MODELSTATUS']._serialized_end=448
-  _globals['_MODULEPLACEMENT']._serialized_start=451
-  _globals['_MODULEPLACEMENT']._serialized_end=674
-  _globals['_DEVICE']._serialized_start=677
-  _globals['_DEVICE']._serialized_end=826
-  _globals['_LIMITS']._serialized_start=829
-  _globals['_LIMITS']._serialized_end=1060
-  _globals['_CAPABILITIES']._serialized_start=1062
-  _globals['_CAPABILITIES']._serialized_end=1150
-  _globals['_BUILTINSCHEMA']._serialized_start=1152
-  _globals['_BUILTINSCHEMA']._serialized_end=1232
-  _globals['_LOAD']._serialized_start=1234
-  _globals['_LOAD']._serialized_end=1321
+  _globals['_MODELSTATUS']._serialized_end=610
+  _globals['_MODULEPLACEMENT']._serialized_start=613
+  _globals['_MODULEPLACEMENT']._serialized_end=941
+  _globals['_DTYPEPOLICY']._serialized_start=944
+  _globals['_DTYPEPOLICY']._serialized_end=1093
+  _globals['_DEVICELINK']._serialized_start=1096
+  _globals['_DEVICELINK']._serialized_end=1250
+  _globals['_VERIFICATION']._serialized_start=1252
+  _globals['_VERIFICATION']._serialized_end=1347
+  _globals['_SITERANGE']._serialized_start=1349
+  _globals['_SITERANGE']._serialized_end=1441
+  _globals['_DEVICE']._serialized_start=1444
+  _globals['_DEVICE']._serialized_end=1593
+  _globals['_LIMITS']._serialized_start=1596
+  _globals['_LIMITS']._serialized_end=1827
+  _globals['_CAPABILITIES']._serialized_start=1829
+  _globals['_CAPABILITIES']._serialized_end=1917
+  _globals['_BUILTINSCHEMA']._serialized_start=1919
+  _globals['_BUILTINSCHEMA']._serialized_end=1999
+  _globals['_LOAD']._serialized_start=2001
+  _globals['_LOAD']._serialized_end=2088
 # @@protoc_insertion_point(module_scope)

@@ -17,25 +17,47 @@ class ServingState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SERVING_STATE_FAILED: _ClassVar[ServingState]
     SERVING_STATE_POISONED: _ClassVar[ServingState]
 
+class PolicyMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    POLICY_MODE_UNSPECIFIED: _ClassVar[PolicyMode]
+    POLICY_MODE_FALLBACK: _ClassVar[PolicyMode]
+    POLICY_MODE_STRICT: _ClassVar[PolicyMode]
+
+class LinkRoute(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LINK_ROUTE_UNSPECIFIED: _ClassVar[LinkRoute]
+    LINK_ROUTE_HOST: _ClassVar[LinkRoute]
+    LINK_ROUTE_PEER: _ClassVar[LinkRoute]
+    LINK_ROUTE_STAGED: _ClassVar[LinkRoute]
+
 class Dtype(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     DTYPE_UNSPECIFIED: _ClassVar[Dtype]
     DTYPE_F32: _ClassVar[Dtype]
     DTYPE_BF16: _ClassVar[Dtype]
     DTYPE_F16: _ClassVar[Dtype]
+    DTYPE_Q8: _ClassVar[Dtype]
 SERVING_STATE_UNSPECIFIED: ServingState
 SERVING_STATE_LOADING: ServingState
 SERVING_STATE_READY: ServingState
 SERVING_STATE_DRAINING: ServingState
 SERVING_STATE_FAILED: ServingState
 SERVING_STATE_POISONED: ServingState
+POLICY_MODE_UNSPECIFIED: PolicyMode
+POLICY_MODE_FALLBACK: PolicyMode
+POLICY_MODE_STRICT: PolicyMode
+LINK_ROUTE_UNSPECIFIED: LinkRoute
+LINK_ROUTE_HOST: LinkRoute
+LINK_ROUTE_PEER: LinkRoute
+LINK_ROUTE_STAGED: LinkRoute
 DTYPE_UNSPECIFIED: Dtype
 DTYPE_F32: Dtype
 DTYPE_BF16: Dtype
 DTYPE_F16: Dtype
+DTYPE_Q8: Dtype
 
 class ModelStatus(_message.Message):
-    __slots__ = ("model", "revision", "server_version", "state", "state_message", "placements", "kv_cache_dtype", "devices", "limits", "capabilities", "load")
+    __slots__ = ("model", "revision", "server_version", "state", "state_message", "placements", "kv_cache_dtype", "devices", "limits", "capabilities", "load", "dtype_policy", "links", "verification", "kv_capacity_tokens")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +69,10 @@ class ModelStatus(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     LOAD_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_POLICY_FIELD_NUMBER: _ClassVar[int]
+    LINKS_FIELD_NUMBER: _ClassVar[int]
+    VERIFICATION_FIELD_NUMBER: _ClassVar[int]
+    KV_CAPACITY_TOKENS_FIELD_NUMBER: _ClassVar[int]
     model: str
     revision: str
     server_version: str
@@ -58,10 +84,14 @@ class ModelStatus(_message.Message):
     limits: Limits
     capabilities: Capabilities
     load: Load
-    def __init__(self, model: _Optional[str] = ..., revision: _Optional[str] = ..., server_version: _Optional[str] = ..., state: _Optional[_Union[ServingState, str]] = ..., state_message: _Optional[str] = ..., placements: _Optional[_Iterable[_Union[ModulePlacement, _Mapping]]] = ..., kv_cache_dtype: _Optional[_Union[Dtype, str]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., load: _Optional[_Union[Load, _Mapping]] = ...) -> None: ...
+    dtype_policy: DtypePolicy
+    links: _containers.RepeatedCompositeFieldContainer[DeviceLink]
+    verification: Verification
+    kv_capacity_tokens: int
+    def __init__(self, model: _Optional[str] = ..., revision: _Optional[str] = ..., server_version: _Optional[str] = ..., state: _Optional[_Union[ServingState, str]] = ..., state_message: _Optional[str] = ..., placements: _Optional[_Iterable[_Union[ModulePlacement, _Mapping]]] = ..., kv_cache_dtype: _Optional[_Union[Dtype, str]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., load: _Optional[_Union[Load, _Mapping]] = ..., dtype_policy: _Optional[_Union[DtypePolicy, _Mapping]] = ..., links: _Optional[_Iterable[_Union[DeviceLink, _Mapping]]] = ..., verification: _Optional[_Union[Verification, _Mapping]] = ..., kv_capacity_tokens: _Optional[int] = ...) -> None: ...
 
 class ModulePlacement(_message.Message):
-    __slots__ = ("module", "device_id", "requested_dtype", "weight_dtype", "compute_dtype", "dtype_reason", "weight_bytes")
+    __slots__ = ("module", "device_id", "requested_dtype", "weight_dtype", "compute_dtype", "dtype_reason", "weight_bytes", "accumulate_dtype", "residual_dtype", "tensors")
     MODULE_FIELD_NUMBER: _ClassVar[int]
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_DTYPE_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +99,9 @@ class ModulePlacement(_message.Message):
     COMPUTE_DTYPE_FIELD_NUMBER: _ClassVar[int]
     DTYPE_REASON_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ACCUMULATE_DTYPE_FIELD_NUMBER: _ClassVar[int]
+    RESIDUAL_DTYPE_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_FIELD_NUMBER: _ClassVar[int]
     module: str
     device_id: str
     requested_dtype: Dtype
@@ -76,7 +109,60 @@ class ModulePlacement(_message.Message):
     compute_dtype: Dtype
     dtype_reason: str
     weight_bytes: int
-    def __init__(self, module: _Optional[str] = ..., device_id: _Optional[str] = ..., requested_dtype: _Optional[_Union[Dtype, str]] = ..., weight_dtype: _Optional[_Union[Dtype, str]] = ..., compute_dtype: _Optional[_Union[Dtype, str]] = ..., dtype_reason: _Optional[str] = ..., weight_bytes: _Optional[int] = ...) -> None: ...
+    accumulate_dtype: Dtype
+    residual_dtype: Dtype
+    tensors: int
+    def __init__(self, module: _Optional[str] = ..., device_id: _Optional[str] = ..., requested_dtype: _Optional[_Union[Dtype, str]] = ..., weight_dtype: _Optional[_Union[Dtype, str]] = ..., compute_dtype: _Optional[_Union[Dtype, str]] = ..., dtype_reason: _Optional[str] = ..., weight_bytes: _Optional[int] = ..., accumulate_dtype: _Optional[_Union[Dtype, str]] = ..., residual_dtype: _Optional[_Union[Dtype, str]] = ..., tensors: _Optional[int] = ...) -> None: ...
+
+class DtypePolicy(_message.Message):
+    __slots__ = ("requested", "mode", "overrides", "quantization")
+    REQUESTED_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDES_FIELD_NUMBER: _ClassVar[int]
+    QUANTIZATION_FIELD_NUMBER: _ClassVar[int]
+    requested: Dtype
+    mode: PolicyMode
+    overrides: _containers.RepeatedScalarFieldContainer[str]
+    quantization: Dtype
+    def __init__(self, requested: _Optional[_Union[Dtype, str]] = ..., mode: _Optional[_Union[PolicyMode, str]] = ..., overrides: _Optional[_Iterable[str]] = ..., quantization: _Optional[_Union[Dtype, str]] = ...) -> None: ...
+
+class DeviceLink(_message.Message):
+    __slots__ = ("from_device_id", "to_device_id", "route", "reason", "checks", "bytes_per_second")
+    FROM_DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    TO_DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    from_device_id: str
+    to_device_id: str
+    route: LinkRoute
+    reason: str
+    checks: int
+    bytes_per_second: float
+    def __init__(self, from_device_id: _Optional[str] = ..., to_device_id: _Optional[str] = ..., route: _Optional[_Union[LinkRoute, str]] = ..., reason: _Optional[str] = ..., checks: _Optional[int] = ..., bytes_per_second: _Optional[float] = ...) -> None: ...
+
+class Verification(_message.Message):
+    __slots__ = ("tensors", "tensors_compared", "probe")
+    TENSORS_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_COMPARED_FIELD_NUMBER: _ClassVar[int]
+    PROBE_FIELD_NUMBER: _ClassVar[int]
+    tensors: int
+    tensors_compared: int
+    probe: _containers.RepeatedCompositeFieldContainer[SiteRange]
+    def __init__(self, tensors: _Optional[int] = ..., tensors_compared: _Optional[int] = ..., probe: _Optional[_Iterable[_Union[SiteRange, _Mapping]]] = ...) -> None: ...
+
+class SiteRange(_message.Message):
+    __slots__ = ("module", "site", "dtype", "max_abs")
+    MODULE_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    MAX_ABS_FIELD_NUMBER: _ClassVar[int]
+    module: str
+    site: str
+    dtype: Dtype
+    max_abs: float
+    def __init__(self, module: _Optional[str] = ..., site: _Optional[str] = ..., dtype: _Optional[_Union[Dtype, str]] = ..., max_abs: _Optional[float] = ...) -> None: ...
 
 class Device(_message.Message):
     __slots__ = ("id", "name", "compute_capability", "total_bytes", "free_bytes", "weight_bytes", "kv_cache_bytes")
