@@ -97,7 +97,7 @@ def serve(binary, model):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    server = subprocess.Popen([binary, "serve", "--listen", address, "--model", model, "--device", "cpu"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen([binary, "serve", "--listen", address, "--model", model, "--devices", "cpu"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     stub = extraction_pb2_grpc.ExtractionServiceStub(grpc.insecure_channel(address))
     return server, stub
 

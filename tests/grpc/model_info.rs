@@ -64,7 +64,11 @@ async fn says_what_is_loaded() {
     assert_eq!(status.kv_cache_dtype(), v1::Dtype::F32);
     assert_eq!(status.placements.len(), 1);
     assert_eq!(status.placements[0].weight_dtype(), v1::Dtype::F32);
+    assert_eq!(status.placements[0].accumulate_dtype(), v1::Dtype::F32);
     assert_eq!(status.devices[0].id, "cpu");
+    assert_eq!(status.dtype_policy.unwrap().mode(), v1::PolicyMode::Fallback);
+    assert_eq!(status.verification.unwrap().tensors_compared, 0);
+    assert_eq!((status.links, status.kv_capacity_tokens), (Vec::new(), 2 * 512));
     let limits = status.limits.unwrap();
     assert_eq!((limits.max_running_requests, limits.max_queued_requests), (2, 256));
     assert_eq!((limits.max_input_tokens, limits.max_output_tokens), (511, 511));

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::app::load::{Loader, tiling};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::term::print;
-use crate::config::{self, Config, Flags, Key, Low};
+use crate::config::{self, Config, Key, Low, ModelFlags};
 use crate::model::{PixelTiles, internvl};
 use crate::preprocess::{self, DecodeLimits, Orientation};
 
@@ -19,9 +19,8 @@ use crate::preprocess::{self, DecodeLimits, Orientation};
 /// to find where numbers go wrong.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DumpArgs {
-    /// Model directory; tessera-tiny is built in
-    #[arg(long, value_name = "DIR", default_value = crate::checkpoint::EMBEDDED_NAME)]
-    model: String,
+    #[command(flatten)]
+    flags: ModelFlags,
     /// Pages, in order
     #[arg(long, value_name = "FILE", num_args = 1..)]
     image: Vec<PathBuf>,
@@ -34,18 +33,6 @@ pub(in crate::cli) struct DumpArgs {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// f32, bf16, f16 or auto
-    #[arg(long, default_value = "f32")]
-    dtype: String,
-    /// cpu, `cuda:N`, several with commas between, or auto
-    #[arg(long, default_value = "cpu")]
-    devices: String,
-    /// file, or random:SEED
-    #[arg(long, default_value = "file")]
-    weights: String,
-    /// `internvl2_5`, `hf_template` or auto
-    #[arg(long, default_value = "auto")]
-    prompt_style: String,
     /// Most tiles a page is cut into, or auto
     #[arg(long, default_value = "auto")]
     max_tiles: String,
@@ -105,18 +92,13 @@ pub(super) fn run(args: &DumpArgs) -> Result<(), Failure> {
 
 /// The options of `serve` that matter here; one slot as long as the model allows.
 fn config(args: &DumpArgs) -> Result<Config, Failure> {
-    let mut flags = Flags::default();
-    for (key, value) in [
-        (Key::Model, args.model.as_str()),
-        (Key::Weights, &args.weights),
-        (Key::Devices, &args.devices),
-        (Key::Dtype, &args.dtype),
-        (Key::PromptStyle, &args.prompt_style),
-        (Key::MaxTiles, &args.max_tiles),
-        (Key::Slots, "1"),
-    ] {
-        flags.values.insert(key, value.to_owned());
+    let mut flags = args.flags.0.clone();
+    // For comparing: the most exact numbers, unless asked otherwise, and nothing that is not needed.
+    for (key, value) in [(Key::Devices, "cpu"), (Key::Dtype, "f32"), (Key::Verify, "none")] {
+        flags.values.entry(key).or_insert_with(|| value.to_owned());
     }
+    flags.values.insert(Key::MaxTiles, args.max_tiles.clone());
+    flags.values.insert(Key::Slots, "1".to_owned());
     config::check(&Low::gather(&flags, &std::collections::BTreeMap::new()))
         .map_err(|problems| Failure::new(Exit::Usage, problems.to_string()))
 }
