@@ -25,7 +25,7 @@ def compiled(nvrtc, path, include, arch):
     program = ctypes.c_void_p()
     source = path.read_bytes()
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, path.name.encode(), 0, None, None)
-    options = [f"--gpu-architecture=sm_{arch}", "--std=c++17", f"--include-path={include}"]
+    options = [f"--gpu-architecture=sm_{arch}", "--std=c++17", f"--include-path={include}", f"--include-path={path.parent}"]
     array = (ctypes.c_char_p * len(options))(*[option.encode() for option in options])
     status = nvrtc.nvrtcCompileProgram(program, len(options), array)
     size = ctypes.c_size_t()
