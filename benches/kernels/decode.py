@@ -96,10 +96,11 @@ class Kernels:
         kv_heads = cache.k.shape[1]
         threads = min(1024, ceil((heads + 2 * kv_heads) * head_dim // 16, 32) * 32)
         arguments = [qkv, bias, cos, sin, positions, sequences, cache.tables, q, cache.k, cache.v]
-        self.launch("rope_cache", f"rope_cache_{dtype_name(q)}", (rows,), threads, arguments + [heads, kv_heads, head_dim, len(cos)] + cache.sizes())
+        self.launch("rope_cache", f"rope_cache_{dtype_name(q)}", (rows,), threads, arguments + [heads, kv_heads, head_dim, len(cos), len(cache.tables)] + cache.sizes())
 
     def splits(self, sequences, kv_heads, tokens):
-        wanted = ceil(4 * self.multiprocessors, sequences * kv_heads)
+        # One block for each multiprocessor: more of them wait longer for each other than they gain.
+        wanted = self.multiprocessors // (sequences * kv_heads)
         return max(1, min(wanted, SPLITS_MAX, ceil(tokens, SPLIT_TOKENS)))
 
     def decode_attention(self, q, cache, lengths, out, tokens, splits=None, plain=False):

@@ -4,6 +4,11 @@
 //! and take nothing, so that callers hold no `cfg`.
 
 #[cfg(feature = "cuda")]
+#[expect(dead_code, reason = "the decoder still runs on the library's operations")]
+pub(super) mod decode;
+#[cfg(feature = "cuda")]
+mod launch;
+#[cfg(feature = "cuda")]
 pub(super) mod q8;
 #[cfg(feature = "cuda")]
 mod wide_product;

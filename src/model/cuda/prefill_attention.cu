@@ -107,9 +107,10 @@ __device__ __forceinline__ void prefill_attention(const T *q, size_t q_stride, T
     float largest[2] = {-CUDART_INF_F, -CUDART_INF_F}, weights[2] = {};
     float values[D / 8][4] = {};
     for (int tile = 0; tile < tiles; tile++) {
-        copy(tile + 1);
-        await_copies<1>();
+        await_copies<0>();
         __syncthreads();
+        // Where the tile before this one was, which every warp has left.
+        copy(tile + 1);
         const word to_keys = memory + tile % STAGES * 2 * TILE_BYTES, to_values = to_keys + TILE_BYTES;
         float scores[KEYS / 8][4] = {};
 #pragma unroll
@@ -175,10 +176,7 @@ __device__ __forceinline__ void prefill_attention(const T *q, size_t q_stride, T
                 multiply(values[2 * j + 1], a, b[2], b[3], T());
             }
         }
-        // The tile after the next goes where this one was.
-        __syncthreads();
     }
-    await_copies<0>();
 #pragma unroll
     for (int i = 0; i < 2; i++) {
         float sum = weights[i] + __shfl_xor_sync(ALL_LANES, weights[i], 1);
@@ -198,7 +196,7 @@ __device__ __forceinline__ void prefill_attention(const T *q, size_t q_stride, T
 // The grid is (heads, 64s of queries): blocks that run at once share keys, and those with the most keys
 // begin. Queries and results are [rows, heads, head_dim]; the first query's position is read on the device.
 #define PREFILL_ATTENTION(NAME, T, D)                                                                          \
-    extern "C" __global__ void __launch_bounds__(32 * PREFILL_WARPS, 3) prefill_attention_##NAME##_##D(        \
+    extern "C" __global__ void __launch_bounds__(32 * PREFILL_WARPS, 2) prefill_attention_##NAME##_##D(        \
         const T *q, const T *k_cache, const T *v_cache, const word *table, const word *positions, T *out,      \
         int rows, int kv_heads, int table_blocks, int blocks, int block_tokens, float scale) {                 \
         const int heads = gridDim.x, head = blockIdx.x, kv_head = head / (heads / kv_heads);                   \
@@ -218,7 +216,7 @@ PREFILL_ATTENTION(bf16, __nv_bfloat16, 128)
 // The grid is (64s of queries, heads, batch), all queries to all keys of their own row of the batch.
 // qkv is [batch, rows, 3, heads, head_dim], out [batch, rows, heads, head_dim].
 #define FULL_ATTENTION(NAME, T, D)                                                                             \
-    extern "C" __global__ void __launch_bounds__(32 * PREFILL_WARPS, 3)                                        \
+    extern "C" __global__ void __launch_bounds__(32 * PREFILL_WARPS, 2)                                        \
         full_attention_##NAME##_##D(const T *qkv, T *out, int rows, float scale) {                             \
         const size_t width = gridDim.y * D, head = blockIdx.y * D, row = (size_t)blockIdx.z * rows;            \
         const T *q = qkv + row * 3 * width + head;                                                             \

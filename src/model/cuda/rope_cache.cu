@@ -3,8 +3,8 @@
 //
 // Rows are tokens of any sequences. Where a token goes is read on the device: positions[row], and the
 // blocks of its sequence in tables[sequence, blocks of a sequence]. The cache of a layer is
-// [blocks, kv_heads, block_tokens, head_dim]. A row with a position beyond its table, or in a block that
-// there is not, is padding: nothing of it is stored. Names are known to decode.rs and
+// [blocks, kv_heads, block_tokens, head_dim]. A row of a sequence, with a position or in a block
+// that there is not, is padding: nothing of it is stored. Names are known to decode.rs and
 // benches/kernels/decode.py.
 
 #include "numbers.cuh"
@@ -22,7 +22,7 @@ template <typename T> struct RopeCache {
     T *k_cache;
     T *v_cache;
     int heads, kv_heads, head_dim;
-    int angles, table_blocks, blocks, block_tokens;
+    int angles, sequence_count, table_blocks, blocks, block_tokens;
 };
 
 // A block takes a row, a thread 8 elements of a head's first half and the 8 that they are rotated with.
@@ -30,11 +30,11 @@ template <typename T> __device__ __forceinline__ void rope_cache(const RopeCache
     const int row = blockIdx.x, half = p.head_dim / 2, of_head = half / VECTOR;
     const word position = p.positions[row];
     const word sequence = p.sequences == nullptr ? row : p.sequences[row];
+    // Each is asked for before the first is needed: the way to memory is most of the time.
+    const word angle = position < p.angles ? position : 0;
     const word index = position / p.block_tokens;
-    bool stored = position < p.angles && index < p.table_blocks;
-    const word block = stored ? p.tables[(size_t)sequence * p.table_blocks + index] : 0;
-    stored &= block < p.blocks;
-    const word angle = stored ? position : 0;
+    const bool has_place = index < p.table_blocks && sequence < p.sequence_count;
+    const word block = has_place ? p.tables[(size_t)sequence * p.table_blocks + index] : 0;
     const int all_heads = p.heads + 2 * p.kv_heads;
     for (int unit = threadIdx.x; unit < all_heads * of_head; unit += blockDim.x) {
         const int head = unit / of_head, at = unit % of_head * VECTOR;
@@ -66,7 +66,7 @@ template <typename T> __device__ __forceinline__ void rope_cache(const RopeCache
         T *to;
         if (head < p.heads) {
             to = p.q + ((size_t)row * p.heads + head) * p.head_dim + at;
-        } else if (!stored) {
+        } else if (!has_place || position >= p.angles || block >= p.blocks) {
             continue;
         } else {
             const bool is_key = head < p.heads + p.kv_heads;
@@ -83,9 +83,9 @@ template <typename T> __device__ __forceinline__ void rope_cache(const RopeCache
     extern "C" __global__ void rope_cache_##NAME(                                                              \
         const T *qkv, const T *bias, const float *cos, const float *sin, const word *positions,                \
         const word *sequences, const word *tables, T *q, T *k_cache, T *v_cache, int heads, int kv_heads,      \
-        int head_dim, int angles, int table_blocks, int blocks, int block_tokens) {                            \
+        int head_dim, int angles, int sequence_count, int table_blocks, int blocks, int block_tokens) {        \
         rope_cache<T>({qkv, bias, cos, sin, positions, sequences, tables, q, k_cache, v_cache, heads,          \
-                       kv_heads, head_dim, angles, table_blocks, blocks, block_tokens});                       \
+                       kv_heads, head_dim, angles, sequence_count, table_blocks, blocks, block_tokens});       \
     }
 
 ROPE_CACHE(f16, __half)

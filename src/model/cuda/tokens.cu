@@ -34,7 +34,7 @@ struct Best {
     float value;
     word index;
     float sum; // of exp(logit - value)
-    word strange; // how many are not finite
+    word strange; // whether some are not finite
 };
 
 // The largest, of equals the first, whatever the order in which parts are joined.
@@ -43,7 +43,7 @@ __device__ __forceinline__ Best join(Best a, Best b) {
     const float value = first ? a.value : b.value, other = first ? b.value : a.value;
     const float sum = first ? a.sum : b.sum, other_sum = first ? b.sum : a.sum;
     const float faded = other_sum == 0.0f ? 0.0f : other_sum * expf(other - value);
-    return {value, first ? a.index : b.index, sum + faded, a.strange + b.strange};
+    return {value, first ? a.index : b.index, sum + faded, a.strange | b.strange};
 }
 
 __device__ __forceinline__ Best from_lane(Best a, int lane) {
@@ -78,21 +78,33 @@ __device__ __forceinline__ Best join_block(Best best) {
 }
 
 // The grid is (parts of a row, rows): gridDim.x blocks share a row, and the last of them to end joins what
-// they found. `parts` has room for gridDim.x of each row, `counters` are 0 before and after. Of logits that
-// are not finite nothing is said but that there are some.
+// they found. `parts` has room for gridDim.x of each row, `counters` are 0 before and after. Of a row with
+// logits that are not finite only that is said, and some index in the vocabulary.
 template <typename T>
 __device__ __forceinline__ void argmax(const T *logits, Best *parts, word *counters, word *indices, word *finite,
                                        float2 *largest_and_log_sum, int vocabulary) {
     const T *row = logits + (size_t)blockIdx.y * vocabulary;
     Best best = nothing();
-    auto see = [&](float x, int index) {
-        if (!isfinite(x)) {
-            best.strange++;
-        } else if (x > best.value) {
-            best.sum = best.sum * expf(best.value - x) + 1.0f;
-            best.value = x, best.index = index;
-        } else {
-            best.sum += expf(x - best.value);
+    // Zero times what is not finite is not zero.
+    float zero = 0.0f;
+    auto see = [&](const float x[VECTOR], int index) {
+        float most = x[0];
+#pragma unroll
+        for (int e = 0; e < VECTOR; e++) {
+            most = fmaxf(most, x[e]);
+            zero = fmaf(x[e], 0.0f, zero);
+        }
+        if (most > best.value) {
+            best.sum *= expf(best.value - most);
+            best.value = most;
+#pragma unroll
+            for (int e = VECTOR - 1; e >= 0; e--) {
+                best.index = x[e] == most ? index + e : best.index;
+            }
+        }
+#pragma unroll
+        for (int e = 0; e < VECTOR; e++) {
+            best.sum += __expf(x[e] - best.value);
         }
     };
     // A row may begin anywhere: its vocabulary need not be even.
@@ -110,10 +122,7 @@ __device__ __forceinline__ void argmax(const T *logits, Best *parts, word *count
 #pragma unroll
         for (int j = 0; j < TOGETHER; j++) {
             if (i + j * stride < whole) {
-#pragma unroll
-                for (int e = 0; e < VECTOR; e++) {
-                    see(x[j][e], aligned + (i + j * stride) * VECTOR + e);
-                }
+                see(x[j], aligned + (i + j * stride) * VECTOR);
             }
         }
     }
@@ -121,13 +130,10 @@ __device__ __forceinline__ void argmax(const T *logits, Best *parts, word *count
     for (int i = thread; i < vocabulary - whole * VECTOR; i += stride) {
         const int index = i < aligned ? i : whole * VECTOR + i;
         const float x = to_float(row[index]);
-        // Unlike above, a smaller index may come after an equal value.
-        if (isfinite(x)) {
-            best = join(best, {x, (word)index, 1.0f, 0});
-        } else {
-            best.strange++;
-        }
+        zero = fmaf(x, 0.0f, zero);
+        best = join(best, {x, (word)index, 1.0f, 0});
     }
+    best.strange = zero != 0.0f;
     best = join_block(best);
     if (threadIdx.x == 0) {
         parts[blockIdx.y * gridDim.x + blockIdx.x] = best;
