@@ -344,17 +344,20 @@ def filled(sequences, tokens, dtype):
 
 def time_attention(kernels, dtype, rate, everything):
     print("\nDecoding attention, microseconds\n\n| batch | context | splits | ours | bound | of it |\n|---|---|---|---|---|---|")
-    for tokens in (1900, 3400):
+    for shortest, longest in ((1900, 1900), (3400, 3400), (200, 3400)):
         for batch in (1, 2, 4, 8, 16, 32, 64):
-            bytes_each = batch * tokens * 2 * KV_HEADS * HEAD_DIM * 2
-            caches = [filled(batch, tokens, dtype) for _ in range(max(1, min(40, ceil(400 << 20, bytes_each))))]
+            if batch == 1 and shortest != longest:
+                continue
+            lengths = torch.linspace(shortest, longest, batch).int()[torch.randperm(batch)].cuda()
+            bytes_all = lengths.sum().item() * 2 * KV_HEADS * HEAD_DIM * 2
+            caches = [filled(batch, longest, dtype) for _ in range(max(1, min(40, ceil(400 << 20, bytes_all))))]
             q = torch.randn(batch, HEADS, HEAD_DIM, device="cuda").to(dtype)
-            out, lengths = torch.empty_like(q), torch.full((batch,), tokens, dtype=torch.int32, device="cuda")
-            chosen = kernels.splits(batch, KV_HEADS, tokens)
+            out, chosen = torch.empty_like(q), kernels.splits(batch, KV_HEADS, longest)
+            context = shortest if shortest == longest else f"{shortest} to {longest}"
             for splits in sorted({1, 2, 4, 8, 12, 16, chosen}) if everything else [chosen]:
-                us = microseconds([lambda c=c: kernels.decode_attention(q, c, lengths, out, tokens, splits) for c in caches])
-                bound = bytes_each / rate * 1e6
-                print(f"| {batch} | {tokens} | {splits}{'*' * (splits == chosen)} | {us:.1f} | {bound:.1f} | {bound / us:.0%} |", flush=True)
+                us = microseconds([lambda c=c: kernels.decode_attention(q, c, lengths, out, longest, splits) for c in caches])
+                bound = bytes_all / rate * 1e6
+                print(f"| {batch} | {context} | {splits}{'*' * (splits == chosen)} | {us:.1f} | {bound:.1f} | {bound / us:.0%} |", flush=True)
 
 
 def time_prefill(kernels, dtype, rate, everything):

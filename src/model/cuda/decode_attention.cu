@@ -42,12 +42,21 @@ template <typename T> struct Decode {
 };
 
 // What the warps of a block have summed: of each query head the values, not yet divided, and the largest
-// score, in powers of two, with the sum of weights beside it.
+// score, in powers of two, with the sum of weights beside it. Values lie as tensor cores leave them, so that
+// a warp's threads write to different banks; the space between heads serves the same end.
 template <int D> struct Sums {
-    float values[DECODE_WARPS][GROUP][D];
+    float values[DECODE_WARPS][GROUP][D + 8];
     float largest[DECODE_WARPS][GROUP];
     float weights[DECODE_WARPS][GROUP];
 };
+
+// Which element of a head lies at an even place of the sums; the next lies at the next.
+__device__ __forceinline__ int element(int at) { return at / 64 * 64 + at % 16 / 2 * 8 + at % 64 / 16 * 2; }
+
+// And where an element lies.
+__device__ __forceinline__ int place(int element) {
+    return element / 64 * 64 + element % 8 / 2 * 16 + element % 64 / 8 * 2 + element % 2;
+}
 
 // The first key of a tile in this layer's cache, in tokens; nothing beyond the cache is named.
 template <typename T> struct Keys {
@@ -78,9 +87,9 @@ __device__ __forceinline__ void add(float4 &sum, const float4 &x, float weight) 
 template <typename T, int D>
 __device__ __forceinline__ void write(const Decode<T> &p, int head, int at, const float4 &x, float weights) {
     const float part = weights == 0.0f ? 0.0f : 1.0f / weights;
-    T *to = p.out + (((size_t)blockIdx.z * gridDim.y + blockIdx.y) * p.group + head) * D + at;
-    *reinterpret_cast<uint2 *>(to) =
-        make_uint2(to_word(x.x * part, x.y * part, T()), to_word(x.z * part, x.w * part, T()));
+    T *to = p.out + (((size_t)blockIdx.z * gridDim.y + blockIdx.y) * p.group + head) * D;
+    *reinterpret_cast<word *>(to + element(at)) = to_word(x.x * part, x.y * part, T());
+    *reinterpret_cast<word *>(to + element(at + 2)) = to_word(x.z * part, x.w * part, T());
 }
 
 // Joins the warps of this block, and then the `parts` blocks of this sequence and head. A thread has four
@@ -182,17 +191,20 @@ template <typename T, int D> __device__ __forceinline__ void decode_attention(co
     const Keys<T> keys(p);
     const int turn = gridDim.x * DECODE_WARPS;
     int tile = blockIdx.x * DECODE_WARPS + warp;
-    size_t first = keys.first(tile);
-    // The queries' right matrices are the same for all warps, and wait in shared memory.
+    // The queries' right matrices are the same for all warps, and wait in shared memory. Queries, length and
+    // table are all asked for before the first is needed.
+    static_assert(D / 32 <= DECODE_WARPS, "a warp for each piece of a query");
     __shared__ uint4 queries[D / 32][32];
-    for (int i = warp; i < D / 32; i += DECODE_WARPS) {
-        const T *q = p.q + (((size_t)blockIdx.z * gridDim.y + blockIdx.y) * p.group + group) * D;
-        queries[i][lane] = piece(q + i * 32 + member * 8, group < p.group);
-    }
+    const T *q = p.q + (((size_t)blockIdx.z * gridDim.y + blockIdx.y) * p.group + group) * D;
+    const uint4 query = piece(q + warp * 32 + member * 8, warp < D / 32 && group < p.group);
     const int tokens = length(p), tiles = (tokens + TILE - 1) / TILE;
+    size_t first = keys.first(tile);
     const int parts = busy_parts(tiles);
     if (blockIdx.x >= parts) {
         return;
+    }
+    if (warp < D / 32) {
+        queries[warp][lane] = query;
     }
     uint4 k[D / 32][2], v[D / 64][4];
     auto load_keys = [&] {
@@ -288,8 +300,8 @@ template <typename T, int D> __device__ __forceinline__ void decode_attention(co
         }
 #pragma unroll
         for (int j = 0; j < D / 16; j++) {
-            float2 *to = reinterpret_cast<float2 *>(&sums.values[warp][member * 2 + i][j / 4 * 64 + group * 8 + j % 4 * 2]);
-            *to = make_float2(values[j][i], values[j][i + 2]);
+            float *to = &sums.values[warp][member * 2 + i][j * 16 + group * 2];
+            *reinterpret_cast<float2 *>(to) = make_float2(values[j][i], values[j][i + 2]);
         }
     }
     finish<T, D>(p, sums, parts);
@@ -424,7 +436,7 @@ template <int D> __device__ __forceinline__ void decode_attention_plain(const De
     for (int h = 0; h < GROUP; h++) {
 #pragma unroll
         for (int e = 0; e < OWN; e++) {
-            sums.values[warp][h][lane * OWN + e] = values[h][e];
+            sums.values[warp][h][place(lane * OWN + e)] = values[h][e];
         }
     }
     finish<__half, D>(p, sums, parts);

@@ -105,12 +105,13 @@ __device__ __forceinline__ float block_sum(float x) {
 // before and after.
 __device__ __forceinline__ bool is_last_part(word *counter, word parts) {
     __shared__ bool last;
-    __threadfence();
+    // The barriers order what the block's other threads write and read with this one's fences.
     __syncthreads();
     if (threadIdx.x == 0) {
+        __threadfence();
         last = atomicInc(counter, parts - 1) == parts - 1;
+        __threadfence();
     }
     __syncthreads();
-    __threadfence();
     return last;
 }
