@@ -38,7 +38,7 @@ def compiled(nvrtc, path, includes, arch):
     source = path.read_bytes()
     names, texts = ((ctypes.c_char_p * len(HEADERS))(*part) for part in (HEADERS.keys(), HEADERS.values()))
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, path.name.encode(), len(HEADERS), texts, names)
-    options = [f"--gpu-architecture=sm_{arch}", "--std=c++17", *(f"--include-path={include}" for include in includes)]
+    options = [f"--gpu-architecture=sm_{arch}", "--std=c++17", *(f"--include-path={include}" for include in (*includes, path.parent))]
     array = (ctypes.c_char_p * len(options))(*[option.encode() for option in options])
     status = nvrtc.nvrtcCompileProgram(program, len(options), array)
     size = ctypes.c_size_t()

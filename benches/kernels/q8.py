@@ -68,16 +68,18 @@ class Driver:
         return self.functions[name]
 
     def launch(self, name, grid, threads, shared_bytes, arguments):
-        """Arguments are tensors (their addresses), None (a null pointer) and ints."""
+        """Arguments are tensors (their addresses), None (a null pointer), ints and floats."""
         values = []
         for argument in arguments:
             if isinstance(argument, int):
                 values.append(ctypes.c_int(argument))
+            elif isinstance(argument, float):
+                values.append(ctypes.c_float(argument))
             else:
                 values.append(ctypes.c_void_p(None if argument is None else argument.data_ptr()))
         pointers = (ctypes.c_void_p * len(values))(*[ctypes.addressof(value) for value in values])
         stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
-        self.call("cuLaunchKernel", self.function(name, shared_bytes), *grid, 1, threads, 1, 1, shared_bytes, stream, pointers, None)
+        self.call("cuLaunchKernel", self.function(name, shared_bytes), *grid, *[1] * (3 - len(grid)), threads, 1, 1, shared_bytes, stream, pointers, None)
 
 
 class Kernels:

@@ -94,14 +94,8 @@ impl DecoderLayer {
         let (qkv, bias) = self.qkv_proj.forward_unbiased(&normed)?;
         let cache = self.paged(&step.tables);
         let angles = (&step.cos, &step.sin);
-        let q = decode::rope_cache(
-            &qkv,
-            bias,
-            angles,
-            &step.positions,
-            Some(&step.sequences),
-            cache,
-        )?;
+        let q =
+            decode::rope_cache(&qkv, bias, angles, &step.positions, Some(&step.sequences), cache)?;
         let attended = self.attend_fused(&q, rows, step, scratch)?;
         let delta = self.o_proj.forward_as(&attended, self.residual)?;
         let (residual, normed) =

@@ -63,7 +63,10 @@ impl Linear {
     }
 
     /// The product, and the bias that it still lacks: for a kernel that adds it on the way.
-    pub(in crate::model) fn forward_unbiased(&self, x: &Tensor) -> Result<(Tensor, Option<&Tensor>)> {
+    pub(in crate::model) fn forward_unbiased(
+        &self,
+        x: &Tensor,
+    ) -> Result<(Tensor, Option<&Tensor>)> {
         match &self.0 {
             Kind::Dense { weight, bias } => {
                 Ok((product(x, weight, None, x.dtype())?, bias.as_ref()))
