@@ -8,5 +8,8 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // The allocator asks for huge pages, with which the first byte of a KV slot takes all of it: a
+    // quarter of the memory of a server on the CPU. A system that refuses costs memory, nothing else.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     tessera::cli::run()
 }

@@ -4,11 +4,15 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::runner::Slot;
 
+/// Kernels address the positions of a slot in steps of this.
+const POSITIONS_STEP: usize = 16;
+
 /// Keys and values of every slot of one decoder layer, allocated once.
 #[derive(Debug)]
 pub(super) struct LayerCache {
-    /// One `[kv_heads, positions, head_dim]` pair a slot.
-    slots: Vec<(Tensor, Tensor)>,
+    /// `[slots, kv_heads, positions, head_dim]`
+    pub(super) keys: Tensor,
+    pub(super) values: Tensor,
 }
 
 /// Sizes of a cache.
@@ -22,10 +26,10 @@ pub(super) struct CacheShape {
 
 impl LayerCache {
     pub(super) fn new(shape: CacheShape, dtype: DType, device: &Device) -> Result<Self> {
-        let zeros =
-            || Tensor::zeros((shape.kv_heads, shape.positions, shape.head_dim), dtype, device);
-        let slots = (0..shape.slots).map(|_| Ok((zeros()?, zeros()?))).collect::<Result<_>>()?;
-        Ok(Self { slots })
+        let positions = shape.positions.next_multiple_of(POSITIONS_STEP);
+        let sizes = (shape.slots, shape.kv_heads, positions, shape.head_dim);
+        let zeros = || Tensor::zeros(sizes, dtype, device);
+        Ok(Self { keys: zeros()?, values: zeros()? })
     }
 
     /// Writes `k` and `v`, `[kv_heads, len, head_dim]`, at `start` and returns all keys and values
@@ -37,7 +41,8 @@ impl LayerCache {
         k: &Tensor,
         v: &Tensor,
     ) -> Result<(Tensor, Tensor)> {
-        let (keys, values) = &self.slots[slot.0 as usize];
+        let of_slot = |cache: &Tensor| cache.narrow(0, slot.0 as usize, 1)?.squeeze(0);
+        let (keys, values) = (of_slot(&self.keys)?, of_slot(&self.values)?);
         keys.slice_set(&k.contiguous()?, 1, start)?;
         values.slice_set(&v.contiguous()?, 1, start)?;
         let end = start + k.dim(1)?;

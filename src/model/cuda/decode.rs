@@ -117,6 +117,10 @@ impl Scratch {
         })
     }
 
+    pub(in crate::model) fn device(&self) -> &Device {
+        self.counters.device()
+    }
+
     fn expect(&self, counters: usize, partial: usize) -> Result<()> {
         let (room, partial_room) = (self.counters.elem_count(), self.partial.elem_count());
         if counters > room || partial > partial_room {

@@ -13,16 +13,16 @@ use crate::weights::{Loaded, Weights, WeightsError};
 pub(super) struct DecoderLayer {
     heads: Heads,
     /// Of products' inputs, and of the KV cache.
-    compute: DType,
+    pub(super) compute: DType,
     /// Of the sum that runs through.
-    residual: DType,
-    input_layernorm: Norm,
-    qkv_proj: Linear,
-    o_proj: Linear,
-    post_attention_layernorm: Norm,
-    gate_up_proj: Linear,
-    down_proj: Linear,
-    cache: LayerCache,
+    pub(super) residual: DType,
+    pub(super) input_layernorm: Norm,
+    pub(super) qkv_proj: Linear,
+    pub(super) o_proj: Linear,
+    pub(super) post_attention_layernorm: Norm,
+    pub(super) gate_up_proj: Linear,
+    pub(super) down_proj: Linear,
+    pub(super) cache: LayerCache,
 }
 
 #[derive(Debug, Clone, Copy)]

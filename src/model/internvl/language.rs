@@ -6,10 +6,12 @@ use candle_core::{DType, Result, Tensor};
 
 use super::config::TextConfig;
 use super::decoder_layer::{Angles, DecoderLayer};
+use super::fused::{self, FusedStep, Sum};
 use super::home::{Home, Homes};
 use super::observe::{Observe, Part, Site, Within};
 use crate::device::Links;
 use crate::model::cache::CacheShape;
+use crate::model::cuda::decode::Scratch;
 use crate::model::layers::{DynamicNtk, Linear, Norm, RopeTable, Visit};
 use crate::model::runner::Slot;
 use crate::weights::{Loaded, Weights};
@@ -33,6 +35,8 @@ pub(super) struct Decoder {
     links: Links,
     /// One for each device that has layers.
     ropes: BTreeMap<usize, RopeTable>,
+    /// Of fused kernels, one for each device that has layers; empty unless all layers have them.
+    scratches: BTreeMap<usize, Scratch>,
     cache_shape: CacheShape,
 }
 
@@ -81,6 +85,7 @@ impl Decoder {
             homes: homes.clone(),
             links,
             ropes,
+            scratches: scratches(config, homes, weights, room)?,
             cache_shape,
         })
     }
@@ -94,6 +99,9 @@ impl Decoder {
         home: Home,
     ) -> Loaded<()> {
         *self.homes.get_mut(part) = home;
+        if !all_fused(config, &self.homes) {
+            self.scratches.clear();
+        }
         let homes = &self.homes;
         match part {
             Part::Vision | Part::Projector => {}
@@ -127,6 +135,9 @@ impl Decoder {
         observer: &mut dyn Observe,
     ) -> Result<Tensor> {
         observer.see(Part::Embedding, Site::Residual, &x)?;
+        if let Some(x) = self.forward_fused(&x, sequences, observer)? {
+            return Ok(x);
+        }
         let mut at = self.homes.embedding.index;
         let mut x = x;
         // Angles are made again where the rows arrive on another device.
@@ -146,6 +157,38 @@ impl Decoder {
             look.see(Site::Residual, &x)?;
         }
         Ok(x)
+    }
+
+    /// The same by fused kernels; none where a layer or this step has none.
+    fn forward_fused(
+        &self,
+        x: &Tensor,
+        sequences: &[Rows],
+        observer: &mut dyn Observe,
+    ) -> Result<Option<Tensor>> {
+        if self.scratches.is_empty() || observer.looks_inside() {
+            return Ok(None);
+        }
+        let mut steps: BTreeMap<usize, FusedStep> = BTreeMap::new();
+        for (index, rope) in &self.ropes {
+            let device = self.scratches[index].device();
+            let Some(step) = FusedStep::new(sequences, rope, device)? else { return Ok(None) };
+            steps.insert(*index, step);
+        }
+        let mut at = self.homes.embedding.index;
+        let mut sum = Sum { residual: x.clone(), delta: None };
+        for (index, (layer, home)) in self.layers.iter().zip(&self.homes.layers).enumerate() {
+            if home.index != at {
+                let residual = self.links.send(&sum.added()?, at, home.index)?;
+                sum = Sum { residual, delta: None };
+                at = home.index;
+            }
+            sum = layer.forward_fused(&sum, sequences, &steps[&at], &self.scratches[&at])?;
+            if !observer.is_blind() {
+                observer.see(Part::Layer(index), Site::Residual, &sum.added()?)?;
+            }
+        }
+        sum.added().map(Some)
     }
 
     /// Logits in f32, `[rows, vocab]`, after rows `indices` of `x`, which [`forward`](Self::forward)
@@ -191,6 +234,32 @@ impl Decoder {
             Part::Head => self.lm_head.visit("lm_head", visit),
         }
     }
+}
+
+/// Whether every layer has fused kernels for its device and dtype.
+fn all_fused(config: &TextConfig, homes: &Homes) -> bool {
+    let group = config.heads / config.kv_heads;
+    homes.layers.iter().all(|home| fused::takes(home, config.head_dim, group))
+}
+
+fn scratches(
+    config: &TextConfig,
+    homes: &Homes,
+    weights: &Weights,
+    room: Room,
+) -> Loaded<BTreeMap<usize, Scratch>> {
+    let mut scratches = BTreeMap::new();
+    if !all_fused(config, homes) {
+        return Ok(scratches);
+    }
+    for home in &homes.layers {
+        if let std::collections::btree_map::Entry::Vacant(entry) = scratches.entry(home.index) {
+            let made = fused::scratch(home, room.slots, config.kv_heads);
+            let place = |error| home.matrices(weights).cannot_place("scratch memory", &error);
+            entry.insert(made.map_err(place)?);
+        }
+    }
+    Ok(scratches)
 }
 
 fn angles_of(rope: &RopeTable, sequences: &[Rows]) -> Result<Angles> {

@@ -41,6 +41,11 @@ pub(super) trait Observe {
         false
     }
 
+    /// Whether nothing is wanted at all.
+    fn is_blind(&self) -> bool {
+        false
+    }
+
     fn see(&mut self, part: Part, site: Site, tensor: &Tensor) -> Result<()>;
 }
 
@@ -48,6 +53,10 @@ pub(super) trait Observe {
 pub(super) struct Blind;
 
 impl Observe for Blind {
+    fn is_blind(&self) -> bool {
+        true
+    }
+
     fn see(&mut self, _: Part, _: Site, _: &Tensor) -> Result<()> {
         Ok(())
     }

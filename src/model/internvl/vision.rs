@@ -5,6 +5,7 @@ use candle_core::{DType, IndexOp as _, Result, Tensor};
 use super::config::{VisionConfig, VisionNorm};
 use super::home::Home;
 use super::observe::{Site, Within};
+use crate::model::cuda::decode;
 use crate::model::layers::{Causal, Linear, Norm, Visit, attention, gelu, scaled_add, show_scores};
 use crate::weights::{Loaded, ModuleWeights, Weights, WeightsError};
 
@@ -76,7 +77,7 @@ impl VisionTower {
         visit("embeddings.position_embedding", &self.position_embedding);
         for (index, layer) in self.layers.iter().enumerate() {
             layer.visit(&mut |name, tensor| {
-                visit(&format!("encoder.layers.{index}.{name}"), tensor)
+                visit(&format!("encoder.layers.{index}.{name}"), tensor);
             });
         }
     }
@@ -213,6 +214,11 @@ impl Layer {
         let (heads, tokens) = (config.heads, rows / tiles);
         let head_dim = hidden / heads;
         let qkv = self.qkv.forward(&x.to_dtype(self.compute)?)?;
+        let is_fused = decode::takes_prefill(qkv.device(), self.compute, head_dim);
+        if is_fused && self.qk_norms.is_none() && !look.looks_inside() {
+            let qkv = qkv.reshape((tiles, tokens, 3, heads, head_dim))?;
+            return decode::full_attention(&qkv)?.reshape((rows, hidden));
+        }
         // [tiles, tokens, heads, head_dim] of queries, keys or values, read in place.
         let part = |index: usize| {
             qkv.reshape((tiles, tokens, 3, heads, head_dim))?.narrow(2, index, 1)?.squeeze(2)

@@ -62,6 +62,19 @@ impl Linear {
         }
     }
 
+    /// The product, and the bias that it still lacks: for a kernel that adds it on the way.
+    pub(in crate::model) fn forward_unbiased(
+        &self,
+        x: &Tensor,
+    ) -> Result<(Tensor, Option<&Tensor>)> {
+        match &self.0 {
+            Kind::Dense { weight, bias } => {
+                Ok((product(x, weight, None, x.dtype())?, bias.as_ref()))
+            }
+            Kind::Quantized(layer) => Ok((layer.forward_as(x, x.dtype())?, None)),
+        }
+    }
+
     /// `residual + x · weightᵀ`, for a layer without bias; `residual` is `[rows, out]`, and the sum
     /// has its dtype.
     pub(in crate::model) fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {

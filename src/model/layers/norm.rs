@@ -13,6 +13,14 @@ pub(in crate::model) enum Norm {
 }
 
 impl Norm {
+    /// Weight and epsilon of an RMS norm.
+    pub(in crate::model) fn rms(&self) -> Option<(&Tensor, f32)> {
+        match self {
+            Self::Rms { weight, eps } => Some((weight, *eps)),
+            Self::Layer { .. } => None,
+        }
+    }
+
     /// Shows the stored tensors of the norm called `name`.
     pub(in crate::model) fn visit(&self, name: &str, visit: Visit<'_>) {
         let (Self::Layer { weight, .. } | Self::Rms { weight, .. }) = self;

@@ -50,6 +50,13 @@ impl RopeTable {
             _ => Ok((self.cos.narrow(0, start, len)?, self.sin.narrow(0, start, len)?)),
         }
     }
+
+    /// Cosines and sines of all positions from 0; none where a sequence of `end` positions would have
+    /// others.
+    pub(in crate::model) fn unscaled(&self, end: usize) -> Option<(&Tensor, &Tensor)> {
+        let scaled = self.ntk.is_some_and(|ntk| end > ntk.trained_positions);
+        (!scaled).then_some((&self.cos, &self.sin))
+    }
 }
 
 fn tables(
