@@ -65,12 +65,17 @@ fn a_broken_model_is_named() {
     candle_core::safetensors::save(&weights, &path).unwrap();
     let model = dir.path().display().to_string();
     let output = doctor(&["--model", &model, "--devices", "cpu"]);
-    says(&output, 1, &["not finite", "language_model.model.layers.2", "mlp_product", "--verify full"]);
+    says(
+        &output,
+        1,
+        &["not finite", "language_model.model.layers.2", "mlp_product", "--verify full"],
+    );
     assert!(!text(&output.stdout).contains("healthy"));
 }
 
 #[test]
 fn mistakes_are_explained() {
-    let output = doctor(&["--devices", "cpu,gpu", "--dtype-override", "audio=f32", "--quantize", "q2"]);
+    let output =
+        doctor(&["--devices", "cpu,gpu", "--dtype-override", "audio=f32", "--quantize", "q2"]);
     says(&output, 2, &["3 mistakes", "there is no device", "unknown module", "none, q8"]);
 }

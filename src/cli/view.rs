@@ -9,10 +9,9 @@ use serde_json::{Map, Value};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::client::{Answer, Watcher};
-use super::fields::{FieldScanner, shown};
 use super::term::{StatusLine, Style, Term, cut, pad, print, printable, wrap};
 use crate::pb::v1::extract_response::Event;
-use crate::pb::v1::{Phase, Progress, Timings};
+use crate::pb::v1::{ExtractedField, FieldDelta, Phase, Progress, Timings};
 
 /// Widest column of names; longer ones push their value to the right.
 const NAME_COLUMNS_MAX: usize = 28;
@@ -37,7 +36,8 @@ pub(super) struct View {
     term: Term,
     show: Show,
     status: StatusLine,
-    scanner: FieldScanner,
+    /// The field being written: its name, and its text so far.
+    open: Option<(String, String)>,
     name_columns: usize,
     tiles: u32,
     input_tokens: u32,
@@ -54,7 +54,7 @@ impl View {
         Self {
             term: *term,
             status: StatusLine::new(term),
-            scanner: FieldScanner::default(),
+            open: None,
             name_columns: longest.min(NAME_COLUMNS_MAX),
             show,
             tiles: 0,
@@ -107,9 +107,9 @@ impl View {
         if self.output_tokens > 1 && seconds > 0.0 {
             let _ = write!(text, ", {:.0}/s", f64::from(self.output_tokens - 1) / seconds);
         }
-        let rest = self.scanner.rest().trim();
-        if !self.show.free_text && !rest.is_empty() {
-            let _ = write!(text, "  {}", cut(rest, self.term.columns / 2));
+        if let Some((name, value)) = &self.open {
+            let rest = printable(&format!("{name}: {value}"));
+            let _ = write!(text, "  {}", cut(&rest, self.term.columns / 2));
         }
         text
     }
@@ -128,13 +128,26 @@ impl View {
             self.line_open = !safe.ends_with('\n');
             return;
         }
-        for (name, value) in self.scanner.push(text) {
-            if self.show.answer {
-                self.row(&name, &value);
-            }
+        let writing = self.writing();
+        self.status.draw(&writing);
+    }
+
+    fn delta(&mut self, delta: &FieldDelta) {
+        match &mut self.open {
+            Some((name, text)) if *name == name_of(&delta.pointer) => text.push_str(&delta.text),
+            open => *open = Some((name_of(&delta.pointer).to_owned(), delta.text.clone())),
         }
         let writing = self.writing();
         self.status.draw(&writing);
+    }
+
+    fn completed(&mut self, field: &ExtractedField) {
+        self.open = None;
+        if self.show.answer {
+            // What a server calls JSON text is; a value of any other kind would be no answer.
+            let value = serde_json::from_str(&field.raw).unwrap_or_default();
+            self.row(name_of(&field.pointer), &value);
+        }
     }
 
     /// One field: its name, its value over as many lines as it needs, and whether it is right.
@@ -174,9 +187,21 @@ impl Watcher for View {
             }
             Event::Progress(progress) => self.progress(progress),
             Event::TokenDelta(delta) => self.text(&delta.text, delta.token_count),
+            Event::FieldDelta(delta) => self.delta(delta),
+            Event::FieldCompleted(field) => self.completed(field),
             Event::Completed(_) => self.status.clear(),
         }
     }
+}
+
+/// A field's name: its pointer without the first slash, `TOTAL_AMOUNT` or `ITEMS/0/PRICE`.
+fn name_of(pointer: &str) -> &str {
+    pointer.strip_prefix('/').unwrap_or(pointer)
+}
+
+/// A value as people read it: text without quotes.
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn counted(what: &str, done: u32, all: u32, unit: &str) -> String {

@@ -10,6 +10,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -30,6 +31,9 @@ const (
 	EventKind_EVENT_KIND_TOKENS EventKind = 1
 	// None beside accepted, progress and completed.
 	EventKind_EVENT_KIND_NONE EventKind = 2
+	// field_delta and field_completed. With `prompt`: of the first JSON object in
+	// the output, if there is one.
+	EventKind_EVENT_KIND_FIELDS EventKind = 3
 )
 
 // Enum value maps for EventKind.
@@ -38,11 +42,13 @@ var (
 		0: "EVENT_KIND_UNSPECIFIED",
 		1: "EVENT_KIND_TOKENS",
 		2: "EVENT_KIND_NONE",
+		3: "EVENT_KIND_FIELDS",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED": 0,
 		"EVENT_KIND_TOKENS":      1,
 		"EVENT_KIND_NONE":        2,
+		"EVENT_KIND_FIELDS":      3,
 	}
 )
 
@@ -198,7 +204,7 @@ type ExtractRequest struct {
 	Task       isExtractRequest_Task `protobuf_oneof:"task"`
 	Generation *GenerationOptions    `protobuf:"bytes,6,opt,name=generation,proto3" json:"generation,omitempty"`
 	// Events to send beside `accepted`, `progress` and `completed`.
-	// Empty: TOKENS. NONE goes alone.
+	// Empty: TOKENS, and with `schema` also FIELDS. NONE goes alone.
 	EventKinds    []EventKind `protobuf:"varint,7,rep,packed,name=event_kinds,json=eventKinds,proto3,enum=tessera.v1.EventKind" json:"event_kinds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -463,6 +469,8 @@ type ExtractResponse struct {
 	//	*ExtractResponse_Accepted
 	//	*ExtractResponse_Progress
 	//	*ExtractResponse_TokenDelta
+	//	*ExtractResponse_FieldDelta
+	//	*ExtractResponse_FieldCompleted
 	//	*ExtractResponse_Completed
 	Event         isExtractResponse_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
@@ -540,6 +548,24 @@ func (x *ExtractResponse) GetTokenDelta() *TokenDelta {
 	return nil
 }
 
+func (x *ExtractResponse) GetFieldDelta() *FieldDelta {
+	if x != nil {
+		if x, ok := x.Event.(*ExtractResponse_FieldDelta); ok {
+			return x.FieldDelta
+		}
+	}
+	return nil
+}
+
+func (x *ExtractResponse) GetFieldCompleted() *ExtractedField {
+	if x != nil {
+		if x, ok := x.Event.(*ExtractResponse_FieldCompleted); ok {
+			return x.FieldCompleted
+		}
+	}
+	return nil
+}
+
 func (x *ExtractResponse) GetCompleted() *Completed {
 	if x != nil {
 		if x, ok := x.Event.(*ExtractResponse_Completed); ok {
@@ -566,6 +592,16 @@ type ExtractResponse_TokenDelta struct {
 	TokenDelta *TokenDelta `protobuf:"bytes,4,opt,name=token_delta,json=tokenDelta,proto3,oneof"`
 }
 
+type ExtractResponse_FieldDelta struct {
+	FieldDelta *FieldDelta `protobuf:"bytes,5,opt,name=field_delta,json=fieldDelta,proto3,oneof"`
+}
+
+type ExtractResponse_FieldCompleted struct {
+	// Once per field, after its last delta. It does not change afterwards, and
+	// stays true if the call fails.
+	FieldCompleted *ExtractedField `protobuf:"bytes,6,opt,name=field_completed,json=fieldCompleted,proto3,oneof"`
+}
+
 type ExtractResponse_Completed struct {
 	// Always last of a successful call.
 	Completed *Completed `protobuf:"bytes,7,opt,name=completed,proto3,oneof"`
@@ -576,6 +612,10 @@ func (*ExtractResponse_Accepted) isExtractResponse_Event() {}
 func (*ExtractResponse_Progress) isExtractResponse_Event() {}
 
 func (*ExtractResponse_TokenDelta) isExtractResponse_Event() {}
+
+func (*ExtractResponse_FieldDelta) isExtractResponse_Event() {}
+
+func (*ExtractResponse_FieldCompleted) isExtractResponse_Event() {}
 
 func (*ExtractResponse_Completed) isExtractResponse_Event() {}
 
@@ -813,25 +853,154 @@ func (x *TokenDelta) GetTokenCount() uint32 {
 	return 0
 }
 
+// The next piece of a string that is still being written. Other values only
+// complete. A reader slower than the model gets fewer and longer pieces.
+type FieldDelta struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As ExtractedField.pointer.
+	Pointer string `protobuf:"bytes,1,opt,name=pointer,proto3" json:"pointer,omitempty"`
+	// Unescaped text to append to what came before for this pointer; never cut
+	// inside a character or an escape. What comes with the end of the string has
+	// no delta: field_completed has the whole. A field still open when the stream
+	// ends has no value.
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldDelta) Reset() {
+	*x = FieldDelta{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldDelta) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldDelta) ProtoMessage() {}
+
+func (x *FieldDelta) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldDelta.ProtoReflect.Descriptor instead.
+func (*FieldDelta) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *FieldDelta) GetPointer() string {
+	if x != nil {
+		return x.Pointer
+	}
+	return ""
+}
+
+func (x *FieldDelta) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// One leaf of the JSON object in the output: a scalar, null, or an empty list
+// or object. All leaves together rebuild the object, but for values whose key
+// their object had before, that are nested more than 32 deep, or whose pointer
+// is longer than 256 bytes: those are no fields.
+type ExtractedField struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// RFC 6901 JSON Pointer into the object: "/TOTAL_AMOUNT", "/ITEMS/0/PRICE".
+	Pointer string `protobuf:"bytes,1,opt,name=pointer,proto3" json:"pointer,omitempty"`
+	// Numbers are doubles here; one beyond their range is unset.
+	Value *structpb.Value `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// JSON text as generated, so numbers keep all digits: `"ACME"`, `12.50`.
+	Raw           string `protobuf:"bytes,3,opt,name=raw,proto3" json:"raw,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtractedField) Reset() {
+	*x = ExtractedField{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtractedField) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtractedField) ProtoMessage() {}
+
+func (x *ExtractedField) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtractedField.ProtoReflect.Descriptor instead.
+func (*ExtractedField) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ExtractedField) GetPointer() string {
+	if x != nil {
+		return x.Pointer
+	}
+	return ""
+}
+
+func (x *ExtractedField) GetValue() *structpb.Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *ExtractedField) GetRaw() string {
+	if x != nil {
+		return x.Raw
+	}
+	return ""
+}
+
 type Completed struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	FinishReason FinishReason           `protobuf:"varint,1,opt,name=finish_reason,json=finishReason,proto3,enum=tessera.v1.FinishReason" json:"finish_reason,omitempty"`
 	// The whole raw output.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
-	// For `schema`, when the output is one JSON object: that object as JSON text,
-	// digits and key order as generated. Unset otherwise.
+	// For `schema`, when there is a JSON object in the output: the first one as
+	// JSON text, digits and key order as generated. Unset otherwise.
 	DocumentJson *string `protobuf:"bytes,3,opt,name=document_json,json=documentJson,proto3,oneof" json:"document_json,omitempty"`
-	// For `schema`, when `document_json` is unset: why the output is not one.
+	// For `schema`, when `document_json` is unset: why there is none.
 	DocumentError string   `protobuf:"bytes,4,opt,name=document_error,json=documentError,proto3" json:"document_error,omitempty"`
 	Usage         *Usage   `protobuf:"bytes,5,opt,name=usage,proto3" json:"usage,omitempty"`
 	Timings       *Timings `protobuf:"bytes,6,opt,name=timings,proto3" json:"timings,omitempty"`
+	// For `schema`, or when FIELDS were asked for: all fields that completed, in
+	// output order, also those of an object that is not whole.
+	Fields        []*ExtractedField `protobuf:"bytes,7,rep,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Completed) Reset() {
 	*x = Completed{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +1012,7 @@ func (x *Completed) String() string {
 func (*Completed) ProtoMessage() {}
 
 func (x *Completed) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +1025,7 @@ func (x *Completed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completed.ProtoReflect.Descriptor instead.
 func (*Completed) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{7}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Completed) GetFinishReason() FinishReason {
@@ -901,6 +1070,13 @@ func (x *Completed) GetTimings() *Timings {
 	return nil
 }
 
+func (x *Completed) GetFields() []*ExtractedField {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
 type Usage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Text and image.
@@ -914,7 +1090,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1102,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1115,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{8}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Usage) GetInputTokens() uint32 {
@@ -979,7 +1155,7 @@ type Timings struct {
 
 func (x *Timings) Reset() {
 	*x = Timings{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -991,7 +1167,7 @@ func (x *Timings) String() string {
 func (*Timings) ProtoMessage() {}
 
 func (x *Timings) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1004,7 +1180,7 @@ func (x *Timings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timings.ProtoReflect.Descriptor instead.
 func (*Timings) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{9}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Timings) GetQueue() *durationpb.Duration {
@@ -1066,7 +1242,7 @@ type ModelInfoRequest struct {
 
 func (x *ModelInfoRequest) Reset() {
 	*x = ModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +1254,7 @@ func (x *ModelInfoRequest) String() string {
 func (*ModelInfoRequest) ProtoMessage() {}
 
 func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +1267,7 @@ func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*ModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{10}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ModelInfoRequest) GetModel() string {
@@ -1110,7 +1286,7 @@ type ModelInfoResponse struct {
 
 func (x *ModelInfoResponse) Reset() {
 	*x = ModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1298,7 @@ func (x *ModelInfoResponse) String() string {
 func (*ModelInfoResponse) ProtoMessage() {}
 
 func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1311,7 @@ func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*ModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{11}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ModelInfoResponse) GetStatus() *ModelStatus {
@@ -1155,7 +1331,7 @@ type WatchModelInfoRequest struct {
 
 func (x *WatchModelInfoRequest) Reset() {
 	*x = WatchModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1343,7 @@ func (x *WatchModelInfoRequest) String() string {
 func (*WatchModelInfoRequest) ProtoMessage() {}
 
 func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1356,7 @@ func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{12}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WatchModelInfoRequest) GetModel() string {
@@ -1199,7 +1375,7 @@ type WatchModelInfoResponse struct {
 
 func (x *WatchModelInfoResponse) Reset() {
 	*x = WatchModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1387,7 @@ func (x *WatchModelInfoResponse) String() string {
 func (*WatchModelInfoResponse) ProtoMessage() {}
 
 func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1400,7 @@ func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{13}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchModelInfoResponse) GetStatus() *ModelStatus {
@@ -1239,7 +1415,7 @@ var File_tessera_v1_extraction_proto protoreflect.FileDescriptor
 const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\n" +
 	"\x1btessera/v1/extraction.proto\x12\n" +
-	"tessera.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1btessera/v1/model_info.proto\x1a\x17tessera/v1/schema.proto\"\xc3\x02\n" +
+	"tessera.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1btessera/v1/model_info.proto\x1a\x17tessera/v1/schema.proto\"\xc3\x02\n" +
 	"\x0eExtractRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -1266,15 +1442,18 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\f_temperatureB\a\n" +
 	"\x05_seedB\x15\n" +
 	"\x13_max_tiles_per_pageB\b\n" +
-	"\x06_top_p\"\x9c\x02\n" +
+	"\x06_top_p\"\x92\x03\n" +
 	"\x0fExtractResponse\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x122\n" +
 	"\baccepted\x18\x02 \x01(\v2\x14.tessera.v1.AcceptedH\x00R\baccepted\x122\n" +
 	"\bprogress\x18\x03 \x01(\v2\x14.tessera.v1.ProgressH\x00R\bprogress\x129\n" +
 	"\vtoken_delta\x18\x04 \x01(\v2\x16.tessera.v1.TokenDeltaH\x00R\n" +
-	"tokenDelta\x125\n" +
+	"tokenDelta\x129\n" +
+	"\vfield_delta\x18\x05 \x01(\v2\x16.tessera.v1.FieldDeltaH\x00R\n" +
+	"fieldDelta\x12E\n" +
+	"\x0ffield_completed\x18\x06 \x01(\v2\x1a.tessera.v1.ExtractedFieldH\x00R\x0efieldCompleted\x125\n" +
 	"\tcompleted\x18\a \x01(\v2\x15.tessera.v1.CompletedH\x00R\tcompletedB\a\n" +
-	"\x05eventJ\x04\b\x05\x10\x06J\x04\b\x06\x10\a\"\xca\x01\n" +
+	"\x05event\"\xca\x01\n" +
 	"\bAccepted\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -1295,14 +1474,23 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"TokenDelta\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1f\n" +
 	"\vtoken_count\x18\x02 \x01(\rR\n" +
-	"tokenCount\"\x99\x02\n" +
+	"tokenCount\":\n" +
+	"\n" +
+	"FieldDelta\x12\x18\n" +
+	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"j\n" +
+	"\x0eExtractedField\x12\x18\n" +
+	"\apointer\x18\x01 \x01(\tR\apointer\x12,\n" +
+	"\x05value\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x05value\x12\x10\n" +
+	"\x03raw\x18\x03 \x01(\tR\x03raw\"\xcd\x02\n" +
 	"\tCompleted\x12=\n" +
 	"\rfinish_reason\x18\x01 \x01(\x0e2\x18.tessera.v1.FinishReasonR\ffinishReason\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12(\n" +
 	"\rdocument_json\x18\x03 \x01(\tH\x00R\fdocumentJson\x88\x01\x01\x12%\n" +
 	"\x0edocument_error\x18\x04 \x01(\tR\rdocumentError\x12'\n" +
 	"\x05usage\x18\x05 \x01(\v2\x11.tessera.v1.UsageR\x05usage\x12-\n" +
-	"\atimings\x18\x06 \x01(\v2\x13.tessera.v1.TimingsR\atimingsB\x10\n" +
+	"\atimings\x18\x06 \x01(\v2\x13.tessera.v1.TimingsR\atimings\x122\n" +
+	"\x06fields\x18\a \x03(\v2\x1a.tessera.v1.ExtractedFieldR\x06fieldsB\x10\n" +
 	"\x0e_document_json\"r\n" +
 	"\x05Usage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\rR\vinputTokens\x12!\n" +
@@ -1325,11 +1513,12 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\x15WatchModelInfoRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\"I\n" +
 	"\x16WatchModelInfoResponse\x12/\n" +
-	"\x06status\x18\x01 \x01(\v2\x17.tessera.v1.ModelStatusR\x06status*S\n" +
+	"\x06status\x18\x01 \x01(\v2\x17.tessera.v1.ModelStatusR\x06status*j\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11EVENT_KIND_TOKENS\x10\x01\x12\x13\n" +
-	"\x0fEVENT_KIND_NONE\x10\x02*g\n" +
+	"\x0fEVENT_KIND_NONE\x10\x02\x12\x15\n" +
+	"\x11EVENT_KIND_FIELDS\x10\x03*g\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPHASE_QUEUED\x10\x01\x12\x10\n" +
@@ -1358,7 +1547,7 @@ func file_tessera_v1_extraction_proto_rawDescGZIP() []byte {
 }
 
 var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_tessera_v1_extraction_proto_goTypes = []any{
 	(EventKind)(0),                 // 0: tessera.v1.EventKind
 	(Phase)(0),                     // 1: tessera.v1.Phase
@@ -1370,51 +1559,58 @@ var file_tessera_v1_extraction_proto_goTypes = []any{
 	(*Accepted)(nil),               // 7: tessera.v1.Accepted
 	(*Progress)(nil),               // 8: tessera.v1.Progress
 	(*TokenDelta)(nil),             // 9: tessera.v1.TokenDelta
-	(*Completed)(nil),              // 10: tessera.v1.Completed
-	(*Usage)(nil),                  // 11: tessera.v1.Usage
-	(*Timings)(nil),                // 12: tessera.v1.Timings
-	(*ModelInfoRequest)(nil),       // 13: tessera.v1.ModelInfoRequest
-	(*ModelInfoResponse)(nil),      // 14: tessera.v1.ModelInfoResponse
-	(*WatchModelInfoRequest)(nil),  // 15: tessera.v1.WatchModelInfoRequest
-	(*WatchModelInfoResponse)(nil), // 16: tessera.v1.WatchModelInfoResponse
-	(*ExtractionSchema)(nil),       // 17: tessera.v1.ExtractionSchema
-	(*durationpb.Duration)(nil),    // 18: google.protobuf.Duration
-	(*ModelStatus)(nil),            // 19: tessera.v1.ModelStatus
+	(*FieldDelta)(nil),             // 10: tessera.v1.FieldDelta
+	(*ExtractedField)(nil),         // 11: tessera.v1.ExtractedField
+	(*Completed)(nil),              // 12: tessera.v1.Completed
+	(*Usage)(nil),                  // 13: tessera.v1.Usage
+	(*Timings)(nil),                // 14: tessera.v1.Timings
+	(*ModelInfoRequest)(nil),       // 15: tessera.v1.ModelInfoRequest
+	(*ModelInfoResponse)(nil),      // 16: tessera.v1.ModelInfoResponse
+	(*WatchModelInfoRequest)(nil),  // 17: tessera.v1.WatchModelInfoRequest
+	(*WatchModelInfoResponse)(nil), // 18: tessera.v1.WatchModelInfoResponse
+	(*ExtractionSchema)(nil),       // 19: tessera.v1.ExtractionSchema
+	(*durationpb.Duration)(nil),    // 20: google.protobuf.Duration
+	(*structpb.Value)(nil),         // 21: google.protobuf.Value
+	(*ModelStatus)(nil),            // 22: tessera.v1.ModelStatus
 }
 var file_tessera_v1_extraction_proto_depIdxs = []int32{
 	4,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
-	17, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
+	19, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
 	5,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
 	0,  // 3: tessera.v1.ExtractRequest.event_kinds:type_name -> tessera.v1.EventKind
 	7,  // 4: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
 	8,  // 5: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
 	9,  // 6: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
-	10, // 7: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
-	1,  // 8: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
-	18, // 9: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
-	2,  // 10: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
-	11, // 11: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
-	12, // 12: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
-	18, // 13: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
-	18, // 14: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
-	18, // 15: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
-	18, // 16: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
-	18, // 17: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
-	18, // 18: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
-	18, // 19: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
-	19, // 20: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	19, // 21: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	3,  // 22: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
-	13, // 23: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
-	15, // 24: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
-	6,  // 25: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
-	14, // 26: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
-	16, // 27: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
-	25, // [25:28] is the sub-list for method output_type
-	22, // [22:25] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	10, // 7: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
+	11, // 8: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
+	12, // 9: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
+	1,  // 10: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
+	20, // 11: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
+	21, // 12: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
+	2,  // 13: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
+	13, // 14: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
+	14, // 15: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
+	11, // 16: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
+	20, // 17: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
+	20, // 18: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
+	20, // 19: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
+	20, // 20: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
+	20, // 21: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
+	20, // 22: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
+	20, // 23: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
+	22, // 24: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	22, // 25: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	3,  // 26: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
+	15, // 27: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
+	17, // 28: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
+	6,  // 29: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
+	16, // 30: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
+	18, // 31: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
+	29, // [29:32] is the sub-list for method output_type
+	26, // [26:29] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_tessera_v1_extraction_proto_init() }
@@ -1433,17 +1629,19 @@ func file_tessera_v1_extraction_proto_init() {
 		(*ExtractResponse_Accepted)(nil),
 		(*ExtractResponse_Progress)(nil),
 		(*ExtractResponse_TokenDelta)(nil),
+		(*ExtractResponse_FieldDelta)(nil),
+		(*ExtractResponse_FieldCompleted)(nil),
 		(*ExtractResponse_Completed)(nil),
 	}
 	file_tessera_v1_extraction_proto_msgTypes[5].OneofWrappers = []any{}
-	file_tessera_v1_extraction_proto_msgTypes[7].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tessera_v1_extraction_proto_rawDesc), len(file_tessera_v1_extraction_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

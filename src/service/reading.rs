@@ -1,0 +1,64 @@
+//! The fields of one answer on their way to the client: read from the text as it comes, sent where
+//! the client wants them, and all of them again at the end.
+
+use prost_types::value::Kind;
+
+use super::document::{self, NotADocument};
+use crate::engine::Text;
+use crate::fields::{Field, FieldEvent, FieldReader, FieldValue};
+use crate::pb::v1;
+use crate::pb::v1::extract_response::Event as Message;
+
+/// What was read so far.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    reader: FieldReader,
+    completed: Vec<v1::ExtractedField>,
+}
+
+impl Reading {
+    /// Takes the next piece of the answer; says what it brought, in order.
+    pub(super) fn push(&mut self, text: &Text) -> Vec<Message> {
+        let events = self.reader.push(&text.text);
+        events.into_iter().map(|event| self.message(event)).collect()
+    }
+
+    /// The JSON object that `output`, the whole answer, holds.
+    pub(super) fn object<'a>(&self, output: &'a str) -> Result<&'a str, NotADocument> {
+        document::object(output, &self.reader)
+    }
+
+    pub(super) fn into_fields(self) -> Vec<v1::ExtractedField> {
+        self.completed
+    }
+
+    fn message(&mut self, event: FieldEvent) -> Message {
+        match event {
+            FieldEvent::Delta { pointer, text } => {
+                Message::FieldDelta(v1::FieldDelta { pointer, text })
+            }
+            FieldEvent::Completed(field) => {
+                let field = extracted(field);
+                self.completed.push(field.clone());
+                Message::FieldCompleted(field)
+            }
+        }
+    }
+}
+
+fn extracted(field: Field) -> v1::ExtractedField {
+    let value = value(field.value).map(|kind| prost_types::Value { kind: Some(kind) });
+    v1::ExtractedField { pointer: field.pointer, value, raw: field.raw }
+}
+
+/// None for a number that no double is near to.
+fn value(value: FieldValue) -> Option<Kind> {
+    match value {
+        FieldValue::Null => Some(Kind::NullValue(0)),
+        FieldValue::Bool(bool) => Some(Kind::BoolValue(bool)),
+        FieldValue::Number(number) => number.is_finite().then_some(Kind::NumberValue(number)),
+        FieldValue::Text(text) => Some(Kind::StringValue(text)),
+        FieldValue::EmptyList => Some(Kind::ListValue(prost_types::ListValue::default())),
+        FieldValue::EmptyObject => Some(Kind::StructValue(prost_types::Struct::default())),
+    }
+}
