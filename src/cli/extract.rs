@@ -23,9 +23,10 @@ use crate::pb::v1::{
 
 const AFTER_HELP: &str = "\
 Output:
-  On a terminal: each field as soon as it is whole, then sizes and timings.
+  On a terminal: each field as soon as it is whole, with the model's own confidence (not calibrated),
+  then sizes and timings.
   Piped, or with --json: one JSON line per document,
-    {\"files\":[…],\"fields\":{…}|null,\"text\":…,\"finish_reason\":…,…,\"seconds\":{…}}, or
+    {\"files\":[…],\"fields\":{…}|null,\"field_details\":{…},\"text\":…,\"finish_reason\":…,…,\"seconds\":{…}}, or
     {\"files\":[…],\"error\":{\"code\":…,\"reason\":…,\"message\":…,\"fields\":[…],\"remedy\":…}}.
   Errors are also explained on stderr.
 

@@ -1,18 +1,29 @@
 //! One JSON line per document, for programs.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use super::client::Answer;
 use super::refusal::Refusal;
 use super::view::{Seconds, seconds, tokens_per_second};
-use crate::pb::v1::FinishReason;
+use crate::pb::v1::{ExtractedField, FinishReason};
+
+/// What is known of one field.
+#[derive(Debug, Serialize)]
+struct Details {
+    confidence: Option<f32>,
+    min_token_probability: Option<f32>,
+}
 
 /// All of a document but its fields.
 #[derive(Debug, Serialize)]
 struct Rest<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     fields_error: &'a str,
+    /// What is known of each field beside its value, by its JSON pointer.
+    field_details: BTreeMap<&'a str, Details>,
     text: &'a str,
     /// `stop`, or `length` where the answer was cut.
     finish_reason: &'static str,
@@ -34,6 +45,7 @@ pub(super) fn answered(files: &[String], answer: &Answer) -> String {
     let usage = completed.usage.unwrap_or_default();
     let rest = Rest {
         fields_error: &completed.document_error,
+        field_details: completed.fields.iter().map(details).collect(),
         text: &completed.text,
         finish_reason: match completed.finish_reason() {
             FinishReason::Stop => "stop",
@@ -58,6 +70,14 @@ pub(super) fn answered(files: &[String], answer: &Answer) -> String {
         .map_or_else(|| "null".to_owned(), |json| json.replace(['\n', '\r'], " "));
     let rest = json(&rest);
     format!("{{\"files\":{},\"fields\":{fields},{}", json(&files), &rest[1..])
+}
+
+fn details(field: &ExtractedField) -> (&str, Details) {
+    let details = Details {
+        confidence: field.confidence,
+        min_token_probability: field.min_token_probability,
+    };
+    (&field.pointer, details)
 }
 
 /// `{"files":[…],"error":{…}}` for a document that was not.
@@ -91,6 +111,13 @@ mod tests {
             completed: Completed {
                 finish_reason: FinishReason::Stop.into(),
                 text: "{\n\"TOTAL\": 1.10}".to_owned(),
+                fields: vec![ExtractedField {
+                    pointer: "/TOTAL".to_owned(),
+                    raw: "1.10".to_owned(),
+                    confidence: Some(0.75),
+                    min_token_probability: Some(0.5),
+                    ..ExtractedField::default()
+                }],
                 document_json: Some("{\n\"TOTAL\": 1.10}".to_owned()),
                 usage: Some(Usage { input_tokens: 800, image_tokens: 768, output_tokens: 9 }),
                 ..Completed::default()
@@ -98,7 +125,7 @@ mod tests {
         };
         let line = answered(&["a.png".to_owned()], &answer);
         assert!(serde_json::from_str::<Value>(&line).is_ok());
-        expect![[r#"{"files":["a.png"],"fields":{ "TOTAL": 1.10},"text":"{\n\"TOTAL\": 1.10}","finish_reason":"stop","model":"tessera-tiny","model_revision":"0123","request_id":"r-1","tiles_per_page":[3],"input_tokens":800,"output_tokens":9,"seconds":{"queue":0.0,"preprocess":0.0,"vision":0.0,"prefill":0.0,"decode":0.0,"first_token":0.0,"total":0.0},"tokens_per_second":null}"#]]
+        expect![[r#"{"files":["a.png"],"fields":{ "TOTAL": 1.10},"field_details":{"/TOTAL":{"confidence":0.75,"min_token_probability":0.5}},"text":"{\n\"TOTAL\": 1.10}","finish_reason":"stop","model":"tessera-tiny","model_revision":"0123","request_id":"r-1","tiles_per_page":[3],"input_tokens":800,"output_tokens":9,"seconds":{"queue":0.0,"preprocess":0.0,"vision":0.0,"prefill":0.0,"decode":0.0,"first_token":0.0,"total":0.0},"tokens_per_second":null}"#]]
             .assert_eq(&line);
     }
 }

@@ -146,12 +146,13 @@ impl View {
         if self.show.answer {
             // What a server calls JSON text is; a value of any other kind would be no answer.
             let value = serde_json::from_str(&field.raw).unwrap_or_default();
-            self.row(name_of(&field.pointer), &value);
+            self.row(name_of(&field.pointer), &value, field.confidence);
         }
     }
 
-    /// One field: its name, its value over as many lines as it needs, and whether it is right.
-    fn row(&mut self, name: &str, value: &Value) {
+    /// One field: whether it is right, its name, how sure the model was, and its value over as many
+    /// lines as it needs.
+    fn row(&mut self, name: &str, value: &Value, confidence: Option<f32>) {
         let mark = match self.show.truth.as_ref().map(|truth| truth.get(name) == Some(value)) {
             Some(true) => format!("{} ", self.term.paint(Style::Good, "✓")),
             Some(false) => format!("{} ", self.term.paint(Style::Bad, "✗")),
@@ -159,14 +160,16 @@ impl View {
         };
         let mark_columns = if mark.is_empty() { 0 } else { 2 };
         let name = pad(&printable(name), self.name_columns);
-        let indent = 2 + mark_columns + name.width() + 2;
+        let sure = confidence.map_or_else(String::new, percent);
+        let indent = 2 + mark_columns + name.width() + 2 + sure.width();
+        let sure = self.term.paint(Style::Dim, &sure);
         let value = printable(&shown(value));
         let style = if value == "NOT_FOUND" { Style::Dim } else { Style::Bold };
         let room = self.term.columns.saturating_sub(indent + 1);
         for (index, line) in wrap(&value, room).into_iter().enumerate() {
             let line = self.term.paint(style, &line);
             if index == 0 {
-                self.out(&format!("  {mark}{name}  {line}"));
+                self.out(&format!("  {mark}{name}  {sure}{line}"));
             } else {
                 self.out(&format!("{}{line}", " ".repeat(indent)));
             }
@@ -202,6 +205,11 @@ fn name_of(pointer: &str) -> &str {
 /// A value as people read it: text without quotes.
 fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A confidence as a column. Rounded down: only what is certain is 100 %.
+fn percent(confidence: f32) -> String {
+    format!("{:>3.0}%  ", (confidence * 100.0).floor())
 }
 
 fn counted(what: &str, done: u32, all: u32, unit: &str) -> String {
@@ -272,6 +280,11 @@ pub(super) fn seconds(timings: &Timings) -> Seconds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_certainty_is_a_hundred() {
+        assert_eq!([1.0, 0.9999, 0.05].map(percent), ["100%  ", " 99%  ", "  5%  "]);
+    }
 
     #[test]
     fn bars_fill_up() {

@@ -3,8 +3,10 @@
 //!
 //! Pure: text goes in, fields come out. Nothing here knows tokens as ids, the wire, or time.
 
+mod confidence;
 mod escape;
 mod number;
 mod reader;
 
+pub use confidence::{Confidence, TokenScore};
 pub use reader::{Field, FieldEvent, FieldReader, FieldValue};

@@ -11,6 +11,7 @@ use crate::pb::v1;
 
 /// The job of a checked request. Its span is set later, since the span's fields come from the job.
 pub(super) fn job(checked: Checked, call: &Arc<Call>) -> Job {
+    let scores = checked.has_fields();
     let question = match checked.task {
         Task::Document { kind, instructions } => kind.question(&instructions),
         Task::Prompt(prompt) => prompt,
@@ -30,6 +31,7 @@ pub(super) fn job(checked: Checked, call: &Arc<Call>) -> Job {
         sampling,
         output_tokens_max: checked.output_tokens_max,
         stop: checked.stop,
+        scores,
         tiles_max: checked.tiles_max,
         deadline: call.deadline,
         received: call.received,

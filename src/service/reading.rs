@@ -5,7 +5,7 @@ use prost_types::value::Kind;
 
 use super::document::{self, NotADocument};
 use crate::engine::Text;
-use crate::fields::{Field, FieldEvent, FieldReader, FieldValue};
+use crate::fields::{Confidence, Field, FieldEvent, FieldReader, FieldValue, TokenScore};
 use crate::pb::v1;
 use crate::pb::v1::extract_response::Event as Message;
 
@@ -13,12 +13,15 @@ use crate::pb::v1::extract_response::Event as Message;
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     reader: FieldReader,
+    /// Of all tokens so far: a few bytes for each that the answer may have.
+    scores: Vec<TokenScore>,
     completed: Vec<v1::ExtractedField>,
 }
 
 impl Reading {
     /// Takes the next piece of the answer; says what it brought, in order.
     pub(super) fn push(&mut self, text: &Text) -> Vec<Message> {
+        self.scores.extend_from_slice(&text.scores);
         let events = self.reader.push(&text.text);
         events.into_iter().map(|event| self.message(event)).collect()
     }
@@ -38,7 +41,8 @@ impl Reading {
                 Message::FieldDelta(v1::FieldDelta { pointer, text })
             }
             FieldEvent::Completed(field) => {
-                let field = extracted(field);
+                let confidence = Confidence::of(&field.said(), &self.scores);
+                let field = extracted(field, confidence);
                 self.completed.push(field.clone());
                 Message::FieldCompleted(field)
             }
@@ -46,9 +50,15 @@ impl Reading {
     }
 }
 
-fn extracted(field: Field) -> v1::ExtractedField {
+fn extracted(field: Field, confidence: Option<Confidence>) -> v1::ExtractedField {
     let value = value(field.value).map(|kind| prost_types::Value { kind: Some(kind) });
-    v1::ExtractedField { pointer: field.pointer, value, raw: field.raw }
+    v1::ExtractedField {
+        pointer: field.pointer,
+        value,
+        raw: field.raw,
+        confidence: confidence.map(|confidence| confidence.mean),
+        min_token_probability: confidence.map(|confidence| confidence.least),
+    }
 }
 
 /// None for a number that no double is near to.

@@ -45,6 +45,13 @@ pub(super) struct Kinds {
     pub(super) fields: bool,
 }
 
+impl Checked {
+    /// Whether anybody sees the fields of the answer, in events or in `completed`.
+    pub(super) fn has_fields(&self) -> bool {
+        self.kinds.fields || matches!(self.task, Task::Document { .. })
+    }
+}
+
 /// What to do with the pages.
 #[derive(Debug)]
 pub(super) enum Task {

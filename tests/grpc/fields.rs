@@ -75,6 +75,12 @@ async fn completed_fields_rebuild_the_document() {
     assert_eq!(again, fields(&events));
     assert_eq!(completed.document_json.as_deref(), Some(ANSWER));
 
+    // The script leaves the model no doubt.
+    for field in &completed.fields {
+        let sure = [field.confidence, field.min_token_probability];
+        assert!(sure.iter().all(|p| p.is_some_and(|p| p > 0.99 && p <= 1.0)), "{field:?}");
+    }
+
     let deltas: String = events
         .iter()
         .filter_map(|event| match event {

@@ -20,6 +20,7 @@ fn generation() -> Generation {
         sampling: Sampling::GREEDY,
         output_tokens_max: 8,
         stop: Vec::new(),
+        scores: false,
         tiles_max: None,
         deadline: None,
         received: call.received,
@@ -39,7 +40,7 @@ fn answering<E>(events: E, wishes: Wishes) -> Answer<E> {
 }
 
 fn text(text: &str) -> Event {
-    Event::Text(Text { text: text.to_owned(), tokens: 1 })
+    Event::Text(Text { text: text.to_owned(), tokens: 1, scores: Vec::new() })
 }
 
 fn done() -> Event {
