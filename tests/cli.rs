@@ -145,6 +145,7 @@ fn a_server_serves_and_stops_at_sigterm() {
     assert_eq!(answer["fields"], truth()["fields"], "{text}");
     let details = answer["field_details"].as_object().unwrap();
     assert_eq!(details.len(), truth()["fields"].as_object().unwrap().len(), "{text}");
+    assert_eq!(details["/INVOICE_DATE"]["normalized"], "2017-12-11");
     for (pointer, details) in details {
         let [mean, least] = ["confidence", "min_token_probability"].map(|name| {
             details[name].as_f64().unwrap_or_else(|| panic!("{pointer} has no {name}"))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use prost_types::value::Kind;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,6 +16,9 @@ use crate::pb::v1::{ExtractedField, FinishReason};
 struct Details {
     confidence: Option<f32>,
     min_token_probability: Option<f32>,
+    /// Left out where the value is not understood.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    normalized: Option<Value>,
 }
 
 /// All of a document but its fields.
@@ -76,8 +80,24 @@ fn details(field: &ExtractedField) -> (&str, Details) {
     let details = Details {
         confidence: field.confidence,
         min_token_probability: field.min_token_probability,
+        normalized: field.normalized.clone().map(value),
     };
     (&field.pointer, details)
+}
+
+/// The wire's value as JSON.
+fn value(value: prost_types::Value) -> Value {
+    match value.kind {
+        None | Some(Kind::NullValue(_)) => Value::Null,
+        Some(Kind::BoolValue(bool)) => bool.into(),
+        Some(Kind::NumberValue(number)) => number.into(),
+        Some(Kind::StringValue(text)) => text.into(),
+        Some(Kind::ListValue(list)) => list.values.into_iter().map(self::value).collect(),
+        Some(Kind::StructValue(object)) => {
+            let members = object.fields.into_iter().map(|(key, member)| (key, self::value(member)));
+            Value::Object(members.collect())
+        }
+    }
 }
 
 /// `{"files":[…],"error":{…}}` for a document that was not.
@@ -116,6 +136,9 @@ mod tests {
                     raw: "1.10".to_owned(),
                     confidence: Some(0.75),
                     min_token_probability: Some(0.5),
+                    normalized: Some(prost_types::Value {
+                        kind: Some(Kind::StringValue("1.10".to_owned())),
+                    }),
                     ..ExtractedField::default()
                 }],
                 document_json: Some("{\n\"TOTAL\": 1.10}".to_owned()),
@@ -125,7 +148,7 @@ mod tests {
         };
         let line = answered(&["a.png".to_owned()], &answer);
         assert!(serde_json::from_str::<Value>(&line).is_ok());
-        expect![[r#"{"files":["a.png"],"fields":{ "TOTAL": 1.10},"field_details":{"/TOTAL":{"confidence":0.75,"min_token_probability":0.5}},"text":"{\n\"TOTAL\": 1.10}","finish_reason":"stop","model":"tessera-tiny","model_revision":"0123","request_id":"r-1","tiles_per_page":[3],"input_tokens":800,"output_tokens":9,"seconds":{"queue":0.0,"preprocess":0.0,"vision":0.0,"prefill":0.0,"decode":0.0,"first_token":0.0,"total":0.0},"tokens_per_second":null}"#]]
+        expect![[r#"{"files":["a.png"],"fields":{ "TOTAL": 1.10},"field_details":{"/TOTAL":{"confidence":0.75,"min_token_probability":0.5,"normalized":"1.10"}},"text":"{\n\"TOTAL\": 1.10}","finish_reason":"stop","model":"tessera-tiny","model_revision":"0123","request_id":"r-1","tiles_per_page":[3],"input_tokens":800,"output_tokens":9,"seconds":{"queue":0.0,"preprocess":0.0,"vision":0.0,"prefill":0.0,"decode":0.0,"first_token":0.0,"total":0.0},"tokens_per_second":null}"#]]
             .assert_eq(&line);
     }
 }

@@ -5,8 +5,10 @@
 
 mod confidence;
 mod escape;
+mod normal;
 mod number;
 mod reader;
 
 pub use confidence::{Confidence, TokenScore};
+pub use normal::{Normal, Normals, note};
 pub use reader::{Field, FieldEvent, FieldReader, FieldValue};

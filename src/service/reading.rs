@@ -5,7 +5,9 @@ use prost_types::value::Kind;
 
 use super::document::{self, NotADocument};
 use crate::engine::Text;
-use crate::fields::{Confidence, Field, FieldEvent, FieldReader, FieldValue, TokenScore};
+use crate::fields::{
+    self, Confidence, Field, FieldEvent, FieldReader, FieldValue, Normal, Normals, TokenScore,
+};
 use crate::pb::v1;
 use crate::pb::v1::extract_response::Event as Message;
 
@@ -16,9 +18,16 @@ pub(super) struct Reading {
     /// Of all tokens so far: a few bytes for each that the answer may have.
     scores: Vec<TokenScore>,
     completed: Vec<v1::ExtractedField>,
+    /// None where the fields are not built-in ones.
+    normals: Option<Normals>,
 }
 
 impl Reading {
+    /// Of a built-in kind of document, or of whatever a prompt asked for.
+    pub(super) fn new(is_document: bool) -> Self {
+        Self { normals: is_document.then(Normals::new), ..Self::default() }
+    }
+
     /// Takes the next piece of the answer; says what it brought, in order.
     pub(super) fn push(&mut self, text: &Text) -> Vec<Message> {
         self.scores.extend_from_slice(&text.scores);
@@ -42,7 +51,9 @@ impl Reading {
             }
             FieldEvent::Completed(field) => {
                 let confidence = Confidence::of(&field.said(), &self.scores);
-                let field = extracted(field, confidence);
+                let normals = self.normals.as_mut();
+                let normal = normals.and_then(|normals| fields::note(normals, &field));
+                let field = extracted(field, confidence, normal);
                 self.completed.push(field.clone());
                 Message::FieldCompleted(field)
             }
@@ -50,7 +61,11 @@ impl Reading {
     }
 }
 
-fn extracted(field: Field, confidence: Option<Confidence>) -> v1::ExtractedField {
+fn extracted(
+    field: Field,
+    confidence: Option<Confidence>,
+    normal: Option<Normal>,
+) -> v1::ExtractedField {
     let value = value(field.value).map(|kind| prost_types::Value { kind: Some(kind) });
     v1::ExtractedField {
         pointer: field.pointer,
@@ -58,7 +73,21 @@ fn extracted(field: Field, confidence: Option<Confidence>) -> v1::ExtractedField
         raw: field.raw,
         confidence: confidence.map(|confidence| confidence.mean),
         min_token_probability: confidence.map(|confidence| confidence.least),
+        normalized: normal.map(normalized),
     }
+}
+
+fn normalized(normal: Normal) -> prost_types::Value {
+    let kind = match normal {
+        Normal::Absent => Kind::NullValue(0),
+        Normal::Bool(bool) => Kind::BoolValue(bool),
+        Normal::Text(text) => Kind::StringValue(text),
+        Normal::List(items) => {
+            let values = items.into_iter().map(normalized).collect();
+            Kind::ListValue(prost_types::ListValue { values })
+        }
+    };
+    prost_types::Value { kind: Some(kind) }
 }
 
 /// None for a number that no double is near to.

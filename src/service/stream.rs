@@ -58,7 +58,7 @@ impl<E> Answer<E> {
             events,
             accepted: Some(accepted),
             generation,
-            reading: (wishes.fields || wishes.document).then(Reading::default),
+            reading: (wishes.fields || wishes.document).then(|| Reading::new(wishes.document)),
             ready: VecDeque::new(),
             sequence: 0,
             progress: Progress {

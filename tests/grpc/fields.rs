@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use prost_types::value::Kind;
 use tessera::pb::v1;
 use tessera::pb::v1::extract_response::Event;
 use tonic::{Code, Streaming};
@@ -80,6 +81,9 @@ async fn completed_fields_rebuild_the_document() {
         let sure = [field.confidence, field.min_token_probability];
         assert!(sure.iter().all(|p| p.is_some_and(|p| p > 0.99 && p <= 1.0)), "{field:?}");
     }
+
+    let normalized = completed.fields[2].normalized.clone().unwrap().kind;
+    assert_eq!(normalized, Some(Kind::StringValue("1.50".to_owned())));
 
     let deltas: String = events
         .iter()

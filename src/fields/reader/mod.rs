@@ -173,10 +173,9 @@ impl FieldReader {
     fn step(&mut self, c: char) {
         match std::mem::replace(&mut self.at, At::Broken) {
             At::Outside => self.outside(c),
-            At::Value => self.begin_value(c),
             At::ValueOrEnd if c == ']' => self.close(),
             At::ValueOrEnd if is_space(c) => self.at = At::ValueOrEnd,
-            At::ValueOrEnd => self.begin_value(c),
+            At::Value | At::ValueOrEnd => self.begin_value(c),
             At::Key => self.begin_key(c, At::Key),
             At::KeyOrEnd if c == '}' => self.close(),
             At::KeyOrEnd => self.begin_key(c, At::KeyOrEnd),
