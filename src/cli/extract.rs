@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::client::{Answer, Client};
 use super::failure::{Exit, Failure};
 use super::refusal::{self, Refusal};
-use super::term::{Style, Term, print};
-use super::view::{Show, View, summary};
+use super::term::{Style, Term, print, printable};
+use super::view::{Show, View, disagreements, summary};
 use super::{lines, report, runtime};
 use crate::config::value;
 use crate::pb::v1::extract_request::Task;
@@ -164,7 +164,10 @@ fn told(
     let no_fields = args.prompt.is_none() && completed.document_json.is_none();
     if human {
         if no_fields {
-            print(&super::term::printable(&completed.text))?;
+            print(&printable(&completed.text))?;
+        }
+        for line in disagreements(completed) {
+            print(&format!("  {}", term.paint(Style::Bad, &printable(line))))?;
         }
         for line in summary(answer) {
             print(&format!("  {}", term.paint(Style::Dim, &line)))?;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::client::Answer;
 use super::refusal::Refusal;
-use super::view::{Seconds, seconds, tokens_per_second};
+use super::view::{Seconds, disagreements, seconds, tokens_per_second};
 use crate::pb::v1::{ExtractedField, FinishReason};
 
 /// What is known of one field.
@@ -28,6 +28,9 @@ struct Rest<'a> {
     fields_error: &'a str,
     /// What is known of each field beside its value, by its JSON pointer.
     field_details: BTreeMap<&'a str, Details>,
+    /// Those of the checks that failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    disagreements: Vec<&'a str>,
     text: &'a str,
     /// `stop`, or `length` where the answer was cut.
     finish_reason: &'static str,
@@ -50,6 +53,7 @@ pub(super) fn answered(files: &[String], answer: &Answer) -> String {
     let rest = Rest {
         fields_error: &completed.document_error,
         field_details: completed.fields.iter().map(details).collect(),
+        disagreements: disagreements(completed).collect(),
         text: &completed.text,
         finish_reason: match completed.finish_reason() {
             FinishReason::Stop => "stop",

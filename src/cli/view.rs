@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::client::{Answer, Watcher};
 use super::term::{StatusLine, Style, Term, cut, pad, print, printable, wrap};
 use crate::pb::v1::extract_response::Event;
-use crate::pb::v1::{ExtractedField, FieldDelta, Phase, Progress, Timings};
+use crate::pb::v1::{Completed, ExtractedField, FieldDelta, Phase, Progress, Timings};
 
 /// Widest column of names; longer ones push their value to the right.
 const NAME_COLUMNS_MAX: usize = 28;
@@ -241,6 +241,11 @@ pub(super) fn summary(answer: &Answer) -> [String; 2] {
         times.total, times.queue, times.preprocess, times.vision, times.prefill, times.decode
     );
     [sizes, text]
+}
+
+/// What values of the document do not agree, as the server found.
+pub(super) fn disagreements(completed: &Completed) -> impl Iterator<Item = &str> {
+    completed.checks.iter().filter(|check| !check.passed).map(|check| check.message.as_str())
 }
 
 /// Output tokens after the first, by the time they took.

@@ -83,6 +83,7 @@ pub(super) fn completed(done: Done, reading: Option<Reading>, is_document: bool)
         Some(Err(error)) if cut => (None, format!("the output was cut: {error}")),
         Some(Err(error)) => (None, error.to_string()),
     };
+    let (fields, checks) = reading.map(Reading::finish).unwrap_or_default();
     let timings = done.timings;
     v1::Completed {
         finish_reason: match done.finish_reason {
@@ -106,7 +107,8 @@ pub(super) fn completed(done: Done, reading: Option<Reading>, is_document: bool)
             time_to_first_token: Some(duration(timings.time_to_first_token)),
             total: Some(duration(timings.total)),
         }),
-        fields: reading.map(Reading::into_fields).unwrap_or_default(),
+        fields,
+        checks,
     }
 }
 

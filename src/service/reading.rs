@@ -6,7 +6,8 @@ use prost_types::value::Kind;
 use super::document::{self, NotADocument};
 use crate::engine::Text;
 use crate::fields::{
-    self, Confidence, Field, FieldEvent, FieldReader, FieldValue, Normal, Normals, TokenScore,
+    self, Check, Confidence, Field, FieldEvent, FieldReader, FieldValue, Normal, Normals, Rule,
+    TokenScore,
 };
 use crate::pb::v1;
 use crate::pb::v1::extract_response::Event as Message;
@@ -40,8 +41,10 @@ impl Reading {
         document::object(output, &self.reader)
     }
 
-    pub(super) fn into_fields(self) -> Vec<v1::ExtractedField> {
-        self.completed
+    /// All fields that completed, and what the checks of their values say.
+    pub(super) fn finish(self) -> (Vec<v1::ExtractedField>, Vec<v1::Check>) {
+        let checks = self.normals.iter().flat_map(fields::check).map(checked).collect();
+        (self.completed, checks)
     }
 
     fn message(&mut self, event: FieldEvent) -> Message {
@@ -74,6 +77,21 @@ fn extracted(
         confidence: confidence.map(|confidence| confidence.mean),
         min_token_probability: confidence.map(|confidence| confidence.least),
         normalized: normal.map(normalized),
+    }
+}
+
+fn checked(check: Check) -> v1::Check {
+    let rule = match check.rule {
+        Rule::AbnChecksum => v1::CheckRule::AbnChecksum,
+        Rule::LineItemsSum => v1::CheckRule::LineItemsSum,
+        Rule::GstShare => v1::CheckRule::GstShare,
+        Rule::DateOrder => v1::CheckRule::DateOrder,
+    };
+    v1::Check {
+        rule: rule.into(),
+        passed: check.problem.is_none(),
+        message: check.problem.unwrap_or_default(),
+        pointers: check.fields.into_iter().map(|name| format!("/{name}")).collect(),
     }
 }
 

@@ -98,6 +98,23 @@ async fn completed_fields_rebuild_the_document() {
 }
 
 #[tokio::test]
+async fn values_that_do_not_agree_are_named() {
+    let answer =
+        r#"{"BUSINESS_ABN": "51 824 753 556", "GST_AMOUNT": "$2", "TOTAL_AMOUNT": "$11.00"}"#;
+    let server = answering(answer).start().await;
+    let (events, status) = collect(open(&server, receipt()).await).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    let checks: Vec<_> =
+        completed(&events).checks.iter().map(|check| (check.rule(), check.passed)).collect();
+    let expected = [(v1::CheckRule::AbnChecksum, true), (v1::CheckRule::GstShare, false)];
+    assert_eq!(checks, expected);
+    let failed = &completed(&events).checks[1];
+    assert_eq!(failed.pointers, ["/GST_AMOUNT", "/TOTAL_AMOUNT"]);
+    assert_eq!(failed.message, "GST of 2.00 is more than one eleventh of the total, 11.00");
+    assert_eq!(completed(&events).document_json.as_deref(), Some(answer), "nothing is changed");
+}
+
+#[tokio::test]
 async fn a_cut_answer_keeps_its_complete_fields() {
     let server = answering(r#"{"A": "x", "B": "never whole"#).start().await;
     let (events, status) = collect(open(&server, receipt()).await).await;

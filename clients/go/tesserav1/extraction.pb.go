@@ -135,6 +135,66 @@ func (Phase) EnumDescriptor() ([]byte, []int) {
 	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{1}
 }
 
+type CheckRule int32
+
+const (
+	CheckRule_CHECK_RULE_UNSPECIFIED CheckRule = 0
+	// The check digits of an Australian Business Number.
+	CheckRule_CHECK_RULE_ABN_CHECKSUM CheckRule = 1
+	// Line items add up to the total, with or without GST on top, to 2 cents.
+	CheckRule_CHECK_RULE_LINE_ITEMS_SUM CheckRule = 2
+	// GST is at most one eleventh of the total: less where some goods are free
+	// of it.
+	CheckRule_CHECK_RULE_GST_SHARE CheckRule = 3
+	// A statement's range ends after it begins, and its transactions are in it.
+	CheckRule_CHECK_RULE_DATE_ORDER CheckRule = 4
+)
+
+// Enum value maps for CheckRule.
+var (
+	CheckRule_name = map[int32]string{
+		0: "CHECK_RULE_UNSPECIFIED",
+		1: "CHECK_RULE_ABN_CHECKSUM",
+		2: "CHECK_RULE_LINE_ITEMS_SUM",
+		3: "CHECK_RULE_GST_SHARE",
+		4: "CHECK_RULE_DATE_ORDER",
+	}
+	CheckRule_value = map[string]int32{
+		"CHECK_RULE_UNSPECIFIED":    0,
+		"CHECK_RULE_ABN_CHECKSUM":   1,
+		"CHECK_RULE_LINE_ITEMS_SUM": 2,
+		"CHECK_RULE_GST_SHARE":      3,
+		"CHECK_RULE_DATE_ORDER":     4,
+	}
+)
+
+func (x CheckRule) Enum() *CheckRule {
+	p := new(CheckRule)
+	*p = x
+	return p
+}
+
+func (x CheckRule) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CheckRule) Descriptor() protoreflect.EnumDescriptor {
+	return file_tessera_v1_extraction_proto_enumTypes[2].Descriptor()
+}
+
+func (CheckRule) Type() protoreflect.EnumType {
+	return &file_tessera_v1_extraction_proto_enumTypes[2]
+}
+
+func (x CheckRule) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CheckRule.Descriptor instead.
+func (CheckRule) EnumDescriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{2}
+}
+
 type FinishReason int32
 
 const (
@@ -170,11 +230,11 @@ func (x FinishReason) String() string {
 }
 
 func (FinishReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[2].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[3].Descriptor()
 }
 
 func (FinishReason) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[2]
+	return &file_tessera_v1_extraction_proto_enumTypes[3]
 }
 
 func (x FinishReason) Number() protoreflect.EnumNumber {
@@ -183,7 +243,7 @@ func (x FinishReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FinishReason.Descriptor instead.
 func (FinishReason) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{2}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{3}
 }
 
 type ExtractRequest struct {
@@ -923,7 +983,18 @@ type ExtractedField struct {
 	// Numbers are doubles here; one beyond their range is unset.
 	Value *structpb.Value `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	// JSON text as generated, so numbers keep all digits: `"ACME"`, `12.50`.
-	Raw           string `protobuf:"bytes,3,opt,name=raw,proto3" json:"raw,omitempty"`
+	Raw string `protobuf:"bytes,3,opt,name=raw,proto3" json:"raw,omitempty"`
+	// [0, 1]; Capabilities.confidence_method says what it means.
+	Confidence *float32 `protobuf:"fixed32,4,opt,name=confidence,proto3,oneof" json:"confidence,omitempty"`
+	// [0, 1]: the probability of the value's least probable token. A long value
+	// with one doubtful digit may have a high confidence, but not a high minimum.
+	MinTokenProbability *float32 `protobuf:"fixed32,5,opt,name=min_token_probability,json=minTokenProbability,proto3,oneof" json:"min_token_probability,omitempty"`
+	// For `schema`, where the value is understood: in one form, beside what the
+	// model wrote. Amounts are decimal numbers without currency ("5976.93"), dates
+	// are YYYY-MM-DD (day before month, as in Australia), ranges of dates two of
+	// them with a slash, an ABN is its digits, all as strings. IS_GST_INCLUDED is a
+	// bool. Lists are lists. What the page does not have is null.
+	Normalized    *structpb.Value `protobuf:"bytes,6,opt,name=normalized,proto3" json:"normalized,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -979,6 +1050,27 @@ func (x *ExtractedField) GetRaw() string {
 	return ""
 }
 
+func (x *ExtractedField) GetConfidence() float32 {
+	if x != nil && x.Confidence != nil {
+		return *x.Confidence
+	}
+	return 0
+}
+
+func (x *ExtractedField) GetMinTokenProbability() float32 {
+	if x != nil && x.MinTokenProbability != nil {
+		return *x.MinTokenProbability
+	}
+	return 0
+}
+
+func (x *ExtractedField) GetNormalized() *structpb.Value {
+	if x != nil {
+		return x.Normalized
+	}
+	return nil
+}
+
 type Completed struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	FinishReason FinishReason           `protobuf:"varint,1,opt,name=finish_reason,json=finishReason,proto3,enum=tessera.v1.FinishReason" json:"finish_reason,omitempty"`
@@ -993,7 +1085,10 @@ type Completed struct {
 	Timings       *Timings `protobuf:"bytes,6,opt,name=timings,proto3" json:"timings,omitempty"`
 	// For `schema`, or when FIELDS were asked for: all fields that completed, in
 	// output order, also those of an object that is not whole.
-	Fields        []*ExtractedField `protobuf:"bytes,7,rep,name=fields,proto3" json:"fields,omitempty"`
+	Fields []*ExtractedField `protobuf:"bytes,7,rep,name=fields,proto3" json:"fields,omitempty"`
+	// For `schema`: whether values agree with one another, one entry for each
+	// check whose values are all there. No value is changed because of one.
+	Checks        []*Check `protobuf:"bytes,8,rep,name=checks,proto3" json:"checks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1077,6 +1172,83 @@ func (x *Completed) GetFields() []*ExtractedField {
 	return nil
 }
 
+func (x *Completed) GetChecks() []*Check {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+type Check struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Rule   CheckRule              `protobuf:"varint,1,opt,name=rule,proto3,enum=tessera.v1.CheckRule" json:"rule,omitempty"`
+	Passed bool                   `protobuf:"varint,2,opt,name=passed,proto3" json:"passed,omitempty"`
+	// What does not agree, for people. Empty: all does.
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// Fields it looked at, as ExtractedField.pointer.
+	Pointers      []string `protobuf:"bytes,4,rep,name=pointers,proto3" json:"pointers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Check) Reset() {
+	*x = Check{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Check) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Check) ProtoMessage() {}
+
+func (x *Check) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Check.ProtoReflect.Descriptor instead.
+func (*Check) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Check) GetRule() CheckRule {
+	if x != nil {
+		return x.Rule
+	}
+	return CheckRule_CHECK_RULE_UNSPECIFIED
+}
+
+func (x *Check) GetPassed() bool {
+	if x != nil {
+		return x.Passed
+	}
+	return false
+}
+
+func (x *Check) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Check) GetPointers() []string {
+	if x != nil {
+		return x.Pointers
+	}
+	return nil
+}
+
 type Usage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Text and image.
@@ -1090,7 +1262,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1274,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1287,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{10}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Usage) GetInputTokens() uint32 {
@@ -1155,7 +1327,7 @@ type Timings struct {
 
 func (x *Timings) Reset() {
 	*x = Timings{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1339,7 @@ func (x *Timings) String() string {
 func (*Timings) ProtoMessage() {}
 
 func (x *Timings) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1352,7 @@ func (x *Timings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timings.ProtoReflect.Descriptor instead.
 func (*Timings) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{11}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Timings) GetQueue() *durationpb.Duration {
@@ -1242,7 +1414,7 @@ type ModelInfoRequest struct {
 
 func (x *ModelInfoRequest) Reset() {
 	*x = ModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1426,7 @@ func (x *ModelInfoRequest) String() string {
 func (*ModelInfoRequest) ProtoMessage() {}
 
 func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1439,7 @@ func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*ModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{12}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ModelInfoRequest) GetModel() string {
@@ -1286,7 +1458,7 @@ type ModelInfoResponse struct {
 
 func (x *ModelInfoResponse) Reset() {
 	*x = ModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1470,7 @@ func (x *ModelInfoResponse) String() string {
 func (*ModelInfoResponse) ProtoMessage() {}
 
 func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1483,7 @@ func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*ModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{13}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ModelInfoResponse) GetStatus() *ModelStatus {
@@ -1331,7 +1503,7 @@ type WatchModelInfoRequest struct {
 
 func (x *WatchModelInfoRequest) Reset() {
 	*x = WatchModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1343,7 +1515,7 @@ func (x *WatchModelInfoRequest) String() string {
 func (*WatchModelInfoRequest) ProtoMessage() {}
 
 func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1356,7 +1528,7 @@ func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{14}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchModelInfoRequest) GetModel() string {
@@ -1375,7 +1547,7 @@ type WatchModelInfoResponse struct {
 
 func (x *WatchModelInfoResponse) Reset() {
 	*x = WatchModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1387,7 +1559,7 @@ func (x *WatchModelInfoResponse) String() string {
 func (*WatchModelInfoResponse) ProtoMessage() {}
 
 func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1400,7 +1572,7 @@ func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{15}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchModelInfoResponse) GetStatus() *ModelStatus {
@@ -1478,11 +1650,20 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\n" +
 	"FieldDelta\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"j\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\xa9\x02\n" +
 	"\x0eExtractedField\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12,\n" +
 	"\x05value\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x05value\x12\x10\n" +
-	"\x03raw\x18\x03 \x01(\tR\x03raw\"\xcd\x02\n" +
+	"\x03raw\x18\x03 \x01(\tR\x03raw\x12#\n" +
+	"\n" +
+	"confidence\x18\x04 \x01(\x02H\x00R\n" +
+	"confidence\x88\x01\x01\x127\n" +
+	"\x15min_token_probability\x18\x05 \x01(\x02H\x01R\x13minTokenProbability\x88\x01\x01\x126\n" +
+	"\n" +
+	"normalized\x18\x06 \x01(\v2\x16.google.protobuf.ValueR\n" +
+	"normalizedB\r\n" +
+	"\v_confidenceB\x18\n" +
+	"\x16_min_token_probability\"\xf8\x02\n" +
 	"\tCompleted\x12=\n" +
 	"\rfinish_reason\x18\x01 \x01(\x0e2\x18.tessera.v1.FinishReasonR\ffinishReason\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12(\n" +
@@ -1490,8 +1671,14 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\x0edocument_error\x18\x04 \x01(\tR\rdocumentError\x12'\n" +
 	"\x05usage\x18\x05 \x01(\v2\x11.tessera.v1.UsageR\x05usage\x12-\n" +
 	"\atimings\x18\x06 \x01(\v2\x13.tessera.v1.TimingsR\atimings\x122\n" +
-	"\x06fields\x18\a \x03(\v2\x1a.tessera.v1.ExtractedFieldR\x06fieldsB\x10\n" +
-	"\x0e_document_json\"r\n" +
+	"\x06fields\x18\a \x03(\v2\x1a.tessera.v1.ExtractedFieldR\x06fields\x12)\n" +
+	"\x06checks\x18\b \x03(\v2\x11.tessera.v1.CheckR\x06checksB\x10\n" +
+	"\x0e_document_json\"\x80\x01\n" +
+	"\x05Check\x12)\n" +
+	"\x04rule\x18\x01 \x01(\x0e2\x15.tessera.v1.CheckRuleR\x04rule\x12\x16\n" +
+	"\x06passed\x18\x02 \x01(\bR\x06passed\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12\x1a\n" +
+	"\bpointers\x18\x04 \x03(\tR\bpointers\"r\n" +
 	"\x05Usage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\rR\vinputTokens\x12!\n" +
 	"\fimage_tokens\x18\x02 \x01(\rR\vimageTokens\x12#\n" +
@@ -1524,7 +1711,13 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\fPHASE_QUEUED\x10\x01\x12\x10\n" +
 	"\fPHASE_VISION\x10\x02\x12\x11\n" +
 	"\rPHASE_PREFILL\x10\x03\x12\x10\n" +
-	"\fPHASE_DECODE\x10\x04*_\n" +
+	"\fPHASE_DECODE\x10\x04*\x98\x01\n" +
+	"\tCheckRule\x12\x1a\n" +
+	"\x16CHECK_RULE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17CHECK_RULE_ABN_CHECKSUM\x10\x01\x12\x1d\n" +
+	"\x19CHECK_RULE_LINE_ITEMS_SUM\x10\x02\x12\x18\n" +
+	"\x14CHECK_RULE_GST_SHARE\x10\x03\x12\x19\n" +
+	"\x15CHECK_RULE_DATE_ORDER\x10\x04*_\n" +
 	"\fFinishReason\x12\x1d\n" +
 	"\x19FINISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
@@ -1546,71 +1739,76 @@ func file_tessera_v1_extraction_proto_rawDescGZIP() []byte {
 	return file_tessera_v1_extraction_proto_rawDescData
 }
 
-var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_tessera_v1_extraction_proto_goTypes = []any{
 	(EventKind)(0),                 // 0: tessera.v1.EventKind
 	(Phase)(0),                     // 1: tessera.v1.Phase
-	(FinishReason)(0),              // 2: tessera.v1.FinishReason
-	(*ExtractRequest)(nil),         // 3: tessera.v1.ExtractRequest
-	(*InputFile)(nil),              // 4: tessera.v1.InputFile
-	(*GenerationOptions)(nil),      // 5: tessera.v1.GenerationOptions
-	(*ExtractResponse)(nil),        // 6: tessera.v1.ExtractResponse
-	(*Accepted)(nil),               // 7: tessera.v1.Accepted
-	(*Progress)(nil),               // 8: tessera.v1.Progress
-	(*TokenDelta)(nil),             // 9: tessera.v1.TokenDelta
-	(*FieldDelta)(nil),             // 10: tessera.v1.FieldDelta
-	(*ExtractedField)(nil),         // 11: tessera.v1.ExtractedField
-	(*Completed)(nil),              // 12: tessera.v1.Completed
-	(*Usage)(nil),                  // 13: tessera.v1.Usage
-	(*Timings)(nil),                // 14: tessera.v1.Timings
-	(*ModelInfoRequest)(nil),       // 15: tessera.v1.ModelInfoRequest
-	(*ModelInfoResponse)(nil),      // 16: tessera.v1.ModelInfoResponse
-	(*WatchModelInfoRequest)(nil),  // 17: tessera.v1.WatchModelInfoRequest
-	(*WatchModelInfoResponse)(nil), // 18: tessera.v1.WatchModelInfoResponse
-	(*ExtractionSchema)(nil),       // 19: tessera.v1.ExtractionSchema
-	(*durationpb.Duration)(nil),    // 20: google.protobuf.Duration
-	(*structpb.Value)(nil),         // 21: google.protobuf.Value
-	(*ModelStatus)(nil),            // 22: tessera.v1.ModelStatus
+	(CheckRule)(0),                 // 2: tessera.v1.CheckRule
+	(FinishReason)(0),              // 3: tessera.v1.FinishReason
+	(*ExtractRequest)(nil),         // 4: tessera.v1.ExtractRequest
+	(*InputFile)(nil),              // 5: tessera.v1.InputFile
+	(*GenerationOptions)(nil),      // 6: tessera.v1.GenerationOptions
+	(*ExtractResponse)(nil),        // 7: tessera.v1.ExtractResponse
+	(*Accepted)(nil),               // 8: tessera.v1.Accepted
+	(*Progress)(nil),               // 9: tessera.v1.Progress
+	(*TokenDelta)(nil),             // 10: tessera.v1.TokenDelta
+	(*FieldDelta)(nil),             // 11: tessera.v1.FieldDelta
+	(*ExtractedField)(nil),         // 12: tessera.v1.ExtractedField
+	(*Completed)(nil),              // 13: tessera.v1.Completed
+	(*Check)(nil),                  // 14: tessera.v1.Check
+	(*Usage)(nil),                  // 15: tessera.v1.Usage
+	(*Timings)(nil),                // 16: tessera.v1.Timings
+	(*ModelInfoRequest)(nil),       // 17: tessera.v1.ModelInfoRequest
+	(*ModelInfoResponse)(nil),      // 18: tessera.v1.ModelInfoResponse
+	(*WatchModelInfoRequest)(nil),  // 19: tessera.v1.WatchModelInfoRequest
+	(*WatchModelInfoResponse)(nil), // 20: tessera.v1.WatchModelInfoResponse
+	(*ExtractionSchema)(nil),       // 21: tessera.v1.ExtractionSchema
+	(*durationpb.Duration)(nil),    // 22: google.protobuf.Duration
+	(*structpb.Value)(nil),         // 23: google.protobuf.Value
+	(*ModelStatus)(nil),            // 24: tessera.v1.ModelStatus
 }
 var file_tessera_v1_extraction_proto_depIdxs = []int32{
-	4,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
-	19, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
-	5,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
+	5,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
+	21, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
+	6,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
 	0,  // 3: tessera.v1.ExtractRequest.event_kinds:type_name -> tessera.v1.EventKind
-	7,  // 4: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
-	8,  // 5: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
-	9,  // 6: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
-	10, // 7: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
-	11, // 8: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
-	12, // 9: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
+	8,  // 4: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
+	9,  // 5: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
+	10, // 6: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
+	11, // 7: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
+	12, // 8: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
+	13, // 9: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
 	1,  // 10: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
-	20, // 11: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
-	21, // 12: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
-	2,  // 13: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
-	13, // 14: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
-	14, // 15: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
-	11, // 16: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
-	20, // 17: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
-	20, // 18: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
-	20, // 19: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
-	20, // 20: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
-	20, // 21: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
-	20, // 22: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
-	20, // 23: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
-	22, // 24: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	22, // 25: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	3,  // 26: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
-	15, // 27: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
-	17, // 28: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
-	6,  // 29: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
-	16, // 30: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
-	18, // 31: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
-	29, // [29:32] is the sub-list for method output_type
-	26, // [26:29] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	22, // 11: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
+	23, // 12: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
+	23, // 13: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
+	3,  // 14: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
+	15, // 15: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
+	16, // 16: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
+	12, // 17: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
+	14, // 18: tessera.v1.Completed.checks:type_name -> tessera.v1.Check
+	2,  // 19: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
+	22, // 20: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
+	22, // 21: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
+	22, // 22: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
+	22, // 23: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
+	22, // 24: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
+	22, // 25: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
+	22, // 26: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
+	24, // 27: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	24, // 28: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	4,  // 29: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
+	17, // 30: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
+	19, // 31: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
+	7,  // 32: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
+	18, // 33: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
+	20, // 34: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
+	32, // [32:35] is the sub-list for method output_type
+	29, // [29:32] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_tessera_v1_extraction_proto_init() }
@@ -1634,14 +1832,15 @@ func file_tessera_v1_extraction_proto_init() {
 		(*ExtractResponse_Completed)(nil),
 	}
 	file_tessera_v1_extraction_proto_msgTypes[5].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[8].OneofWrappers = []any{}
 	file_tessera_v1_extraction_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tessera_v1_extraction_proto_rawDesc), len(file_tessera_v1_extraction_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   16,
+			NumEnums:      4,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -70,7 +70,11 @@ pub fn note(normals: &mut Normals, field: &Field) -> Option<Normal> {
             }
             value
         }
-        _ => None,
+        [name, ..] => {
+            normals.remove(name);
+            None
+        }
+        [] => None,
     }
 }
 

@@ -158,7 +158,13 @@ fn items_of_a_json_list_are_one_list() {
     let each: Vec<String> = each.iter().map(|normal| shown(normal.as_ref())).collect();
     assert_eq!(each, ["1.50", "2.25", "-", "[]"]);
     assert_eq!(shown(normals.get("LINE_ITEM_PRICES")), "[1.50, 2.25, -]");
-    for half in [r#"["x", 1, 2]"#, r#"[1, "x"]"#, r#"[1, "x", 2]"#, r#"[1, {"A": 2}, 3]"#] {
+    for half in [
+        r#"["x", 1, 2]"#,
+        r#"[1, "x"]"#,
+        r#"[1, "x", 2]"#,
+        r#"[1, {"A": 2}, 3]"#,
+        r#"[1, {"A": 2}]"#,
+    ] {
         let (_, normals) = read(&format!("{{\"LINE_ITEM_PRICES\": {half}}}"));
         assert!(normals.is_empty(), "{half} is {normals:?}");
     }

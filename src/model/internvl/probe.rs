@@ -38,8 +38,8 @@ impl Range {
     fn of(tensor: &Tensor) -> Result<Self> {
         let wide = tensor.to_dtype(DType::F32)?;
         let max_abs = wide.abs()?.max_all()?.to_scalar::<f32>()?;
-        // Infinities and NaNs are not equal to themselves minus themselves, and stay in a sum.
-        let zero = (&wide - &wide)?.sum_all()?.to_scalar::<f32>()?;
+        // Nothing times an infinity is not a number, and a NaN stays in a sum.
+        let zero = wide.affine(0.0, 0.0)?.sum_all()?.to_scalar::<f32>()?;
         Ok(Self { max_abs, is_finite: zero == 0.0, dtype: tensor.dtype() })
     }
 }

@@ -76,7 +76,7 @@ impl VisionTower {
         visit("embeddings.position_embedding", &self.position_embedding);
         for (index, layer) in self.layers.iter().enumerate() {
             layer.visit(&mut |name, tensor| {
-                visit(&format!("encoder.layers.{index}.{name}"), tensor)
+                visit(&format!("encoder.layers.{index}.{name}"), tensor);
             });
         }
     }

@@ -28,6 +28,14 @@ class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PHASE_PREFILL: _ClassVar[Phase]
     PHASE_DECODE: _ClassVar[Phase]
 
+class CheckRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHECK_RULE_UNSPECIFIED: _ClassVar[CheckRule]
+    CHECK_RULE_ABN_CHECKSUM: _ClassVar[CheckRule]
+    CHECK_RULE_LINE_ITEMS_SUM: _ClassVar[CheckRule]
+    CHECK_RULE_GST_SHARE: _ClassVar[CheckRule]
+    CHECK_RULE_DATE_ORDER: _ClassVar[CheckRule]
+
 class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FINISH_REASON_UNSPECIFIED: _ClassVar[FinishReason]
@@ -42,6 +50,11 @@ PHASE_QUEUED: Phase
 PHASE_VISION: Phase
 PHASE_PREFILL: Phase
 PHASE_DECODE: Phase
+CHECK_RULE_UNSPECIFIED: CheckRule
+CHECK_RULE_ABN_CHECKSUM: CheckRule
+CHECK_RULE_LINE_ITEMS_SUM: CheckRule
+CHECK_RULE_GST_SHARE: CheckRule
+CHECK_RULE_DATE_ORDER: CheckRule
 FINISH_REASON_UNSPECIFIED: FinishReason
 FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
@@ -153,17 +166,23 @@ class FieldDelta(_message.Message):
     def __init__(self, pointer: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class ExtractedField(_message.Message):
-    __slots__ = ("pointer", "value", "raw")
+    __slots__ = ("pointer", "value", "raw", "confidence", "min_token_probability", "normalized")
     POINTER_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     RAW_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    MIN_TOKEN_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    NORMALIZED_FIELD_NUMBER: _ClassVar[int]
     pointer: str
     value: _struct_pb2.Value
     raw: str
-    def __init__(self, pointer: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., raw: _Optional[str] = ...) -> None: ...
+    confidence: float
+    min_token_probability: float
+    normalized: _struct_pb2.Value
+    def __init__(self, pointer: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., raw: _Optional[str] = ..., confidence: _Optional[float] = ..., min_token_probability: _Optional[float] = ..., normalized: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
 
 class Completed(_message.Message):
-    __slots__ = ("finish_reason", "text", "document_json", "document_error", "usage", "timings", "fields")
+    __slots__ = ("finish_reason", "text", "document_json", "document_error", "usage", "timings", "fields", "checks")
     FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_JSON_FIELD_NUMBER: _ClassVar[int]
@@ -171,6 +190,7 @@ class Completed(_message.Message):
     USAGE_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     FIELDS_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
     finish_reason: FinishReason
     text: str
     document_json: str
@@ -178,7 +198,20 @@ class Completed(_message.Message):
     usage: Usage
     timings: Timings
     fields: _containers.RepeatedCompositeFieldContainer[ExtractedField]
-    def __init__(self, finish_reason: _Optional[_Union[FinishReason, str]] = ..., text: _Optional[str] = ..., document_json: _Optional[str] = ..., document_error: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., fields: _Optional[_Iterable[_Union[ExtractedField, _Mapping]]] = ...) -> None: ...
+    checks: _containers.RepeatedCompositeFieldContainer[Check]
+    def __init__(self, finish_reason: _Optional[_Union[FinishReason, str]] = ..., text: _Optional[str] = ..., document_json: _Optional[str] = ..., document_error: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., fields: _Optional[_Iterable[_Union[ExtractedField, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ...) -> None: ...
+
+class Check(_message.Message):
+    __slots__ = ("rule", "passed", "message", "pointers")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    PASSED_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    POINTERS_FIELD_NUMBER: _ClassVar[int]
+    rule: CheckRule
+    passed: bool
+    message: str
+    pointers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, rule: _Optional[_Union[CheckRule, str]] = ..., passed: _Optional[bool] = ..., message: _Optional[str] = ..., pointers: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Usage(_message.Message):
     __slots__ = ("input_tokens", "image_tokens", "output_tokens")
