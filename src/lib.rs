@@ -10,7 +10,7 @@
 //! | 4 | [`engine`] |
 //! | 3 | [`model`] |
 //! | 2 | [`placement`], [`weights`] |
-//! | 1 | [`device`], [`preprocess`], [`prompt`] |
+//! | 1 | [`device`], [`fields`], [`preprocess`], [`prompt`] |
 //! | 0 | [`checkpoint`], [`limits`], [`telemetry`] |
 
 pub mod cli;
@@ -29,6 +29,7 @@ pub mod placement;
 pub mod weights;
 
 pub mod device;
+pub mod fields;
 pub mod preprocess;
 pub mod prompt;
 

@@ -36,6 +36,11 @@ pub const JOINED_TOKENS_MAX: usize = 64;
 /// Longest silence on a stream: below the smallest idle timeout on common paths.
 pub const HEARTBEAT_MS: u64 = 20_000;
 
+/// Lists and objects inside one another whose leaves are fields; what is deeper is in the document only.
+pub const FIELD_DEPTH_MAX: usize = 32;
+/// Bytes of a field's JSON pointer; each of its events has it.
+pub const FIELD_POINTER_BYTES_MAX: usize = 256;
+
 /// Requests that may run at once, whatever the configuration asks for.
 pub const RUNNING_REQUESTS_MAX: usize = 1024;
 /// Requests that may wait, whatever the configuration asks for.

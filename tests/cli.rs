@@ -143,6 +143,15 @@ fn a_server_serves_and_stops_at_sigterm() {
     assert_eq!(text.lines().count(), 1, "one document, one line");
     assert_eq!(answer["finish_reason"], "stop", "{text}");
     assert_eq!(answer["fields"], truth()["fields"], "{text}");
+    let details = answer["field_details"].as_object().unwrap();
+    assert_eq!(details.len(), truth()["fields"].as_object().unwrap().len(), "{text}");
+    assert_eq!(details["/INVOICE_DATE"]["normalized"], "2017-12-11");
+    for (pointer, details) in details {
+        let [mean, least] = ["confidence", "min_token_probability"].map(|name| {
+            details[name].as_f64().unwrap_or_else(|| panic!("{pointer} has no {name}"))
+        });
+        assert!(0.0 < least && least <= mean && mean <= 1.0, "{pointer}: {details}");
+    }
     assert!(output.status.success());
 
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");

@@ -11,9 +11,7 @@ use super::refusal;
 use crate::limits;
 use crate::pb::v1::extract_response::Event;
 use crate::pb::v1::extraction_service_client::ExtractionServiceClient;
-use crate::pb::v1::{
-    Accepted, Completed, ExtractRequest, ModelInfoRequest, ModelStatus, TokenDelta,
-};
+use crate::pb::v1::{Accepted, Completed, ExtractRequest, ModelInfoRequest, ModelStatus};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A model that loads is asked again this often, where the server does not say.
@@ -110,7 +108,10 @@ impl Client {
             match event {
                 Event::Accepted(event) => accepted = Some(event),
                 Event::Completed(event) => completed = Some(event),
-                Event::Progress(_) | Event::TokenDelta(TokenDelta { .. }) => {}
+                Event::Progress(_)
+                | Event::TokenDelta(_)
+                | Event::FieldDelta(_)
+                | Event::FieldCompleted(_) => {}
             }
         }
         // Only an answer that ends with `completed` and OK is one.

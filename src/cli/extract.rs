@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::client::{Answer, Client};
 use super::failure::{Exit, Failure};
 use super::refusal::{self, Refusal};
-use super::term::{Style, Term, print};
-use super::view::{Show, View, summary};
+use super::term::{Style, Term, print, printable};
+use super::view::{Show, View, disagreements, summary};
 use super::{lines, report, runtime};
 use crate::config::value;
 use crate::pb::v1::extract_request::Task;
@@ -23,9 +23,10 @@ use crate::pb::v1::{
 
 const AFTER_HELP: &str = "\
 Output:
-  On a terminal: each field as soon as it is whole, then sizes and timings.
+  On a terminal: each field as soon as it is whole, with the model's own confidence (not calibrated),
+  then sizes and timings.
   Piped, or with --json: one JSON line per document,
-    {\"files\":[…],\"fields\":{…}|null,\"text\":…,\"finish_reason\":…,…,\"seconds\":{…}}, or
+    {\"files\":[…],\"fields\":{…}|null,\"field_details\":{…},\"text\":…,\"finish_reason\":…,…,\"seconds\":{…}}, or
     {\"files\":[…],\"error\":{\"code\":…,\"reason\":…,\"message\":…,\"fields\":[…],\"remedy\":…}}.
   Errors are also explained on stderr.
 
@@ -163,7 +164,10 @@ fn told(
     let no_fields = args.prompt.is_none() && completed.document_json.is_none();
     if human {
         if no_fields {
-            print(&super::term::printable(&completed.text))?;
+            print(&printable(&completed.text))?;
+        }
+        for line in disagreements(completed) {
+            print(&format!("  {}", term.paint(Style::Bad, &printable(line))))?;
         }
         for line in summary(answer) {
             print(&format!("  {}", term.paint(Style::Dim, &line)))?;

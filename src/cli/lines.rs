@@ -1,18 +1,36 @@
 //! One JSON line per document, for programs.
 
+use std::collections::BTreeMap;
+
+use prost_types::value::Kind;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::client::Answer;
 use super::refusal::Refusal;
-use super::view::{Seconds, seconds, tokens_per_second};
-use crate::pb::v1::FinishReason;
+use super::view::{Seconds, disagreements, seconds, tokens_per_second};
+use crate::pb::v1::{ExtractedField, FinishReason};
+
+/// What is known of one field.
+#[derive(Debug, Serialize)]
+struct Details {
+    confidence: Option<f32>,
+    min_token_probability: Option<f32>,
+    /// Left out where the value is not understood.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    normalized: Option<Value>,
+}
 
 /// All of a document but its fields.
 #[derive(Debug, Serialize)]
 struct Rest<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     fields_error: &'a str,
+    /// What is known of each field beside its value, by its JSON pointer.
+    field_details: BTreeMap<&'a str, Details>,
+    /// Those of the checks that failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    disagreements: Vec<&'a str>,
     text: &'a str,
     /// `stop`, or `length` where the answer was cut.
     finish_reason: &'static str,
@@ -34,6 +52,8 @@ pub(super) fn answered(files: &[String], answer: &Answer) -> String {
     let usage = completed.usage.unwrap_or_default();
     let rest = Rest {
         fields_error: &completed.document_error,
+        field_details: completed.fields.iter().map(details).collect(),
+        disagreements: disagreements(completed).collect(),
         text: &completed.text,
         finish_reason: match completed.finish_reason() {
             FinishReason::Stop => "stop",
@@ -58,6 +78,30 @@ pub(super) fn answered(files: &[String], answer: &Answer) -> String {
         .map_or_else(|| "null".to_owned(), |json| json.replace(['\n', '\r'], " "));
     let rest = json(&rest);
     format!("{{\"files\":{},\"fields\":{fields},{}", json(&files), &rest[1..])
+}
+
+fn details(field: &ExtractedField) -> (&str, Details) {
+    let details = Details {
+        confidence: field.confidence,
+        min_token_probability: field.min_token_probability,
+        normalized: field.normalized.clone().map(value),
+    };
+    (&field.pointer, details)
+}
+
+/// The wire's value as JSON.
+fn value(value: prost_types::Value) -> Value {
+    match value.kind {
+        None | Some(Kind::NullValue(_)) => Value::Null,
+        Some(Kind::BoolValue(bool)) => bool.into(),
+        Some(Kind::NumberValue(number)) => number.into(),
+        Some(Kind::StringValue(text)) => text.into(),
+        Some(Kind::ListValue(list)) => list.values.into_iter().map(self::value).collect(),
+        Some(Kind::StructValue(object)) => {
+            let members = object.fields.into_iter().map(|(key, member)| (key, self::value(member)));
+            Value::Object(members.collect())
+        }
+    }
 }
 
 /// `{"files":[…],"error":{…}}` for a document that was not.
@@ -91,6 +135,16 @@ mod tests {
             completed: Completed {
                 finish_reason: FinishReason::Stop.into(),
                 text: "{\n\"TOTAL\": 1.10}".to_owned(),
+                fields: vec![ExtractedField {
+                    pointer: "/TOTAL".to_owned(),
+                    raw: "1.10".to_owned(),
+                    confidence: Some(0.75),
+                    min_token_probability: Some(0.5),
+                    normalized: Some(prost_types::Value {
+                        kind: Some(Kind::StringValue("1.10".to_owned())),
+                    }),
+                    ..ExtractedField::default()
+                }],
                 document_json: Some("{\n\"TOTAL\": 1.10}".to_owned()),
                 usage: Some(Usage { input_tokens: 800, image_tokens: 768, output_tokens: 9 }),
                 ..Completed::default()
@@ -98,7 +152,7 @@ mod tests {
         };
         let line = answered(&["a.png".to_owned()], &answer);
         assert!(serde_json::from_str::<Value>(&line).is_ok());
-        expect![[r#"{"files":["a.png"],"fields":{ "TOTAL": 1.10},"text":"{\n\"TOTAL\": 1.10}","finish_reason":"stop","model":"tessera-tiny","model_revision":"0123","request_id":"r-1","tiles_per_page":[3],"input_tokens":800,"output_tokens":9,"seconds":{"queue":0.0,"preprocess":0.0,"vision":0.0,"prefill":0.0,"decode":0.0,"first_token":0.0,"total":0.0},"tokens_per_second":null}"#]]
+        expect![[r#"{"files":["a.png"],"fields":{ "TOTAL": 1.10},"field_details":{"/TOTAL":{"confidence":0.75,"min_token_probability":0.5,"normalized":"1.10"}},"text":"{\n\"TOTAL\": 1.10}","finish_reason":"stop","model":"tessera-tiny","model_revision":"0123","request_id":"r-1","tiles_per_page":[3],"input_tokens":800,"output_tokens":9,"seconds":{"queue":0.0,"preprocess":0.0,"vision":0.0,"prefill":0.0,"decode":0.0,"first_token":0.0,"total":0.0},"tokens_per_second":null}"#]]
             .assert_eq(&line);
     }
 }

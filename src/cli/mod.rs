@@ -9,7 +9,6 @@ mod demo;
 mod doctor;
 mod extract;
 mod failure;
-mod fields;
 mod lines;
 mod plan;
 mod refusal;

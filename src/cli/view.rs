@@ -9,10 +9,9 @@ use serde_json::{Map, Value};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::client::{Answer, Watcher};
-use super::fields::{FieldScanner, shown};
 use super::term::{StatusLine, Style, Term, cut, pad, print, printable, wrap};
 use crate::pb::v1::extract_response::Event;
-use crate::pb::v1::{Phase, Progress, Timings};
+use crate::pb::v1::{Completed, ExtractedField, FieldDelta, Phase, Progress, Timings};
 
 /// Widest column of names; longer ones push their value to the right.
 const NAME_COLUMNS_MAX: usize = 28;
@@ -37,7 +36,8 @@ pub(super) struct View {
     term: Term,
     show: Show,
     status: StatusLine,
-    scanner: FieldScanner,
+    /// The field being written: its name, and its text so far.
+    open: Option<(String, String)>,
     name_columns: usize,
     tiles: u32,
     input_tokens: u32,
@@ -54,7 +54,7 @@ impl View {
         Self {
             term: *term,
             status: StatusLine::new(term),
-            scanner: FieldScanner::default(),
+            open: None,
             name_columns: longest.min(NAME_COLUMNS_MAX),
             show,
             tiles: 0,
@@ -107,9 +107,9 @@ impl View {
         if self.output_tokens > 1 && seconds > 0.0 {
             let _ = write!(text, ", {:.0}/s", f64::from(self.output_tokens - 1) / seconds);
         }
-        let rest = self.scanner.rest().trim();
-        if !self.show.free_text && !rest.is_empty() {
-            let _ = write!(text, "  {}", cut(rest, self.term.columns / 2));
+        if let Some((name, value)) = &self.open {
+            let rest = printable(&format!("{name}: {value}"));
+            let _ = write!(text, "  {}", cut(&rest, self.term.columns / 2));
         }
         text
     }
@@ -128,17 +128,31 @@ impl View {
             self.line_open = !safe.ends_with('\n');
             return;
         }
-        for (name, value) in self.scanner.push(text) {
-            if self.show.answer {
-                self.row(&name, &value);
-            }
+        let writing = self.writing();
+        self.status.draw(&writing);
+    }
+
+    fn delta(&mut self, delta: &FieldDelta) {
+        match &mut self.open {
+            Some((name, text)) if *name == name_of(&delta.pointer) => text.push_str(&delta.text),
+            open => *open = Some((name_of(&delta.pointer).to_owned(), delta.text.clone())),
         }
         let writing = self.writing();
         self.status.draw(&writing);
     }
 
-    /// One field: its name, its value over as many lines as it needs, and whether it is right.
-    fn row(&mut self, name: &str, value: &Value) {
+    fn completed(&mut self, field: &ExtractedField) {
+        self.open = None;
+        if self.show.answer {
+            // What a server calls JSON text is; a value of any other kind would be no answer.
+            let value = serde_json::from_str(&field.raw).unwrap_or_default();
+            self.row(name_of(&field.pointer), &value, field.confidence);
+        }
+    }
+
+    /// One field: whether it is right, its name, how sure the model was, and its value over as many
+    /// lines as it needs.
+    fn row(&mut self, name: &str, value: &Value, confidence: Option<f32>) {
         let mark = match self.show.truth.as_ref().map(|truth| truth.get(name) == Some(value)) {
             Some(true) => format!("{} ", self.term.paint(Style::Good, "✓")),
             Some(false) => format!("{} ", self.term.paint(Style::Bad, "✗")),
@@ -146,14 +160,16 @@ impl View {
         };
         let mark_columns = if mark.is_empty() { 0 } else { 2 };
         let name = pad(&printable(name), self.name_columns);
-        let indent = 2 + mark_columns + name.width() + 2;
+        let sure = confidence.map_or_else(String::new, percent);
+        let indent = 2 + mark_columns + name.width() + 2 + sure.width();
+        let sure = self.term.paint(Style::Dim, &sure);
         let value = printable(&shown(value));
         let style = if value == "NOT_FOUND" { Style::Dim } else { Style::Bold };
         let room = self.term.columns.saturating_sub(indent + 1);
         for (index, line) in wrap(&value, room).into_iter().enumerate() {
             let line = self.term.paint(style, &line);
             if index == 0 {
-                self.out(&format!("  {mark}{name}  {line}"));
+                self.out(&format!("  {mark}{name}  {sure}{line}"));
             } else {
                 self.out(&format!("{}{line}", " ".repeat(indent)));
             }
@@ -174,9 +190,26 @@ impl Watcher for View {
             }
             Event::Progress(progress) => self.progress(progress),
             Event::TokenDelta(delta) => self.text(&delta.text, delta.token_count),
+            Event::FieldDelta(delta) => self.delta(delta),
+            Event::FieldCompleted(field) => self.completed(field),
             Event::Completed(_) => self.status.clear(),
         }
     }
+}
+
+/// A field's name: its pointer without the first slash, `TOTAL_AMOUNT` or `ITEMS/0/PRICE`.
+fn name_of(pointer: &str) -> &str {
+    pointer.strip_prefix('/').unwrap_or(pointer)
+}
+
+/// A value as people read it: text without quotes.
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A confidence as a column. Rounded down: only what is certain is 100 %.
+fn percent(confidence: f32) -> String {
+    format!("{:>3.0}%  ", (confidence * 100.0).floor())
 }
 
 fn counted(what: &str, done: u32, all: u32, unit: &str) -> String {
@@ -208,6 +241,11 @@ pub(super) fn summary(answer: &Answer) -> [String; 2] {
         times.total, times.queue, times.preprocess, times.vision, times.prefill, times.decode
     );
     [sizes, text]
+}
+
+/// What values of the document do not agree, as the server found.
+pub(super) fn disagreements(completed: &Completed) -> impl Iterator<Item = &str> {
+    completed.checks.iter().filter(|check| !check.passed).map(|check| check.message.as_str())
 }
 
 /// Output tokens after the first, by the time they took.
@@ -247,6 +285,11 @@ pub(super) fn seconds(timings: &Timings) -> Seconds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_certainty_is_a_hundred() {
+        assert_eq!([1.0, 0.9999, 0.05].map(percent), ["100%  ", " 99%  ", "  5%  "]);
+    }
 
     #[test]
     fn bars_fill_up() {

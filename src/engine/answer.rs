@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::fields::TokenScore;
+
 /// Turns tokens into text, one after the other.
 pub(super) trait Detokenize: Send + fmt::Debug {
     /// The whole characters that `token` completes, if any.
@@ -21,11 +23,13 @@ pub(super) enum Verdict {
 }
 
 /// A piece of text to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Piece {
     pub(super) text: String,
     /// Tokens since the piece before.
     pub(super) tokens: usize,
+    /// Of the tokens that wrote it.
+    pub(super) scores: Vec<TokenScore>,
 }
 
 /// The text of one request.
@@ -42,6 +46,10 @@ pub(super) struct Answer {
     sent: usize,
     /// Tokens since the last piece.
     tokens: usize,
+    /// Of tokens whose text is not sent.
+    scores: Vec<TokenScore>,
+    /// Log-probabilities of tokens that made no text yet.
+    unwritten: Vec<f32>,
 }
 
 // === impl Answer ===
@@ -49,7 +57,22 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn new(detokenizer: Box<dyn Detokenize>, stop: Vec<String>) -> Self {
         let stop = stop.into_iter().filter(|stop| !stop.is_empty()).collect();
-        Self { detokenizer, stop, text: String::new(), newest: 0, released: 0, sent: 0, tokens: 0 }
+        Self {
+            detokenizer,
+            stop,
+            text: String::new(),
+            newest: 0,
+            released: 0,
+            sent: 0,
+            tokens: 0,
+            scores: Vec::new(),
+            unwritten: Vec::new(),
+        }
+    }
+
+    /// How probable the token is that is pushed next; not to be called where nobody asks.
+    pub(super) fn score(&mut self, logprob: f32) {
+        self.unwritten.push(logprob);
     }
 
     pub(super) fn push(&mut self, token: u32) -> Verdict {
@@ -81,7 +104,9 @@ impl Answer {
         }
         let text = self.text[self.sent..self.released].to_owned();
         self.sent = self.released;
-        Some(Piece { text, tokens: std::mem::take(&mut self.tokens) })
+        let written = self.scores.partition_point(|score| score.text.start < self.released);
+        let scores = self.scores.drain(..written).collect();
+        Some(Piece { text, tokens: std::mem::take(&mut self.tokens), scores })
     }
 
     /// The whole text, once the answer is finished.
@@ -90,7 +115,11 @@ impl Answer {
     }
 
     fn append(&mut self, text: &str) -> Verdict {
+        let start = self.text.len();
         self.text.push_str(text);
+        let written = start..self.text.len();
+        let score = |logprob| TokenScore { text: written.clone(), logprob };
+        self.scores.extend(self.unwritten.drain(..).map(score));
         let open = &self.text[self.released..];
         if let Some(at) = self.stop.iter().filter_map(|stop| open.find(stop.as_str())).min() {
             self.text.truncate(self.released + at);
@@ -184,7 +213,35 @@ mod tests {
         assert_eq!(sent.concat(), text);
         assert!(sent.iter().any(|piece| piece.text == "€" && piece.tokens == 3), "{sent:?}");
         // The crab is held back to its last byte, not beyond: it shares no character with the lion.
-        assert_eq!(sent.last(), Some(&Piece { text: "🦀".to_owned(), tokens: 4 }));
+        assert_eq!(
+            sent.last(),
+            Some(&Piece { text: "🦀".to_owned(), tokens: 4, scores: Vec::new() })
+        );
+    }
+
+    #[test]
+    fn scores_go_with_the_text_of_their_tokens() {
+        let mut answer = Answer::new(Box::new(Bytes::default()), vec!["bc!".to_owned()]);
+        let mut scores = Vec::new();
+        for (byte, score) in "a€bcd".bytes().zip(0u8..) {
+            answer.score(-f32::from(score));
+            answer.push(u32::from(byte));
+            scores.push(answer.piece().map_or_else(Vec::new, |piece| piece.scores));
+        }
+        let score = |text, logprob| TokenScore { text, logprob };
+        let held = [score(4..5, -4.0), score(5..6, -5.0), score(6..7, -6.0)];
+        assert_eq!(
+            scores,
+            [
+                vec![score(0..1, 0.0)],
+                vec![],
+                vec![],
+                vec![score(1..4, -1.0), score(1..4, -2.0), score(1..4, -3.0)],
+                vec![],
+                vec![],
+                held.to_vec(),
+            ]
+        );
     }
 
     trait Concat {

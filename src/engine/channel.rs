@@ -66,7 +66,7 @@ pub(super) fn channel(buffered: usize, bell: Bell) -> (Outlet, Events) {
         full: Arc::clone(&full),
         blocked_since: None,
         waiting: None,
-        joined: Piece { text: String::new(), tokens: 0 },
+        joined: Piece::default(),
     };
     (outlet, Events { receiver, full, bell, ended: false })
 }
@@ -92,6 +92,7 @@ impl Outlet {
     pub(super) fn piece(&mut self, piece: &Piece, now: Instant) {
         self.joined.text.push_str(&piece.text);
         self.joined.tokens += piece.tokens;
+        self.joined.scores.extend_from_slice(&piece.scores);
         self.flush(now);
     }
 
@@ -106,7 +107,8 @@ impl Outlet {
             && let Some(text) = self.take_joined()
             && !self.send(Event::Text(text.clone()), now)
         {
-            self.joined = Piece { text: text.text, tokens: text.tokens };
+            let Text { text, tokens, scores } = text;
+            self.joined = Piece { text, tokens, scores };
         }
     }
 
@@ -135,7 +137,7 @@ impl Outlet {
     fn take_joined(&mut self) -> Option<Text> {
         let text = std::mem::take(&mut self.joined.text);
         let tokens = if text.is_empty() { 0 } else { std::mem::take(&mut self.joined.tokens) };
-        (tokens > 0).then_some(Text { text, tokens })
+        (tokens > 0).then(|| Text { text, tokens, scores: std::mem::take(&mut self.joined.scores) })
     }
 
     fn send(&mut self, event: Event, now: Instant) -> bool {

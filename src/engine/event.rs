@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::fields::TokenScore;
+
 /// One event of a running request. A stream ends after `Done`, or with an [`EngineError`](super::EngineError).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -41,12 +43,14 @@ pub struct Progress {
     pub output_tokens: usize,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Text {
     /// Never cut inside a character; not empty.
     pub text: String,
     /// Tokens that made it; more than one where a reader was slow or a character took several.
     pub tokens: usize,
+    /// Of the tokens that wrote it, where the job asked for them.
+    pub scores: Vec<TokenScore>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

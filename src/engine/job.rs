@@ -18,6 +18,8 @@ pub struct Job {
     pub output_tokens_max: usize,
     /// Texts before which the answer ends.
     pub stop: Vec<String>,
+    /// Whether to say how probable each token was.
+    pub scores: bool,
     /// Tiles a page may be cut into, without the thumbnail; none: the checkpoint's own bound.
     pub tiles_max: Option<u32>,
     /// When the client gives up.

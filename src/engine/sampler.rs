@@ -5,6 +5,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::engine::Sampling;
+use crate::model::log_sum_exp;
 
 /// The random numbers of one request.
 #[derive(Debug, Clone)]
@@ -55,6 +56,11 @@ impl Sampler {
             self.keep_top(f64::from(top_p));
         }
         Ok(self.draw(chance.rng.random::<f64>()).unwrap_or(best))
+    }
+
+    /// Natural logarithm of the probability of `token` at temperature 1 and without a cut.
+    pub(super) fn logprob(token: u32, logits: &[f32]) -> f32 {
+        (logits[token as usize] - log_sum_exp(logits)).min(0.0)
     }
 
     /// The first of the greatest logits.
@@ -135,6 +141,15 @@ mod tests {
         for temperature in [0.0, 1.0] {
             let mut chance = Chance::new(Sampling { temperature, top_p: 0.9, seed: 1 });
             assert_eq!(sampler.pick(&[1.0, 90.0, 20.0], &mut chance), Ok(2));
+        }
+    }
+
+    #[test]
+    fn probabilities_are_those_of_the_whole_row() {
+        let logits = [0.5f32, 0.3, 0.15, 0.05].map(|p| p.ln() + 7.0);
+        for (token, probability) in (0..).zip([0.5f32, 0.3, 0.15, 0.05]) {
+            let error = (Sampler::logprob(token, &logits).exp() - probability).abs();
+            assert!(error < 1e-6, "token {token}: {error:e}");
         }
     }
 

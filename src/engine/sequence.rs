@@ -39,6 +39,8 @@ pub(super) struct Sequence {
     chance: Chance,
     answer: Answer,
     guard: Option<Guard>,
+    /// Whether to say how probable each token was.
+    scores: bool,
     /// The token chosen last, which the model has not seen yet.
     next_token: [u32; 1],
     output_tokens_max: usize,
@@ -109,6 +111,7 @@ impl Sequence {
             chance: Chance::new(job.sampling),
             answer: Answer::new(detokenizer, job.stop),
             guard,
+            scores: job.scores,
             next_token: [0],
             output_tokens_max: job.output_tokens_max.clamp(1, room),
         }
@@ -212,6 +215,9 @@ impl Sequence {
             self.start_decode(now);
         }
         self.next_token = [token];
+        if self.scores && !stop_ids.contains(&token) {
+            self.answer.score(Sampler::logprob(token, logits));
+        }
         let finish = self.take(token, stop_ids)?;
         if let Some(piece) = self.answer.piece() {
             self.outlet.piece(&piece, now);

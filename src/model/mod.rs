@@ -11,6 +11,7 @@ mod cpu;
 mod cuda;
 mod layers;
 
+pub use cpu::log_sum_exp;
 pub use runner::{
     DeviceUse, Logits, ModelSpec, NonFinite, PixelTiles, Placement, RunError, Runner, Segment,
     SiteRange, Slot, StepBatch, Verification,

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::call::Call;
-use super::document;
+use super::reading::Reading;
 use super::validate::{Checked, Task};
 use crate::engine::{Done, FinishReason, Job, Phase, Progress, Sampling, Text};
 use crate::pb::v1;
 
 /// The job of a checked request. Its span is set later, since the span's fields come from the job.
 pub(super) fn job(checked: Checked, call: &Arc<Call>) -> Job {
+    let scores = checked.has_fields();
     let question = match checked.task {
         Task::Document { kind, instructions } => kind.question(&instructions),
         Task::Prompt(prompt) => prompt,
@@ -30,6 +31,7 @@ pub(super) fn job(checked: Checked, call: &Arc<Call>) -> Job {
         sampling,
         output_tokens_max: checked.output_tokens_max,
         stop: checked.stop,
+        scores,
         tiles_max: checked.tiles_max,
         deadline: call.deadline,
         received: call.received,
@@ -72,17 +74,16 @@ pub(super) fn token_delta(text: Text) -> v1::TokenDelta {
 }
 
 /// The last message; `is_document` says whether the answer should be a JSON object.
-pub(super) fn completed(done: Done, is_document: bool) -> v1::Completed {
+pub(super) fn completed(done: Done, reading: Option<Reading>, is_document: bool) -> v1::Completed {
     let cut = done.finish_reason == FinishReason::Length;
-    let (document_json, document_error) = if is_document {
-        match document::object(&done.text) {
-            Ok(object) => (Some(object.to_owned()), String::new()),
-            Err(error) if cut => (None, format!("the output was cut: {error}")),
-            Err(error) => (None, error.to_string()),
-        }
-    } else {
-        (None, String::new())
+    let object = reading.as_ref().filter(|_| is_document).map(|reading| reading.object(&done.text));
+    let (document_json, document_error) = match object {
+        None => (None, String::new()),
+        Some(Ok(object)) => (Some(object.to_owned()), String::new()),
+        Some(Err(error)) if cut => (None, format!("the output was cut: {error}")),
+        Some(Err(error)) => (None, error.to_string()),
     };
+    let (fields, checks) = reading.map(Reading::finish).unwrap_or_default();
     let timings = done.timings;
     v1::Completed {
         finish_reason: match done.finish_reason {
@@ -106,6 +107,8 @@ pub(super) fn completed(done: Done, is_document: bool) -> v1::Completed {
             time_to_first_token: Some(duration(timings.time_to_first_token)),
             total: Some(duration(timings.total)),
         }),
+        fields,
+        checks,
     }
 }
 

@@ -1,43 +1,36 @@
-//! Finds the JSON object that an answer should be, and returns the very text the model wrote: parsing
+//! Finds the JSON object that an answer should hold, and returns the very text the model wrote: parsing
 //! and printing again would lose digits and could reorder keys.
 
 use serde::Deserialize as _;
 use serde::de::IgnoredAny;
 
-/// Why an answer is not one JSON object.
+use crate::fields::FieldReader;
+
+/// Why an answer holds no JSON object.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotADocument {
     #[error("the output is empty")]
     Empty,
-    #[error("the output does not start with a JSON object")]
+    #[error("there is no JSON object in the output")]
     NoObject,
-    #[error("the output is not one JSON object: {0}")]
+    #[error("the object in the output is no JSON: {0}")]
     Malformed(#[from] serde_json::Error),
 }
 
-/// The object that `output` is, whitespace and a Markdown fence around it aside.
-pub(super) fn object(output: &str) -> Result<&str, NotADocument> {
-    let text = unfence(output.trim()).trim();
-    if text.is_empty() {
+/// The first object in `output`, all of which `reader` has read.
+pub(super) fn object<'a>(output: &'a str, reader: &FieldReader) -> Result<&'a str, NotADocument> {
+    if let Some(object) = reader.object().and_then(|range| output.get(range)) {
+        return Ok(object);
+    }
+    if output.trim().is_empty() {
         return Err(NotADocument::Empty);
     }
-    if !text.starts_with('{') {
-        return Err(NotADocument::NoObject);
-    }
-    // `IgnoredAny` checks the grammar and keeps nothing; numbers may have any number of digits.
-    let mut parser = serde_json::Deserializer::from_str(text);
-    IgnoredAny::deserialize(&mut parser)?;
-    parser.end()?;
-    Ok(text)
-}
-
-/// What is between ```` ```json ```` and ```` ``` ````. A closing fence may be missing: an answer that
-/// was cut there is whole otherwise.
-fn unfence(text: &str) -> &str {
-    let Some(inside) = text.strip_prefix("```") else { return text };
-    let inside = inside.strip_prefix("json").or_else(|| inside.strip_prefix("JSON"));
-    let Some(inside) = inside.or_else(|| text.strip_prefix("```")) else { return text };
-    inside.trim_end().strip_suffix("```").unwrap_or(inside)
+    let begun = reader.object_start().and_then(|start| output.get(start..));
+    let begun = begun.ok_or(NotADocument::NoObject)?;
+    // What the reader does not take for whole, the parser does not either, and it says why.
+    // `IgnoredAny` checks the grammar and keeps nothing.
+    IgnoredAny::deserialize(&mut serde_json::Deserializer::from_str(begun))?;
+    Err(NotADocument::NoObject)
 }
 
 #[cfg(test)]
@@ -47,8 +40,14 @@ mod tests {
 
     use super::*;
 
+    fn read(output: &str) -> Result<&str, NotADocument> {
+        let mut reader = FieldReader::default();
+        reader.push(output);
+        object(output, &reader)
+    }
+
     fn check(output: &str, expected: &Expect) {
-        expected.assert_eq(&match object(output) {
+        expected.assert_eq(&match read(output) {
             Ok(text) => text.to_owned(),
             Err(error) => format!("error: {error}"),
         });
@@ -63,27 +62,27 @@ mod tests {
     }
 
     #[test]
-    fn takes_off_a_fence() {
+    fn what_stands_around_it_is_left_out() {
         check("```json\n{\"a\":1}\n```", &expect![[r#"{"a":1}"#]]);
-        check("```\n{\"a\":1}\n```\n", &expect![[r#"{"a":1}"#]]);
         check("```json\n{\"a\":\"```\"}", &expect![[r#"{"a":"```"}"#]]);
+        check("Here it is: {\"a\":1}. More?", &expect![[r#"{"a":1}"#]]);
     }
 
     #[test]
     fn says_what_is_wrong() {
         check("  \n", &expect!["error: the output is empty"]);
-        check("Total: 3", &expect!["error: the output does not start with a JSON object"]);
-        check("[1]", &expect!["error: the output does not start with a JSON object"]);
+        check("Total: 3", &expect!["error: there is no JSON object in the output"]);
+        check("[1]", &expect!["error: there is no JSON object in the output"]);
         check(
-            "{\"a\": 1",
+            "so: {\"a\": 1",
             &expect![
-                "error: the output is not one JSON object: EOF while parsing an object at line 1 column 7"
+                "error: the object in the output is no JSON: EOF while parsing an object at line 1 column 7"
             ],
         );
         check(
-            "{\"a\": 1} and more",
+            "{\"a\": 1, b}",
             &expect![
-                "error: the output is not one JSON object: trailing characters at line 1 column 10"
+                "error: the object in the output is no JSON: key must be a string at line 1 column 10"
             ],
         );
     }
@@ -91,16 +90,15 @@ mod tests {
     #[test]
     fn depth_does_not_overflow_the_stack() {
         let deep = format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
-        assert_eq!(object(&deep).unwrap(), deep);
+        assert_eq!(read(&deep).unwrap(), deep);
     }
 
     proptest! {
         #[test]
-        fn never_panics_and_returns_a_slice(text in ".*") {
-            if let Ok(found) = object(&text) {
+        fn never_panics_and_returns_an_object(text in ".*\\{?.*\\}?.*") {
+            if let Ok(found) = read(&text) {
                 prop_assert!(text.contains(found));
-                let braces = found.starts_with('{') && found.ends_with('}');
-                prop_assert!(braces, "{found:?}");
+                prop_assert!(serde_json::from_str::<IgnoredAny>(found).is_ok(), "{}", found);
             }
         }
     }

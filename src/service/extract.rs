@@ -23,7 +23,8 @@ pub(super) async fn extract(
     let status = state.status();
     let checked = validate::check(request.into_inner(), &state.bounds(&status))?;
     let wishes = Wishes {
-        tokens: checked.wants_tokens,
+        tokens: checked.kinds.tokens,
+        fields: checked.kinds.fields,
         document: matches!(checked.task, Task::Document { .. }),
         heartbeat: state.config.heartbeat,
     };

@@ -13,6 +13,7 @@ mod extract;
 mod generation;
 mod health;
 mod model_info;
+mod reading;
 mod server;
 mod stream;
 mod trace;

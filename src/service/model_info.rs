@@ -139,6 +139,7 @@ fn capabilities() -> v1::Capabilities {
     v1::Capabilities {
         media_types: MEDIA_TYPES.map(str::to_owned).to_vec(),
         built_in_schemas: kinds.into_iter().map(schema).collect(),
+        confidence_method: v1::ConfidenceMethod::TokenProbability.into(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The response stream of one Extract call: the engine's events as messages, numbered without gaps,
 //! never silent for long, ending exactly once.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tonic::Status;
 
 use super::convert;
 use super::generation::Generation;
+use super::reading::Reading;
 use crate::engine::{Done, EngineError, Event, Phase, Progress, Text};
 use crate::pb::v1;
 use crate::pb::v1::extract_response::Event as Message;
@@ -19,6 +21,7 @@ use crate::pb::v1::extract_response::Event as Message;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wishes {
     pub(super) tokens: bool,
+    pub(super) fields: bool,
     /// The answer should be a JSON object.
     pub(super) document: bool,
     /// Longest silence.
@@ -32,6 +35,10 @@ pub(super) struct Answer<E> {
     accepted: Option<v1::Accepted>,
     generation: Generation,
     wishes: Wishes,
+    /// None where nobody wants fields.
+    reading: Option<Reading>,
+    /// Messages that one event made; no other event is taken before they are sent.
+    ready: VecDeque<Message>,
     /// Of the message sent last.
     sequence: u64,
     /// What a heartbeat says.
@@ -51,6 +58,8 @@ impl<E> Answer<E> {
             events,
             accepted: Some(accepted),
             generation,
+            reading: (wishes.fields || wishes.document).then(|| Reading::new(wishes.document)),
+            ready: VecDeque::new(),
             sequence: 0,
             progress: Progress {
                 phase: Phase::Queued,
@@ -65,35 +74,42 @@ impl<E> Answer<E> {
         }
     }
 
-    /// The message of `event`, where the client wants one.
-    fn message(&mut self, event: Event) -> Option<Message> {
+    /// Makes the messages of `event` that the client wants.
+    fn take(&mut self, event: Event) {
         match event {
             // A second one would be the engine's bug; the client has had its `accepted`.
-            Event::Accepted(_) => None,
+            Event::Accepted(_) => {}
             Event::Progress(progress) => {
                 // Counting again from the texts: an event may have been made before they were sent.
                 let output_tokens = self.progress.output_tokens.max(progress.output_tokens);
                 self.progress = Progress { output_tokens, ..progress };
                 self.note_progress();
-                Some(self.progress_message())
+                self.ready.push_back(self.progress_message());
             }
             Event::Text(text) => self.text(text),
-            Event::Done(done) => Some(self.done(done)),
+            Event::Done(done) => self.done(done),
         }
     }
 
-    fn text(&mut self, text: Text) -> Option<Message> {
+    fn text(&mut self, text: Text) {
         self.progress.phase = Phase::Decode;
         self.progress.queue_position = None;
         self.progress.output_tokens += text.tokens;
         self.note_progress();
-        self.wishes.tokens.then(|| Message::TokenDelta(convert::token_delta(text)))
+        let fields = self.reading.as_mut().map(|reading| reading.push(&text));
+        if self.wishes.tokens {
+            self.ready.push_back(Message::TokenDelta(convert::token_delta(text)));
+        }
+        if self.wishes.fields {
+            self.ready.extend(fields.into_iter().flatten());
+        }
     }
 
-    fn done(&mut self, done: Done) -> Message {
+    fn done(&mut self, done: Done) {
         self.ended = true;
         self.generation.done(&done);
-        Message::Completed(convert::completed(done, self.wishes.document))
+        let completed = convert::completed(done, self.reading.take(), self.wishes.document);
+        self.ready.push_back(Message::Completed(completed));
     }
 
     fn failed(&mut self, error: &EngineError) -> Status {
@@ -132,13 +148,15 @@ where
         if let Some(accepted) = this.accepted.take() {
             return Poll::Ready(Some(Ok(this.send(Message::Accepted(accepted)))));
         }
-        while !this.ended {
+        loop {
+            if let Some(message) = this.ready.pop_front() {
+                return Poll::Ready(Some(Ok(this.send(message))));
+            }
+            if this.ended {
+                return Poll::Ready(None);
+            }
             match Pin::new(&mut this.events).poll_next(cx) {
-                Poll::Ready(Some(Ok(event))) => {
-                    if let Some(message) = this.message(event) {
-                        return Poll::Ready(Some(Ok(this.send(message))));
-                    }
-                }
+                Poll::Ready(Some(Ok(event))) => this.take(event),
                 Poll::Ready(Some(Err(error))) => {
                     return Poll::Ready(Some(Err(this.failed(&error))));
                 }
@@ -155,7 +173,6 @@ where
                 }
             }
         }
-        Poll::Ready(None)
     }
 }
 

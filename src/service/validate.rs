@@ -33,8 +33,23 @@ pub(super) struct Checked {
     pub(super) output_tokens_max: usize,
     pub(super) stop: Vec<String>,
     pub(super) tiles_max: Option<u32>,
-    /// Whether the client wants `token_delta` events.
-    pub(super) wants_tokens: bool,
+    pub(super) kinds: Kinds,
+}
+
+/// The events that the client wants beside those that every answer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kinds {
+    /// `token_delta`
+    pub(super) tokens: bool,
+    /// `field_delta` and `field_completed`
+    pub(super) fields: bool,
+}
+
+impl Checked {
+    /// Whether anybody sees the fields of the answer, in events or in `completed`.
+    pub(super) fn has_fields(&self) -> bool {
+        self.kinds.fields || matches!(self.task, Task::Document { .. })
+    }
 }
 
 /// What to do with the pages.
@@ -62,7 +77,7 @@ pub(super) fn check(request: v1::ExtractRequest, bounds: &Bounds) -> Result<Chec
     let output_tokens_max = check_output_tokens(&options, bounds, &mut problems);
     check_tiles(&options, bounds, &mut problems);
     check_stop(&options.stop_sequences, free_text, &mut problems);
-    let wants_tokens = check_kinds(&request.event_kinds, &mut problems);
+    let kinds = check_kinds(&request.event_kinds, free_text, &mut problems);
     match task {
         Some(task) if problems.violations.is_empty() => Ok(Checked {
             request_id: request.request_id,
@@ -72,7 +87,7 @@ pub(super) fn check(request: v1::ExtractRequest, bounds: &Bounds) -> Result<Chec
             output_tokens_max,
             stop: options.stop_sequences,
             tiles_max: options.max_tiles_per_page,
-            wants_tokens,
+            kinds,
         }),
         _ => Err(problems.into_status()),
     }
@@ -218,22 +233,27 @@ fn check_stop(stops: &[String], free_text: bool, problems: &mut Problems) {
     }
 }
 
-/// Whether tokens are wanted: by name, or by saying nothing.
-fn check_kinds(kinds: &[i32], problems: &mut Problems) -> bool {
-    let (mut tokens, mut none) = (false, false);
+/// What is wanted by name. Whoever says nothing gets tokens, and fields where they were asked for.
+fn check_kinds(kinds: &[i32], free_text: bool, problems: &mut Problems) -> Kinds {
+    let mut wanted = Kinds { tokens: false, fields: false };
+    let mut none = false;
     for (index, kind) in kinds.iter().enumerate() {
         match v1::EventKind::try_from(*kind) {
-            Ok(v1::EventKind::Tokens) => tokens = true,
+            Ok(v1::EventKind::Tokens) => wanted.tokens = true,
+            Ok(v1::EventKind::Fields) => wanted.fields = true,
             Ok(v1::EventKind::None) => none = true,
             Ok(v1::EventKind::Unspecified) | Err(_) => {
                 problems.invalid(format!("event_kinds[{index}]"), format!("{kind} is no kind"));
             }
         }
     }
-    if tokens && none {
-        problems.invalid("event_kinds", "asks for NONE and for TOKENS");
+    if none && (wanted.tokens || wanted.fields) {
+        problems.invalid("event_kinds", "asks for NONE and for others");
     }
-    tokens || kinds.is_empty()
+    if kinds.is_empty() {
+        return Kinds { tokens: true, fields: !free_text };
+    }
+    wanted
 }
 
 /// What is wrong so far.

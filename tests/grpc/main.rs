@@ -8,6 +8,7 @@ mod contract;
 mod deadline;
 mod drain;
 mod faults;
+mod fields;
 mod guard;
 mod health;
 mod model_info;

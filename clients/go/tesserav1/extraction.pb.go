@@ -10,6 +10,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -30,6 +31,9 @@ const (
 	EventKind_EVENT_KIND_TOKENS EventKind = 1
 	// None beside accepted, progress and completed.
 	EventKind_EVENT_KIND_NONE EventKind = 2
+	// field_delta and field_completed. With `prompt`: of the first JSON object in
+	// the output, if there is one.
+	EventKind_EVENT_KIND_FIELDS EventKind = 3
 )
 
 // Enum value maps for EventKind.
@@ -38,11 +42,13 @@ var (
 		0: "EVENT_KIND_UNSPECIFIED",
 		1: "EVENT_KIND_TOKENS",
 		2: "EVENT_KIND_NONE",
+		3: "EVENT_KIND_FIELDS",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED": 0,
 		"EVENT_KIND_TOKENS":      1,
 		"EVENT_KIND_NONE":        2,
+		"EVENT_KIND_FIELDS":      3,
 	}
 )
 
@@ -129,6 +135,66 @@ func (Phase) EnumDescriptor() ([]byte, []int) {
 	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{1}
 }
 
+type CheckRule int32
+
+const (
+	CheckRule_CHECK_RULE_UNSPECIFIED CheckRule = 0
+	// The check digits of an Australian Business Number.
+	CheckRule_CHECK_RULE_ABN_CHECKSUM CheckRule = 1
+	// Line items add up to the total, with or without GST on top, to 2 cents.
+	CheckRule_CHECK_RULE_LINE_ITEMS_SUM CheckRule = 2
+	// GST is at most one eleventh of the total: less where some goods are free
+	// of it.
+	CheckRule_CHECK_RULE_GST_SHARE CheckRule = 3
+	// A statement's range ends after it begins, and its transactions are in it.
+	CheckRule_CHECK_RULE_DATE_ORDER CheckRule = 4
+)
+
+// Enum value maps for CheckRule.
+var (
+	CheckRule_name = map[int32]string{
+		0: "CHECK_RULE_UNSPECIFIED",
+		1: "CHECK_RULE_ABN_CHECKSUM",
+		2: "CHECK_RULE_LINE_ITEMS_SUM",
+		3: "CHECK_RULE_GST_SHARE",
+		4: "CHECK_RULE_DATE_ORDER",
+	}
+	CheckRule_value = map[string]int32{
+		"CHECK_RULE_UNSPECIFIED":    0,
+		"CHECK_RULE_ABN_CHECKSUM":   1,
+		"CHECK_RULE_LINE_ITEMS_SUM": 2,
+		"CHECK_RULE_GST_SHARE":      3,
+		"CHECK_RULE_DATE_ORDER":     4,
+	}
+)
+
+func (x CheckRule) Enum() *CheckRule {
+	p := new(CheckRule)
+	*p = x
+	return p
+}
+
+func (x CheckRule) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CheckRule) Descriptor() protoreflect.EnumDescriptor {
+	return file_tessera_v1_extraction_proto_enumTypes[2].Descriptor()
+}
+
+func (CheckRule) Type() protoreflect.EnumType {
+	return &file_tessera_v1_extraction_proto_enumTypes[2]
+}
+
+func (x CheckRule) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CheckRule.Descriptor instead.
+func (CheckRule) EnumDescriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{2}
+}
+
 type FinishReason int32
 
 const (
@@ -164,11 +230,11 @@ func (x FinishReason) String() string {
 }
 
 func (FinishReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[2].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[3].Descriptor()
 }
 
 func (FinishReason) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[2]
+	return &file_tessera_v1_extraction_proto_enumTypes[3]
 }
 
 func (x FinishReason) Number() protoreflect.EnumNumber {
@@ -177,7 +243,7 @@ func (x FinishReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FinishReason.Descriptor instead.
 func (FinishReason) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{2}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{3}
 }
 
 type ExtractRequest struct {
@@ -198,7 +264,7 @@ type ExtractRequest struct {
 	Task       isExtractRequest_Task `protobuf_oneof:"task"`
 	Generation *GenerationOptions    `protobuf:"bytes,6,opt,name=generation,proto3" json:"generation,omitempty"`
 	// Events to send beside `accepted`, `progress` and `completed`.
-	// Empty: TOKENS. NONE goes alone.
+	// Empty: TOKENS, and with `schema` also FIELDS. NONE goes alone.
 	EventKinds    []EventKind `protobuf:"varint,7,rep,packed,name=event_kinds,json=eventKinds,proto3,enum=tessera.v1.EventKind" json:"event_kinds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -463,6 +529,8 @@ type ExtractResponse struct {
 	//	*ExtractResponse_Accepted
 	//	*ExtractResponse_Progress
 	//	*ExtractResponse_TokenDelta
+	//	*ExtractResponse_FieldDelta
+	//	*ExtractResponse_FieldCompleted
 	//	*ExtractResponse_Completed
 	Event         isExtractResponse_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
@@ -540,6 +608,24 @@ func (x *ExtractResponse) GetTokenDelta() *TokenDelta {
 	return nil
 }
 
+func (x *ExtractResponse) GetFieldDelta() *FieldDelta {
+	if x != nil {
+		if x, ok := x.Event.(*ExtractResponse_FieldDelta); ok {
+			return x.FieldDelta
+		}
+	}
+	return nil
+}
+
+func (x *ExtractResponse) GetFieldCompleted() *ExtractedField {
+	if x != nil {
+		if x, ok := x.Event.(*ExtractResponse_FieldCompleted); ok {
+			return x.FieldCompleted
+		}
+	}
+	return nil
+}
+
 func (x *ExtractResponse) GetCompleted() *Completed {
 	if x != nil {
 		if x, ok := x.Event.(*ExtractResponse_Completed); ok {
@@ -566,6 +652,16 @@ type ExtractResponse_TokenDelta struct {
 	TokenDelta *TokenDelta `protobuf:"bytes,4,opt,name=token_delta,json=tokenDelta,proto3,oneof"`
 }
 
+type ExtractResponse_FieldDelta struct {
+	FieldDelta *FieldDelta `protobuf:"bytes,5,opt,name=field_delta,json=fieldDelta,proto3,oneof"`
+}
+
+type ExtractResponse_FieldCompleted struct {
+	// Once per field, after its last delta. It does not change afterwards, and
+	// stays true if the call fails.
+	FieldCompleted *ExtractedField `protobuf:"bytes,6,opt,name=field_completed,json=fieldCompleted,proto3,oneof"`
+}
+
 type ExtractResponse_Completed struct {
 	// Always last of a successful call.
 	Completed *Completed `protobuf:"bytes,7,opt,name=completed,proto3,oneof"`
@@ -576,6 +672,10 @@ func (*ExtractResponse_Accepted) isExtractResponse_Event() {}
 func (*ExtractResponse_Progress) isExtractResponse_Event() {}
 
 func (*ExtractResponse_TokenDelta) isExtractResponse_Event() {}
+
+func (*ExtractResponse_FieldDelta) isExtractResponse_Event() {}
+
+func (*ExtractResponse_FieldCompleted) isExtractResponse_Event() {}
 
 func (*ExtractResponse_Completed) isExtractResponse_Event() {}
 
@@ -813,25 +913,189 @@ func (x *TokenDelta) GetTokenCount() uint32 {
 	return 0
 }
 
+// The next piece of a string that is still being written. Other values only
+// complete. A reader slower than the model gets fewer and longer pieces.
+type FieldDelta struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As ExtractedField.pointer.
+	Pointer string `protobuf:"bytes,1,opt,name=pointer,proto3" json:"pointer,omitempty"`
+	// Unescaped text to append to what came before for this pointer; never cut
+	// inside a character or an escape. What comes with the end of the string has
+	// no delta: field_completed has the whole. A field still open when the stream
+	// ends has no value.
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldDelta) Reset() {
+	*x = FieldDelta{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldDelta) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldDelta) ProtoMessage() {}
+
+func (x *FieldDelta) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldDelta.ProtoReflect.Descriptor instead.
+func (*FieldDelta) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *FieldDelta) GetPointer() string {
+	if x != nil {
+		return x.Pointer
+	}
+	return ""
+}
+
+func (x *FieldDelta) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// One leaf of the JSON object in the output: a scalar, null, or an empty list
+// or object. All leaves together rebuild the object, but for values whose key
+// their object had before, that are nested more than 32 deep, or whose pointer
+// is longer than 256 bytes: those are no fields.
+type ExtractedField struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// RFC 6901 JSON Pointer into the object: "/TOTAL_AMOUNT", "/ITEMS/0/PRICE".
+	Pointer string `protobuf:"bytes,1,opt,name=pointer,proto3" json:"pointer,omitempty"`
+	// Numbers are doubles here; one beyond their range is unset.
+	Value *structpb.Value `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// JSON text as generated, so numbers keep all digits: `"ACME"`, `12.50`.
+	Raw string `protobuf:"bytes,3,opt,name=raw,proto3" json:"raw,omitempty"`
+	// [0, 1]; Capabilities.confidence_method says what it means.
+	Confidence *float32 `protobuf:"fixed32,4,opt,name=confidence,proto3,oneof" json:"confidence,omitempty"`
+	// [0, 1]: the probability of the value's least probable token. A long value
+	// with one doubtful digit may have a high confidence, but not a high minimum.
+	MinTokenProbability *float32 `protobuf:"fixed32,5,opt,name=min_token_probability,json=minTokenProbability,proto3,oneof" json:"min_token_probability,omitempty"`
+	// For `schema`, where the value is understood: in one form, beside what the
+	// model wrote. Amounts are decimal numbers without currency ("5976.93"), dates
+	// are YYYY-MM-DD (day before month, as in Australia), ranges of dates two of
+	// them with a slash, an ABN is its digits, all as strings. IS_GST_INCLUDED is a
+	// bool. Lists are lists. What the page does not have is null.
+	Normalized    *structpb.Value `protobuf:"bytes,6,opt,name=normalized,proto3" json:"normalized,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtractedField) Reset() {
+	*x = ExtractedField{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtractedField) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtractedField) ProtoMessage() {}
+
+func (x *ExtractedField) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtractedField.ProtoReflect.Descriptor instead.
+func (*ExtractedField) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ExtractedField) GetPointer() string {
+	if x != nil {
+		return x.Pointer
+	}
+	return ""
+}
+
+func (x *ExtractedField) GetValue() *structpb.Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *ExtractedField) GetRaw() string {
+	if x != nil {
+		return x.Raw
+	}
+	return ""
+}
+
+func (x *ExtractedField) GetConfidence() float32 {
+	if x != nil && x.Confidence != nil {
+		return *x.Confidence
+	}
+	return 0
+}
+
+func (x *ExtractedField) GetMinTokenProbability() float32 {
+	if x != nil && x.MinTokenProbability != nil {
+		return *x.MinTokenProbability
+	}
+	return 0
+}
+
+func (x *ExtractedField) GetNormalized() *structpb.Value {
+	if x != nil {
+		return x.Normalized
+	}
+	return nil
+}
+
 type Completed struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	FinishReason FinishReason           `protobuf:"varint,1,opt,name=finish_reason,json=finishReason,proto3,enum=tessera.v1.FinishReason" json:"finish_reason,omitempty"`
 	// The whole raw output.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
-	// For `schema`, when the output is one JSON object: that object as JSON text,
-	// digits and key order as generated. Unset otherwise.
+	// For `schema`, when there is a JSON object in the output: the first one as
+	// JSON text, digits and key order as generated. Unset otherwise.
 	DocumentJson *string `protobuf:"bytes,3,opt,name=document_json,json=documentJson,proto3,oneof" json:"document_json,omitempty"`
-	// For `schema`, when `document_json` is unset: why the output is not one.
+	// For `schema`, when `document_json` is unset: why there is none.
 	DocumentError string   `protobuf:"bytes,4,opt,name=document_error,json=documentError,proto3" json:"document_error,omitempty"`
 	Usage         *Usage   `protobuf:"bytes,5,opt,name=usage,proto3" json:"usage,omitempty"`
 	Timings       *Timings `protobuf:"bytes,6,opt,name=timings,proto3" json:"timings,omitempty"`
+	// For `schema`, or when FIELDS were asked for: all fields that completed, in
+	// output order, also those of an object that is not whole.
+	Fields []*ExtractedField `protobuf:"bytes,7,rep,name=fields,proto3" json:"fields,omitempty"`
+	// For `schema`: whether values agree with one another, one entry for each
+	// check whose values are all there. No value is changed because of one.
+	Checks        []*Check `protobuf:"bytes,8,rep,name=checks,proto3" json:"checks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Completed) Reset() {
 	*x = Completed{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +1107,7 @@ func (x *Completed) String() string {
 func (*Completed) ProtoMessage() {}
 
 func (x *Completed) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +1120,7 @@ func (x *Completed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completed.ProtoReflect.Descriptor instead.
 func (*Completed) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{7}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Completed) GetFinishReason() FinishReason {
@@ -901,6 +1165,90 @@ func (x *Completed) GetTimings() *Timings {
 	return nil
 }
 
+func (x *Completed) GetFields() []*ExtractedField {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *Completed) GetChecks() []*Check {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+type Check struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Rule   CheckRule              `protobuf:"varint,1,opt,name=rule,proto3,enum=tessera.v1.CheckRule" json:"rule,omitempty"`
+	Passed bool                   `protobuf:"varint,2,opt,name=passed,proto3" json:"passed,omitempty"`
+	// What does not agree, for people. Empty: all does.
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// Fields it looked at, as ExtractedField.pointer.
+	Pointers      []string `protobuf:"bytes,4,rep,name=pointers,proto3" json:"pointers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Check) Reset() {
+	*x = Check{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Check) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Check) ProtoMessage() {}
+
+func (x *Check) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Check.ProtoReflect.Descriptor instead.
+func (*Check) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Check) GetRule() CheckRule {
+	if x != nil {
+		return x.Rule
+	}
+	return CheckRule_CHECK_RULE_UNSPECIFIED
+}
+
+func (x *Check) GetPassed() bool {
+	if x != nil {
+		return x.Passed
+	}
+	return false
+}
+
+func (x *Check) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Check) GetPointers() []string {
+	if x != nil {
+		return x.Pointers
+	}
+	return nil
+}
+
 type Usage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Text and image.
@@ -914,7 +1262,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1274,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1287,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{8}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Usage) GetInputTokens() uint32 {
@@ -979,7 +1327,7 @@ type Timings struct {
 
 func (x *Timings) Reset() {
 	*x = Timings{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -991,7 +1339,7 @@ func (x *Timings) String() string {
 func (*Timings) ProtoMessage() {}
 
 func (x *Timings) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1004,7 +1352,7 @@ func (x *Timings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timings.ProtoReflect.Descriptor instead.
 func (*Timings) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{9}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Timings) GetQueue() *durationpb.Duration {
@@ -1066,7 +1414,7 @@ type ModelInfoRequest struct {
 
 func (x *ModelInfoRequest) Reset() {
 	*x = ModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +1426,7 @@ func (x *ModelInfoRequest) String() string {
 func (*ModelInfoRequest) ProtoMessage() {}
 
 func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +1439,7 @@ func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*ModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{10}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ModelInfoRequest) GetModel() string {
@@ -1110,7 +1458,7 @@ type ModelInfoResponse struct {
 
 func (x *ModelInfoResponse) Reset() {
 	*x = ModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1470,7 @@ func (x *ModelInfoResponse) String() string {
 func (*ModelInfoResponse) ProtoMessage() {}
 
 func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1483,7 @@ func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*ModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{11}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ModelInfoResponse) GetStatus() *ModelStatus {
@@ -1155,7 +1503,7 @@ type WatchModelInfoRequest struct {
 
 func (x *WatchModelInfoRequest) Reset() {
 	*x = WatchModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1515,7 @@ func (x *WatchModelInfoRequest) String() string {
 func (*WatchModelInfoRequest) ProtoMessage() {}
 
 func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1528,7 @@ func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{12}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchModelInfoRequest) GetModel() string {
@@ -1199,7 +1547,7 @@ type WatchModelInfoResponse struct {
 
 func (x *WatchModelInfoResponse) Reset() {
 	*x = WatchModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1559,7 @@ func (x *WatchModelInfoResponse) String() string {
 func (*WatchModelInfoResponse) ProtoMessage() {}
 
 func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1572,7 @@ func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{13}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchModelInfoResponse) GetStatus() *ModelStatus {
@@ -1239,7 +1587,7 @@ var File_tessera_v1_extraction_proto protoreflect.FileDescriptor
 const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\n" +
 	"\x1btessera/v1/extraction.proto\x12\n" +
-	"tessera.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1btessera/v1/model_info.proto\x1a\x17tessera/v1/schema.proto\"\xc3\x02\n" +
+	"tessera.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1btessera/v1/model_info.proto\x1a\x17tessera/v1/schema.proto\"\xc3\x02\n" +
 	"\x0eExtractRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -1266,15 +1614,18 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\f_temperatureB\a\n" +
 	"\x05_seedB\x15\n" +
 	"\x13_max_tiles_per_pageB\b\n" +
-	"\x06_top_p\"\x9c\x02\n" +
+	"\x06_top_p\"\x92\x03\n" +
 	"\x0fExtractResponse\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x122\n" +
 	"\baccepted\x18\x02 \x01(\v2\x14.tessera.v1.AcceptedH\x00R\baccepted\x122\n" +
 	"\bprogress\x18\x03 \x01(\v2\x14.tessera.v1.ProgressH\x00R\bprogress\x129\n" +
 	"\vtoken_delta\x18\x04 \x01(\v2\x16.tessera.v1.TokenDeltaH\x00R\n" +
-	"tokenDelta\x125\n" +
+	"tokenDelta\x129\n" +
+	"\vfield_delta\x18\x05 \x01(\v2\x16.tessera.v1.FieldDeltaH\x00R\n" +
+	"fieldDelta\x12E\n" +
+	"\x0ffield_completed\x18\x06 \x01(\v2\x1a.tessera.v1.ExtractedFieldH\x00R\x0efieldCompleted\x125\n" +
 	"\tcompleted\x18\a \x01(\v2\x15.tessera.v1.CompletedH\x00R\tcompletedB\a\n" +
-	"\x05eventJ\x04\b\x05\x10\x06J\x04\b\x06\x10\a\"\xca\x01\n" +
+	"\x05event\"\xca\x01\n" +
 	"\bAccepted\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -1295,15 +1646,39 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"TokenDelta\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1f\n" +
 	"\vtoken_count\x18\x02 \x01(\rR\n" +
-	"tokenCount\"\x99\x02\n" +
+	"tokenCount\":\n" +
+	"\n" +
+	"FieldDelta\x12\x18\n" +
+	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\xa9\x02\n" +
+	"\x0eExtractedField\x12\x18\n" +
+	"\apointer\x18\x01 \x01(\tR\apointer\x12,\n" +
+	"\x05value\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x05value\x12\x10\n" +
+	"\x03raw\x18\x03 \x01(\tR\x03raw\x12#\n" +
+	"\n" +
+	"confidence\x18\x04 \x01(\x02H\x00R\n" +
+	"confidence\x88\x01\x01\x127\n" +
+	"\x15min_token_probability\x18\x05 \x01(\x02H\x01R\x13minTokenProbability\x88\x01\x01\x126\n" +
+	"\n" +
+	"normalized\x18\x06 \x01(\v2\x16.google.protobuf.ValueR\n" +
+	"normalizedB\r\n" +
+	"\v_confidenceB\x18\n" +
+	"\x16_min_token_probability\"\xf8\x02\n" +
 	"\tCompleted\x12=\n" +
 	"\rfinish_reason\x18\x01 \x01(\x0e2\x18.tessera.v1.FinishReasonR\ffinishReason\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12(\n" +
 	"\rdocument_json\x18\x03 \x01(\tH\x00R\fdocumentJson\x88\x01\x01\x12%\n" +
 	"\x0edocument_error\x18\x04 \x01(\tR\rdocumentError\x12'\n" +
 	"\x05usage\x18\x05 \x01(\v2\x11.tessera.v1.UsageR\x05usage\x12-\n" +
-	"\atimings\x18\x06 \x01(\v2\x13.tessera.v1.TimingsR\atimingsB\x10\n" +
-	"\x0e_document_json\"r\n" +
+	"\atimings\x18\x06 \x01(\v2\x13.tessera.v1.TimingsR\atimings\x122\n" +
+	"\x06fields\x18\a \x03(\v2\x1a.tessera.v1.ExtractedFieldR\x06fields\x12)\n" +
+	"\x06checks\x18\b \x03(\v2\x11.tessera.v1.CheckR\x06checksB\x10\n" +
+	"\x0e_document_json\"\x80\x01\n" +
+	"\x05Check\x12)\n" +
+	"\x04rule\x18\x01 \x01(\x0e2\x15.tessera.v1.CheckRuleR\x04rule\x12\x16\n" +
+	"\x06passed\x18\x02 \x01(\bR\x06passed\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12\x1a\n" +
+	"\bpointers\x18\x04 \x03(\tR\bpointers\"r\n" +
 	"\x05Usage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\rR\vinputTokens\x12!\n" +
 	"\fimage_tokens\x18\x02 \x01(\rR\vimageTokens\x12#\n" +
@@ -1325,17 +1700,24 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\x15WatchModelInfoRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\"I\n" +
 	"\x16WatchModelInfoResponse\x12/\n" +
-	"\x06status\x18\x01 \x01(\v2\x17.tessera.v1.ModelStatusR\x06status*S\n" +
+	"\x06status\x18\x01 \x01(\v2\x17.tessera.v1.ModelStatusR\x06status*j\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11EVENT_KIND_TOKENS\x10\x01\x12\x13\n" +
-	"\x0fEVENT_KIND_NONE\x10\x02*g\n" +
+	"\x0fEVENT_KIND_NONE\x10\x02\x12\x15\n" +
+	"\x11EVENT_KIND_FIELDS\x10\x03*g\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPHASE_QUEUED\x10\x01\x12\x10\n" +
 	"\fPHASE_VISION\x10\x02\x12\x11\n" +
 	"\rPHASE_PREFILL\x10\x03\x12\x10\n" +
-	"\fPHASE_DECODE\x10\x04*_\n" +
+	"\fPHASE_DECODE\x10\x04*\x98\x01\n" +
+	"\tCheckRule\x12\x1a\n" +
+	"\x16CHECK_RULE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17CHECK_RULE_ABN_CHECKSUM\x10\x01\x12\x1d\n" +
+	"\x19CHECK_RULE_LINE_ITEMS_SUM\x10\x02\x12\x18\n" +
+	"\x14CHECK_RULE_GST_SHARE\x10\x03\x12\x19\n" +
+	"\x15CHECK_RULE_DATE_ORDER\x10\x04*_\n" +
 	"\fFinishReason\x12\x1d\n" +
 	"\x19FINISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
@@ -1357,64 +1739,76 @@ func file_tessera_v1_extraction_proto_rawDescGZIP() []byte {
 	return file_tessera_v1_extraction_proto_rawDescData
 }
 
-var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_tessera_v1_extraction_proto_goTypes = []any{
 	(EventKind)(0),                 // 0: tessera.v1.EventKind
 	(Phase)(0),                     // 1: tessera.v1.Phase
-	(FinishReason)(0),              // 2: tessera.v1.FinishReason
-	(*ExtractRequest)(nil),         // 3: tessera.v1.ExtractRequest
-	(*InputFile)(nil),              // 4: tessera.v1.InputFile
-	(*GenerationOptions)(nil),      // 5: tessera.v1.GenerationOptions
-	(*ExtractResponse)(nil),        // 6: tessera.v1.ExtractResponse
-	(*Accepted)(nil),               // 7: tessera.v1.Accepted
-	(*Progress)(nil),               // 8: tessera.v1.Progress
-	(*TokenDelta)(nil),             // 9: tessera.v1.TokenDelta
-	(*Completed)(nil),              // 10: tessera.v1.Completed
-	(*Usage)(nil),                  // 11: tessera.v1.Usage
-	(*Timings)(nil),                // 12: tessera.v1.Timings
-	(*ModelInfoRequest)(nil),       // 13: tessera.v1.ModelInfoRequest
-	(*ModelInfoResponse)(nil),      // 14: tessera.v1.ModelInfoResponse
-	(*WatchModelInfoRequest)(nil),  // 15: tessera.v1.WatchModelInfoRequest
-	(*WatchModelInfoResponse)(nil), // 16: tessera.v1.WatchModelInfoResponse
-	(*ExtractionSchema)(nil),       // 17: tessera.v1.ExtractionSchema
-	(*durationpb.Duration)(nil),    // 18: google.protobuf.Duration
-	(*ModelStatus)(nil),            // 19: tessera.v1.ModelStatus
+	(CheckRule)(0),                 // 2: tessera.v1.CheckRule
+	(FinishReason)(0),              // 3: tessera.v1.FinishReason
+	(*ExtractRequest)(nil),         // 4: tessera.v1.ExtractRequest
+	(*InputFile)(nil),              // 5: tessera.v1.InputFile
+	(*GenerationOptions)(nil),      // 6: tessera.v1.GenerationOptions
+	(*ExtractResponse)(nil),        // 7: tessera.v1.ExtractResponse
+	(*Accepted)(nil),               // 8: tessera.v1.Accepted
+	(*Progress)(nil),               // 9: tessera.v1.Progress
+	(*TokenDelta)(nil),             // 10: tessera.v1.TokenDelta
+	(*FieldDelta)(nil),             // 11: tessera.v1.FieldDelta
+	(*ExtractedField)(nil),         // 12: tessera.v1.ExtractedField
+	(*Completed)(nil),              // 13: tessera.v1.Completed
+	(*Check)(nil),                  // 14: tessera.v1.Check
+	(*Usage)(nil),                  // 15: tessera.v1.Usage
+	(*Timings)(nil),                // 16: tessera.v1.Timings
+	(*ModelInfoRequest)(nil),       // 17: tessera.v1.ModelInfoRequest
+	(*ModelInfoResponse)(nil),      // 18: tessera.v1.ModelInfoResponse
+	(*WatchModelInfoRequest)(nil),  // 19: tessera.v1.WatchModelInfoRequest
+	(*WatchModelInfoResponse)(nil), // 20: tessera.v1.WatchModelInfoResponse
+	(*ExtractionSchema)(nil),       // 21: tessera.v1.ExtractionSchema
+	(*durationpb.Duration)(nil),    // 22: google.protobuf.Duration
+	(*structpb.Value)(nil),         // 23: google.protobuf.Value
+	(*ModelStatus)(nil),            // 24: tessera.v1.ModelStatus
 }
 var file_tessera_v1_extraction_proto_depIdxs = []int32{
-	4,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
-	17, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
-	5,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
+	5,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
+	21, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
+	6,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
 	0,  // 3: tessera.v1.ExtractRequest.event_kinds:type_name -> tessera.v1.EventKind
-	7,  // 4: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
-	8,  // 5: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
-	9,  // 6: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
-	10, // 7: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
-	1,  // 8: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
-	18, // 9: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
-	2,  // 10: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
-	11, // 11: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
-	12, // 12: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
-	18, // 13: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
-	18, // 14: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
-	18, // 15: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
-	18, // 16: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
-	18, // 17: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
-	18, // 18: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
-	18, // 19: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
-	19, // 20: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	19, // 21: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	3,  // 22: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
-	13, // 23: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
-	15, // 24: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
-	6,  // 25: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
-	14, // 26: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
-	16, // 27: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
-	25, // [25:28] is the sub-list for method output_type
-	22, // [22:25] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	8,  // 4: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
+	9,  // 5: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
+	10, // 6: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
+	11, // 7: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
+	12, // 8: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
+	13, // 9: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
+	1,  // 10: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
+	22, // 11: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
+	23, // 12: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
+	23, // 13: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
+	3,  // 14: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
+	15, // 15: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
+	16, // 16: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
+	12, // 17: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
+	14, // 18: tessera.v1.Completed.checks:type_name -> tessera.v1.Check
+	2,  // 19: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
+	22, // 20: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
+	22, // 21: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
+	22, // 22: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
+	22, // 23: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
+	22, // 24: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
+	22, // 25: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
+	22, // 26: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
+	24, // 27: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	24, // 28: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	4,  // 29: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
+	17, // 30: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
+	19, // 31: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
+	7,  // 32: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
+	18, // 33: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
+	20, // 34: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
+	32, // [32:35] is the sub-list for method output_type
+	29, // [29:32] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_tessera_v1_extraction_proto_init() }
@@ -1433,17 +1827,20 @@ func file_tessera_v1_extraction_proto_init() {
 		(*ExtractResponse_Accepted)(nil),
 		(*ExtractResponse_Progress)(nil),
 		(*ExtractResponse_TokenDelta)(nil),
+		(*ExtractResponse_FieldDelta)(nil),
+		(*ExtractResponse_FieldCompleted)(nil),
 		(*ExtractResponse_Completed)(nil),
 	}
 	file_tessera_v1_extraction_proto_msgTypes[5].OneofWrappers = []any{}
-	file_tessera_v1_extraction_proto_msgTypes[7].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[8].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tessera_v1_extraction_proto_rawDesc), len(file_tessera_v1_extraction_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   14,
+			NumEnums:      4,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

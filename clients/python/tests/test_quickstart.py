@@ -93,6 +93,26 @@ def test_the_stream_keeps_the_contract(stub: Stub) -> None:
     assert json.loads(completed.document_json)["DOCUMENT_TYPE"] == "receipt"
 
 
+def test_fields_complete_while_the_answer_is_written(stub: Stub) -> None:
+    responses = list(extract(stub, receipt(), TIMEOUT_S))
+    events = [r.WhichOneof("event") for r in responses]
+    fields = {
+        response.field_completed.pointer: index
+        for index, response in enumerate(responses)
+        if events[index] == "field_completed"
+    }
+    last_token = len(events) - 1 - events[::-1].index("token_delta")
+    assert fields["/SUPPLIER_NAME"] < last_token, "the supplier comes before the rest is written"
+
+    completed = responses[-1].completed
+    assert {field.pointer for field in completed.fields} == set(fields)
+    document = json.loads(completed.document_json)
+    for field in completed.fields:
+        assert field.value.string_value == document[field.pointer.removeprefix("/")]
+        assert 0 < field.min_token_probability <= field.confidence <= 1, field
+    assert responses[fields["/INVOICE_DATE"]].field_completed.normalized.string_value == "2017-12-11"
+
+
 def test_greedy_answers_repeat(stub: Stub) -> None:
     first, second = (list(extract(stub, receipt(), TIMEOUT_S))[-1].completed for _ in range(2))
     assert first.text == second.text

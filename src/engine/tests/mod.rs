@@ -104,6 +104,7 @@ fn job(question: &str, tiles: &[u8]) -> Job {
         sampling: Sampling::GREEDY,
         output_tokens_max: 8,
         stop: Vec::new(),
+        scores: false,
         tiles_max: None,
         deadline: None,
         received: Instant::now(),

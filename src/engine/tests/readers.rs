@@ -179,3 +179,23 @@ fn a_reader_that_comes_late_gets_the_whole_answer() {
     assert_eq!(tokens, [1, 29]);
     assert_eq!(check_stream(items).unwrap().text.len(), 30);
 }
+
+#[test]
+fn scores_are_joined_with_their_text() {
+    let config = Config { events_buffered: 4, ..Config::default() };
+    for asked in [true, false] {
+        let mut stage = Stage::with(answering(&"x".repeat(30)), config.clone());
+        let mut job = job("what", &[]);
+        (job.output_tokens_max, job.scores) = (40, asked);
+        let mut events = stage.submit(job).unwrap();
+        stage.settle();
+        let pieces = texts(&read(&mut events));
+        assert_eq!(pieces.iter().map(|piece| piece.text.len()).collect::<Vec<_>>(), [1, 29]);
+        let scores: Vec<_> = pieces.iter().flat_map(|piece| &piece.scores).collect();
+        let written: Vec<_> = scores.iter().map(|score| score.text.clone()).collect();
+        let letters: Vec<_> = (0..30).map(|at| at..at + 1).collect();
+        assert_eq!(written, if asked { letters } else { vec![] });
+        // The script leaves the model no doubt.
+        assert!(scores.iter().all(|score| (-1e-6..=0.0).contains(&score.logprob)), "{scores:?}");
+    }
+}

@@ -9,6 +9,7 @@ mod attention;
 mod elementwise;
 mod gemm;
 mod linear;
+mod log_sum_exp;
 mod math;
 mod norm;
 pub(super) mod q8;
@@ -16,6 +17,7 @@ pub(super) mod q8;
 pub(super) use attention::FusedAttention;
 pub(super) use elementwise::{Gelu, ScaledAdd, SwiGlu};
 pub(super) use linear::LinearProduct;
+pub use log_sum_exp::log_sum_exp;
 pub(super) use norm::{LayerNorm, RmsNorm};
 
 use candle_core::{DType, Tensor};

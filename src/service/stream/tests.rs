@@ -20,6 +20,7 @@ fn generation() -> Generation {
         sampling: Sampling::GREEDY,
         output_tokens_max: 8,
         stop: Vec::new(),
+        scores: false,
         tiles_max: None,
         deadline: None,
         received: call.received,
@@ -31,13 +32,15 @@ fn generation() -> Generation {
 const HEARTBEAT: Duration = Duration::from_millis(30);
 
 fn answer<E>(events: E, tokens: bool) -> Answer<E> {
-    let heartbeat = HEARTBEAT;
-    let wishes = Wishes { tokens, document: false, heartbeat };
+    answering(events, Wishes { tokens, fields: false, document: false, heartbeat: HEARTBEAT })
+}
+
+fn answering<E>(events: E, wishes: Wishes) -> Answer<E> {
     Answer::new(v1::Accepted::default(), events, generation(), wishes)
 }
 
 fn text(text: &str) -> Event {
-    Event::Text(Text { text: text.to_owned(), tokens: 1 })
+    Event::Text(Text { text: text.to_owned(), tokens: 1, scores: Vec::new() })
 }
 
 fn done() -> Event {
@@ -54,6 +57,8 @@ fn kind(message: &v1::ExtractResponse) -> &'static str {
         Some(Message::Accepted(_)) => "accepted",
         Some(Message::Progress(_)) => "progress",
         Some(Message::TokenDelta(_)) => "token_delta",
+        Some(Message::FieldDelta(_)) => "field_delta",
+        Some(Message::FieldCompleted(_)) => "field_completed",
         Some(Message::Completed(_)) => "completed",
         None => "nothing",
     }
@@ -73,6 +78,41 @@ async fn tokens_are_left_out_without_a_gap() {
     let messages: Vec<_> = answer(events, false).map(Result::unwrap).collect().await;
     let kinds: Vec<_> = messages.iter().map(|m| (m.sequence, kind(m))).collect();
     assert_eq!(kinds, [(1, "accepted"), (2, "completed")]);
+}
+
+#[tokio::test]
+async fn fields_follow_the_text_that_brought_them() {
+    let pieces = [r#"{"A": "x"#, r#"y"#, r#"", "B": 1"#, "}"];
+    let events =
+        tokio_stream::iter(pieces.map(|piece| Ok(text(piece))).into_iter().chain([Ok(done())]));
+    let wishes = Wishes { tokens: true, fields: true, document: true, heartbeat: HEARTBEAT };
+    let messages: Vec<_> = answering(events, wishes).map(Result::unwrap).collect().await;
+    let kinds: Vec<_> = messages.iter().map(kind).collect();
+    let (token, delta, field) = ("token_delta", "field_delta", "field_completed");
+    assert_eq!(
+        kinds,
+        ["accepted", token, delta, token, delta, token, field, token, field, "completed"]
+    );
+    assert!((1..).zip(&messages).all(|(number, message)| message.sequence == number));
+    let fields: Vec<_> = messages
+        .iter()
+        .filter_map(|message| match &message.event {
+            Some(Message::FieldCompleted(field)) => Some(field.clone()),
+            _ => None,
+        })
+        .collect();
+    let Some(Message::Completed(completed)) = &messages[9].event else { panic!("{messages:?}") };
+    assert_eq!(completed.fields, fields, "all of them again");
+}
+
+#[tokio::test]
+async fn fields_that_nobody_wants_to_see_come_at_the_end() {
+    let events = tokio_stream::iter([Ok(text(r#"{"A": "x"}"#)), Ok(done())]);
+    let wishes = Wishes { tokens: false, fields: false, document: true, heartbeat: HEARTBEAT };
+    let messages: Vec<_> = answering(events, wishes).map(Result::unwrap).collect().await;
+    assert_eq!(messages.iter().map(kind).collect::<Vec<_>>(), ["accepted", "completed"]);
+    let Some(Message::Completed(completed)) = &messages[1].event else { panic!("{messages:?}") };
+    assert_eq!(completed.fields[0].pointer, "/A");
 }
 
 #[tokio::test]

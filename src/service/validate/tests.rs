@@ -47,8 +47,24 @@ fn defaults() {
     let checked = check(request(), &bounds()).unwrap();
     assert_eq!(checked.output_tokens_max, 100);
     assert_eq!((checked.sampling.temperature, checked.sampling.top_p), (0.0, 1.0));
-    assert!(checked.wants_tokens);
+    assert_eq!(checked.kinds, Kinds { tokens: true, fields: false });
     assert_eq!(checked.tiles_max, None);
+}
+
+#[test]
+fn kinds_of_events() {
+    let none = Kinds { tokens: false, fields: false };
+    for (kinds, with_prompt, with_schema) in [
+        (vec![], Kinds { tokens: true, ..none }, Kinds { tokens: true, fields: true }),
+        (vec![2], none, none),
+        (vec![1], Kinds { tokens: true, ..none }, Kinds { tokens: true, ..none }),
+        (vec![3], Kinds { fields: true, ..none }, Kinds { fields: true, ..none }),
+    ] {
+        for (task, expected) in [(request().task, with_prompt), (Some(schema(1)), with_schema)] {
+            let request = v1::ExtractRequest { task, event_kinds: kinds.clone(), ..request() };
+            assert_eq!(check(request, &bounds()).unwrap().kinds, expected, "{kinds:?}");
+        }
+    }
 }
 
 #[test]
@@ -102,7 +118,7 @@ fn everything_wrong_at_once() {
     refused(
         request,
         &expect![[r#"
-        INVALID_ARGUMENT: request_id: has a character that is not visible ASCII; files[0].content: is empty; schema.document_type: 99 is no document type; generation.temperature: NaN is not in [0, 2]; generation.top_p: 0 is not in (0, 1]; generation.max_output_tokens: 0 is too few: ask for at least 1; generation.max_tiles_per_page: 0 is too few: ask for at least 1; generation.stop_sequences: goes only with a prompt: it could cut a document anywhere; generation.stop_sequences[0]: is empty; event_kinds[2]: 7 is no kind; event_kinds: asks for NONE and for TOKENS
+        INVALID_ARGUMENT: request_id: has a character that is not visible ASCII; files[0].content: is empty; schema.document_type: 99 is no document type; generation.temperature: NaN is not in [0, 2]; generation.top_p: 0 is not in (0, 1]; generation.max_output_tokens: 0 is too few: ask for at least 1; generation.max_tiles_per_page: 0 is too few: ask for at least 1; generation.stop_sequences: goes only with a prompt: it could cut a document anywhere; generation.stop_sequences[0]: is empty; event_kinds[2]: 7 is no kind; event_kinds: asks for NONE and for others
           ErrorInfo tessera INVALID_FIELD []
           field request_id: has a character that is not visible ASCII
           field files[0].content: is empty
@@ -114,7 +130,7 @@ fn everything_wrong_at_once() {
           field generation.stop_sequences: goes only with a prompt: it could cut a document anywhere
           field generation.stop_sequences[0]: is empty
           field event_kinds[2]: 7 is no kind
-          field event_kinds: asks for NONE and for TOKENS
+          field event_kinds: asks for NONE and for others
     "#]],
     );
 }

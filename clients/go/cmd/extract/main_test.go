@@ -94,6 +94,7 @@ func TestAgainstServer(t *testing.T) {
 func streamKeepsTheContract(t *testing.T, client tesserav1.ExtractionServiceClient) {
 	got := responses(t, client, receipt(t))
 	var text strings.Builder
+	supplier, lastToken := -1, -1
 	for i, response := range got {
 		if response.GetSequence() != uint64(i+1) {
 			t.Errorf("message %d has sequence %d", i+1, response.GetSequence())
@@ -105,6 +106,15 @@ func streamKeepsTheContract(t *testing.T, client tesserav1.ExtractionServiceClie
 			t.Errorf("message %d of %d is %v", i+1, len(got), response)
 		}
 		text.WriteString(response.GetTokenDelta().GetText())
+		if response.GetTokenDelta() != nil {
+			lastToken = i
+		}
+		if response.GetFieldCompleted().GetPointer() == "/SUPPLIER_NAME" {
+			supplier = i
+		}
+	}
+	if supplier < 0 || supplier > lastToken {
+		t.Errorf("the supplier is message %d, the last token %d", supplier, lastToken)
 	}
 	if id := got[0].GetAccepted().GetRequestId(); id != "go-quick-start" {
 		t.Errorf("request id %q", id)

@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from tessera.v1 import model_info_pb2 as tessera_dot_v1_dot_model__info__pb2
 from tessera.v1 import schema_pb2 as tessera_dot_v1_dot_schema__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btessera/v1/extraction.proto\x12\ntessera.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1btessera/v1/model_info.proto\x1a\x17tessera/v1/schema.proto\"\x82\x02\n\x0e\x45xtractRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12$\n\x05\x66iles\x18\x03 \x03(\x0b\x32\x15.tessera.v1.InputFile\x12.\n\x06schema\x18\x04 \x01(\x0b\x32\x1c.tessera.v1.ExtractionSchemaH\x00\x12\x10\n\x06prompt\x18\x05 \x01(\tH\x00\x12\x31\n\ngeneration\x18\x06 \x01(\x0b\x32\x1d.tessera.v1.GenerationOptions\x12*\n\x0b\x65vent_kinds\x18\x07 \x03(\x0e\x32\x15.tessera.v1.EventKindB\x06\n\x04task\"\x1c\n\tInputFile\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"\xfd\x01\n\x11GenerationOptions\x12\x1e\n\x11max_output_tokens\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x03 \x01(\x04H\x02\x88\x01\x01\x12\x16\n\x0estop_sequences\x18\x04 \x03(\t\x12\x1f\n\x12max_tiles_per_page\x18\x05 \x01(\rH\x03\x88\x01\x01\x12\x12\n\x05top_p\x18\x06 \x01(\x02H\x04\x88\x01\x01\x42\x14\n\x12_max_output_tokensB\x0e\n\x0c_temperatureB\x07\n\x05_seedB\x15\n\x13_max_tiles_per_pageB\x08\n\x06_top_p\"\xe7\x01\n\x0f\x45xtractResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12(\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x0b\x32\x14.tessera.v1.AcceptedH\x00\x12(\n\x08progress\x18\x03 \x01(\x0b\x32\x14.tessera.v1.ProgressH\x00\x12-\n\x0btoken_delta\x18\x04 \x01(\x0b\x32\x16.tessera.v1.TokenDeltaH\x00\x12*\n\tcompleted\x18\x07 \x01(\x0b\x32\x15.tessera.v1.CompletedH\x00\x42\x07\n\x05\x65ventJ\x04\x08\x05\x10\x06J\x04\x08\x06\x10\x07\"\x85\x01\n\x08\x41\x63\x63\x65pted\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x16\n\x0emodel_revision\x18\x03 \x01(\t\x12\x10\n\x08trace_id\x18\x04 \x01(\t\x12\x16\n\x0etiles_per_page\x18\x05 \x03(\r\x12\x14\n\x0cinput_tokens\x18\x06 \x01(\r\"\xd0\x01\n\x08Progress\x12 \n\x05phase\x18\x01 \x01(\x0e\x32\x11.tessera.v1.Phase\x12*\n\x07\x65lapsed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1b\n\x0equeue_position\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x15\n\rencoded_tiles\x18\x04 \x01(\r\x12\x18\n\x10prefilled_tokens\x18\x05 \x01(\r\x12\x15\n\routput_tokens\x18\x06 \x01(\rB\x11\n\x0f_queue_position\"/\n\nTokenDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x13\n\x0btoken_count\x18\x02 \x01(\r\"\xd8\x01\n\tCompleted\x12/\n\rfinish_reason\x18\x01 \x01(\x0e\x32\x18.tessera.v1.FinishReason\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x1a\n\rdocument_json\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x16\n\x0e\x64ocument_error\x18\x04 \x01(\t\x12 \n\x05usage\x18\x05 \x01(\x0b\x32\x11.tessera.v1.Usage\x12$\n\x07timings\x18\x06 \x01(\x0b\x32\x13.tessera.v1.TimingsB\x10\n\x0e_document_json\"J\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\r\x12\x14\n\x0cimage_tokens\x18\x02 \x01(\r\x12\x15\n\routput_tokens\x18\x03 \x01(\r\"\xc6\x02\n\x07Timings\x12(\n\x05queue\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\npreprocess\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06vision\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07prefill\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06\x64\x65\x63ode\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"!\n\x10ModelInfoRequest\x12\r\n\x05model\x18\x01 \x01(\t\"<\n\x11ModelInfoResponse\x12\'\n\x06status\x18\x01 \x01(\x0b\x32\x17.tessera.v1.ModelStatus\"&\n\x15WatchModelInfoRequest\x12\r\n\x05model\x18\x01 \x01(\t\"A\n\x16WatchModelInfoResponse\x12\'\n\x06status\x18\x01 \x01(\x0b\x32\x17.tessera.v1.ModelStatus*S\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45VENT_KIND_TOKENS\x10\x01\x12\x13\n\x0f\x45VENT_KIND_NONE\x10\x02*g\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n\x0cPHASE_QUEUED\x10\x01\x12\x10\n\x0cPHASE_VISION\x10\x02\x12\x11\n\rPHASE_PREFILL\x10\x03\x12\x10\n\x0cPHASE_DECODE\x10\x04*_\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x32\x88\x02\n\x11\x45xtractionService\x12\x44\n\x07\x45xtract\x12\x1a.tessera.v1.ExtractRequest\x1a\x1b.tessera.v1.ExtractResponse0\x01\x12M\n\tModelInfo\x12\x1c.tessera.v1.ModelInfoRequest\x1a\x1d.tessera.v1.ModelInfoResponse\"\x03\x90\x02\x01\x12^\n\x0eWatchModelInfo\x12!.tessera.v1.WatchModelInfoRequest\x1a\".tessera.v1.WatchModelInfoResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btessera/v1/extraction.proto\x12\ntessera.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1btessera/v1/model_info.proto\x1a\x17tessera/v1/schema.proto\"\x82\x02\n\x0e\x45xtractRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12$\n\x05\x66iles\x18\x03 \x03(\x0b\x32\x15.tessera.v1.InputFile\x12.\n\x06schema\x18\x04 \x01(\x0b\x32\x1c.tessera.v1.ExtractionSchemaH\x00\x12\x10\n\x06prompt\x18\x05 \x01(\tH\x00\x12\x31\n\ngeneration\x18\x06 \x01(\x0b\x32\x1d.tessera.v1.GenerationOptions\x12*\n\x0b\x65vent_kinds\x18\x07 \x03(\x0e\x32\x15.tessera.v1.EventKindB\x06\n\x04task\"\x1c\n\tInputFile\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"\xfd\x01\n\x11GenerationOptions\x12\x1e\n\x11max_output_tokens\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x03 \x01(\x04H\x02\x88\x01\x01\x12\x16\n\x0estop_sequences\x18\x04 \x03(\t\x12\x1f\n\x12max_tiles_per_page\x18\x05 \x01(\rH\x03\x88\x01\x01\x12\x12\n\x05top_p\x18\x06 \x01(\x02H\x04\x88\x01\x01\x42\x14\n\x12_max_output_tokensB\x0e\n\x0c_temperatureB\x07\n\x05_seedB\x15\n\x13_max_tiles_per_pageB\x08\n\x06_top_p\"\xc1\x02\n\x0f\x45xtractResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12(\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x0b\x32\x14.tessera.v1.AcceptedH\x00\x12(\n\x08progress\x18\x03 \x01(\x0b\x32\x14.tessera.v1.ProgressH\x00\x12-\n\x0btoken_delta\x18\x04 \x01(\x0b\x32\x16.tessera.v1.TokenDeltaH\x00\x12-\n\x0b\x66ield_delta\x18\x05 \x01(\x0b\x32\x16.tessera.v1.FieldDeltaH\x00\x12\x35\n\x0f\x66ield_completed\x18\x06 \x01(\x0b\x32\x1a.tessera.v1.ExtractedFieldH\x00\x12*\n\tcompleted\x18\x07 \x01(\x0b\x32\x15.tessera.v1.CompletedH\x00\x42\x07\n\x05\x65vent\"\x85\x01\n\x08\x41\x63\x63\x65pted\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x16\n\x0emodel_revision\x18\x03 \x01(\t\x12\x10\n\x08trace_id\x18\x04 \x01(\t\x12\x16\n\x0etiles_per_page\x18\x05 \x03(\r\x12\x14\n\x0cinput_tokens\x18\x06 \x01(\r\"\xd0\x01\n\x08Progress\x12 \n\x05phase\x18\x01 \x01(\x0e\x32\x11.tessera.v1.Phase\x12*\n\x07\x65lapsed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1b\n\x0equeue_position\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x15\n\rencoded_tiles\x18\x04 \x01(\r\x12\x18\n\x10prefilled_tokens\x18\x05 \x01(\r\x12\x15\n\routput_tokens\x18\x06 \x01(\rB\x11\n\x0f_queue_position\"/\n\nTokenDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x13\n\x0btoken_count\x18\x02 \x01(\r\"+\n\nFieldDelta\x12\x0f\n\x07pointer\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xe7\x01\n\x0e\x45xtractedField\x12\x0f\n\x07pointer\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x0b\n\x03raw\x18\x03 \x01(\t\x12\x17\n\nconfidence\x18\x04 \x01(\x02H\x00\x88\x01\x01\x12\"\n\x15min_token_probability\x18\x05 \x01(\x02H\x01\x88\x01\x01\x12*\n\nnormalized\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\r\n\x0b_confidenceB\x18\n\x16_min_token_probability\"\xa7\x02\n\tCompleted\x12/\n\rfinish_reason\x18\x01 \x01(\x0e\x32\x18.tessera.v1.FinishReason\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x1a\n\rdocument_json\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x16\n\x0e\x64ocument_error\x18\x04 \x01(\t\x12 \n\x05usage\x18\x05 \x01(\x0b\x32\x11.tessera.v1.Usage\x12$\n\x07timings\x18\x06 \x01(\x0b\x32\x13.tessera.v1.Timings\x12*\n\x06\x66ields\x18\x07 \x03(\x0b\x32\x1a.tessera.v1.ExtractedField\x12!\n\x06\x63hecks\x18\x08 \x03(\x0b\x32\x11.tessera.v1.CheckB\x10\n\x0e_document_json\"_\n\x05\x43heck\x12#\n\x04rule\x18\x01 \x01(\x0e\x32\x15.tessera.v1.CheckRule\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x10\n\x08pointers\x18\x04 \x03(\t\"J\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\r\x12\x14\n\x0cimage_tokens\x18\x02 \x01(\r\x12\x15\n\routput_tokens\x18\x03 \x01(\r\"\xc6\x02\n\x07Timings\x12(\n\x05queue\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\npreprocess\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06vision\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07prefill\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06\x64\x65\x63ode\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"!\n\x10ModelInfoRequest\x12\r\n\x05model\x18\x01 \x01(\t\"<\n\x11ModelInfoResponse\x12\'\n\x06status\x18\x01 \x01(\x0b\x32\x17.tessera.v1.ModelStatus\"&\n\x15WatchModelInfoRequest\x12\r\n\x05model\x18\x01 \x01(\t\"A\n\x16WatchModelInfoResponse\x12\'\n\x06status\x18\x01 \x01(\x0b\x32\x17.tessera.v1.ModelStatus*j\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45VENT_KIND_TOKENS\x10\x01\x12\x13\n\x0f\x45VENT_KIND_NONE\x10\x02\x12\x15\n\x11\x45VENT_KIND_FIELDS\x10\x03*g\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n\x0cPHASE_QUEUED\x10\x01\x12\x10\n\x0cPHASE_VISION\x10\x02\x12\x11\n\rPHASE_PREFILL\x10\x03\x12\x10\n\x0cPHASE_DECODE\x10\x04*\x98\x01\n\tCheckRule\x12\x1a\n\x16\x43HECK_RULE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43HECK_RULE_ABN_CHECKSUM\x10\x01\x12\x1d\n\x19\x43HECK_RULE_LINE_ITEMS_SUM\x10\x02\x12\x18\n\x14\x43HECK_RULE_GST_SHARE\x10\x03\x12\x19\n\x15\x43HECK_RULE_DATE_ORDER\x10\x04*_\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x32\x88\x02\n\x11\x45xtractionService\x12\x44\n\x07\x45xtract\x12\x1a.tessera.v1.ExtractRequest\x1a\x1b.tessera.v1.ExtractResponse0\x01\x12M\n\tModelInfo\x12\x1c.tessera.v1.ModelInfoRequest\x1a\x1d.tessera.v1.ModelInfoResponse\"\x03\x90\x02\x01\x12^\n\x0eWatchModelInfo\x12!.tessera.v1.WatchModelInfoRequest\x1a\".tessera.v1.WatchModelInfoResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,40 +39,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXTRACTIONSERVICE'].methods_by_name['ModelInfo']._serialized_options = b'\220\002\001'
   _globals['_EXTRACTIONSERVICE'].methods_by_name['WatchModelInfo']._loaded_options = None
   _globals['_EXTRACTIONSERVICE'].methods_by_name['WatchModelInfo']._serialized_options = b'\220\002\001'
-  _globals['_EVENTKIND']._serialized_start=2134
-  _globals['_EVENTKIND']._serialized_end=2217
-  _globals['_PHASE']._serialized_start=2219
-  _globals['_PHASE']._serialized_end=2322
-  _globals['_FINISHREASON']._serialized_start=2324
-  _globals['_FINISHREASON']._serialized_end=2419
-  _globals['_EXTRACTREQUEST']._serialized_start=130
-  _globals['_EXTRACTREQUEST']._serialized_end=388
-  _globals['_INPUTFILE']._serialized_start=390
-  _globals['_INPUTFILE']._serialized_end=418
-  _globals['_GENERATIONOPTIONS']._serialized_start=421
-  _globals['_GENERATIONOPTIONS']._serialized_end=674
-  _globals['_EXTRACTRESPONSE']._serialized_start=677
-  _globals['_EXTRACTRESPONSE']._serialized_end=908
-  _globals['_ACCEPTED']._serialized_start=911
-  _globals['_ACCEPTED']._serialized_end=1044
-  _globals['_PROGRESS']._serialized_start=1047
-  _globals['_PROGRESS']._serialized_end=1255
-  _globals['_TOKENDELTA']._serialized_start=1257
-  _globals['_TOKENDELTA']._serialized_end=1304
-  _globals['_COMPLETED']._serialized_start=1307
-  _globals['_COMPLETED']._serialized_end=1523
-  _globals['_USAGE']._serialized_start=1525
-  _globals['_USAGE']._serialized_end=1599
-  _globals['_TIMINGS']._serialized_start=1602
-  _globals['_TIMINGS']._serialized_end=1928
-  _globals['_MODELINFOREQUEST']._serialized_start=1930
-  _globals['_MODELINFOREQUEST']._serialized_end=1963
-  _globals['_MODELINFORESPONSE']._serialized_start=1965
-  _globals['_MODELINFORESPONSE']._serialized_end=2025
-  _globals['_WATCHMODELINFOREQUEST']._serialized_start=2027
-  _globals['_WATCHMODELINFOREQUEST']._serialized_end=2065
-  _globals['_WATCHMODELINFORESPONSE']._serialized_start=2067
-  _globals['_WATCHMODELINFORESPONSE']._serialized_end=2132
-  _globals['_EXTRACTIONSERVICE']._serialized_start=2422
-  _globals['_EXTRACTIONSERVICE']._serialized_end=2686
+  _globals['_EVENTKIND']._serialized_start=2709
+  _globals['_EVENTKIND']._serialized_end=2815
+  _globals['_PHASE']._serialized_start=2817
+  _globals['_PHASE']._serialized_end=2920
+  _globals['_CHECKRULE']._serialized_start=2923
+  _globals['_CHECKRULE']._serialized_end=3075
+  _globals['_FINISHREASON']._serialized_start=3077
+  _globals['_FINISHREASON']._serialized_end=3172
+  _globals['_EXTRACTREQUEST']._serialized_start=160
+  _globals['_EXTRACTREQUEST']._serialized_end=418
+  _globals['_INPUTFILE']._serialized_start=420
+  _globals['_INPUTFILE']._serialized_end=448
+  _globals['_GENERATIONOPTIONS']._serialized_start=451
+  _globals['_GENERATIONOPTIONS']._serialized_end=704
+  _globals['_EXTRACTRESPONSE']._serialized_start=707
+  _globals['_EXTRACTRESPONSE']._serialized_end=1028
+  _globals['_ACCEPTED']._serialized_start=1031
+  _globals['_ACCEPTED']._serialized_end=1164
+  _globals['_PROGRESS']._serialized_start=1167
+  _globals['_PROGRESS']._serialized_end=1375
+  _globals['_TOKENDELTA']._serialized_start=1377
+  _globals['_TOKENDELTA']._serialized_end=1424
+  _globals['_FIELDDELTA']._serialized_start=1426
+  _globals['_FIELDDELTA']._serialized_end=1469
+  _globals['_EXTRACTEDFIELD']._serialized_start=1472
+  _globals['_EXTRACTEDFIELD']._serialized_end=1703
+  _globals['_COMPLETED']._serialized_start=1706
+  _globals['_COMPLETED']._serialized_end=2001
+  _globals['_CHECK']._serialized_start=2003
+  _globals['_CHECK']._serialized_end=2098
+  _globals['_USAGE']._serialized_start=2100
+  _globals['_USAGE']._serialized_end=2174
+  _globals['_TIMINGS']._serialized_start=2177
+  _globals['_TIMINGS']._serialized_end=2503
+  _globals['_MODELINFOREQUEST']._serialized_start=2505
+  _globals['_MODELINFOREQUEST']._serialized_end=2538
+  _globals['_MODELINFORESPONSE']._serialized_start=2540
+  _globals['_MODELINFORESPONSE']._serialized_end=2600
+  _globals['_WATCHMODELINFOREQUEST']._serialized_start=2602
+  _globals['_WATCHMODELINFOREQUEST']._serialized_end=2640
+  _globals['_WATCHMODELINFORESPONSE']._serialized_start=2642
+  _globals['_WATCHMODELINFORESPONSE']._serialized_end=2707
+  _globals['_EXTRACTIONSERVICE']._serialized_start=3175
+  _globals['_EXTRACTIONSERVICE']._serialized_end=3439
 # @@protoc_insertion_point(module_scope)

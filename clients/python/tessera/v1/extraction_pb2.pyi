@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
 from tessera.v1 import model_info_pb2 as _model_info_pb2
 from tessera.v1 import schema_pb2 as _schema_pb2
 from google.protobuf.internal import containers as _containers
@@ -17,6 +18,7 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_KIND_UNSPECIFIED: _ClassVar[EventKind]
     EVENT_KIND_TOKENS: _ClassVar[EventKind]
     EVENT_KIND_NONE: _ClassVar[EventKind]
+    EVENT_KIND_FIELDS: _ClassVar[EventKind]
 
 class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -26,6 +28,14 @@ class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PHASE_PREFILL: _ClassVar[Phase]
     PHASE_DECODE: _ClassVar[Phase]
 
+class CheckRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHECK_RULE_UNSPECIFIED: _ClassVar[CheckRule]
+    CHECK_RULE_ABN_CHECKSUM: _ClassVar[CheckRule]
+    CHECK_RULE_LINE_ITEMS_SUM: _ClassVar[CheckRule]
+    CHECK_RULE_GST_SHARE: _ClassVar[CheckRule]
+    CHECK_RULE_DATE_ORDER: _ClassVar[CheckRule]
+
 class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FINISH_REASON_UNSPECIFIED: _ClassVar[FinishReason]
@@ -34,11 +44,17 @@ class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 EVENT_KIND_UNSPECIFIED: EventKind
 EVENT_KIND_TOKENS: EventKind
 EVENT_KIND_NONE: EventKind
+EVENT_KIND_FIELDS: EventKind
 PHASE_UNSPECIFIED: Phase
 PHASE_QUEUED: Phase
 PHASE_VISION: Phase
 PHASE_PREFILL: Phase
 PHASE_DECODE: Phase
+CHECK_RULE_UNSPECIFIED: CheckRule
+CHECK_RULE_ABN_CHECKSUM: CheckRule
+CHECK_RULE_LINE_ITEMS_SUM: CheckRule
+CHECK_RULE_GST_SHARE: CheckRule
+CHECK_RULE_DATE_ORDER: CheckRule
 FINISH_REASON_UNSPECIFIED: FinishReason
 FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
@@ -84,18 +100,22 @@ class GenerationOptions(_message.Message):
     def __init__(self, max_output_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., seed: _Optional[int] = ..., stop_sequences: _Optional[_Iterable[str]] = ..., max_tiles_per_page: _Optional[int] = ..., top_p: _Optional[float] = ...) -> None: ...
 
 class ExtractResponse(_message.Message):
-    __slots__ = ("sequence", "accepted", "progress", "token_delta", "completed")
+    __slots__ = ("sequence", "accepted", "progress", "token_delta", "field_delta", "field_completed", "completed")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     TOKEN_DELTA_FIELD_NUMBER: _ClassVar[int]
+    FIELD_DELTA_FIELD_NUMBER: _ClassVar[int]
+    FIELD_COMPLETED_FIELD_NUMBER: _ClassVar[int]
     COMPLETED_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     accepted: Accepted
     progress: Progress
     token_delta: TokenDelta
+    field_delta: FieldDelta
+    field_completed: ExtractedField
     completed: Completed
-    def __init__(self, sequence: _Optional[int] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., token_delta: _Optional[_Union[TokenDelta, _Mapping]] = ..., completed: _Optional[_Union[Completed, _Mapping]] = ...) -> None: ...
+    def __init__(self, sequence: _Optional[int] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., token_delta: _Optional[_Union[TokenDelta, _Mapping]] = ..., field_delta: _Optional[_Union[FieldDelta, _Mapping]] = ..., field_completed: _Optional[_Union[ExtractedField, _Mapping]] = ..., completed: _Optional[_Union[Completed, _Mapping]] = ...) -> None: ...
 
 class Accepted(_message.Message):
     __slots__ = ("request_id", "model", "model_revision", "trace_id", "tiles_per_page", "input_tokens")
@@ -137,21 +157,61 @@ class TokenDelta(_message.Message):
     token_count: int
     def __init__(self, text: _Optional[str] = ..., token_count: _Optional[int] = ...) -> None: ...
 
+class FieldDelta(_message.Message):
+    __slots__ = ("pointer", "text")
+    POINTER_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    pointer: str
+    text: str
+    def __init__(self, pointer: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class ExtractedField(_message.Message):
+    __slots__ = ("pointer", "value", "raw", "confidence", "min_token_probability", "normalized")
+    POINTER_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    RAW_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    MIN_TOKEN_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    NORMALIZED_FIELD_NUMBER: _ClassVar[int]
+    pointer: str
+    value: _struct_pb2.Value
+    raw: str
+    confidence: float
+    min_token_probability: float
+    normalized: _struct_pb2.Value
+    def __init__(self, pointer: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., raw: _Optional[str] = ..., confidence: _Optional[float] = ..., min_token_probability: _Optional[float] = ..., normalized: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
+
 class Completed(_message.Message):
-    __slots__ = ("finish_reason", "text", "document_json", "document_error", "usage", "timings")
+    __slots__ = ("finish_reason", "text", "document_json", "document_error", "usage", "timings", "fields", "checks")
     FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_JSON_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_ERROR_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
     finish_reason: FinishReason
     text: str
     document_json: str
     document_error: str
     usage: Usage
     timings: Timings
-    def __init__(self, finish_reason: _Optional[_Union[FinishReason, str]] = ..., text: _Optional[str] = ..., document_json: _Optional[str] = ..., document_error: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+    fields: _containers.RepeatedCompositeFieldContainer[ExtractedField]
+    checks: _containers.RepeatedCompositeFieldContainer[Check]
+    def __init__(self, finish_reason: _Optional[_Union[FinishReason, str]] = ..., text: _Optional[str] = ..., document_json: _Optional[str] = ..., document_error: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., fields: _Optional[_Iterable[_Union[ExtractedField, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ...) -> None: ...
+
+class Check(_message.Message):
+    __slots__ = ("rule", "passed", "message", "pointers")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    PASSED_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    POINTERS_FIELD_NUMBER: _ClassVar[int]
+    rule: CheckRule
+    passed: bool
+    message: str
+    pointers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, rule: _Optional[_Union[CheckRule, str]] = ..., passed: _Optional[bool] = ..., message: _Optional[str] = ..., pointers: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Usage(_message.Message):
     __slots__ = ("input_tokens", "image_tokens", "output_tokens")

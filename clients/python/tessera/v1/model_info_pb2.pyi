@@ -37,6 +37,11 @@ class Dtype(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DTYPE_BF16: _ClassVar[Dtype]
     DTYPE_F16: _ClassVar[Dtype]
     DTYPE_Q8: _ClassVar[Dtype]
+
+class ConfidenceMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CONFIDENCE_METHOD_UNSPECIFIED: _ClassVar[ConfidenceMethod]
+    CONFIDENCE_METHOD_TOKEN_PROBABILITY: _ClassVar[ConfidenceMethod]
 SERVING_STATE_UNSPECIFIED: ServingState
 SERVING_STATE_LOADING: ServingState
 SERVING_STATE_READY: ServingState
@@ -55,6 +60,8 @@ DTYPE_F32: Dtype
 DTYPE_BF16: Dtype
 DTYPE_F16: Dtype
 DTYPE_Q8: Dtype
+CONFIDENCE_METHOD_UNSPECIFIED: ConfidenceMethod
+CONFIDENCE_METHOD_TOKEN_PROBABILITY: ConfidenceMethod
 
 class ModelStatus(_message.Message):
     __slots__ = ("model", "revision", "server_version", "state", "state_message", "placements", "kv_cache_dtype", "devices", "limits", "capabilities", "load", "dtype_policy", "links", "verification", "kv_capacity_tokens")
@@ -203,12 +210,14 @@ class Limits(_message.Message):
     def __init__(self, max_request_bytes: _Optional[int] = ..., max_pages: _Optional[int] = ..., max_page_pixels: _Optional[int] = ..., max_tiles_per_page: _Optional[int] = ..., max_input_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_running_requests: _Optional[int] = ..., max_queued_requests: _Optional[int] = ...) -> None: ...
 
 class Capabilities(_message.Message):
-    __slots__ = ("media_types", "built_in_schemas")
+    __slots__ = ("media_types", "built_in_schemas", "confidence_method")
     MEDIA_TYPES_FIELD_NUMBER: _ClassVar[int]
     BUILT_IN_SCHEMAS_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_METHOD_FIELD_NUMBER: _ClassVar[int]
     media_types: _containers.RepeatedScalarFieldContainer[str]
     built_in_schemas: _containers.RepeatedCompositeFieldContainer[BuiltInSchema]
-    def __init__(self, media_types: _Optional[_Iterable[str]] = ..., built_in_schemas: _Optional[_Iterable[_Union[BuiltInSchema, _Mapping]]] = ...) -> None: ...
+    confidence_method: ConfidenceMethod
+    def __init__(self, media_types: _Optional[_Iterable[str]] = ..., built_in_schemas: _Optional[_Iterable[_Union[BuiltInSchema, _Mapping]]] = ..., confidence_method: _Optional[_Union[ConfidenceMethod, str]] = ...) -> None: ...
 
 class BuiltInSchema(_message.Message):
     __slots__ = ("document_type", "fields")

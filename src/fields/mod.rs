@@ -1,0 +1,16 @@
+//! The fields of an answer that is still being written: an answer is text that should hold one JSON
+//! object, and its leaves are the fields.
+//!
+//! Pure: text goes in, fields come out. Nothing here knows tokens as ids, the wire, or time.
+
+mod check;
+mod confidence;
+mod escape;
+mod normal;
+mod number;
+mod reader;
+
+pub use check::{Check, Rule, check};
+pub use confidence::{Confidence, TokenScore};
+pub use normal::{Normal, Normals, note};
+pub use reader::{Field, FieldEvent, FieldReader, FieldValue};
