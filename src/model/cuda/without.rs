@@ -10,15 +10,20 @@ pub(in crate::model) struct Paged<'a> {
 }
 
 #[derive(Debug)]
-pub(in crate::model) enum Scratch {}
+pub(in crate::model) struct Scratch {
+    device: Device,
+}
 
 impl Scratch {
-    pub(in crate::model) fn new(_: &Device, _: usize, _: usize) -> Result<Self> {
-        bail!("this build has no CUDA")
+    pub(in crate::model) fn new(device: &Device, _: usize, _: usize) -> Result<Self> {
+        if device.is_cuda() {
+            bail!("this build has no CUDA");
+        }
+        Ok(Self { device: device.clone() })
     }
 
     pub(in crate::model) fn device(&self) -> &Device {
-        match *self {}
+        &self.device
     }
 }
 
@@ -61,9 +66,9 @@ pub(in crate::model) fn decode_attention(
     _: Paged<'_>,
     _: &Tensor,
     _: usize,
-    scratch: &Scratch,
+    _: &Scratch,
 ) -> Result<Tensor> {
-    match *scratch {}
+    bail!("this build has no CUDA")
 }
 
 pub(in crate::model) fn prefill_attention(_: &Tensor, _: Paged<'_>, _: &Tensor) -> Result<Tensor> {
