@@ -1,8 +1,9 @@
 //! The decoder's layers by fused kernels, on GPUs that have them: a norm with the addition before it, bias
 //! and rotation with the write into the cache, attention without a score matrix in memory.
 //!
-//! What the library's operations do in some forty launches a layer takes nine here, and positions, slots
-//! and lengths are read on the device. The results differ from [`DecoderLayer::forward`] by rounding.
+//! A layer takes nine launches, its four products included, and positions, slots and lengths are read on
+//! the device. The results differ from [`DecoderLayer::forward`] by rounding. Observers that look inside a
+//! layer, at start-up and after a NaN, see the plain operations instead.
 
 use candle_core::{Device, Result, Tensor};
 
