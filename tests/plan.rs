@@ -228,8 +228,8 @@ fn mistakes_say_what_to_do() {
     refuse(
         &["--devices", "2xA10", "--device-map", "balance"],
         &expect![[r#"
-        error: "balance" is no device map: give auto, balanced, balanced_low_0, sequential, internvl, cuda:N, cpu, or a JSON file
-        exit 2"#]],
+            error: --device-map "balance" cannot be used: "balance" is no device map: give auto, balanced, balanced_low_0, sequential, internvl, cuda:N, cpu, or a JSON file
+            exit 2"#]],
     );
     refuse(
         &["--devices", "2xA10", "--device-map", "cuda:2"],

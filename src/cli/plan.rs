@@ -4,7 +4,7 @@
 mod json;
 mod view;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -12,6 +12,7 @@ use super::failure::{Exit, Failure};
 use super::term::{Term, print};
 use crate::app::load::tiles_per_page;
 use crate::checkpoint::{Checkpoint, EMBEDDED_NAME};
+use crate::config::value;
 use crate::device::{self, DeviceRequest, DeviceSelection, Dtype};
 use crate::limits;
 use crate::model::internvl;
@@ -201,19 +202,12 @@ fn host_bytes() -> u64 {
     cpu.first().map_or(0, |cpu| cpu.memory().free_bytes)
 }
 
-/// A strategy, or the map in a file.
+/// Read as the server reads it.
 fn device_map(text: &str) -> Result<DeviceMap, Failure> {
-    let path = Path::new(text);
-    if path.extension().is_none_or(|extension| extension != "json") {
-        return text.parse().map_err(|error: placement::MapError| usage(&error));
-    }
-    let map = std::fs::read_to_string(path).map_err(|error| {
-        Failure::new(Exit::Usage, format!("cannot read {text}"))
-            .because(&error)
-            .remedy("the path of a JSON file, or a strategy such as --device-map auto")
-    })?;
-    DeviceMap::from_json(&map)
-        .map_err(|error| Failure::new(Exit::Usage, format!("{text}: {error}")))
+    value::device_map(text).map_err(|wrong| {
+        // The reason has the remedy in it.
+        Failure::new(Exit::Usage, format!("--device-map {text:?} {}", wrong.reason))
+    })
 }
 
 fn policy(args: &PlanArgs) -> Result<DtypePolicy, Failure> {

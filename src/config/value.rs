@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
+
+use crate::placement::{DeviceMap, MapError};
 
 /// Why a text is not the value it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,6 +129,20 @@ pub fn one_of<T: Copy>(text: &str, names: &[(&str, T)]) -> Result<T, Wrong> {
         let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
         Wrong::new("is not known here", format!("give one of: {}", names.join(", ")))
     })
+}
+
+/// A strategy, one device, or the map in a file.
+pub fn device_map(text: &str) -> Result<DeviceMap, Wrong> {
+    let remedy =
+        "give auto, balanced, balanced_low_0, sequential, internvl, cuda:N, cpu or FILE.json";
+    let wrong = |error: MapError| Wrong::new(format!("cannot be used: {error}"), remedy);
+    let path = Path::new(text.trim());
+    if path.extension().is_none_or(|extension| extension != "json") {
+        return text.parse().map_err(wrong);
+    }
+    let map = std::fs::read_to_string(path)
+        .map_err(|error| Wrong::new(format!("cannot be read: {error}"), remedy))?;
+    DeviceMap::from_json(&map).map_err(wrong)
 }
 
 #[cfg(test)]

@@ -8,9 +8,7 @@ use super::super::value::{self, Wrong};
 use super::Reader;
 use crate::checkpoint::Checkpoint;
 use crate::device::{DeviceRequest, DeviceSelection, Dtype};
-use crate::placement::{
-    DeviceMap, DtypeOverride, DtypePolicy, MapError, PolicyMode, Quantization, parse_bytes,
-};
+use crate::placement::{DtypeOverride, DtypePolicy, PolicyMode, Quantization, parse_bytes};
 use crate::prompt::PromptStyle;
 use crate::weights::WeightSource;
 
@@ -18,7 +16,7 @@ pub(super) fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
     let checkpoint = reader.read(Key::Model, checkpoint);
     let weights = reader.read(Key::Weights, weights);
     let devices = reader.read(Key::Devices, devices);
-    let device_map = reader.read(Key::DeviceMap, device_map);
+    let device_map = reader.read(Key::DeviceMap, value::device_map);
     let max_memory = reader.read_or_unset(Key::MaxMemory, max_memory);
     let dtypes = dtypes(reader);
     let verify = reader.read(Key::Verify, |text| {
@@ -42,20 +40,6 @@ pub(super) fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
         prompt_style: prompt_style?,
         system_message: system_message?,
     })
-}
-
-/// A strategy, one device, or the map in a file.
-fn device_map(text: &str) -> Result<DeviceMap, Wrong> {
-    let remedy =
-        "give auto, balanced, balanced_low_0, sequential, internvl, cuda:N, cpu or FILE.json";
-    let wrong = |error: MapError| Wrong::new(format!("cannot be used: {error}"), remedy);
-    let path = Path::new(text.trim());
-    if path.extension().is_none_or(|extension| extension != "json") {
-        return text.parse().map_err(wrong);
-    }
-    let map = std::fs::read_to_string(path)
-        .map_err(|error| Wrong::new(format!("cannot be read: {error}"), remedy))?;
-    DeviceMap::from_json(&map).map_err(wrong)
 }
 
 /// Checked against devices when they are open.
