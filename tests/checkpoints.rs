@@ -146,7 +146,7 @@ fn random_weights_need_no_files() {
             start: 0,
             tokens: &[1, 2, 3],
             image_tokens_before: 0,
-            wants_logits: true,
+            want: tessera::model::Want::Logits,
         };
         let batch = tessera::model::StepBatch { segments: vec![segment] };
         model.step(&batch).unwrap().rows().next().unwrap().to_vec()

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tessera::checkpoint::Checkpoint;
 use tessera::device::Dtype;
 use tessera::model::internvl::{InternVl, LoadOptions, load};
-use tessera::model::{PixelTiles, Runner as _, Segment, Slot, StepBatch};
+use tessera::model::{PixelTiles, Runner as _, Segment, Slot, SlotTiles, StepBatch, Want};
 use tessera::placement::DtypePolicy;
 
 /// Ten times the rounding of two good f32 implementations, ten times below the faintest known slip.
@@ -123,7 +123,7 @@ fn step(model: &mut InternVl, slot: u32, start: usize, all: &[u32], end: usize) 
         start,
         tokens: &all[start..end],
         image_tokens_before: all[..start].iter().filter(|id| **id == image_token).count(),
-        wants_logits: true,
+        want: Want::Logits,
     };
     let logits = model.step(&StepBatch { segments: vec![segment] }).unwrap();
     logits.rows().next().unwrap().to_vec()
@@ -132,7 +132,9 @@ fn step(model: &mut InternVl, slot: u32, start: usize, all: &[u32], end: usize) 
 fn encode(model: &mut InternVl, slot: u32, golden: &Golden) {
     let (tiles, data) = pixels(golden);
     if tiles > 0 {
-        model.encode(Slot(slot), PixelTiles { tiles, data: &data }).unwrap();
+        model
+            .encode(&[SlotTiles { slot: Slot(slot), pixels: PixelTiles { tiles, data: &data } }])
+            .unwrap();
     }
 }
 
@@ -244,7 +246,7 @@ fn batched_and_chunked_equals_alone() {
         start,
         tokens: &all[start..end],
         image_tokens_before: images(all, start),
-        wants_logits: end == all.len(),
+        want: if end == all.len() { Want::Logits } else { Want::Nothing },
     };
     let a: &'static [u32] = a.clone().leak();
     let b: &'static [u32] = b.clone().leak();

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tessera::checkpoint::Checkpoint;
 use tessera::device::Dtype;
 use tessera::model::internvl::{InternVl, LayoutOptions, LoadError, LoadOptions, ProbeInput, load};
-use tessera::model::{PixelTiles, Runner as _, Segment, Slot, StepBatch};
+use tessera::model::{PixelTiles, Runner as _, Segment, Slot, SlotTiles, StepBatch, Want};
 use tessera::placement::{DtypePolicy, PolicyMode};
 
 type Weights = HashMap<String, Tensor>;
@@ -114,7 +114,7 @@ fn greedy(model: &mut InternVl, prompt: &[u32], count: usize) -> Vec<u32> {
             start,
             tokens: &tokens[start..],
             image_tokens_before: 0,
-            wants_logits: true,
+            want: Want::Logits,
         };
         let logits = model.step(&StepBatch { segments: vec![segment] }).unwrap();
         let chosen = argmax(logits.rows().next().unwrap());
@@ -167,13 +167,18 @@ fn a_nan_that_appears_while_serving_is_located() {
         // Without the probe the damage shows only when the model computes.
         let mut model = load_from(&dir, &options(Dtype::F32, PolicyMode::Fallback, false)).unwrap();
         let page = page();
-        model.encode(Slot(1), PixelTiles { tiles: page.tiles, data: &page.pixels }).unwrap();
+        model
+            .encode(&[SlotTiles {
+                slot: Slot(1),
+                pixels: PixelTiles { tiles: page.tiles, data: &page.pixels },
+            }])
+            .unwrap();
         let segment = Segment {
             slot: Slot(1),
             start: 0,
             tokens: &page.tokens,
             image_tokens_before: 0,
-            wants_logits: true,
+            want: Want::Logits,
         };
         let batch = StepBatch { segments: vec![segment] };
         let logits = model.step(&batch).unwrap();
@@ -203,7 +208,7 @@ fn a_healthy_model_has_nothing_to_locate() {
         start: 0,
         tokens: &tokens,
         image_tokens_before: 0,
-        wants_logits: true,
+        want: Want::Logits,
     };
     assert_eq!(model.locate_non_finite(&StepBatch { segments: vec![segment] }), None);
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use tessera::checkpoint::Checkpoint;
 use tessera::device::{Dtype, LinkRoute};
 use tessera::model::internvl::{InternVl, LayoutOptions, LoadOptions, load};
-use tessera::model::{PixelTiles, Runner as _, Segment, Slot, StepBatch};
+use tessera::model::{PixelTiles, Runner as _, Segment, Slot, SlotTiles, StepBatch, Want};
 use tessera::placement::{DeviceMap, DtypePolicy, Quantization, WeightFormat};
 
 const IMAGE_TOKEN: u32 = 15;
@@ -57,7 +57,8 @@ fn segment(
     image_tokens_before: usize,
     wants_logits: bool,
 ) -> Segment<'_> {
-    Segment { slot: Slot(slot), start, tokens, image_tokens_before, wants_logits }
+    let want = if wants_logits { Want::Logits } else { Want::Nothing };
+    Segment { slot: Slot(slot), start, tokens, image_tokens_before, want }
 }
 
 /// A page of one tile and a prompt in two chunks beside a text in another slot, then decode steps:
@@ -67,7 +68,9 @@ fn answers(model: &mut InternVl) -> (Vec<f32>, Vec<u32>) {
     let tiles = 1;
     let data: Vec<f32> =
         (0..tiles * 3 * side * side).map(|i| ((i * 7919) % 251) as f32 / 125.0 - 1.0).collect();
-    model.encode(Slot(0), PixelTiles { tiles, data: &data }).unwrap();
+    model
+        .encode(&[SlotTiles { slot: Slot(0), pixels: PixelTiles { tiles, data: &data } }])
+        .unwrap();
     let image_token = model.spec().image_token_id;
     let image_tokens = tiles * model.spec().tokens_per_tile;
     let mut prompt: Vec<u32> = vec![40, 41, 42];

@@ -5,7 +5,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::engine::Sampling;
-use crate::model::log_sum_exp;
+use crate::model::{likeliest, log_sum_exp};
 
 /// The random numbers of one request.
 #[derive(Debug, Clone)]
@@ -33,6 +33,11 @@ impl Chance {
     pub(super) fn new(sampling: Sampling) -> Self {
         Self { sampling, rng: ChaCha8Rng::seed_from_u64(sampling.seed) }
     }
+
+    /// Whether the likeliest token is always the one.
+    pub(super) fn is_greedy(&self) -> bool {
+        self.sampling.temperature <= 0.0
+    }
 }
 
 // === impl Sampler ===
@@ -46,9 +51,9 @@ impl Sampler {
         if !logits.iter().all(|logit| logit.is_finite()) {
             return Err(NotFinite);
         }
-        let best = self.first_max(logits);
+        let (best, _) = likeliest(logits, self.image_token_id, None);
         let Sampling { temperature, top_p, .. } = chance.sampling;
-        if temperature <= 0.0 {
+        if chance.is_greedy() {
             return Ok(best);
         }
         self.weigh(logits, logits[best as usize], temperature);
@@ -61,17 +66,6 @@ impl Sampler {
     /// Natural logarithm of the probability of `token` at temperature 1 and without a cut.
     pub(super) fn logprob(token: u32, logits: &[f32]) -> f32 {
         (logits[token as usize] - log_sum_exp(logits)).min(0.0)
-    }
-
-    /// The first of the greatest logits.
-    fn first_max(&self, logits: &[f32]) -> u32 {
-        let mut best = (0, f32::NEG_INFINITY);
-        for (token, &logit) in (0..).zip(logits) {
-            if logit > best.1 && token != self.image_token_id {
-                best = (token, logit);
-            }
-        }
-        best.0
     }
 
     /// Softmax without its denominator; the most probable token weighs 1.

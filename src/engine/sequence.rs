@@ -12,7 +12,7 @@ use crate::engine::scheduler::{Demand, Encode, Planned, SeqId};
 use crate::engine::timeline::Timeline;
 use crate::engine::trace::Trace;
 use crate::engine::{Done, EngineError, FinishReason, Phase, Progress, Usage};
-use crate::model::{ModelSpec, PixelTiles, Segment};
+use crate::model::{ModelSpec, Output, PixelTiles, Segment, Want};
 
 /// Pixels that wait for the vision encoder.
 #[derive(Debug)]
@@ -186,8 +186,13 @@ impl Sequence {
             start: planned.start,
             tokens,
             image_tokens_before: self.image_tokens_before(planned.start),
-            wants_logits: planned.wants_logits,
+            want: if planned.wants_logits { self.want() } else { Want::Nothing },
         }
+    }
+
+    /// What the next token is chosen from.
+    fn want(&self) -> Want<'_> {
+        if self.chance.is_greedy() { Want::Greedy } else { Want::Logits }
     }
 
     /// The slot holds the tokens of `planned` now.
@@ -204,19 +209,26 @@ impl Sequence {
     /// whole. The text of a token that spoils the answer is not sent.
     pub(super) fn choose(
         &mut self,
-        logits: &[f32],
+        output: &Output,
         sampler: &mut Sampler,
         stop_ids: &[u32],
         now: Instant,
     ) -> Result<Option<FinishReason>, Spoilt> {
-        let token = sampler.pick(logits, &mut self.chance)?;
+        let token = match output {
+            Output::Logits(row) => sampler.pick(row, &mut self.chance)?,
+            Output::Choice(choice) if choice.is_finite => choice.token,
+            Output::Choice(_) => return Err(Spoilt::NotFinite),
+        };
         self.progress.output_tokens += 1;
         if self.progress.phase != Phase::Decode {
             self.start_decode(now);
         }
         self.next_token = [token];
         if self.scores && !stop_ids.contains(&token) {
-            self.answer.score(Sampler::logprob(token, logits));
+            self.answer.score(match output {
+                Output::Logits(row) => Sampler::logprob(token, row),
+                Output::Choice(choice) => choice.logprob(),
+            });
         }
         let finish = self.take(token, stop_ids)?;
         if let Some(piece) = self.answer.piece() {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::scheduler::{Planned, SeqId};
 use crate::engine::sequence::Sequence;
-use crate::model::{Logits, RunError, Runner, StepBatch};
+use crate::model::{Output, Outputs, RunError, Runner, StepBatch};
 
 /// Tokens of a prompt that are not halved any more: what does not fit then will not fit at all.
 const HALVED_TOKENS_MIN: usize = 16;
@@ -15,8 +15,8 @@ const HALVED_TOKENS_MIN: usize = 16;
 #[derive(Debug)]
 pub(super) struct Stepped {
     pub(super) outcomes: Vec<(Planned, Result<(), RunError>)>,
-    /// Of the sequences that wanted logits and did not fail, in the order of `outcomes`.
-    logits: Vec<Logits>,
+    /// Of the sequences that wanted something and did not fail, in the order of `outcomes`.
+    outputs: Vec<Outputs>,
 }
 
 /// Runs the pass. If it fails, each sequence gets one more chance, alone: what is too much for the
@@ -27,16 +27,17 @@ pub(super) fn run(
     plan: Vec<Planned>,
 ) -> Stepped {
     let error = match pass(runner, sequences, &plan) {
-        Ok(logits) => {
+        Ok(outputs) => {
             let outcomes = plan.into_iter().map(|planned| (planned, Ok(()))).collect();
-            return Stepped { outcomes, logits: vec![logits] };
+            return Stepped { outcomes, outputs: vec![outputs] };
         }
         Err(error) => error,
     };
     tracing::warn!(segments = plan.len(), %error, "a step failed; its sequences run one by one");
-    let mut stepped = Stepped { outcomes: Vec::with_capacity(plan.len()), logits: Vec::new() };
+    let mut stepped = Stepped { outcomes: Vec::with_capacity(plan.len()), outputs: Vec::new() };
     for planned in plan {
-        let outcome = alone(runner, sequences, planned).map(|logits| stepped.logits.push(logits));
+        let outcome =
+            alone(runner, sequences, planned).map(|outputs| stepped.outputs.push(outputs));
         stepped.outcomes.push((planned, outcome));
     }
     stepped
@@ -48,7 +49,7 @@ fn alone(
     runner: &mut dyn Runner,
     sequences: &BTreeMap<SeqId, Sequence>,
     planned: Planned,
-) -> Result<Logits, RunError> {
+) -> Result<Outputs, RunError> {
     match pass(runner, sequences, &[planned]) {
         Err(RunError::OutOfMemory { .. }) if planned.tokens >= 2 * HALVED_TOKENS_MIN => {
             let (first, second) = planned.halves();
@@ -63,17 +64,17 @@ fn pass(
     runner: &mut dyn Runner,
     sequences: &BTreeMap<SeqId, Sequence>,
     plan: &[Planned],
-) -> Result<Logits, RunError> {
+) -> Result<Outputs, RunError> {
     let segments = plan
         .iter()
         .filter_map(|planned| Some(sequences.get(&planned.id)?.segment(planned)))
         .collect();
-    let logits = runner.step(&StepBatch { segments })?;
+    let outputs = runner.step(&StepBatch { segments })?;
     let wanted = plan.iter().filter(|planned| planned.wants_logits).count();
-    if logits.len() == wanted {
-        return Ok(logits);
+    if outputs.len() == wanted {
+        return Ok(outputs);
     }
-    let message = format!("{} rows of logits for {wanted}", logits.len());
+    let message = format!("{} outputs for {wanted}", outputs.len());
     check_invariant!(InvariantId::LogitsPerSegment, false, "{message}");
     Err(RunError::Device { site: "step", message })
 }
@@ -81,9 +82,9 @@ fn pass(
 // === impl Stepped ===
 
 impl Stepped {
-    /// Rows of logits, one for each sequence that wanted one and did not fail.
-    pub(super) fn rows(&self) -> impl Iterator<Item = &[f32]> {
-        self.logits.iter().flat_map(Logits::rows)
+    /// One output for each sequence that wanted one and did not fail.
+    pub(super) fn outputs(&self) -> impl Iterator<Item = &Output> {
+        self.outputs.iter().flatten()
     }
 
     /// The message of the device error that failed every sequence, if that is what happened.

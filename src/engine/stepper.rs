@@ -15,12 +15,12 @@ use crate::engine::inbox::{Arrived, Inbox, Wait};
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::poison::Poison;
 use crate::engine::sampler::Sampler;
-use crate::engine::scheduler::{Bounds, Planned, Scheduler, SeqId};
+use crate::engine::scheduler::{Bounds, Encode, Planned, Scheduler, SeqId};
 use crate::engine::sequence::{Sequence, Spoilt};
 use crate::engine::step::{self, Stepped};
 use crate::engine::{Config, EngineError, FinishReason};
 use crate::limits::DEVICE_FAILURES_MAX;
-use crate::model::{ModelSpec, Runner, StepBatch};
+use crate::model::{ModelSpec, RunError, Runner, SlotTiles, StepBatch};
 
 /// The model and its requests.
 pub(super) struct Stepper {
@@ -170,17 +170,42 @@ impl Stepper {
             tiles <= self.config.vision_chunk_tiles,
             "{tiles} tiles between two steps"
         );
-        for encode in &plan {
-            let Some(sequence) = self.sequences.get_mut(&encode.id) else { continue };
-            match self.runner.encode(encode.slot, sequence.pixels(encode)) {
-                Ok(()) => {
-                    sequence.encoded(encode, self.clock.now());
-                    self.scheduler.encoded(encode);
-                }
-                Err(error) => self.end(encode.id, End::Failed(error.into())),
-            }
+        if plan.is_empty() {
+            return false;
         }
-        !plan.is_empty()
+        match self.encode_batch(&plan) {
+            Ok(()) => self.count_encoded(&plan),
+            Err(error) if plan.len() > 1 => {
+                tracing::warn!(sequences = plan.len(), %error, "tiles failed; one by one");
+                for encode in &plan {
+                    let one = std::slice::from_ref(encode);
+                    match self.encode_batch(one) {
+                        Ok(()) => self.count_encoded(one),
+                        Err(error) => self.end(encode.id, End::Failed(error.into())),
+                    }
+                }
+            }
+            Err(error) => self.end(plan[0].id, End::Failed(error.into())),
+        }
+        true
+    }
+
+    fn encode_batch(&mut self, plan: &[Encode]) -> Result<(), RunError> {
+        let sequences = &self.sequences;
+        let tiles = plan.iter().filter_map(|encode| {
+            let pixels = sequences.get(&encode.id)?.pixels(encode);
+            Some(SlotTiles { slot: encode.slot, pixels })
+        });
+        self.runner.encode(&tiles.collect::<Vec<_>>())
+    }
+
+    fn count_encoded(&mut self, plan: &[Encode]) {
+        for encode in plan {
+            if let Some(sequence) = self.sequences.get_mut(&encode.id) {
+                sequence.encoded(encode, self.clock.now());
+            }
+            self.scheduler.encoded(encode);
+        }
     }
 
     fn step(&mut self, plan: Vec<Planned>) -> Result<(), Ending> {
@@ -202,17 +227,17 @@ impl Stepper {
         let batch_size = stepped.outcomes.len();
         let mut ended = Vec::new();
         let mut not_finite = Vec::new();
-        let mut rows = stepped.rows();
+        let mut outputs = stepped.outputs();
         for (planned, outcome) in &stepped.outcomes {
             if outcome.is_err() {
                 continue;
             }
             self.scheduler.stepped(planned);
-            let row = if planned.wants_logits { rows.next() } else { None };
+            let output = if planned.wants_logits { outputs.next() } else { None };
             let Some(sequence) = self.sequences.get_mut(&planned.id) else { continue };
             sequence.stepped(planned, now);
-            let Some(row) = row else { continue };
-            match sequence.choose(row, &mut self.sampler, &self.stop_ids, now) {
+            let Some(output) = output else { continue };
+            match sequence.choose(output, &mut self.sampler, &self.stop_ids, now) {
                 Ok(None) => {
                     let pause = sequence.outlet.must_pause();
                     self.scheduler.set_paused(planned.id, pause);
@@ -229,7 +254,7 @@ impl Stepper {
                 sequence.trace.decode_step(0, batch_size).record("step_ms", step_ms);
             }
         }
-        drop(rows);
+        drop(outputs);
         ended.extend(self.not_finite(&not_finite));
         let failed = stepped.outcomes.into_iter().filter_map(|(planned, outcome)| {
             Some((planned.id, End::Failed(outcome.err()?.into())))

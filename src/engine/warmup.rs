@@ -1,7 +1,9 @@
 //! One small request through the whole model before the first real one: the device's first pass
 //! compiles kernels and allocates, and a model that cannot do it must not call itself ready.
 
-use crate::model::{PixelTiles, RunError, Runner, Segment, Slot, StepBatch};
+use crate::model::{
+    Output, PixelTiles, RunError, Runner, Segment, Slot, SlotTiles, StepBatch, Want,
+};
 
 /// Why a model that was loaded cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +32,7 @@ fn pass(runner: &mut dyn Runner, slot: Slot) -> Result<(), WarmUpError> {
     let mut prompt = vec![0];
     if prompt.len() + spec.tokens_per_tile < spec.slot_tokens {
         let tile = vec![0.0; 3 * (spec.tile_size_px as usize).pow(2)];
-        runner.encode(slot, PixelTiles { tiles: 1, data: &tile })?;
+        runner.encode(&[SlotTiles { slot, pixels: PixelTiles { tiles: 1, data: &tile } }])?;
         prompt.extend(std::iter::repeat_n(spec.image_token_id, spec.tokens_per_tile));
     }
     let steps = [(0, &prompt[..], 0), (prompt.len(), &[0][..], prompt.len() - 1)];
@@ -38,9 +40,13 @@ fn pass(runner: &mut dyn Runner, slot: Slot) -> Result<(), WarmUpError> {
         if start + tokens.len() > spec.slot_tokens {
             continue;
         }
-        let segment = Segment { slot, start, tokens, image_tokens_before, wants_logits: true };
-        let logits = runner.step(&StepBatch { segments: vec![segment] })?;
-        if !logits.rows().flatten().all(|logit| logit.is_finite()) {
+        let segment = Segment { slot, start, tokens, image_tokens_before, want: Want::Greedy };
+        let outputs = runner.step(&StepBatch { segments: vec![segment] })?;
+        let is_finite = |output: &Output| match output {
+            Output::Choice(choice) => choice.is_finite,
+            Output::Logits(row) => row.iter().all(|logit| logit.is_finite()),
+        };
+        if !outputs.iter().all(is_finite) {
             return Err(WarmUpError::NotFinite);
         }
     }

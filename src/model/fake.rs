@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use crate::device::Dtype;
 use crate::model::{
-    DeviceUse, Logits, ModelSpec, NonFinite, PixelTiles, Placement, RunError, Runner, Segment,
-    Slot, StepBatch,
+    DeviceUse, ModelSpec, NonFinite, Output, Outputs, Placement, RunError, Runner, Segment, Slot,
+    SlotTiles, StepBatch,
 };
 use crate::placement::WeightFormat;
 
@@ -213,7 +213,7 @@ impl Fake {
         assert_eq!(held.tokens[segment.start..], *segment.tokens, "slot {slot}: other tokens");
         let images = held.tokens[..segment.start].iter().filter(|&&token| token == image_token_id);
         assert_eq!(segment.image_tokens_before, images.count(), "slot {slot}: other feature rows");
-        assert!(segment.wants_logits, "slot {slot}: it had no logits");
+        assert!(segment.want.is_something(), "slot {slot}: it had no logits");
     }
 
     fn take_in(&mut self, segment: &Segment<'_>) {
@@ -261,25 +261,36 @@ impl Runner for Fake {
         &self.options.spec
     }
 
-    fn encode(&mut self, slot: Slot, pixels: PixelTiles<'_>) -> Result<(), RunError> {
+    fn encode(&mut self, batch: &[SlotTiles<'_>]) -> Result<(), RunError> {
         let spec = &self.options.spec;
         let tile_len = 3 * (spec.tile_size_px as usize).pow(2);
         let tokens_per_tile = spec.tokens_per_tile as u64;
-        assert!(pixels.tiles > 0, "slot {}: no tiles to encode", slot.0);
-        assert_eq!(pixels.data.len(), pixels.tiles * tile_len, "slot {}: pixels of tiles", slot.0);
-        self.probe.tiles_max.fetch_max(pixels.tiles, Ordering::Relaxed);
-        self.faults.in_encode(slot)?;
-        pause(self.options.tile_delay * pixels.tiles as u32);
-        let held = self.held(slot);
-        for tile in pixels.data.chunks_exact(tile_len) {
-            let hash = tile.iter().fold(0, |hash, value| mix(hash ^ u64::from(value.to_bits())));
-            held.rows.extend((0..tokens_per_tile).map(|row| mix(hash ^ row)));
+        let mut slots = HashSet::new();
+        for SlotTiles { slot, pixels } in batch {
+            assert!(slots.insert(*slot), "slot {} stands twice in a batch", slot.0);
+            assert!(pixels.tiles > 0, "slot {}: no tiles to encode", slot.0);
+            let expected = pixels.tiles * tile_len;
+            assert_eq!(pixels.data.len(), expected, "slot {}: pixels of tiles", slot.0);
+        }
+        let tiles: usize = batch.iter().map(|one| one.pixels.tiles).sum();
+        self.probe.tiles_max.fetch_max(tiles, Ordering::Relaxed);
+        for one in batch {
+            self.faults.in_encode(one.slot)?;
+        }
+        pause(self.options.tile_delay * tiles as u32);
+        for SlotTiles { slot, pixels } in batch {
+            let held = self.held(*slot);
+            for tile in pixels.data.chunks_exact(tile_len) {
+                let bits = tile.iter().map(|value| u64::from(value.to_bits()));
+                let hash = bits.fold(0, |hash, value| mix(hash ^ value));
+                held.rows.extend((0..tokens_per_tile).map(|row| mix(hash ^ row)));
+            }
         }
         self.count_held();
         Ok(())
     }
 
-    fn step(&mut self, batch: &StepBatch<'_>) -> Result<Logits, RunError> {
+    fn step(&mut self, batch: &StepBatch<'_>) -> Result<Outputs, RunError> {
         assert!(!batch.segments.is_empty(), "a step without segments");
         let slots: HashSet<Slot> = batch.segments.iter().map(|segment| segment.slot).collect();
         assert_eq!(slots.len(), batch.segments.len(), "a slot has two segments in one step");
@@ -292,20 +303,21 @@ impl Runner for Fake {
         let tokens = batch.segments.iter().map(|segment| segment.tokens.len()).sum();
         let poisoned = self.faults.in_step(&steps, tokens)?;
         pause(self.options.step_delay);
-        let mut data = Vec::new();
+        let mut outputs = Vec::new();
         for segment in &batch.segments {
             self.take_in(segment);
             self.held(segment.slot).poisoned = poisoned.contains(&segment.slot);
-            if segment.wants_logits {
+            if segment.want.is_something() {
                 let mut row = self.row(segment.slot);
                 if poisoned.contains(&segment.slot) {
                     row[0] = f32::NAN;
                 }
-                data.extend(row);
+                let never = self.options.spec.image_token_id;
+                outputs.extend(Output::from_row(segment.want, row, never));
             }
         }
         self.count_held();
-        Ok(Logits::new(data, self.options.spec.vocab_size))
+        Ok(Outputs::new(outputs))
     }
 
     fn locate_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {

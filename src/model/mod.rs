@@ -1,9 +1,11 @@
 //! The forward pass: tensors only. `engine` drives a [`Runner`] and never sees a tensor.
 //!
-//! [`runner`] is the seam between the two floors, [`fake`] a runner without weights.
+//! [`runner`] is the seam between the two floors, [`output`] what comes back through it, [`fake`] a runner
+//! without weights.
 
 pub mod fake;
 pub mod internvl;
+pub mod output;
 pub mod runner;
 
 mod cache;
@@ -12,7 +14,8 @@ mod cuda;
 mod layers;
 
 pub use cpu::log_sum_exp;
+pub use output::{Choice, Output, Outputs, Want, likeliest};
 pub use runner::{
-    DeviceUse, Logits, ModelSpec, NonFinite, PixelTiles, Placement, RunError, Runner, Segment,
-    SiteRange, Slot, StepBatch, Verification,
+    DeviceUse, ModelSpec, NonFinite, PixelTiles, Placement, RunError, Runner, Segment, SiteRange,
+    Slot, SlotTiles, StepBatch, Verification,
 };

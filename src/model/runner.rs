@@ -1,5 +1,6 @@
-//! The seam between the engine and the forward pass: plain values in, logits out.
+//! The seam between the engine and the forward pass: plain values in, logits or tokens out.
 
+use super::output::{Outputs, Want};
 use crate::device::{Dtype, Link};
 use crate::placement::{DtypePolicy, WeightFormat};
 
@@ -112,6 +113,13 @@ pub struct PixelTiles<'a> {
     pub data: &'a [f32],
 }
 
+/// Tiles of one sequence that are encoded together with those of others.
+#[derive(Debug, Clone, Copy)]
+pub struct SlotTiles<'a> {
+    pub slot: Slot,
+    pub pixels: PixelTiles<'a>,
+}
+
 /// New tokens of one sequence: a piece of its prompt, or the one token chosen last.
 #[derive(Debug, Clone, Copy)]
 pub struct Segment<'a> {
@@ -121,41 +129,14 @@ pub struct Segment<'a> {
     pub tokens: &'a [u32],
     /// Image tokens of the sequence before `start`: where its next image feature row is.
     pub image_tokens_before: usize,
-    /// Asks for the logits that follow the last token.
-    pub wants_logits: bool,
+    /// What follows the last token.
+    pub want: Want<'a>,
 }
 
 /// One forward pass over several sequences.
 #[derive(Debug, Clone, Default)]
 pub struct StepBatch<'a> {
     pub segments: Vec<Segment<'a>>,
-}
-
-/// Next-token logits in f32, a row of `vocab_size` for each segment that wanted them, in their order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Logits {
-    data: Vec<f32>,
-    vocab_size: usize,
-}
-
-impl Logits {
-    /// Rows of `vocab_size` values, one after the other.
-    pub fn new(data: Vec<f32>, vocab_size: usize) -> Self {
-        debug_assert!(vocab_size > 0 && data.len().is_multiple_of(vocab_size));
-        Self { data, vocab_size }
-    }
-
-    pub fn len(&self) -> usize {
-        self.data.len() / self.vocab_size
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.data.is_empty()
-    }
-
-    pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
-        self.data.chunks_exact(self.vocab_size)
-    }
 }
 
 /// Why a forward pass failed.
@@ -172,16 +153,18 @@ pub enum RunError {
 pub trait Runner: Send {
     fn spec(&self) -> &ModelSpec;
 
-    /// Runs the vision tower and the projector over `pixels` and keeps the feature rows for `slot`,
-    /// after those it already has.
-    fn encode(&mut self, slot: Slot, pixels: PixelTiles<'_>) -> Result<(), RunError>;
+    /// Runs the vision tower and the projector over the tiles of several sequences, each of which is
+    /// named once, and keeps each slot's feature rows after those it already has. After an error no slot
+    /// has more rows than before.
+    fn encode(&mut self, batch: &[SlotTiles<'_>]) -> Result<(), RunError>;
 
     /// Takes in the tokens of all segments: one pass over the weights. Where a token is
-    /// `image_token_id` the slot's next image feature row takes its place.
+    /// `image_token_id` the slot's next image feature row takes its place. Returns one output for each
+    /// segment that wants something, in their order.
     ///
     /// After an error the same segments can be given again, all or some of them: no slot counts as
     /// further than before.
-    fn step(&mut self, batch: &StepBatch<'_>) -> Result<Logits, RunError>;
+    fn step(&mut self, batch: &StepBatch<'_>) -> Result<Outputs, RunError>;
 
     /// Where the logits of `batch` went wrong: called after steps that gave logits which are not all
     /// finite, with the segments that had those, as they were given, before anything else is done with

@@ -151,12 +151,24 @@ fn a_prompt_that_is_too_much_in_any_piece_ends_alone() {
 fn pages_that_cannot_be_encoded_fail_their_request() {
     let mut stage = Stage::new(answering("ab"));
     let kind = FaultKind::OutOfMemory;
-    stage.faults.add(Fault { in_encode: true, slot: Some(Slot(1)), ..Fault::next(kind) });
+    // Together with the other request's, and once more alone.
+    let fault = Fault { in_encode: true, slot: Some(Slot(1)), times: 2, ..Fault::next(kind) };
+    stage.faults.add(fault);
     let mut events = [(); 2].map(|()| stage.submit(job("what", &[1])).unwrap());
     stage.settle();
     assert_eq!(finished(&mut events[0]).unwrap().text, "ab");
     let error = check_stream(read(&mut events[1])).unwrap_err();
     assert!(matches!(error, EngineError::Run(RunError::OutOfMemory { .. })), "{error}");
+    stage.assert_empty();
+}
+
+#[test]
+fn pages_that_are_too_many_together_are_encoded_one_by_one() {
+    let mut stage = Stage::new(answering("ab"));
+    stage.faults.add(Fault { in_encode: true, ..Fault::next(FaultKind::OutOfMemory) });
+    let mut events = [(); 2].map(|()| stage.submit(job("what", &[1])).unwrap());
+    stage.settle();
+    assert!(events.iter_mut().all(|events| finished(events).unwrap().text == "ab"));
     stage.assert_empty();
 }
 

@@ -8,7 +8,8 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::observe::{Observe, Part, Site};
 use super::runner::InternVl;
-use crate::model::runner::{PixelTiles, Runner as _, Segment, Slot};
+use crate::model::output::Want;
+use crate::model::runner::{PixelTiles, Runner as _, Segment, Slot, SlotTiles};
 
 /// Tensors by the name of their site.
 pub type Activations = HashMap<String, Tensor>;
@@ -59,12 +60,12 @@ impl InternVl {
         let slot = Slot(0);
         let mut recorder = Recorder::default();
         if pixels.tiles > 0 {
-            let tensor = self.pixel_tensor(pixels)?;
+            let tensor = self.pixel_tensor(&[SlotTiles { slot, pixels }])?;
             recorder.record("pixel_values", &tensor)?;
             self.features[0] = Some(self.features(&tensor, &mut recorder)?);
         }
         let segment =
-            Segment { slot, start: 0, tokens, image_tokens_before: 0, wants_logits: true };
+            Segment { slot, start: 0, tokens, image_tokens_before: 0, want: Want::Logits };
         let hidden = self.hidden(&[segment], &mut recorder)?;
         self.decoder.logits(&hidden, &[tokens.len() as u32 - 1], &mut recorder)?;
         self.release(slot);

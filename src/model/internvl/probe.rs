@@ -8,8 +8,9 @@ use candle_core::{DType, Result, Tensor};
 use super::observe::{Observe, Part, Site};
 use super::runner::InternVl;
 use crate::device::Dtype;
+use crate::model::output::Want;
 use crate::model::runner::{
-    NonFinite, PixelTiles, Runner as _, Segment, SiteRange, Slot, StepBatch,
+    NonFinite, PixelTiles, Runner as _, Segment, SiteRange, Slot, SlotTiles, StepBatch,
 };
 
 /// The prompt that is run at start-up.
@@ -104,7 +105,7 @@ impl InternVl {
     ) -> Result<()> {
         if input.tiles > 0 {
             let pixels = PixelTiles { tiles: input.tiles, data: &input.pixels };
-            let tensor = self.pixel_tensor(pixels)?;
+            let tensor = self.pixel_tensor(&[SlotTiles { slot, pixels }])?;
             self.features[slot.0 as usize] = Some(self.features(&tensor, observer)?);
         }
         let segment = Segment {
@@ -112,7 +113,7 @@ impl InternVl {
             start: 0,
             tokens: &input.tokens,
             image_tokens_before: 0,
-            wants_logits: true,
+            want: Want::Logits,
         };
         let hidden = self.hidden(&[segment], observer)?;
         self.decoder.logits(&hidden, &[input.tokens.len() as u32 - 1], observer)?;

@@ -9,8 +9,9 @@ use super::observe::{Blind, Observe, Part, Within};
 use super::projector::Projector;
 use super::vision::{VisionTower, without_class_token};
 use crate::model::layers::Visit;
+use crate::model::output::{Output, Outputs, Want};
 use crate::model::runner::{
-    Logits, ModelSpec, NonFinite, PixelTiles, RunError, Runner, Segment, Slot, StepBatch,
+    ModelSpec, NonFinite, RunError, Runner, Segment, Slot, SlotTiles, StepBatch,
 };
 
 /// The model, on its devices.
@@ -75,11 +76,16 @@ impl InternVl {
         result.map_err(|error| run_error(site, self.device_of(part), &error))
     }
 
-    /// `[tiles, channels, side, side]` of host pixels.
-    pub(super) fn pixel_tensor(&self, pixels: PixelTiles<'_>) -> Result<Tensor> {
+    /// `[tiles, channels, side, side]` of the pixels of all of `batch`, on the vision tower's device.
+    pub(super) fn pixel_tensor(&self, batch: &[SlotTiles<'_>]) -> Result<Tensor> {
         let side = self.config.vision.image_size;
-        let shape = (pixels.tiles, self.config.vision.channels, side, side);
-        Tensor::from_slice(pixels.data, shape, &candle_core::Device::Cpu)
+        let device = self.vision.home().candle_device();
+        let of_slot = |one: &SlotTiles<'_>| {
+            let shape = (one.pixels.tiles, self.config.vision.channels, side, side);
+            Tensor::from_slice(one.pixels.data, shape, device)
+        };
+        let mut tensors = batch.iter().map(of_slot).collect::<Result<Vec<_>>>()?;
+        if tensors.len() == 1 { Ok(tensors.swap_remove(0)) } else { Tensor::cat(&tensors, 0) }
     }
 
     /// Feature rows of all tiles on the embedding's device, `[tiles * tokens_per_tile, hidden]`.
@@ -138,6 +144,39 @@ impl InternVl {
     }
 }
 
+impl InternVl {
+    /// All feature rows of each slot of `batch`, `rows` being the new ones of all of them.
+    fn features_after(&self, batch: &[SlotTiles<'_>], rows: &Tensor) -> Result<Vec<Tensor>> {
+        let mut first = 0;
+        batch
+            .iter()
+            .map(|one| {
+                let count = one.pixels.tiles * self.spec.tokens_per_tile;
+                let new = rows.narrow(0, first, count)?;
+                first += count;
+                match &self.features[one.slot.0 as usize] {
+                    Some(earlier) => Tensor::cat(&[earlier, &new], 0),
+                    None if batch.len() == 1 => Ok(new),
+                    // A view would keep the rows of the whole batch alive.
+                    None => new.force_contiguous(),
+                }
+            })
+            .collect()
+    }
+
+    /// What follows the rows of `x`, which [`hidden`](Self::hidden) returned, each with what it wants.
+    fn outputs(&self, x: &Tensor, wanted: &[(u32, Want<'_>)]) -> Result<Outputs> {
+        let rows: Vec<u32> = wanted.iter().map(|(row, _)| *row).collect();
+        let logits: Vec<Vec<f32>> = self.decoder.logits(x, &rows, &mut Blind)?.to_vec2()?;
+        let never = self.spec.image_token_id;
+        let outputs = logits
+            .into_iter()
+            .zip(wanted)
+            .filter_map(|(row, (_, want))| Output::from_row(*want, row, never));
+        Ok(Outputs::new(outputs.collect()))
+    }
+}
+
 /// Ranges of `tokens` that are image tokens.
 fn image_runs(tokens: &[u32], image_token_id: u32) -> Vec<std::ops::Range<usize>> {
     let mut start = 0;
@@ -156,39 +195,34 @@ impl Runner for InternVl {
         &self.spec
     }
 
-    fn encode(&mut self, slot: Slot, pixels: PixelTiles<'_>) -> std::result::Result<(), RunError> {
-        let tensor = self.at("pixels", self.pixel_tensor(pixels))?;
-        let new = self.on_pool(|model| model.features(&tensor, &mut Blind));
-        let new = self.at("vision", new)?;
-        let joined = match self.features[slot.0 as usize].take() {
-            Some(earlier) => self.at("vision", Tensor::cat(&[earlier, new], 0))?,
-            None => new,
-        };
-        self.features[slot.0 as usize] = Some(joined);
+    fn encode(&mut self, batch: &[SlotTiles<'_>]) -> std::result::Result<(), RunError> {
+        let pixels = self.at("pixels", self.pixel_tensor(batch))?;
+        let rows = self.on_pool(|model| model.features(&pixels, &mut Blind));
+        let rows = self.at("vision", rows)?;
+        let added = self.at("vision", self.features_after(batch, &rows))?;
+        for (one, features) in batch.iter().zip(added) {
+            self.features[one.slot.0 as usize] = Some(features);
+        }
         Ok(())
     }
 
-    fn step(&mut self, batch: &StepBatch<'_>) -> std::result::Result<Logits, RunError> {
-        let vocab_size = self.spec.vocab_size;
+    fn step(&mut self, batch: &StepBatch<'_>) -> std::result::Result<Outputs, RunError> {
         let hidden = self.on_pool(|model| model.hidden(&batch.segments, &mut Blind));
         let hidden = self.at("decoder", hidden)?;
         let mut end = 0;
-        let last_rows: Vec<u32> = batch
+        let wanted: Vec<(u32, Want<'_>)> = batch
             .segments
             .iter()
             .filter_map(|segment| {
                 end += segment.tokens.len();
-                segment.wants_logits.then_some(end as u32 - 1)
+                segment.want.is_something().then_some((end as u32 - 1, segment.want))
             })
             .collect();
-        if last_rows.is_empty() {
-            return Ok(Logits::new(Vec::new(), vocab_size));
+        if wanted.is_empty() {
+            return Ok(Outputs::default());
         }
-        let values = self.on_pool(|model| {
-            let logits = model.decoder.logits(&hidden, &last_rows, &mut Blind)?;
-            logits.flatten_all()?.to_vec1()
-        });
-        Ok(Logits::new(self.at("lm_head", values)?, vocab_size))
+        let outputs = self.on_pool(|model| model.outputs(&hidden, &wanted));
+        self.at("lm_head", outputs)
     }
 
     fn locate_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {
