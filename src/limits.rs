@@ -43,6 +43,8 @@ pub const FIELD_POINTER_BYTES_MAX: usize = 256;
 
 /// Requests that may run at once, whatever the configuration asks for.
 pub const RUNNING_REQUESTS_MAX: usize = 1024;
+/// Tokens of all requests together that the KV cache may be asked to hold.
+pub const KV_TOKENS_MAX: usize = 1 << 30;
 /// Requests that may wait, whatever the configuration asks for.
 pub const QUEUED_REQUESTS_MAX: usize = 65_536;
 /// Prompt tokens that one step takes in beside the decoding sequences (chunked prefill).

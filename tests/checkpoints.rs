@@ -143,6 +143,7 @@ fn random_weights_need_no_files() {
         assert_eq!(model.spec().revision, "random:7");
         let segment = tessera::model::Segment {
             slot: tessera::model::Slot(0),
+            blocks: &[0],
             start: 0,
             tokens: &[1, 2, 3],
             image_tokens_before: 0,

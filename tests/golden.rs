@@ -111,6 +111,21 @@ fn check_activations(name: &str, expected: &str, case: &str) {
     }
 }
 
+/// KV blocks of a test's sequences: 4 each, one sequence after the other.
+fn blocks_of(slot: u32) -> &'static [u32] {
+    const EACH: usize = 4;
+    static BLOCKS: [u32; 4 * EACH] = {
+        let mut blocks = [0; 4 * EACH];
+        let mut index = 0;
+        while index < blocks.len() {
+            blocks[index] = index as u32;
+            index += 1;
+        }
+        blocks
+    };
+    &BLOCKS[slot as usize * EACH..][..EACH]
+}
+
 fn argmax(row: &[f32]) -> u32 {
     (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b]).then(b.cmp(a))).unwrap() as u32
 }
@@ -120,6 +135,7 @@ fn step(model: &mut InternVl, slot: u32, start: usize, all: &[u32], end: usize) 
     let image_token = model.spec().image_token_id;
     let segment = Segment {
         slot: Slot(slot),
+        blocks: blocks_of(slot),
         start,
         tokens: &all[start..end],
         image_tokens_before: all[..start].iter().filter(|id| **id == image_token).count(),
@@ -243,6 +259,7 @@ fn batched_and_chunked_equals_alone() {
         |all: &[u32], end: usize| all[..end].iter().filter(|id| **id == image_token).count();
     let segment = |slot, all: &'static [u32], start, end: usize| Segment {
         slot: Slot(slot),
+        blocks: blocks_of(slot),
         start,
         tokens: &all[start..end],
         image_tokens_before: images(all, start),

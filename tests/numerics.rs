@@ -100,6 +100,21 @@ fn load_from(dir: &TempDir, options: &LoadOptions) -> Result<InternVl, LoadError
     load(&Checkpoint::open(dir.path()).unwrap(), options, &mut |_| ())
 }
 
+/// KV blocks of a test's sequences: 4 each, one sequence after the other.
+fn blocks_of(slot: u32) -> &'static [u32] {
+    const EACH: usize = 4;
+    static BLOCKS: [u32; 4 * EACH] = {
+        let mut blocks = [0; 4 * EACH];
+        let mut index = 0;
+        while index < blocks.len() {
+            blocks[index] = index as u32;
+            index += 1;
+        }
+        blocks
+    };
+    &BLOCKS[slot as usize * EACH..][..EACH]
+}
+
 fn argmax(row: &[f32]) -> u32 {
     (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b]).then(b.cmp(a))).unwrap() as u32
 }
@@ -111,6 +126,7 @@ fn greedy(model: &mut InternVl, prompt: &[u32], count: usize) -> Vec<u32> {
     for _ in 0..count {
         let segment = Segment {
             slot: Slot(0),
+            blocks: blocks_of(0),
             start,
             tokens: &tokens[start..],
             image_tokens_before: 0,
@@ -175,6 +191,7 @@ fn a_nan_that_appears_while_serving_is_located() {
             .unwrap();
         let segment = Segment {
             slot: Slot(1),
+            blocks: blocks_of(1),
             start: 0,
             tokens: &page.tokens,
             image_tokens_before: 0,
@@ -205,6 +222,7 @@ fn a_healthy_model_has_nothing_to_locate() {
     let tokens = [1, 2, 3];
     let segment = Segment {
         slot: Slot(0),
+        blocks: blocks_of(0),
         start: 0,
         tokens: &tokens,
         image_tokens_before: 0,

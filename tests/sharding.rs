@@ -50,6 +50,21 @@ fn tiny_with(count: usize, map: DeviceMap, dtypes: DtypePolicy) -> InternVl {
     load(&Checkpoint::Embedded, &options, &mut |_| ()).unwrap()
 }
 
+/// KV blocks of a test's sequences: 16 each, one sequence after the other.
+fn blocks_of(slot: u32) -> &'static [u32] {
+    const EACH: usize = 16;
+    static BLOCKS: [u32; 4 * EACH] = {
+        let mut blocks = [0; 4 * EACH];
+        let mut index = 0;
+        while index < blocks.len() {
+            blocks[index] = index as u32;
+            index += 1;
+        }
+        blocks
+    };
+    &BLOCKS[slot as usize * EACH..][..EACH]
+}
+
 fn segment(
     slot: u32,
     start: usize,
@@ -58,7 +73,7 @@ fn segment(
     wants_logits: bool,
 ) -> Segment<'_> {
     let want = if wants_logits { Want::Logits } else { Want::Nothing };
-    Segment { slot: Slot(slot), start, tokens, image_tokens_before, want }
+    Segment { slot: Slot(slot), blocks: blocks_of(slot), start, tokens, image_tokens_before, want }
 }
 
 /// A page of one tile and a prompt in two chunks beside a text in another slot, then decode steps:

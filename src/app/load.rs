@@ -119,6 +119,7 @@ impl Loader {
             probe,
             slots: self.requests.slots,
             slot_tokens: Some(self.requests.slot_tokens),
+            kv_tokens: self.requests.kv_tokens,
             image_token_id: Some(image_token_id),
         };
         Ok(internvl::load(&self.model.checkpoint, &options, progress)?)

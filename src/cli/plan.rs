@@ -87,6 +87,9 @@ pub(super) struct PlanArgs {
     /// Context of one request, pages and answer together; at most the model's own
     #[arg(long, value_name = "N", default_value = "8192", value_parser = count(1 << 20))]
     slot_tokens: u64,
+    /// Tokens of all requests together that the KV cache holds; unset: slots times slot-tokens
+    #[arg(long, value_name = "N", value_parser = count(limits::KV_TOKENS_MAX))]
+    kv_tokens: Option<u64>,
     /// Prompt tokens taken in per step
     #[arg(long, value_name = "N", default_value = "512", value_parser = count(limits::PREFILL_CHUNK_TOKENS_MAX))]
     prefill_chunk: u64,
@@ -116,7 +119,7 @@ fn count(max: usize) -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..=max as u64)
 }
 
-/// What one page takes of a slot.
+/// What one page takes of the KV cache.
 #[derive(Debug, Clone, Copy)]
 struct Page {
     tiles: usize,
@@ -232,6 +235,7 @@ fn demand(args: &PlanArgs, cost: &ModelCost, devices: &[DeviceSpec], page: Page)
     Demand {
         slots: args.slots as usize,
         slot_tokens: cost.context_max.unwrap_or(usize::MAX).min(args.slot_tokens as usize),
+        kv_tokens: args.kv_tokens.map(|tokens| tokens as usize),
         tiles: if gpu { internvl::VISION_BATCH_TILES_GPU.min(page.tiles) } else { 1 },
         prefill_rows: args.prefill_chunk as usize,
     }

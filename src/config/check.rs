@@ -87,6 +87,7 @@ impl Reader<'_> {
 
     /// What each value may be only in sight of another.
     fn relations(&mut self, requests: &RequestConfig) {
+        self.kv_tokens(requests);
         if requests.max_output_tokens < requests.slot_tokens {
             return;
         }
@@ -95,12 +96,26 @@ impl Reader<'_> {
         let remedy = "lower it below slot-tokens, or raise slot-tokens";
         self.note(given, Wrong::new(reason, remedy));
     }
+
+    /// The longest request must fit, or it could never run.
+    fn kv_tokens(&mut self, requests: &RequestConfig) {
+        let longest = requests.slot_tokens;
+        if requests.kv_tokens.is_none_or(|tokens| tokens >= longest) {
+            return;
+        }
+        let Some(given) = self.low.get(Key::KvTokens) else { return };
+        let reason = format!("has no room for one request of --slot-tokens {longest}");
+        self.note(given, Wrong::new(reason, "raise it to slot-tokens, or lower slot-tokens"));
+    }
 }
 
 fn requests(reader: &mut Reader<'_>) -> Option<RequestConfig> {
     let slots =
         reader.read(Key::Slots, |text| value::count(text, &(1..=limits::RUNNING_REQUESTS_MAX)));
     let slot_tokens = reader.read(Key::SlotTokens, |text| value::count(text, &SLOT_TOKENS));
+    let kv_tokens = reader.read(Key::KvTokens, |text| {
+        value::count_or_auto(text, &(*SLOT_TOKENS.start()..=limits::KV_TOKENS_MAX))
+    });
     let prefill_chunk = reader.read(Key::PrefillChunk, |text| {
         value::count(text, &(1..=limits::PREFILL_CHUNK_TOKENS_MAX))
     });
@@ -116,6 +131,7 @@ fn requests(reader: &mut Reader<'_>) -> Option<RequestConfig> {
     Some(RequestConfig {
         slots: slots?,
         slot_tokens: slot_tokens?,
+        kv_tokens: kv_tokens?,
         prefill_chunk: prefill_chunk?,
         queue: queue?,
         max_tiles: max_tiles?.map(|tiles| tiles as u32),

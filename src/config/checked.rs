@@ -55,6 +55,8 @@ pub struct RequestConfig {
     pub slots: usize,
     /// Upper bound: a model with a shorter context has its own.
     pub slot_tokens: usize,
+    /// None: `slots` times `slot_tokens`.
+    pub kv_tokens: Option<usize>,
     pub prefill_chunk: usize,
     pub queue: usize,
     /// None: the checkpoint's own bound.

@@ -17,6 +17,7 @@ pub enum Key {
     SystemMessage,
     Slots,
     SlotTokens,
+    KvTokens,
     PrefillChunk,
     Queue,
     MaxTiles,
@@ -78,7 +79,7 @@ const SERVER: &str = "Server";
 const TELEMETRY: &str = "Logs and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 31] = [
+pub const ALL: [Spec; 32] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -117,10 +118,13 @@ pub const ALL: [Spec; 31] = [
         .help("System message of every prompt; unset: the model's own"),
     Spec::new(Key::Slots, "slots", REQUESTS)
         .takes("N", "4")
-        .help("Requests that run at once; each has memory reserved for its context"),
+        .help("Requests that run at once, as far as the KV cache has room for them"),
     Spec::new(Key::SlotTokens, "slot-tokens", REQUESTS)
         .takes("N", "8192")
         .help("Context of one request, pages and answer together; at most the model's own"),
+    Spec::new(Key::KvTokens, "kv-tokens", REQUESTS)
+        .takes("N", "auto")
+        .help("Tokens of all requests together that the KV cache holds; auto: slots times slot-tokens"),
     Spec::new(Key::PrefillChunk, "prefill-chunk", REQUESTS)
         .takes("N", "512")
         .help("Prompt tokens taken in per step; fewer keep running answers flowing"),

@@ -8,7 +8,13 @@ pub(super) enum InvariantId {
     SlotOwnedOnce,
     /// Owned and free slots together are all slots.
     SlotsConserved,
-    /// A slot's tokens are taken in one after the other, without gaps.
+    /// A KV block that is given away has no owner, one that is given back has.
+    BlockOwnedOnce,
+    /// Owned and free KV blocks together are all KV blocks.
+    BlocksConserved,
+    /// A sequence has KV blocks for all tokens that it holds or takes in.
+    BlocksForTokens,
+    /// A sequence's tokens are taken in one after the other, without gaps.
     PositionsGapless,
     /// No more prompt tokens in a step than configured.
     PrefillBudget,

@@ -25,6 +25,7 @@ mod prepare;
 mod stepper;
 
 mod answer;
+mod blocks;
 mod board;
 mod clock;
 mod ending;

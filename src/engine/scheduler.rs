@@ -5,9 +5,13 @@
 //! and, beside them, at most `prefill_chunk_tokens` of the prompts that are being taken in, oldest
 //! first: a long prompt is cut into chunks and never holds up a running answer. Pages are encoded
 //! in chunks between steps, for the same reason.
+//!
+//! A request starts when there is a slot for it, and KV blocks for its prompt and its longest answer: once
+//! started, it cannot run out of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
+use crate::engine::blocks::BlockPool;
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::model::Slot;
 
@@ -19,6 +23,8 @@ pub(super) struct SeqId(pub(super) u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
     pub(super) slots: usize,
+    pub(super) kv_blocks: usize,
+    pub(super) block_tokens: usize,
     pub(super) prefill_chunk_tokens: usize,
     pub(super) vision_chunk_tiles: usize,
 }
@@ -28,6 +34,8 @@ pub(super) struct Bounds {
 pub(super) struct Demand {
     pub(super) id: SeqId,
     pub(super) prompt_tokens: usize,
+    /// Most tokens of the answer; at least 1.
+    pub(super) output_tokens_max: usize,
     pub(super) tiles: usize,
 }
 
@@ -65,8 +73,10 @@ enum Stage {
 struct Running {
     demand: Demand,
     slot: Slot,
+    /// KV blocks in order.
+    blocks: Vec<u32>,
     stage: Stage,
-    /// Tokens that the slot holds.
+    /// Tokens that the blocks hold.
     held: usize,
 }
 
@@ -75,9 +85,10 @@ struct Running {
 pub(super) struct Scheduler {
     bounds: Bounds,
     waiting: VecDeque<Demand>,
-    /// In the order of their start.
-    running: Vec<Running>,
+    /// In the order of their arrival, which is that of their start.
+    running: BTreeMap<SeqId, Running>,
     free: Vec<Slot>,
+    pool: BlockPool,
     queue_changed: bool,
 }
 
@@ -87,7 +98,14 @@ impl Scheduler {
     pub(super) fn new(bounds: Bounds) -> Self {
         // Taken from the end: the lowest slot first, so that few requests stay in few slots.
         let free = (0..bounds.slots as u32).rev().map(Slot).collect();
-        Self { bounds, waiting: VecDeque::new(), running: Vec::new(), free, queue_changed: false }
+        Self {
+            bounds,
+            waiting: VecDeque::new(),
+            running: BTreeMap::new(),
+            free,
+            pool: BlockPool::new(bounds.kv_blocks, bounds.block_tokens),
+            queue_changed: false,
+        }
     }
 
     pub(super) fn enqueue(&mut self, demand: Demand) {
@@ -95,17 +113,20 @@ impl Scheduler {
         self.queue_changed = true;
     }
 
-    /// Gives free slots to the requests that wait longest.
+    /// Gives free slots and KV blocks to the requests that wait longest. One that has no room yet is not
+    /// overtaken.
     pub(super) fn start_waiting(&mut self) -> Vec<(SeqId, Slot)> {
         let mut started = Vec::new();
-        while !self.waiting.is_empty()
+        while let Some(demand) = self.waiting.front().copied()
+            && !self.free.is_empty()
+            && let Some(blocks) = self.pool.take(self.pool.blocks_for(demand.tokens_max()))
             && let Some(slot) = self.free.pop()
-            && let Some(demand) = self.waiting.pop_front()
         {
+            self.waiting.pop_front();
             self.check_unowned(slot);
             let stage =
                 if demand.tiles > 0 { Stage::Vision { encoded: 0 } } else { Stage::Prefill };
-            self.running.push(Running { demand, slot, stage, held: 0 });
+            self.running.insert(demand.id, Running { demand, slot, blocks, stage, held: 0 });
             self.queue_changed = true;
             started.push((demand.id, slot));
         }
@@ -117,7 +138,7 @@ impl Scheduler {
     pub(super) fn plan_vision(&self) -> Vec<Encode> {
         let mut budget = self.bounds.vision_chunk_tiles;
         let mut plan = Vec::new();
-        for running in &self.running {
+        for running in self.running.values() {
             let Stage::Vision { encoded } = running.stage else { continue };
             let tiles = budget.min(running.demand.tiles - encoded);
             if tiles > 0 {
@@ -139,9 +160,9 @@ impl Scheduler {
 
     /// What the next step takes in; empty where there is nothing to do.
     pub(super) fn plan_step(&self) -> Vec<Planned> {
-        let mut plan: Vec<Planned> = self.running.iter().filter_map(Running::decode).collect();
+        let mut plan: Vec<Planned> = self.running.values().filter_map(Running::decode).collect();
         let mut budget = self.bounds.prefill_chunk_tokens;
-        for running in &self.running {
+        for running in self.running.values() {
             if let Some(planned) = running.prefill(budget) {
                 budget -= planned.tokens;
                 plan.push(planned);
@@ -150,8 +171,14 @@ impl Scheduler {
         plan
     }
 
-    /// The tokens of `planned` are in the slot.
+    /// The KV blocks of a sequence that runs, in order.
+    pub(super) fn blocks(&self, id: SeqId) -> &[u32] {
+        self.running.get(&id).map_or(&[], |running| &running.blocks)
+    }
+
+    /// The tokens of `planned` are in the KV cache.
     pub(super) fn stepped(&mut self, planned: &Planned) {
+        let block_tokens = self.bounds.block_tokens;
         let Some(running) = self.find(planned.id) else { return };
         check_invariant!(
             InvariantId::PositionsGapless,
@@ -162,6 +189,14 @@ impl Scheduler {
             planned.start
         );
         running.held = planned.start + planned.tokens;
+        check_invariant!(
+            InvariantId::BlocksForTokens,
+            running.held <= running.blocks.len() * block_tokens,
+            "{:?} holds {} tokens in {} KV blocks",
+            planned.id,
+            running.held,
+            running.blocks.len()
+        );
         if planned.prefill && running.held == running.demand.prompt_tokens {
             running.stage = Stage::Decode { paused: false };
         }
@@ -176,9 +211,9 @@ impl Scheduler {
 
     /// Forgets a request that ended, at whatever stage. Returns the slot that it gave up.
     pub(super) fn remove(&mut self, id: SeqId) -> Option<Slot> {
-        if let Some(at) = self.running.iter().position(|running| running.demand.id == id) {
-            let slot = self.running.remove(at).slot;
+        if let Some(Running { slot, blocks, .. }) = self.running.remove(&id) {
             self.free.push(slot);
+            self.pool.release(&blocks);
             self.check_slots();
             return Some(slot);
         }
@@ -194,9 +229,16 @@ impl Scheduler {
         std::mem::take(&mut self.queue_changed).then(|| self.waiting.iter().map(|demand| demand.id))
     }
 
-    /// Tokens in all slots.
+    /// Tokens that the KV cache holds for sequences.
+    #[cfg(test)]
     pub(super) fn tokens_held(&self) -> usize {
-        self.running.iter().map(|running| running.held).sum()
+        self.running.values().map(|running| running.held).sum()
+    }
+
+    /// KV blocks that sequences own, and all.
+    pub(super) fn kv_blocks(&self) -> (usize, usize) {
+        let total = self.pool.total();
+        (total - self.pool.available(), total)
     }
 
     #[cfg(test)]
@@ -205,13 +247,13 @@ impl Scheduler {
     }
 
     fn find(&mut self, id: SeqId) -> Option<&mut Running> {
-        self.running.iter_mut().find(|running| running.demand.id == id)
+        self.running.get_mut(&id)
     }
 
     fn check_unowned(&self, slot: Slot) {
         check_invariant!(
             InvariantId::SlotOwnedOnce,
-            self.running.iter().all(|running| running.slot != slot),
+            self.running.values().all(|running| running.slot != slot),
             "{slot:?} is given away a second time"
         );
     }
@@ -224,6 +266,16 @@ impl Scheduler {
             "{owned} owned and {free} free of {}",
             self.bounds.slots
         );
+        self.pool.check();
+    }
+}
+
+// === impl Demand ===
+
+impl Demand {
+    /// The last token of an answer is never taken in.
+    fn tokens_max(&self) -> usize {
+        self.prompt_tokens + self.output_tokens_max - 1
     }
 }
 

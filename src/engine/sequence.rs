@@ -118,7 +118,12 @@ impl Sequence {
     }
 
     pub(super) fn demand(&self, id: SeqId) -> Demand {
-        Demand { id, prompt_tokens: self.prompt.len(), tiles: self.tiles }
+        Demand {
+            id,
+            prompt_tokens: self.prompt.len(),
+            output_tokens_max: self.output_tokens_max,
+            tiles: self.tiles,
+        }
     }
 
     /// The phase as error messages name it.
@@ -174,8 +179,8 @@ impl Sequence {
         self.outlet.progress(self.progress, now);
     }
 
-    /// The tokens of `planned`.
-    pub(super) fn segment(&self, planned: &Planned) -> Segment<'_> {
+    /// The tokens of `planned`, which go into `blocks`.
+    pub(super) fn segment<'a>(&'a self, planned: &Planned, blocks: &'a [u32]) -> Segment<'a> {
         let tokens = if planned.prefill {
             &self.prompt[planned.start..planned.start + planned.tokens]
         } else {
@@ -183,6 +188,7 @@ impl Sequence {
         };
         Segment {
             slot: planned.slot,
+            blocks,
             start: planned.start,
             tokens,
             image_tokens_before: self.image_tokens_before(planned.start),
@@ -195,7 +201,7 @@ impl Sequence {
         if self.chance.is_greedy() { Want::Greedy } else { Want::Logits }
     }
 
-    /// The slot holds the tokens of `planned` now.
+    /// The KV cache holds the tokens of `planned` now.
     pub(super) fn stepped(&mut self, planned: &Planned, now: Instant) {
         if planned.prefill {
             self.progress.prefilled_tokens += planned.tokens;

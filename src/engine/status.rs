@@ -35,6 +35,6 @@ pub struct Status {
 pub struct Load {
     pub running: usize,
     pub queued: usize,
-    /// Share of the KV cache's tokens in use, 0 to 1.
+    /// Share of the KV cache's blocks in use, 0 to 1.
     pub kv_utilization: f64,
 }

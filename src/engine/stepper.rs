@@ -17,10 +17,10 @@ use crate::engine::poison::Poison;
 use crate::engine::sampler::Sampler;
 use crate::engine::scheduler::{Bounds, Encode, Planned, Scheduler, SeqId};
 use crate::engine::sequence::{Sequence, Spoilt};
-use crate::engine::step::{self, Stepped};
+use crate::engine::step::{self, Running, Stepped};
 use crate::engine::{Config, EngineError, FinishReason};
 use crate::limits::DEVICE_FAILURES_MAX;
-use crate::model::{ModelSpec, RunError, Runner, SlotTiles, StepBatch};
+use crate::model::{ModelSpec, RunError, Runner, SlotTiles};
 
 /// The model and its requests.
 pub(super) struct Stepper {
@@ -59,6 +59,8 @@ impl Stepper {
     ) -> Self {
         let bounds = Bounds {
             slots: runner.spec().slots,
+            kv_blocks: runner.spec().kv_blocks,
+            block_tokens: runner.spec().block_tokens,
             prefill_chunk_tokens: config.prefill_chunk_tokens,
             vision_chunk_tiles: config.vision_chunk_tiles,
         };
@@ -212,7 +214,8 @@ impl Stepper {
         self.check_budget(&plan);
         let spans = self.decode_step_spans(&plan);
         let before = self.clock.now();
-        let stepped = step::run(self.runner.as_mut(), &self.sequences, plan);
+        let running = Running { sequences: &self.sequences, scheduler: &self.scheduler };
+        let stepped = step::run(self.runner.as_mut(), running, plan);
         let now = self.clock.now();
         let step_ms = now.saturating_duration_since(before).as_secs_f64() * 1000.0;
         for span in spans {
@@ -271,11 +274,8 @@ impl Stepper {
             return Vec::new();
         }
         let sequences = &self.sequences;
-        let segments = plan
-            .iter()
-            .filter_map(|planned| Some(sequences.get(&planned.id)?.segment(planned)))
-            .collect();
-        let at = self.runner.locate_non_finite(&StepBatch { segments });
+        let running = Running { sequences, scheduler: &self.scheduler };
+        let at = self.runner.locate_non_finite(&running.batch(plan));
         let dtype = at.as_ref().map_or_else(|| logits_dtype(self.runner.spec()), |at| at.dtype);
         tracing::error!(requests = plan.len(), %dtype, ?at, "logits are not finite");
         plan.iter()
@@ -348,9 +348,8 @@ impl Stepper {
     }
 
     fn publish_kv(&self) {
-        let spec = self.runner.spec();
-        let all = (spec.slots * spec.slot_tokens).max(1);
-        self.board.kv_utilization(self.scheduler.tokens_held() as f64 / all as f64);
+        let (used, all) = self.scheduler.kv_blocks();
+        self.board.kv_utilization(used as f64 / all.max(1) as f64);
     }
 
     fn check_budget(&self, plan: &[Planned]) {

@@ -2,7 +2,7 @@
 //! compiles kernels and allocates, and a model that cannot do it must not call itself ready.
 
 use crate::model::{
-    Output, PixelTiles, RunError, Runner, Segment, Slot, SlotTiles, StepBatch, Want,
+    ModelSpec, Output, PixelTiles, RunError, Runner, Segment, Slot, SlotTiles, StepBatch, Want,
 };
 
 /// Why a model that was loaded cannot serve.
@@ -10,6 +10,8 @@ use crate::model::{
 pub(super) enum WarmUpError {
     #[error("the model has no slots")]
     NoSlots,
+    #[error("{kv_blocks} KV blocks have no room for one sequence of {slot_tokens} tokens")]
+    NoRoom { kv_blocks: usize, slot_tokens: usize },
     #[error(transparent)]
     Run(#[from] RunError),
     #[error("the logits of the warm-up are not finite")]
@@ -21,6 +23,11 @@ pub(super) fn warm_up(runner: &mut dyn Runner) -> Result<(), WarmUpError> {
     let slot = Slot(0);
     if runner.spec().slots == 0 {
         return Err(WarmUpError::NoSlots);
+    }
+    // A request of that length could never start.
+    let ModelSpec { kv_blocks, slot_tokens, .. } = *runner.spec();
+    if runner.spec().blocks_for(slot_tokens) > kv_blocks {
+        return Err(WarmUpError::NoRoom { kv_blocks, slot_tokens });
     }
     let outcome = pass(runner, slot);
     runner.release(slot);
@@ -35,12 +42,20 @@ fn pass(runner: &mut dyn Runner, slot: Slot) -> Result<(), WarmUpError> {
         runner.encode(&[SlotTiles { slot, pixels: PixelTiles { tiles: 1, data: &tile } }])?;
         prompt.extend(std::iter::repeat_n(spec.image_token_id, spec.tokens_per_tile));
     }
+    let blocks = spec.blocks_of_one(prompt.len() + 1);
     let steps = [(0, &prompt[..], 0), (prompt.len(), &[0][..], prompt.len() - 1)];
     for (start, tokens, image_tokens_before) in steps {
         if start + tokens.len() > spec.slot_tokens {
             continue;
         }
-        let segment = Segment { slot, start, tokens, image_tokens_before, want: Want::Greedy };
+        let segment = Segment {
+            slot,
+            blocks: &blocks,
+            start,
+            tokens,
+            image_tokens_before,
+            want: Want::Greedy,
+        };
         let outputs = runner.step(&StepBatch { segments: vec![segment] })?;
         let is_finite = |output: &Output| match output {
             Output::Choice(choice) => choice.is_finite,

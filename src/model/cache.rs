@@ -1,16 +1,16 @@
-//! The KV cache: what attention reads and writes. Who owns which slot is the engine's business.
+//! The KV cache: blocks of tokens that attention reads and writes through each sequence's list of them.
+//! Who owns which block is the engine's business.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::runner::Slot;
+/// Tokens of a block: a multiple of 16, which the kernels of GPUs need, and a divisor of a tile's tokens, so
+/// that pages of different documents begin at the same places of their blocks.
+pub(super) const BLOCK_TOKENS: usize = 64;
 
-/// Kernels address the positions of a slot in steps of this.
-const POSITIONS_STEP: usize = 16;
-
-/// Keys and values of every slot of one decoder layer, allocated once.
+/// Keys and values of one decoder layer, allocated once.
 #[derive(Debug)]
 pub(super) struct LayerCache {
-    /// `[slots, kv_heads, positions, head_dim]`
+    /// `[blocks, kv_heads, BLOCK_TOKENS, head_dim]`
     pub(super) keys: Tensor,
     pub(super) values: Tensor,
 }
@@ -18,34 +18,107 @@ pub(super) struct LayerCache {
 /// Sizes of a cache.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CacheShape {
-    pub(super) slots: usize,
-    pub(super) positions: usize,
+    pub(super) blocks: usize,
     pub(super) kv_heads: usize,
     pub(super) head_dim: usize,
 }
 
+/// Part of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Piece {
+    block: u32,
+    /// First of its tokens.
+    offset: usize,
+    len: usize,
+}
+
 impl LayerCache {
     pub(super) fn new(shape: CacheShape, dtype: DType, device: &Device) -> Result<Self> {
-        let positions = shape.positions.next_multiple_of(POSITIONS_STEP);
-        let sizes = (shape.slots, shape.kv_heads, positions, shape.head_dim);
+        let sizes = (shape.blocks, shape.kv_heads, BLOCK_TOKENS, shape.head_dim);
         let zeros = || Tensor::zeros(sizes, dtype, device);
         Ok(Self { keys: zeros()?, values: zeros()? })
     }
 
-    /// Writes `k` and `v`, `[kv_heads, len, head_dim]`, at `start` and returns all keys and values
-    /// of the slot up to their end, `[kv_heads, start + len, head_dim]`.
-    pub(super) fn extend(
-        &mut self,
-        slot: Slot,
-        start: usize,
-        k: &Tensor,
-        v: &Tensor,
-    ) -> Result<(Tensor, Tensor)> {
-        let of_slot = |cache: &Tensor| cache.narrow(0, slot.0 as usize, 1)?.squeeze(0);
-        let (keys, values) = (of_slot(&self.keys)?, of_slot(&self.values)?);
-        keys.slice_set(&k.contiguous()?, 1, start)?;
-        values.slice_set(&v.contiguous()?, 1, start)?;
-        let end = start + k.dim(1)?;
-        Ok((keys.narrow(1, 0, end)?, values.narrow(1, 0, end)?))
+    /// Writes `k` and `v`, `[kv_heads, len, head_dim]`, at positions `start..` of the sequence that has
+    /// `blocks`.
+    pub(super) fn write(&self, blocks: &[u32], start: usize, k: &Tensor, v: &Tensor) -> Result<()> {
+        let mut first = 0;
+        for piece in pieces(blocks, start, k.dim(1)?)? {
+            for (cache, new) in [(&self.keys, k), (&self.values, v)] {
+                let block = cache.narrow(0, piece.block as usize, 1)?.squeeze(0)?;
+                let new = new.narrow(1, first, piece.len)?.contiguous()?;
+                block.slice_set(&new, 1, piece.offset)?;
+            }
+            first += piece.len;
+        }
+        Ok(())
+    }
+
+    /// A copy of the first `len` keys and values of a sequence, `[1, len, kv_heads, head_dim]` as attention
+    /// reads them.
+    pub(super) fn gather(&self, blocks: &[u32], len: usize) -> Result<(Tensor, Tensor)> {
+        let used = blocks.get(..len.div_ceil(BLOCK_TOKENS)).unwrap_or(blocks);
+        let ids = Tensor::from_slice(used, used.len(), self.keys.device())?;
+        let of = |cache: &Tensor| {
+            let (_, kv_heads, _, head_dim) = cache.dims4()?;
+            let rows = cache.index_select(&ids, 0)?.transpose(1, 2)?;
+            rows.reshape((1, used.len() * BLOCK_TOKENS, kv_heads, head_dim))?.narrow(1, 0, len)
+        };
+        Ok((of(&self.keys)?, of(&self.values)?))
+    }
+}
+
+/// Where positions `start..start + len` are.
+fn pieces(blocks: &[u32], start: usize, len: usize) -> Result<Vec<Piece>> {
+    let end = start + len;
+    let mut pieces = Vec::with_capacity(len / BLOCK_TOKENS + 2);
+    let mut at = start;
+    while at < end {
+        let Some(&block) = blocks.get(at / BLOCK_TOKENS) else {
+            bail!("position {at} of a sequence with {} KV blocks", blocks.len())
+        };
+        let offset = at % BLOCK_TOKENS;
+        let len = (BLOCK_TOKENS - offset).min(end - at);
+        pieces.push(Piece { block, offset, len });
+        at += len;
+    }
+    Ok(pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_found_in_their_blocks() {
+        let piece = |block, offset, len| Piece { block, offset, len };
+        assert_eq!(pieces(&[7], 0, 3).unwrap(), [piece(7, 0, 3)]);
+        assert_eq!(
+            pieces(&[7, 2, 5], BLOCK_TOKENS - 1, BLOCK_TOKENS + 2).unwrap(),
+            [piece(7, BLOCK_TOKENS - 1, 1), piece(2, 0, BLOCK_TOKENS), piece(5, 0, 1)]
+        );
+        assert!(pieces(&[7], BLOCK_TOKENS, 1).is_err());
+    }
+
+    #[test]
+    fn what_is_written_in_pieces_is_gathered_in_order() {
+        let shape = CacheShape { blocks: 4, kv_heads: 2, head_dim: 3 };
+        let cache = LayerCache::new(shape, DType::F32, &Device::Cpu).unwrap();
+        let len = BLOCK_TOKENS + 7;
+        let values = |from: f32| {
+            let count = (2 * len * 3) as u32;
+            let all: Vec<f32> = (0..count).map(|i| from + i as f32).collect();
+            Tensor::from_vec(all, (2, len, 3), &Device::Cpu).unwrap()
+        };
+        let (k, v) = (values(0.0), values(1e4));
+        let blocks = [3, 1];
+        for (start, count) in [(0, 5), (5, BLOCK_TOKENS), (5 + BLOCK_TOKENS, 2)] {
+            let part = |x: &Tensor| x.narrow(1, start, count).unwrap();
+            cache.write(&blocks, start, &part(&k), &part(&v)).unwrap();
+        }
+        let (keys, found) = cache.gather(&blocks, len).unwrap();
+        let flat = |x: Tensor| -> Vec<f32> { x.flatten_all().unwrap().to_vec1().unwrap() };
+        let expected = |x: &Tensor| flat(x.transpose(0, 1).unwrap());
+        assert_eq!((flat(keys), flat(found)), (expected(&k), expected(&v)));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Its logits are a hash of the sequence so far, images included, so that a batch and a single
 //! sequence must agree. It can follow a script instead, wait like a real model, and fail on demand.
-//! It checks the contract of [`Runner`] at every call and panics where it is broken.
+//! It checks the contract of [`Runner`] at every call and panics where it is broken. A sequence is what its
+//! KV blocks hold: whoever is given wrong blocks gets another answer, or a panic.
 
 mod fault;
 
@@ -73,6 +74,8 @@ pub struct Probe {
 pub struct Fake {
     options: Options,
     slots: Vec<Held>,
+    /// Of each block, as far as it was ever written.
+    kv: Vec<Vec<Entry>>,
     faults: Faults,
     probe: Arc<Probe>,
 }
@@ -80,18 +83,27 @@ pub struct Fake {
 /// What one slot holds.
 #[derive(Debug, Clone, Default)]
 struct Held {
-    tokens: Vec<u32>,
-    /// Hash of the tokens and of the feature rows that took the place of image tokens.
-    hash: u64,
     /// Hash of each feature row.
     rows: Vec<u64>,
-    rows_used: usize,
     /// Passes that this sequence took part in.
     steps: usize,
     /// Its last logits were no numbers.
     poisoned: bool,
+    /// Tokens of the last pass.
+    last: Vec<u32>,
     /// Once the first logits were asked for: the prompt's length and the scripted answer.
     answer: Option<(usize, Vec<u32>)>,
+}
+
+/// Keys and values of one token, as far as they matter here.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    token: u32,
+    position: usize,
+    /// Image tokens up to this one.
+    images: usize,
+    /// Hash of all tokens up to this one, and of the feature rows that took the place of image tokens.
+    hash: u64,
 }
 
 // === impl Options ===
@@ -108,6 +120,7 @@ impl Default for Options {
                 image_token_id: 255,
                 slots: 4,
                 slot_tokens: 128,
+                block_tokens: 16,
                 kv_bytes_per_token: 64,
                 kv_dtype: Dtype::F32,
                 placements: vec![placement()],
@@ -157,12 +170,31 @@ impl fmt::Debug for Script {
     }
 }
 
+// === impl Script ===
+
+impl Script {
+    /// The answer to a prompt; empty where the hash says it.
+    fn answer(&self, prompt: &[u32]) -> Vec<u32> {
+        match self {
+            Self::Hash => Vec::new(),
+            Self::Answer(answer) => answer.clone(),
+            Self::Of(answer) => answer(prompt),
+        }
+    }
+}
+
 // === impl Fake ===
 
 impl Fake {
-    pub fn new(options: Options) -> Self {
+    /// A specification without KV blocks gets as many as all slots could need.
+    pub fn new(mut options: Options) -> Self {
+        let spec = &mut options.spec;
+        if spec.kv_blocks == 0 {
+            spec.kv_blocks = spec.slots * spec.blocks_for(spec.slot_tokens);
+        }
+        let kv = vec![Vec::new(); spec.kv_blocks];
         let slots = vec![Held::default(); options.spec.slots];
-        Self { options, slots, faults: Faults::default(), probe: Arc::default() }
+        Self { options, slots, kv, faults: Faults::default(), probe: Arc::default() }
     }
 
     /// Lets a test order failures, also later, when the engine owns the fake.
@@ -183,20 +215,22 @@ impl Fake {
     /// Panics where `segment` breaks the contract; changes nothing.
     fn check(&mut self, segment: &Segment<'_>) {
         let spec = self.options.spec.clone();
-        let held = self.held(segment.slot);
         let slot = segment.slot.0;
         assert!(!segment.tokens.is_empty(), "slot {slot}: a segment without tokens");
-        assert_eq!(segment.start, held.tokens.len(), "slot {slot}: start is not the next position");
+        let before = self.before(segment).map_or(0, |entry| entry.images);
         assert_eq!(
-            segment.image_tokens_before, held.rows_used,
+            segment.image_tokens_before, before,
             "slot {slot}: image_tokens_before is not the next feature row"
         );
         let end = segment.start + segment.tokens.len();
         assert!(end <= spec.slot_tokens, "slot {slot}: {end} tokens of {}", spec.slot_tokens);
+        let room = segment.blocks.len() * spec.block_tokens;
+        assert!(end <= room, "slot {slot}: {end} tokens in KV blocks for {room}");
+        let held = self.held(segment.slot);
         let images = segment.tokens.iter().filter(|&&token| token == spec.image_token_id).count();
         let rows = held.rows.len();
         assert!(
-            held.rows_used + images <= rows,
+            images == 0 || before + images <= rows,
             "slot {slot}: image tokens without feature rows, which are {rows}"
         );
         for &token in segment.tokens {
@@ -206,38 +240,67 @@ impl Fake {
 
     /// Panics where `segment` is not what its slot took in last, with logits that were no numbers.
     fn check_given(&mut self, segment: &Segment<'_>) {
-        let image_token_id = self.options.spec.image_token_id;
         let slot = segment.slot.0;
+        let images = self.before(segment).map_or(0, |entry| entry.images);
+        assert_eq!(segment.image_tokens_before, images, "slot {slot}: other feature rows");
         let held = self.held(segment.slot);
         assert!(held.poisoned, "slot {slot}: its logits were well");
-        assert_eq!(held.tokens[segment.start..], *segment.tokens, "slot {slot}: other tokens");
-        let images = held.tokens[..segment.start].iter().filter(|&&token| token == image_token_id);
-        assert_eq!(segment.image_tokens_before, images.count(), "slot {slot}: other feature rows");
+        assert_eq!(held.last, *segment.tokens, "slot {slot}: other tokens");
         assert!(segment.want.is_something(), "slot {slot}: it had no logits");
+    }
+
+    /// What the KV cache has of the token at `position`, which it must have.
+    fn entry(&self, blocks: &[u32], position: usize) -> Entry {
+        let block_tokens = self.options.spec.block_tokens;
+        let block = blocks[position / block_tokens] as usize;
+        let entry = self.kv[block].get(position % block_tokens);
+        let entry = entry.unwrap_or_else(|| panic!("KV block {block} has no token at {position}"));
+        assert_eq!(entry.position, position, "KV block {block} has a token of another place");
+        *entry
+    }
+
+    /// The token before `segment`; none at the start of a sequence.
+    fn before(&self, segment: &Segment<'_>) -> Option<Entry> {
+        Some(self.entry(segment.blocks, segment.start.checked_sub(1)?))
     }
 
     fn take_in(&mut self, segment: &Segment<'_>) {
         let image_token_id = self.options.spec.image_token_id;
-        let held = self.held(segment.slot);
-        for &token in segment.tokens {
+        let block_tokens = self.options.spec.block_tokens;
+        let (mut hash, mut images) =
+            self.before(segment).map_or((0, 0), |entry| (entry.hash, entry.images));
+        for (position, &token) in (segment.start..).zip(segment.tokens) {
             let mut value = u64::from(token);
             if token == image_token_id {
-                value = held.rows[held.rows_used];
-                held.rows_used += 1;
+                value = self.held(segment.slot).rows[images];
+                images += 1;
             }
-            held.hash = mix(held.hash ^ mix(value));
-            held.tokens.push(token);
+            hash = mix(hash ^ mix(value));
+            let block = &mut self.kv[segment.blocks[position / block_tokens] as usize];
+            let at = position % block_tokens;
+            assert!(at <= block.len(), "a gap in a KV block before position {position}");
+            // What a block had behind this belonged to whoever had it before.
+            block.truncate(at);
+            block.push(Entry { token, position, images, hash });
         }
+        let held = self.held(segment.slot);
+        held.last = segment.tokens.to_vec();
         held.steps += 1;
     }
 
-    /// The row of logits that follows what `slot` holds.
-    fn row(&mut self, slot: Slot) -> Vec<f32> {
+    /// The row of logits that follows `segment`, which was taken in.
+    fn row(&mut self, segment: &Segment<'_>) -> Vec<f32> {
         let vocab_size = self.options.spec.vocab_size;
         let script = self.options.script.clone();
-        let held = self.held(slot);
-        let mut row: Vec<f32> = (0..vocab_size as u64).map(|i| unit(mix(held.hash ^ i))).collect();
-        if let Some(token) = held.scripted(&script) {
+        let end = segment.start + segment.tokens.len();
+        let hash = self.entry(segment.blocks, end - 1).hash;
+        if self.held(segment.slot).answer.is_none() {
+            let tokens = (0..end).map(|position| self.entry(segment.blocks, position).token);
+            let answer = script.answer(&tokens.collect::<Vec<u32>>());
+            self.held(segment.slot).answer = Some((end, answer));
+        }
+        let mut row: Vec<f32> = (0..vocab_size as u64).map(|i| unit(mix(hash ^ i))).collect();
+        if let Some(token) = self.held(segment.slot).scripted(end) {
             row[token as usize] = SCRIPTED_LOGIT;
         }
         row
@@ -308,7 +371,7 @@ impl Runner for Fake {
             self.take_in(segment);
             self.held(segment.slot).poisoned = poisoned.contains(&segment.slot);
             if segment.want.is_something() {
-                let mut row = self.row(segment.slot);
+                let mut row = self.row(segment);
                 if poisoned.contains(&segment.slot) {
                     row[0] = f32::NAN;
                 }
@@ -345,22 +408,13 @@ impl Runner for Fake {
 
 impl Held {
     fn holds_something(&self) -> bool {
-        !self.tokens.is_empty() || !self.rows.is_empty()
+        self.steps > 0 || !self.rows.is_empty()
     }
 
-    /// The next token of the script, once the whole prompt is known.
-    fn scripted(&mut self, script: &Script) -> Option<u32> {
-        let tokens = &self.tokens;
-        let (prompt_len, answer) = self.answer.get_or_insert_with(|| {
-            let answer = match script {
-                Script::Hash => Vec::new(),
-                Script::Answer(answer) => answer.clone(),
-                Script::Of(answer) => answer(tokens),
-            };
-            (tokens.len(), answer)
-        });
-        let done = tokens.len() - *prompt_len;
-        answer.get(done).or(answer.last()).copied()
+    /// The token of the script that follows the first `end` tokens.
+    fn scripted(&self, end: usize) -> Option<u32> {
+        let (prompt_len, answer) = self.answer.as_ref()?;
+        answer.get(end.checked_sub(*prompt_len)?).or(answer.last()).copied()
     }
 }
 

@@ -4,7 +4,7 @@ use super::output::{Outputs, Want};
 use crate::device::{Dtype, Link};
 use crate::placement::{DtypePolicy, WeightFormat};
 
-/// A place in the KV cache that one sequence owns while it runs: `0..ModelSpec::slots`.
+/// A sequence's place while it runs, where its image features are: `0..ModelSpec::slots`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(pub u32);
 
@@ -22,10 +22,14 @@ pub struct ModelSpec {
     pub tile_size_px: u32,
     /// Id that stands for one image feature row in a prompt.
     pub image_token_id: u32,
-    /// Sequences that can hold KV entries at once.
+    /// Sequences that run at once.
     pub slots: usize,
-    /// Tokens, prompt and output together, that one slot holds; at most the model's own context.
+    /// Tokens, prompt and output together, of one sequence; at most the model's own context.
     pub slot_tokens: usize,
+    /// Blocks of the KV cache, numbered from 0: enough for one sequence of `slot_tokens` at least.
+    pub kv_blocks: usize,
+    /// Tokens whose keys and values one block holds.
+    pub block_tokens: usize,
     pub kv_bytes_per_token: u64,
     pub kv_dtype: Dtype,
     /// What the operator asked for.
@@ -124,7 +128,10 @@ pub struct SlotTiles<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Segment<'a> {
     pub slot: Slot,
-    /// Position of `tokens[0]` in the sequence; the slot holds KV entries of all positions before it.
+    /// KV blocks of the sequence in order, enough for these tokens. Blocks before `start` may belong to
+    /// other sequences too; those that are written belong to this one alone.
+    pub blocks: &'a [u32],
+    /// Position of `tokens[0]` in the sequence; the blocks hold KV entries of all positions before it.
     pub start: usize,
     pub tokens: &'a [u32],
     /// Image tokens of the sequence before `start`: where its next image feature row is.
@@ -137,6 +144,23 @@ pub struct Segment<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct StepBatch<'a> {
     pub segments: Vec<Segment<'a>>,
+}
+
+impl ModelSpec {
+    /// Blocks that hold `tokens`.
+    pub fn blocks_for(&self, tokens: usize) -> usize {
+        tokens.div_ceil(self.block_tokens.max(1))
+    }
+
+    /// Tokens that the whole KV cache holds.
+    pub fn kv_tokens(&self) -> usize {
+        self.kv_blocks * self.block_tokens
+    }
+
+    /// The first blocks, for a sequence of `tokens` that runs alone.
+    pub(crate) fn blocks_of_one(&self, tokens: usize) -> Vec<u32> {
+        (0..self.blocks_for(tokens) as u32).collect()
+    }
 }
 
 /// Why a forward pass failed.
@@ -162,7 +186,7 @@ pub trait Runner: Send {
     /// `image_token_id` the slot's next image feature row takes its place. Returns one output for each
     /// segment that wants something, in their order.
     ///
-    /// After an error the same segments can be given again, all or some of them: no slot counts as
+    /// After an error the same segments can be given again, all or some of them: no sequence counts as
     /// further than before.
     fn step(&mut self, batch: &StepBatch<'_>) -> Result<Outputs, RunError>;
 
@@ -175,6 +199,7 @@ pub trait Runner: Send {
         None
     }
 
-    /// Forgets the KV entries and feature rows of `slot`, if it has any.
+    /// Forgets the feature rows of `slot`, if it has any. KV blocks need no release: whoever is given one
+    /// next writes it before reading it.
     fn release(&mut self, slot: Slot);
 }

@@ -19,6 +19,7 @@ pub enum Advice {
     Auto,
     FewerSlots(usize),
     ShorterSlots(usize),
+    FewerKvTokens(usize),
     Quantize,
     /// So many more devices of this name.
     MoreDevices {
@@ -32,6 +33,7 @@ impl fmt::Display for Advice {
         match self {
             Self::Auto => f.write_str("--device-map auto"),
             Self::FewerSlots(slots) => write!(f, "--slots {slots}"),
+            Self::FewerKvTokens(tokens) => write!(f, "--kv-tokens {tokens}"),
             Self::ShorterSlots(tokens) => write!(f, "--slot-tokens {tokens}"),
             Self::Quantize => f.write_str("--quantize q8"),
             Self::MoreDevices { count, name } => write!(f, "{count} more {name}"),
@@ -76,6 +78,14 @@ pub fn advise(
         let most = largest(shortest, longest, tokens);
         let round = (most / 256 * 256).max(shortest);
         advice.push(Advice::ShorterSlots(round as usize));
+    }
+    let kv_tokens = |tokens: u64| {
+        let kv_tokens = Some(tokens as usize);
+        fits(try_plan(devices, map, policy, Demand { kv_tokens, ..*demand }))
+    };
+    if longest < demand.tokens() && kv_tokens(longest) {
+        let most = largest(longest, demand.tokens(), kv_tokens);
+        advice.push(Advice::FewerKvTokens((most / 256 * 256).max(longest) as usize));
     }
     let q8 = DtypePolicy { quantization: Some(Quantization::Q8), ..policy.clone() };
     if policy.quantization.is_none() && fits(try_plan(devices, map, &q8, *demand)) {

@@ -43,7 +43,7 @@ pub struct ModuleCost {
     pub parts: Vec<Part>,
     /// Keys and values of one token.
     pub kv_values: u64,
-    /// Values kept for each token of each slot beside the KV cache: image features.
+    /// Values kept for each token beside the KV cache: image features.
     pub held_values: u64,
     /// Moments at which much memory is in use, one after the other; the largest counts.
     pub phases: Vec<Vec<Work>>,
@@ -87,10 +87,13 @@ pub enum Unit {
 /// How much is to run at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {
-    /// Sequences with room in the KV cache.
+    /// Sequences that run at once.
     pub slots: usize,
-    /// Tokens of each, prompt and answer.
+    /// Longest sequence, prompt and answer.
     pub slot_tokens: usize,
+    /// Tokens of all sequences together for which the KV cache has room, at least one of the longest; none:
+    /// all of the longest.
+    pub kv_tokens: Option<usize>,
     /// Tiles that go through the vision tower together.
     pub tiles: usize,
     /// Prompt tokens of one step.
@@ -100,7 +103,8 @@ pub struct Demand {
 impl Demand {
     /// Tokens whose keys and values are allocated when the model loads.
     pub fn tokens(&self) -> u64 {
-        self.slots as u64 * self.slot_tokens as u64
+        let all = self.slots as u64 * self.slot_tokens as u64;
+        self.kv_tokens.map_or(all, |tokens| tokens.max(self.slot_tokens) as u64)
     }
 }
 
@@ -220,7 +224,8 @@ mod tests {
                 vec![work(Unit::Key, false)],
             ],
         };
-        let demand = Demand { slots: 2, slot_tokens: 100, tiles: 1, prefill_rows: 30 };
+        let demand =
+            Demand { slots: 2, slot_tokens: 100, kv_tokens: None, tiles: 1, prefill_rows: 30 };
         let peak = |dtype, on_cpu| {
             module.peak_bytes(&decision(dtype, WeightFormat::Dense(dtype)), on_cpu, 20, &demand)
         };

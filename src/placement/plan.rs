@@ -36,9 +36,9 @@ pub struct Plan {
 pub struct DevicePlan {
     pub spec: DeviceSpec,
     pub weight_bytes: u64,
-    /// Keys and values of all slots, which are allocated when the model loads.
+    /// The KV cache, which is allocated when the model loads.
     pub kv_bytes: u64,
-    /// Of one pass at its largest, and image features of all slots.
+    /// Of one pass at its largest, and image features of all sequences.
     pub activation_bytes: u64,
     /// For the driver and libraries; none where nothing is placed.
     pub reserve_bytes: u64,

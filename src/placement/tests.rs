@@ -118,7 +118,7 @@ fn cpus(memory: &[u64]) -> Vec<DeviceSpec> {
 }
 
 fn demand(slots: usize, slot_tokens: usize) -> Demand {
-    Demand { slots, slot_tokens, tiles: 1, prefill_rows: 1 }
+    Demand { slots, slot_tokens, kv_tokens: None, tiles: 1, prefill_rows: 1 }
 }
 
 fn planned(cost: &ModelCost, devices: &[DeviceSpec], map: &DeviceMap) -> Plan {

@@ -87,7 +87,7 @@ pub(super) fn model_status(state: &State, status: &engine::Status) -> v1::ModelS
         dtype_policy: spec.map(|spec| dtype_policy(&spec.policy)),
         links: spec.map(|spec| spec.links.iter().map(link).collect()).unwrap_or_default(),
         verification: spec.map(verification),
-        kv_capacity_tokens: spec.map_or(0, |spec| (spec.slots * spec.slot_tokens) as u64),
+        kv_capacity_tokens: spec.map_or(0, |spec| spec.kv_tokens() as u64),
     }
 }
 

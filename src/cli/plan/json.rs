@@ -21,6 +21,7 @@ pub(super) fn text(report: &Report) -> String {
         "reason": plan.reason,
         "slots": report.demand.slots,
         "slot_tokens": report.demand.slot_tokens,
+        "reserved_kv_tokens": report.demand.tokens(),
         "devices": devices,
         "placements": placements,
         "crossings": plan.crossings,

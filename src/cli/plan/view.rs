@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{ANSWER_TOKENS, PROMPT_TOKENS, Report};
 use crate::cli::term::{Style, Term, cut, pad, wrap};
-use crate::placement::{Bytes, DevicePlan, PlannedModule, layer_number, ranges};
+use crate::placement::{Bytes, Demand, DevicePlan, PlannedModule, layer_number, ranges};
 
 const BAR_COLUMNS: usize = 32;
 /// Processors have long names.
@@ -137,12 +137,11 @@ fn tokens(report: &Report) -> Vec<String> {
     let (plan, demand, page) = (&report.plan, &report.demand, report.page);
     vec![
         format!(
-            "KV: room for {} tokens of {}; {} are reserved ({} slots of {})",
+            "KV: room for {} tokens of {}; {} are reserved ({})",
             grouped(plan.kv_tokens),
             Bytes(plan.kv_bytes_per_token),
             grouped(demand.tokens()),
-            demand.slots,
-            grouped(demand.slot_tokens as u64),
+            reserved(demand),
         ),
         format!("pages at once, with as many slots: {}", plan.kv_tokens / page.tokens() as u64),
         format!(
@@ -155,6 +154,15 @@ fn tokens(report: &Report) -> Vec<String> {
             times => format!("a token crosses to another device {times} times"),
         },
     ]
+}
+
+/// What the reserved tokens are for.
+fn reserved(demand: &Demand) -> String {
+    let (slots, longest) = (demand.slots, grouped(demand.slot_tokens as u64));
+    match demand.kv_tokens {
+        None => format!("{slots} slots of {longest}"),
+        Some(_) => format!("shared by {slots} slots of up to {longest}"),
+    }
 }
 
 /// `244,627`

@@ -40,8 +40,12 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let block_tokens = 16;
         let bounds = Bounds {
             slots: rng.random_range(1..6),
+            // At least the longest request.
+            kv_blocks: rng.random_range(5..14),
+            block_tokens,
             prefill_chunk_tokens: rng.random_range(1..20),
             vision_chunk_tiles: rng.random_range(1..5),
         };
@@ -61,8 +65,10 @@ impl World {
         let id = SeqId(self.next_id);
         self.next_id += 1;
         let prompt_tokens = self.rng.random_range(1..50);
-        let demand = Demand { id, prompt_tokens, tiles: self.rng.random_range(0..6) };
         let answer = self.rng.random_range(1..20);
+        let output_tokens_max = answer + self.rng.random_range(0..10);
+        let tiles = self.rng.random_range(0..6);
+        let demand = Demand { id, prompt_tokens, output_tokens_max, tiles };
         let seen =
             Seen { demand, slot: None, encoded: 0, held: 0, answer, paused: false, still: 0 };
         self.scheduler.enqueue(demand);
@@ -105,8 +111,14 @@ impl World {
             let seen = self.open.get_mut(&id).expect("started while open");
             assert_eq!(seen.slot.replace(slot), None, "{id:?} starts once");
         }
-        let waiting = self.open.values().filter(|seen| seen.slot.is_none()).count();
-        assert!(waiting == 0 || self.owned.len() == self.bounds.slots, "a slot is free for it");
+        self.check_blocks();
+        let first_waiting = self.open.values().find(|seen| seen.slot.is_none());
+        if let Some(Seen { demand, .. }) = first_waiting {
+            let (used, all) = self.scheduler.kv_blocks();
+            let needed = demand.prompt_tokens + demand.output_tokens_max - 1;
+            let room = needed.div_ceil(self.bounds.block_tokens) <= all - used;
+            assert!(self.owned.len() == self.bounds.slots || !room, "there is room for {demand:?}");
+        }
     }
 
     fn encode(&mut self) {
@@ -147,6 +159,20 @@ impl World {
         self.check_starvation();
         let held: usize = self.open.values().map(|seen| seen.held).sum();
         assert_eq!(self.scheduler.tokens_held(), held);
+    }
+
+    /// Each block has at most one owner, and the count of used ones is right.
+    fn check_blocks(&self) {
+        let ids = self.open.values().filter(|seen| seen.slot.is_some()).map(|seen| seen.demand.id);
+        let owned: Vec<u32> = ids.flat_map(|id| self.scheduler.blocks(id)).copied().collect();
+        let distinct: BTreeSet<u32> = owned.iter().copied().collect();
+        check_invariant!(
+            InvariantId::BlockOwnedOnce,
+            distinct.len() == owned.len()
+                && distinct.last().is_none_or(|last| (*last as usize) < self.bounds.kv_blocks),
+            "{owned:?}"
+        );
+        assert_eq!(self.scheduler.kv_blocks(), (owned.len(), self.bounds.kv_blocks));
     }
 
     fn check_budget(&self, plan: &[Planned]) {
@@ -226,5 +252,6 @@ impl World {
         }
         assert!(self.open.is_empty() && self.scheduler.is_empty());
         assert!(self.owned.is_empty());
+        assert_eq!(self.scheduler.kv_blocks().0, 0);
     }
 }

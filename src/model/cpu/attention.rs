@@ -8,10 +8,10 @@ use super::gemm::{Product, View, matmul};
 use super::math::{exp, fold_lanes};
 
 /// Query rows of one task: 128 rows of 1,025 scores are 525 KB.
-const BLOCK_ROWS: usize = 128;
+pub(super) const BLOCK_ROWS: usize = 128;
 
 /// Multiplications below which tasks cost more than they bring.
-const PARALLEL_FROM: usize = 1 << 20;
+pub(super) const PARALLEL_FROM: usize = 1 << 20;
 
 /// Tasks run in parallel, products within a task do not.
 const ALONE: Product = Product { scale: 1.0, accumulate: false, parallel: false };
@@ -136,7 +136,7 @@ impl FusedAttention {
 }
 
 /// Softmax in place.
-fn softmax(scores: &mut [f32]) {
+pub(super) fn softmax(scores: &mut [f32]) {
     pulp::Arch::new().dispatch(Softmax(scores));
 }
 

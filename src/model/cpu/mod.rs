@@ -12,6 +12,7 @@ mod linear;
 mod log_sum_exp;
 mod math;
 mod norm;
+mod paged_attention;
 pub(super) mod q8;
 
 pub(super) use attention::FusedAttention;
@@ -19,6 +20,7 @@ pub(super) use elementwise::{Gelu, ScaledAdd, SwiGlu};
 pub(super) use linear::LinearProduct;
 pub use log_sum_exp::log_sum_exp;
 pub(super) use norm::{LayerNorm, RmsNorm};
+pub(super) use paged_attention::PagedAttention;
 
 use candle_core::{DType, Tensor};
 

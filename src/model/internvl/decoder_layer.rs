@@ -7,7 +7,9 @@ use super::home::Home;
 use super::language::Rows;
 use super::observe::{Site, Within};
 use crate::model::cache::{CacheShape, LayerCache};
-use crate::model::layers::{Causal, Linear, Norm, Visit, attention, rotate, show_scores, swiglu};
+use crate::model::layers::{
+    Causal, Linear, Norm, Visit, paged_attention, rotate, show_scores, swiglu,
+};
 use crate::weights::{Loaded, Weights, WeightsError};
 
 pub(super) struct DecoderLayer {
@@ -102,7 +104,7 @@ impl DecoderLayer {
     pub(super) fn forward(
         &mut self,
         x: &Tensor,
-        sequences: &[Rows],
+        sequences: &[Rows<'_>],
         angles: &Angles,
         look: &mut Within<'_>,
     ) -> Result<Tensor> {
@@ -125,7 +127,7 @@ impl DecoderLayer {
     fn attend(
         &mut self,
         x: &Tensor,
-        sequences: &[Rows],
+        sequences: &[Rows<'_>],
         angles: &Angles,
         look: &mut Within<'_>,
     ) -> Result<Tensor> {
@@ -145,24 +147,17 @@ impl DecoderLayer {
             let q = rotate(&heads(0, q_heads)?, cos, sin)?;
             let k = rotate(&heads(q_heads, kv_heads)?, cos, sin)?.to_dtype(x.dtype())?;
             let v = heads(q_heads + kv_heads, kv_heads)?;
-            let (keys, values) = self.cache.extend(
-                rows.slot,
-                rows.start,
-                &k.transpose(0, 1)?,
-                &v.transpose(0, 1)?,
-            )?;
-            // As attention reads them: [1, rows, heads, head_dim].
-            let q = q.unsqueeze(0)?;
-            let (keys, values) =
-                (keys.transpose(0, 1)?.unsqueeze(0)?, values.transpose(0, 1)?.unsqueeze(0)?);
-            let causal = Causal::From(rows.start);
+            let (k, v) = (k.transpose(0, 1)?, v.transpose(0, 1)?);
+            self.cache.write(rows.blocks, rows.start, &k, &v)?;
             if look.looks_inside() {
-                show_scores(&q, &keys, &values, causal, &mut |scores, weights| {
+                let (keys, values) = self.cache.gather(rows.blocks, rows.start + rows.len)?;
+                let causal = Causal::From(rows.start);
+                show_scores(&q.unsqueeze(0)?, &keys, &values, causal, &mut |scores, weights| {
                     look.see(Site::Scores, scores)?;
                     look.see(Site::Softmax, weights)
                 })?;
             }
-            outputs.push(attention(&q, &keys, &values, causal)?.squeeze(0)?);
+            outputs.push(paged_attention(&q, &self.cache, rows.blocks, rows.start)?);
         }
         if outputs.len() == 1 { Ok(outputs.swap_remove(0)) } else { Tensor::cat(&outputs, 0) }
     }

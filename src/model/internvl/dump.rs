@@ -64,8 +64,15 @@ impl InternVl {
             recorder.record("pixel_values", &tensor)?;
             self.features[0] = Some(self.features(&tensor, &mut recorder)?);
         }
-        let segment =
-            Segment { slot, start: 0, tokens, image_tokens_before: 0, want: Want::Logits };
+        let blocks = self.spec.blocks_of_one(tokens.len());
+        let segment = Segment {
+            slot,
+            blocks: &blocks,
+            start: 0,
+            tokens,
+            image_tokens_before: 0,
+            want: Want::Logits,
+        };
         let hidden = self.hidden(&[segment], &mut recorder)?;
         self.decoder.logits(&hidden, &[tokens.len() as u32 - 1], &mut recorder)?;
         self.release(slot);

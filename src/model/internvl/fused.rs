@@ -5,11 +5,12 @@
 //! the device. The results differ from [`DecoderLayer::forward`] by rounding. Observers that look inside a
 //! layer, at start-up and after a NaN, see the plain operations instead.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor, bail};
 
 use super::decoder_layer::DecoderLayer;
 use super::home::Home;
 use super::language::Rows;
+use crate::model::cache::BLOCK_TOKENS;
 use crate::model::cuda::decode::{self, Paged, Scratch};
 use crate::model::layers::{Norm, RopeTable};
 
@@ -19,7 +20,7 @@ pub(super) struct FusedStep {
     positions: Tensor,
     /// Index of each row's sequence in this step, u32.
     sequences: Tensor,
-    /// Slot of each sequence, u32, `[sequences, 1]`.
+    /// KV blocks of each sequence, u32, `[sequences, table_blocks]`; behind its last the first again.
     tables: Tensor,
     /// Tokens of each sequence, these rows included, u32.
     lengths: Tensor,
@@ -45,10 +46,14 @@ impl Sum {
 
 impl FusedStep {
     /// None where a sequence is longer than the angles of `rope` are made for.
-    pub(super) fn new(rows: &[Rows], rope: &RopeTable, device: &Device) -> Result<Option<Self>> {
+    pub(super) fn new(
+        rows: &[Rows<'_>],
+        rope: &RopeTable,
+        device: &Device,
+    ) -> Result<Option<Self>> {
         let longest = rows.iter().map(|rows| rows.start + rows.len).max().unwrap_or(0);
         let Some((cos, sin)) = rope.unscaled(longest) else { return Ok(None) };
-        let of_rows = |value: &dyn Fn(usize, &Rows, usize) -> usize| {
+        let of_rows = |value: &dyn Fn(usize, &Rows<'_>, usize) -> usize| {
             let values: Vec<u32> = rows
                 .iter()
                 .enumerate()
@@ -57,20 +62,33 @@ impl FusedStep {
                 .collect();
             Tensor::from_slice(&values, values.len(), device)
         };
-        let of_sequences = |value: &dyn Fn(&Rows) -> usize| {
+        let of_sequences = |value: &dyn Fn(&Rows<'_>) -> usize| {
             let values: Vec<u32> = rows.iter().map(|rows| value(rows) as u32).collect();
             Tensor::from_slice(&values, values.len(), device)
         };
         Ok(Some(Self {
             positions: of_rows(&|_, rows, row| rows.start + row)?,
             sequences: of_rows(&|index, _, _| index)?,
-            tables: of_sequences(&|rows| rows.slot.0 as usize)?.unsqueeze(1)?,
+            tables: tables(rows, longest, device)?,
             lengths: of_sequences(&|rows| rows.start + rows.len)?,
             longest,
             cos: cos.clone(),
             sin: sin.clone(),
         }))
     }
+}
+
+/// The blocks that hold the first `longest` positions of each sequence, `[sequences, table_blocks]`.
+fn tables(rows: &[Rows<'_>], longest: usize, device: &Device) -> Result<Tensor> {
+    let width = longest.div_ceil(BLOCK_TOKENS).max(1);
+    let mut tables = Vec::with_capacity(rows.len() * width);
+    for rows in rows {
+        let Some(&first) = rows.blocks.first() else { bail!("a sequence without KV blocks") };
+        let row = tables.len();
+        tables.extend(rows.blocks.iter().take(width));
+        tables.resize(row + width, first);
+    }
+    Tensor::from_vec(tables, (rows.len(), width), device)
 }
 
 /// Whether the layers at `home` have kernels for all they do.
@@ -85,7 +103,7 @@ impl DecoderLayer {
     pub(super) fn forward_fused(
         &self,
         sum: &Sum,
-        rows: &[Rows],
+        rows: &[Rows<'_>],
         step: &FusedStep,
         scratch: &Scratch,
     ) -> Result<Sum> {
@@ -112,9 +130,7 @@ impl DecoderLayer {
         residual: &Tensor,
         delta: Option<&Tensor>,
     ) -> Result<(Tensor, Tensor)> {
-        let Some((weight, eps)) = norm.rms() else {
-            candle_core::bail!("the decoder's norms have no bias")
-        };
+        let Some((weight, eps)) = norm.rms() else { bail!("the decoder's norms have no bias") };
         decode::add_rms_norm(residual, delta, weight, eps, self.compute)
     }
 
@@ -126,7 +142,7 @@ impl DecoderLayer {
     fn attend_fused(
         &self,
         q: &Tensor,
-        rows: &[Rows],
+        rows: &[Rows<'_>],
         step: &FusedStep,
         scratch: &Scratch,
     ) -> Result<Tensor> {

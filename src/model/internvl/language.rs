@@ -13,13 +13,13 @@ use crate::device::Links;
 use crate::model::cache::CacheShape;
 use crate::model::cuda::decode::Scratch;
 use crate::model::layers::{DynamicNtk, Linear, Norm, RopeTable, Visit};
-use crate::model::runner::Slot;
 use crate::weights::{Loaded, Weights};
 
 /// Rows of one sequence in a batch.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rows {
-    pub(super) slot: Slot,
+pub(super) struct Rows<'a> {
+    /// KV blocks of the sequence in order, up to its last row at least.
+    pub(super) blocks: &'a [u32],
     /// Position of the first row in its sequence.
     pub(super) start: usize,
     pub(super) len: usize,
@@ -45,6 +45,7 @@ pub(super) struct Decoder {
 pub(super) struct Room {
     pub(super) slots: usize,
     pub(super) slot_tokens: usize,
+    pub(super) kv_blocks: usize,
 }
 
 impl Decoder {
@@ -59,8 +60,7 @@ impl Decoder {
         let embed_tokens = load_embedding(config, homes, weights)?;
         loaded(Part::Embedding);
         let cache_shape = CacheShape {
-            slots: room.slots,
-            positions: room.slot_tokens,
+            blocks: room.kv_blocks,
             kv_heads: config.kv_heads,
             head_dim: config.head_dim,
         };
@@ -131,7 +131,7 @@ impl Decoder {
     pub(super) fn forward(
         &mut self,
         x: Tensor,
-        sequences: &[Rows],
+        sequences: &[Rows<'_>],
         observer: &mut dyn Observe,
     ) -> Result<Tensor> {
         observer.see(Part::Embedding, Site::Residual, &x)?;
@@ -163,7 +163,7 @@ impl Decoder {
     fn forward_fused(
         &self,
         x: &Tensor,
-        sequences: &[Rows],
+        sequences: &[Rows<'_>],
         observer: &mut dyn Observe,
     ) -> Result<Option<Tensor>> {
         if self.scratches.is_empty() || observer.looks_inside() {
@@ -262,7 +262,7 @@ fn scratches(
     Ok(scratches)
 }
 
-fn angles_of(rope: &RopeTable, sequences: &[Rows]) -> Result<Angles> {
+fn angles_of(rope: &RopeTable, sequences: &[Rows<'_>]) -> Result<Angles> {
     sequences.iter().map(|rows| rope.angles(rows.start, rows.len)).collect()
 }
 

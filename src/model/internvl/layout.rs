@@ -7,6 +7,7 @@ use super::language::Room;
 use super::load::{LoadError, LoadOptions};
 use super::observe::Part;
 use crate::device::{self, DeviceHandle, DeviceRequest, DeviceSelection};
+use crate::model::cache::BLOCK_TOKENS;
 use crate::placement::{
     Demand, DeviceMap, DeviceSpec, FleetError, Plan, PlanError, limit_memory, plan,
 };
@@ -63,6 +64,7 @@ pub(super) fn decide(
     let demand = Demand {
         slots: room.slots,
         slot_tokens: room.slot_tokens,
+        kv_tokens: Some(room.kv_blocks * BLOCK_TOKENS),
         tiles: if on_gpu { VISION_BATCH_TILES_GPU } else { 1 },
         prefill_rows: match options.layout.prefill_rows {
             0 => PREFILL_ROWS_DEFAULT,

@@ -13,6 +13,7 @@ use super::verify;
 use super::vision::VisionTower;
 use crate::checkpoint::Checkpoint;
 use crate::device::{DeviceError, DeviceHandle, DeviceSelection, Dtype, Links};
+use crate::model::cache::BLOCK_TOKENS;
 use crate::model::runner::{DeviceUse, ModelSpec, SiteRange, Verification};
 use crate::placement::{DtypePolicy, PolicyMode};
 use crate::weights::{WeightSource, Weights, WeightsError};
@@ -38,6 +39,9 @@ pub struct LoadOptions {
     pub slots: usize,
     /// Tokens of one sequence, prompt and output; none: 8,192 or the model's own context.
     pub slot_tokens: Option<usize>,
+    /// Tokens of all sequences together for which the KV cache has room; none: `slots` of the longest. At
+    /// least one of the longest.
+    pub kv_tokens: Option<usize>,
     /// The tokenizer's id of the image placeholder; needed where `config.json` does not say it.
     pub image_token_id: Option<u32>,
 }
@@ -82,10 +86,7 @@ pub fn load(
         .image_token_id
         .or(options.image_token_id)
         .ok_or_else(|| LoadError::NoImageToken(checkpoint.clone()))?;
-    let room = Room {
-        slots: options.slots.max(1),
-        slot_tokens: slot_tokens(&config, options.slot_tokens),
-    };
+    let room = room(&config, options);
     let weights = Weights::open(checkpoint, options.weights)?.comparing(options.compare_weights);
     let layout = layout::decide(&config, &weights, options, room)?;
     warn_of_fallbacks(&layout.homes);
@@ -93,6 +94,8 @@ pub fn load(
         Links::open(&layout.devices, &layout.homes.crossings()).map_err(LoadError::Links)?;
     let mut model = build(config, &layout.homes, links, &weights, room, progress)?;
     warn_of_unused(&weights);
+    // What running a prompt needs, until the rest is known.
+    model.spec = ModelSpec { image_token_id, block_tokens: BLOCK_TOKENS, ..ModelSpec::default() };
     let probe = probed(&mut model, &weights, options, progress)?;
     model.spec =
         spec(checkpoint, &model, &weights, &layout.devices, options, room, image_token_id)?;
@@ -218,7 +221,7 @@ fn spec(
                 .map(|placement| placement.weight_bytes)
                 .sum(),
             kv_cache_bytes: here.map(kv_bytes).sum::<u64>()
-                * (room.slots * room.slot_tokens) as u64,
+                * (room.kv_blocks * BLOCK_TOKENS) as u64,
         }
     };
     Ok(ModelSpec {
@@ -230,6 +233,8 @@ fn spec(
         image_token_id,
         slots: room.slots,
         slot_tokens: room.slot_tokens,
+        kv_blocks: room.kv_blocks,
+        block_tokens: BLOCK_TOKENS,
         kv_bytes_per_token: homes.layers.iter().map(kv_bytes).sum(),
         kv_dtype: homes
             .layers
@@ -243,7 +248,17 @@ fn spec(
     })
 }
 
-/// The context of a slot: what was asked for, but beyond the trained context only where the
+fn room(config: &Config, options: &LoadOptions) -> Room {
+    let (slots, slot_tokens) = (options.slots.max(1), slot_tokens(config, options.slot_tokens));
+    let longest = slot_tokens.div_ceil(BLOCK_TOKENS);
+    let kv_blocks = match options.kv_tokens {
+        Some(tokens) => (tokens / BLOCK_TOKENS).clamp(longest, slots * longest),
+        None => slots * longest,
+    };
+    Room { slots, slot_tokens, kv_blocks }
+}
+
+/// The context of a sequence: what was asked for, but beyond the trained context only where the
 /// configuration says how positions are scaled there.
 fn slot_tokens(config: &Config, requested: Option<usize>) -> usize {
     let trained = config.text.positions_max;

@@ -108,8 +108,10 @@ impl InternVl {
             let tensor = self.pixel_tensor(&[SlotTiles { slot, pixels }])?;
             self.features[slot.0 as usize] = Some(self.features(&tensor, observer)?);
         }
+        let blocks = self.spec.blocks_of_one(input.tokens.len());
         let segment = Segment {
             slot,
+            blocks: &blocks,
             start: 0,
             tokens: &input.tokens,
             image_tokens_before: 0,

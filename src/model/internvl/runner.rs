@@ -136,9 +136,9 @@ impl InternVl {
         observer: &mut dyn Observe,
     ) -> Result<Tensor> {
         let x = self.embed(segments)?;
-        let sequences: Vec<Rows> = segments
+        let sequences: Vec<Rows<'_>> = segments
             .iter()
-            .map(|s| Rows { slot: s.slot, start: s.start, len: s.tokens.len() })
+            .map(|s| Rows { blocks: s.blocks, start: s.start, len: s.tokens.len() })
             .collect();
         self.decoder.forward(x, &sequences, observer)
     }

@@ -5,7 +5,8 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use crate::model::cpu::FusedAttention;
+use crate::model::cache::LayerCache;
+use crate::model::cpu::{FusedAttention, PagedAttention};
 
 /// Rows of queries that are scored at once: bounds the memory of the score matrix.
 pub(in crate::model) const QUERY_BLOCK_ROWS: usize = 512;
@@ -40,6 +41,27 @@ pub(in crate::model) fn attention(
         composite(q, k, v, causal, scale, &mut |_, _| Ok(()))?
     };
     out.reshape((batch, rows, heads * head_dim))
+}
+
+/// Attends from `q`, `[rows, heads, head_dim]`, to the keys and values of the sequence that has `blocks` of
+/// `cache`: each row, the first of which stands at position `start`, to all up to itself. Returns
+/// `[rows, heads * head_dim]` in the dtype of the cache.
+pub(in crate::model) fn paged_attention(
+    q: &Tensor,
+    cache: &LayerCache,
+    blocks: &[u32],
+    start: usize,
+) -> Result<Tensor> {
+    let (rows, heads, head_dim) = q.dims3()?;
+    let out = if q.device().is_cpu() && cache.keys.dtype() == DType::F32 {
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        let kernel = PagedAttention { blocks, start, scale };
+        q.contiguous()?.apply_op3_no_bwd(&cache.keys, &cache.values, &kernel)?
+    } else {
+        let (keys, values) = cache.gather(blocks, start + rows)?;
+        attention(&q.unsqueeze(0)?, &keys, &values, Causal::From(start))?
+    };
+    out.reshape((rows, heads * head_dim))
 }
 
 /// Shows the scores of [`attention`], before the mask, and their softmax, block by block of queries:
@@ -133,6 +155,7 @@ fn causal_bias(queries: usize, keys: usize, position: usize, device: &Device) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::cache::{BLOCK_TOKENS, CacheShape};
 
     fn random(shape: [usize; 4], seed: usize) -> Tensor {
         let count: usize = shape.iter().product();
@@ -197,6 +220,30 @@ mod tests {
         // More than one block of queries, the last one short, in both implementations.
         check([1, QUERY_BLOCK_ROWS + 3, 2, 4], QUERY_BLOCK_ROWS + 13, 1, Causal::From(10));
         check([3, 70, 2, 4], 70, 2, Causal::No);
+    }
+
+    #[test]
+    fn blocks_of_a_cache_equal_one_piece() {
+        let (rows, heads, kv_heads, d) = (70, 6, 2, 8);
+        let shape = CacheShape { blocks: 9, kv_heads, head_dim: d };
+        let cache = LayerCache::new(shape, DType::F32, &Device::Cpu).unwrap();
+        // From the first position, within a block, and over more than one block of queries.
+        for (start, rows) in [(0, 1), (0, rows), (97, 1), (130, rows), (130, 200)] {
+            let len = start + rows;
+            let (k, v) = (random([1, len, kv_heads, d], 2), random([1, len, kv_heads, d], 3));
+            let q = random([1, rows, heads, d], 1);
+            let blocks = [8, 3, 1, 6, 2, 0];
+            let by_head = |x: &Tensor| x.squeeze(0).unwrap().transpose(0, 1).unwrap();
+            cache.write(&blocks, 0, &by_head(&k), &by_head(&v)).unwrap();
+            let paged = paged_attention(&q.squeeze(0).unwrap(), &cache, &blocks, start).unwrap();
+            let expected = reference(&q, &k, &v, Causal::From(start));
+            for (ours, expected) in flat(&paged).iter().zip(expected) {
+                assert!((f64::from(*ours) - expected).abs() < 1e-5, "{start} {ours} {expected}");
+            }
+        }
+        let q = random([1, 1, heads, d], 1).squeeze(0).unwrap();
+        assert!(paged_attention(&q, &cache, &[0, 1], 2 * BLOCK_TOKENS).is_err());
+        assert!(paged_attention(&q, &cache, &[9], 0).is_err());
     }
 
     #[test]
