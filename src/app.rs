@@ -4,6 +4,7 @@
 //! signals, for whoever has its own reasons to stop.
 
 pub mod load;
+mod observe;
 mod probe;
 mod signals;
 
@@ -16,12 +17,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::admin;
 use crate::config::Config;
 use crate::engine::{self, ModelState};
 use crate::model::ModelSpec;
 use crate::service::{self, Ended, ServeError};
+use crate::telemetry::Telemetry;
 use signals::Signals;
 
 /// Where a server is in its life.
@@ -44,6 +47,8 @@ pub enum Phase {
 pub enum AppError {
     #[error("cannot listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error("cannot serve operators on {address}")]
+    Admin { address: SocketAddr, source: std::io::Error },
     #[error("cannot wait for signals")]
     Signals(#[source] std::io::Error),
     #[error("cannot use the model {model}: {message}")]
@@ -80,13 +85,19 @@ pub struct Server {
     config: Config,
     started: Instant,
     stop: CancellationToken,
+    /// Cancelled last: operators see the drain.
+    admin: Option<(SocketAddr, DropGuard)>,
     serving: JoinHandle<Result<Ended, ServeError>>,
 }
 
 /// Serves until a signal comes, then drains. `on_ready` is called once requests are taken.
-pub async fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<Goodbye, AppError> {
+pub async fn run(
+    config: Config,
+    telemetry: Telemetry,
+    on_ready: impl FnOnce(&Ready),
+) -> Result<Goodbye, AppError> {
     let mut signals = Signals::install().map_err(AppError::Signals)?;
-    let mut server = Server::start(config).await?;
+    let mut server = Server::start(config, telemetry).await?;
     tokio::select! {
         ready = server.ready() => on_ready(&ready?),
         signal = signals.next() => return server.leave(signal, signals).await,
@@ -120,31 +131,43 @@ fn enter(phase: Phase) {
 
 impl Server {
     /// Listens, and starts to load the model. Calls are answered from here on.
-    pub async fn start(config: Config) -> Result<Self, AppError> {
+    pub async fn start(config: Config, telemetry: Telemetry) -> Result<Self, AppError> {
         let started = Instant::now();
         let address = config.server.listen;
         let listening = |source| AppError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
+        let admin = match config.server.admin_listen {
+            Some(address) => Some(serve_operators(address, &telemetry).await?),
+            None => None,
+        };
         enter(Phase::Loading);
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
         let loader = load::Loader::new(&config);
-        let engine =
-            engine::Handle::start(engine_config(&config), move |progress| loader.load(progress));
+        let engine = engine::Handle::start(engine_config(&config, &telemetry), move |progress| {
+            loader.load(progress)
+        });
+        let model = config.model.checkpoint.name();
+        telemetry.metrics().observe(observe::source(model, engine.status()));
         let stop = CancellationToken::new();
         let serving = tokio::spawn(service::serve(
             listener,
             engine.clone(),
-            service_config(&config),
+            service_config(&config, &telemetry),
             stop.clone(),
         ));
-        Ok(Self { address, engine, config, started, stop, serving })
+        Ok(Self { address, engine, config, started, stop, admin, serving })
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where operators are served, if they are.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|(address, _)| *address)
     }
 
     /// Waits until requests are taken.
@@ -222,20 +245,36 @@ impl Server {
     }
 }
 
-fn engine_config(config: &Config) -> engine::Config {
+/// Metrics and the log level, over HTTP; ends when the guard is dropped.
+async fn serve_operators(
+    address: SocketAddr,
+    telemetry: &Telemetry,
+) -> Result<(SocketAddr, DropGuard), AppError> {
+    let failed = |source| AppError::Admin { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let stop = CancellationToken::new();
+    tracing::info!(%address, "serving operators");
+    tokio::spawn(admin::serve(listener, admin::routes(telemetry), stop.clone()));
+    Ok((address, stop.drop_guard()))
+}
+
+fn engine_config(config: &Config, telemetry: &Telemetry) -> engine::Config {
     engine::Config {
         queued_max: config.requests.queue,
         prefill_chunk_tokens: config.requests.prefill_chunk,
         intake_threads: config.requests.intake_threads,
         guard: config.guard,
+        telemetry: telemetry.clone(),
         ..engine::Config::default()
     }
 }
 
-fn service_config(config: &Config) -> service::Config {
+fn service_config(config: &Config, telemetry: &Telemetry) -> service::Config {
     let mut service = service::Config::new(config.model.checkpoint.name());
     service.output_tokens_max = config.requests.max_output_tokens;
     service.queued_max = config.requests.queue;
+    service.telemetry = telemetry.clone();
     service.reflection = config.server.reflection;
     service.drain_timeout = config.server.drain_timeout;
     service.tiles_per_page_max = load::tiles_max(config);

@@ -6,7 +6,7 @@
 //! | floor | modules |
 //! |---|---|
 //! | 6 | [`app`], [`cli`], [`config`] |
-//! | 5 | [`service`], [`pb`] |
+//! | 5 | [`service`], [`admin`], [`pb`] |
 //! | 4 | [`engine`] |
 //! | 3 | [`model`] |
 //! | 2 | [`placement`], [`weights`] |
@@ -18,6 +18,7 @@ pub mod config;
 
 pub mod app;
 
+pub mod admin;
 pub mod pb;
 pub mod service;
 

@@ -143,6 +143,7 @@ async fn a_request_is_a_tree_of_spans() {
         log_format: LogFormat::Json,
         log_filter: "info".to_owned(),
         otlp: Some(otlp),
+        ..telemetry::Config::default()
     };
     let guard = telemetry::init(&config).unwrap();
     let server = Setup { answer: SECRET.to_owned(), ..Setup::default() }.start().await;

@@ -15,6 +15,7 @@ use super::{refusal, runtime, serve};
 use crate::app::{Ready, Server};
 use crate::config::{self, Config, Flags, Key, Low};
 use crate::engine::ModelState;
+use crate::telemetry::Telemetry;
 
 const RECEIPT: &[u8] = include_bytes!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -51,7 +52,9 @@ pub(super) fn run(_args: &DemoArgs, term: &Term) -> Result<(), Failure> {
 
 async fn demo(term: &Term) -> Result<(), Failure> {
     print(&term.paint(Style::Bold, "Tessera reads a receipt"))?;
-    let mut server = Server::start(config()?).await.map_err(|error| serve::failure(&error))?;
+    let mut server = Server::start(config()?, Telemetry::default())
+        .await
+        .map_err(|error| serve::failure(&error))?;
     let ready = ready(&mut server, term).await?;
     print(&format!(
         "  server   {} on {}, ready in {} ms",

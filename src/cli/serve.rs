@@ -63,7 +63,8 @@ async fn serve(config: Config, term: &Term) -> Result<(), Failure> {
             .because(&error)
             .remedy("another --otlp-endpoint, or none")
     })?;
-    let ended = app::run(config, |ready| announce(term, ready)).await;
+    let recording = telemetry.telemetry();
+    let ended = app::run(config, recording, |ready| announce(term, ready)).await;
     telemetry.flush(FLUSH_TIMEOUT).await;
     match ended {
         Ok(Goodbye::Finished | Goodbye::Cut) => Ok(()),
@@ -108,16 +109,19 @@ fn try_it(address: SocketAddr) -> String {
 pub(super) fn failure(error: &AppError) -> Failure {
     let failure = Failure::new(Exit::Failed, error.to_string());
     match error {
-        AppError::Listen { address, source } => {
+        AppError::Listen { address, source } | AppError::Admin { address, source } => {
+            let admin = matches!(error, AppError::Admin { .. });
+            let (option, port) =
+                if admin { ("--admin-listen", 9464) } else { ("--listen", 50051) };
             let remedy = match source.kind() {
                 std::io::ErrorKind::AddrInUse => format!(
-                    "another port, for example --listen {}:0 for any free one, or stop what uses it",
+                    "another port, for example {option} {}:0 for any free one, or stop what uses it",
                     address.ip()
                 ),
                 std::io::ErrorKind::PermissionDenied => {
-                    "a port above 1023, for example --listen 127.0.0.1:50051".to_owned()
+                    format!("a port above 1023, for example {option} 127.0.0.1:{port}")
                 }
-                _ => "an address of this machine, for example --listen 127.0.0.1:50051".to_owned(),
+                _ => format!("an address of this machine, for example {option} 127.0.0.1:{port}"),
             };
             failure.because(source).remedy(remedy)
         }

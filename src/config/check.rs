@@ -14,7 +14,7 @@ use super::problem::{Problem, Problems};
 use super::value::{self, Wrong};
 use crate::engine::GuardConfig;
 use crate::limits;
-use crate::telemetry::{self, LogFormat, Otlp};
+use crate::telemetry::{self, LogFormat, Otlp, Signals};
 
 /// The longest context of any model this program reads; a bound for typing errors.
 const SLOT_TOKENS: RangeInclusive<usize> = 64..=1 << 20;
@@ -157,12 +157,14 @@ fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
     let listen = reader.read(Key::Listen, value::address);
     let drain_timeout = reader.read(Key::DrainTimeout, value::duration);
     let drain_propagation = reader.read(Key::DrainPropagation, value::duration);
+    let admin_listen = reader.read_or_unset(Key::AdminListen, value::address);
     let no_reflection = reader.read_or_unset(Key::NoReflection, value::switch);
     Some(ServerConfig {
         listen: listen?,
         drain_timeout: drain_timeout?,
         drain_propagation: drain_propagation?,
         reflection: !no_reflection?.unwrap_or(false),
+        admin_listen: admin_listen?,
     })
 }
 
@@ -173,12 +175,30 @@ fn telemetry(reader: &mut Reader<'_>) -> Option<telemetry::Config> {
     });
     let otlp_endpoint = reader.read_or_unset(Key::OtlpEndpoint, value::url);
     let trace_sample_ratio = reader.read(Key::TraceSampleRatio, value::ratio);
-    let sample_ratio = trace_sample_ratio?;
+    let signals = reader.read(Key::OtlpSignals, signals);
+    let vllm_names = reader.read_or_unset(Key::MetricsVllmNames, value::switch);
+    let (sample_ratio, signals) = (trace_sample_ratio?, signals?);
     Some(telemetry::Config {
         log_filter: log_level?,
         log_format: log_format?,
-        otlp: otlp_endpoint?.map(|endpoint| Otlp { sample_ratio, ..Otlp::new(endpoint) }),
+        otlp: otlp_endpoint?.map(|endpoint| Otlp { sample_ratio, signals, ..Otlp::new(endpoint) }),
+        vllm_names: vllm_names?.unwrap_or(false),
     })
+}
+
+fn signals(text: &str) -> Result<Signals, Wrong> {
+    let mut signals = Signals { traces: false, metrics: false };
+    for name in text.split(',') {
+        match name.trim() {
+            "traces" => signals.traces = true,
+            "metrics" => signals.metrics = true,
+            _ => {
+                let reason = "has a part that is no signal";
+                return Err(Wrong::new(reason, "give traces, metrics, or traces,metrics"));
+            }
+        }
+    }
+    Ok(signals)
 }
 
 fn log_level(text: &str) -> Result<String, Wrong> {

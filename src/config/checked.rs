@@ -71,4 +71,6 @@ pub struct ServerConfig {
     pub drain_timeout: Duration,
     pub drain_propagation: Duration,
     pub reflection: bool,
+    /// None: nothing is served to operators.
+    pub admin_listen: Option<SocketAddr>,
 }

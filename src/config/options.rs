@@ -31,10 +31,13 @@ pub enum Key {
     DrainTimeout,
     DrainPropagation,
     NoReflection,
+    AdminListen,
     LogLevel,
     LogFormat,
     OtlpEndpoint,
+    OtlpSignals,
     TraceSampleRatio,
+    MetricsVllmNames,
 }
 
 /// What is to know of an option before its value is understood.
@@ -76,10 +79,10 @@ pub const MODEL: &str = "Model";
 const REQUESTS: &str = "Requests";
 const GUARD: &str = "Answers that are none";
 const SERVER: &str = "Server";
-const TELEMETRY: &str = "Logs and traces";
+const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 32] = [
+pub const ALL: [Spec; 35] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -163,6 +166,9 @@ pub const ALL: [Spec; 32] = [
         .help("After SIGTERM: how long to still accept while others learn of it; 5s in a mesh"),
     Spec::new(Key::NoReflection, "no-reflection", SERVER)
         .help("Do not describe the API to tools like grpcurl"),
+    Spec::new(Key::AdminListen, "admin-listen", SERVER)
+        .takes("ADDR", "")
+        .help("Serve metrics and the log level over HTTP here, for operators: 127.0.0.1:9464"),
     Spec::new(Key::LogLevel, "log-level", TELEMETRY).takes("LEVEL", "info").help(
         "error, warn, info, debug, trace or off; also per module: info,tessera::engine=debug",
     ),
@@ -171,10 +177,15 @@ pub const ALL: [Spec; 32] = [
         .help("text, or json: one object per line"),
     Spec::new(Key::OtlpEndpoint, "otlp-endpoint", TELEMETRY)
         .takes("URL", "")
-        .help("Send OpenTelemetry traces to this gRPC collector: http://127.0.0.1:4317"),
+        .help("Send OpenTelemetry traces and metrics to this collector: http://127.0.0.1:4317"),
+    Spec::new(Key::OtlpSignals, "otlp-signals", TELEMETRY)
+        .takes("LIST", "traces,metrics")
+        .help("What to send there: traces, metrics, or both with a comma"),
     Spec::new(Key::TraceSampleRatio, "trace-sample-ratio", TELEMETRY)
         .takes("RATIO", "1")
         .help("Share of requests to trace, 0 to 1, where the caller did not decide"),
+    Spec::new(Key::MetricsVllmNames, "metrics-vllm-names", TELEMETRY)
+        .help("Show metrics under vLLM's names too (vllm:num_requests_waiting), for its routers"),
 ];
 
 /// The flag and variable that name the file itself; it cannot be a key inside it.
@@ -224,7 +235,7 @@ mod tests {
             assert_eq!(Key::from_name(spec.name), Some(spec.key));
             assert!(!spec.help.is_empty() && !spec.help.ends_with('.'), "{}", spec.name);
         }
-        assert_eq!(Key::TraceSampleRatio as usize + 1, ALL.len());
+        assert_eq!(Key::MetricsVllmNames as usize + 1, ALL.len());
     }
 
     #[test]

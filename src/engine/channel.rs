@@ -7,10 +7,10 @@
 //! its reader does.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, OwnedPermit};
@@ -36,10 +36,18 @@ pub(super) struct Bell {
 #[derive(Debug)]
 pub struct Events {
     receiver: mpsc::Receiver<Item>,
-    /// The engine waits for room.
-    full: Arc<AtomicBool>,
+    reader: Arc<Reader>,
     bell: Bell,
     ended: bool,
+}
+
+/// What both ends know of the reader.
+#[derive(Debug, Default)]
+struct Reader {
+    /// The engine waits for room.
+    full: AtomicBool,
+    /// When it left before the end.
+    left: OnceLock<Instant>,
 }
 
 /// The engine's end.
@@ -48,7 +56,7 @@ pub(super) struct Outlet {
     sender: mpsc::Sender<Item>,
     /// For the last piece and the terminal result; none once it is sent.
     reserved: Option<[OwnedPermit<Item>; 2]>,
-    full: Arc<AtomicBool>,
+    reader: Arc<Reader>,
     /// The reader took nothing since.
     blocked_since: Option<Instant>,
     waiting: Option<Progress>,
@@ -58,17 +66,17 @@ pub(super) struct Outlet {
 /// An outlet and the reader of its events, `buffered` of which may wait beside the last two.
 pub(super) fn channel(buffered: usize, bell: Bell) -> (Outlet, Events) {
     let (sender, receiver) = mpsc::channel(buffered.max(1) + 2);
-    let full = Arc::new(AtomicBool::new(false));
+    let reader = Arc::new(Reader::default());
     let reserve = || sender.clone().try_reserve_owned().ok();
     let outlet = Outlet {
         reserved: reserve().zip(reserve()).map(<[_; 2]>::from),
         sender,
-        full: Arc::clone(&full),
+        reader: Arc::clone(&reader),
         blocked_since: None,
         waiting: None,
         joined: Piece::default(),
     };
-    (outlet, Events { receiver, full, bell, ended: false })
+    (outlet, Events { receiver, reader, bell, ended: false })
 }
 
 // === impl Outlet ===
@@ -77,6 +85,11 @@ impl Outlet {
     /// Whether the reader left.
     pub(super) fn is_closed(&self) -> bool {
         self.sender.is_closed()
+    }
+
+    /// How long ago the reader left.
+    pub(super) fn left_for(&self) -> Option<Duration> {
+        self.reader.left.get().map(Instant::elapsed)
     }
 
     pub(super) fn accepted(&mut self, accepted: Accepted, now: Instant) {
@@ -148,7 +161,7 @@ impl Outlet {
         if let TrySendError::Full(event) = error {
             // The reader looks at `full` after it took something: either it sees it now, or the
             // second attempt finds the room that it made.
-            self.full.store(true, Ordering::SeqCst);
+            self.reader.full.store(true, Ordering::SeqCst);
             if self.sender.try_send(event).is_ok() {
                 self.blocked_since = None;
                 return true;
@@ -190,7 +203,7 @@ impl Events {
     }
 
     fn taken(&mut self, item: Option<Item>) -> Item {
-        if self.full.swap(false, Ordering::SeqCst) {
+        if self.reader.full.swap(false, Ordering::SeqCst) {
             self.bell.inbox.wake();
         }
         // A channel that closes without a result: the engine ended before the request did.
@@ -210,6 +223,9 @@ impl Stream for Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
+        if !self.ended {
+            let _ = self.reader.left.set(Instant::now());
+        }
         // First, so that whoever is woken sees it.
         self.receiver.close();
         if !self.ended {

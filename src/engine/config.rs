@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::engine::GuardConfig;
 use crate::limits;
+use crate::telemetry::Telemetry;
 
 /// Settings of the engine. How many requests run at once, and how long they may be, is the model's
 /// business: see [`ModelSpec::slots`](crate::model::ModelSpec::slots).
@@ -27,6 +28,8 @@ pub struct Config {
     pub pages_max: usize,
     /// When an answer is none, and when the model is not to be trusted any more.
     pub guard: GuardConfig,
+    /// Where steps and requests are recorded.
+    pub telemetry: Telemetry,
 }
 
 impl Default for Config {
@@ -41,6 +44,7 @@ impl Default for Config {
             slow_client: Duration::from_millis(limits::SLOW_CLIENT_MS_MAX),
             pages_max: limits::PAGES_MAX,
             guard: GuardConfig::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }
@@ -60,6 +64,7 @@ impl Config {
             slow_client: self.slow_client,
             pages_max: self.pages_max.min(limits::PAGES_MAX),
             guard: self.guard,
+            telemetry: self.telemetry,
         }
     }
 }

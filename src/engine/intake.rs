@@ -18,6 +18,7 @@ use crate::engine::prepare::{Prepare, Prepared};
 use crate::engine::sequence::{Pixels, Sequence};
 use crate::engine::{Accepted, EngineError, GuardConfig, Job};
 use crate::model::ModelSpec;
+use crate::telemetry::Metrics;
 
 /// A request that nothing was done for yet.
 #[derive(Debug)]
@@ -58,6 +59,7 @@ pub(super) struct Worker {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) spec: Arc<ModelSpec>,
     pub(super) guard: GuardConfig,
+    pub(super) metrics: Metrics,
 }
 
 // === impl Intake ===
@@ -228,6 +230,8 @@ impl Worker {
         };
         request.outlet.accepted(accepted, now);
         let tiles = prepared.tiles_per_page.iter().map(|&tiles| tiles as usize).sum();
+        let took = now.saturating_duration_since(preparing);
+        self.metrics.preprocessed(prepared.tiles_per_page.len(), tiles, took);
         let sequence = Sequence::new(
             request,
             (prepared.prompt, prepared.image_tokens),

@@ -87,6 +87,7 @@ impl Life {
             clock: Arc::clone(&self.clock),
             spec: Arc::clone(spec),
             guard: self.config.guard,
+            metrics: self.config.telemetry.metrics().clone(),
         };
         let alive = self.alive.clone();
         std::thread::Builder::new().name(format!("intake-{number}")).spawn(move || {

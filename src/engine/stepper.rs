@@ -21,6 +21,7 @@ use crate::engine::step::{self, Running, Stepped};
 use crate::engine::{Config, EngineError, FinishReason};
 use crate::limits::DEVICE_FAILURES_MAX;
 use crate::model::{ModelSpec, RunError, Runner, SlotTiles};
+use crate::telemetry::metrics;
 
 /// The model and its requests.
 pub(super) struct Stepper {
@@ -217,13 +218,28 @@ impl Stepper {
         let running = Running { sequences: &self.sequences, scheduler: &self.scheduler };
         let stepped = step::run(self.runner.as_mut(), running, plan);
         let now = self.clock.now();
-        let step_ms = now.saturating_duration_since(before).as_secs_f64() * 1000.0;
+        let took = now.saturating_duration_since(before);
+        let step_ms = took.as_secs_f64() * 1000.0;
+        self.count_step(&stepped, took);
         for span in spans {
             span.record("step_ms", step_ms);
         }
         self.count_device_failures(&stepped)?;
         self.take_outcomes(stepped, step_ms, now);
         Ok(())
+    }
+
+    fn count_step(&self, stepped: &Stepped, duration: Duration) {
+        let tokens = |prefill: bool| {
+            let planned = stepped.outcomes.iter().map(|(planned, _)| planned);
+            planned.filter(|planned| planned.prefill == prefill).map(|planned| planned.tokens).sum()
+        };
+        self.config.telemetry.metrics().stepped(&metrics::Stepped {
+            duration,
+            batch_size: stepped.outcomes.len(),
+            prefill_tokens: tokens(true),
+            decode_tokens: tokens(false),
+        });
     }
 
     fn take_outcomes(&mut self, stepped: Stepped, step_ms: f64, now: Instant) {
@@ -331,7 +347,12 @@ impl Stepper {
                 }
                 sequence.fail(error);
             }
-            End::Cancelled => drop(sequence),
+            End::Cancelled => {
+                if let Some(left_for) = sequence.outlet.left_for() {
+                    self.config.telemetry.metrics().freed_after_cancel(left_for);
+                }
+                drop(sequence);
+            }
         }
     }
 

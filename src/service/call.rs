@@ -9,6 +9,8 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::trace;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::CallEnded;
 
 /// Tonic cuts a call whose head is late with its own CANCELLED; this much earlier the call ends
 /// with `DEADLINE_EXCEEDED` and its details instead. Two ticks of tokio's timer.
@@ -28,6 +30,7 @@ pub(super) struct Call {
     pub(super) deadline: Option<Instant>,
     /// `package.Service/Method` of a method of ours; none for health, reflection and the unknown.
     method: Option<&'static str>,
+    pub(super) metrics: Metrics,
     record: Mutex<Record>,
 }
 
@@ -48,7 +51,7 @@ pub(super) struct Record {
 }
 
 impl Call {
-    pub(super) fn begin<B>(request: &http::Request<B>, now: Instant) -> Self {
+    pub(super) fn begin<B>(request: &http::Request<B>, now: Instant, metrics: Metrics) -> Self {
         let method = trace::method(request.uri().path());
         let deadline = parse_timeout(request.headers())
             .map(|timeout| now + timeout.saturating_sub(DEADLINE_LEAD));
@@ -57,6 +60,7 @@ impl Call {
             received: now,
             deadline,
             method,
+            metrics,
             record: Mutex::default(),
         }
     }
@@ -69,6 +73,7 @@ impl Call {
                 received: Instant::now(),
                 deadline: None,
                 method: None,
+                metrics: Metrics::default(),
                 record: Mutex::default(),
             })
         })
@@ -104,6 +109,10 @@ impl Call {
             record.clone()
         };
         trace::end_rpc_span(&self.span, status.code());
+        if let Some(method) = self.method {
+            let (code, duration) = (trace::code_name(status.code()), self.received.elapsed());
+            self.metrics.call_ended(&CallEnded { method, code, duration });
+        }
         self.log(status, &record);
     }
 

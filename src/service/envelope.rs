@@ -22,18 +22,20 @@ use tower::{Layer, Service};
 
 use super::call::Call;
 use super::error;
+use crate::telemetry::Metrics;
 
 /// Wraps all services of the server. `cut` ends every open call when the drain limit is reached.
 #[derive(Debug, Clone)]
 pub(super) struct EnvelopeLayer {
     pub(super) cut: CancellationToken,
+    pub(super) metrics: Metrics,
 }
 
 impl<S> Layer<S> for EnvelopeLayer {
     type Service = Envelope<S>;
 
     fn layer(&self, inner: S) -> Envelope<S> {
-        Envelope { inner, cut: self.cut.clone() }
+        Envelope { inner, cut: self.cut.clone(), metrics: self.metrics.clone() }
     }
 }
 
@@ -42,6 +44,7 @@ impl<S> Layer<S> for EnvelopeLayer {
 pub(super) struct Envelope<S> {
     inner: S,
     cut: CancellationToken,
+    metrics: Metrics,
 }
 
 impl<S> Service<http::Request<Body>> for Envelope<S>
@@ -58,7 +61,7 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        let call = Arc::new(Call::begin(&request, Instant::now()));
+        let call = Arc::new(Call::begin(&request, Instant::now(), self.metrics.clone()));
         request.extensions_mut().insert(Arc::clone(&call));
         let watched = Watched::new(call, self.cut.clone());
         Head { inner: Box::pin(self.inner.call(request)), watched: Some(watched) }

@@ -28,6 +28,7 @@ pub use trace::code_name;
 
 use crate::engine::{Handle, Status};
 use crate::limits;
+use crate::telemetry::Telemetry;
 use validate::Bounds;
 
 /// What an operator can set about the service.
@@ -51,6 +52,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Calls that one connection may have open.
     pub streams_per_connection_max: u32,
+    /// Where calls and requests are recorded.
+    pub telemetry: Telemetry,
 }
 
 impl Config {
@@ -66,6 +69,7 @@ impl Config {
             heartbeat: Duration::from_millis(limits::HEARTBEAT_MS),
             drain_timeout: Duration::from_secs(30),
             streams_per_connection_max: limits::STREAMS_PER_CONNECTION_MAX,
+            telemetry: Telemetry::default(),
         }
     }
 }

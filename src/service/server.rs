@@ -95,7 +95,10 @@ fn router(
         // No connection age: tonic's grace period cuts live streams, and without one it has no jitter.
         // Deadline, trace, log line and panic guard: outside of decoding, so that a message which is
         // too large or malformed is seen as well.
-        .layer(EnvelopeLayer { cut: cut.clone() })
+        .layer(EnvelopeLayer {
+            cut: cut.clone(),
+            metrics: state.config.telemetry.metrics().clone(),
+        })
         .add_service(extraction_service(state))
         .add_service(HealthServer::new(HealthService {
             status: state.engine.status(),

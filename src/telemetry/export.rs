@@ -1,10 +1,10 @@
-//! Export of spans over OTLP/gRPC: which, how many, and at what cost.
+//! Export of spans and metrics over OTLP/gRPC: which, how many, and at what cost.
 
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider,
@@ -36,12 +36,29 @@ pub struct Otlp {
     pub sample_ratio: f64,
     /// How long one export may take.
     pub timeout: Duration,
+    pub signals: Signals,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signals {
+    pub traces: bool,
+    pub metrics: bool,
+}
+
+impl Signals {
+    pub const ALL: Self = Self { traces: true, metrics: true };
 }
 
 impl Otlp {
     /// Everything to `endpoint`.
     pub fn new(endpoint: impl Into<String>) -> Self {
-        Self { endpoint: endpoint.into(), sample_ratio: 1.0, timeout: Duration::from_secs(10) }
+        Self {
+            endpoint: endpoint.into(),
+            sample_ratio: 1.0,
+            timeout: Duration::from_secs(10),
+            signals: Signals::ALL,
+        }
     }
 }
 
@@ -55,10 +72,7 @@ pub(super) fn provider(otlp: &Otlp) -> Result<SdkTracerProvider, InitError> {
         .with_endpoint(&otlp.endpoint)
         .with_timeout(otlp.timeout)
         .build()
-        .map_err(|error| InitError::Exporter {
-            endpoint: otlp.endpoint.clone(),
-            message: error.to_string(),
-        })?;
+        .map_err(|error| refused(otlp, &error))?;
     let batch = BatchConfigBuilder::default()
         .with_max_queue_size(QUEUE_SPANS_MAX)
         .with_max_export_batch_size(BATCH_SPANS_MAX)
@@ -73,7 +87,22 @@ pub(super) fn provider(otlp: &Otlp) -> Result<SdkTracerProvider, InitError> {
         .build())
 }
 
-fn resource() -> Resource {
+/// Sends metrics.
+pub(super) fn metrics(otlp: &Otlp) -> Result<MetricExporter, InitError> {
+    MetricExporter::builder()
+        .with_tonic()
+        .with_endpoint(&otlp.endpoint)
+        .with_timeout(otlp.timeout)
+        .build()
+        .map_err(|error| refused(otlp, &error))
+}
+
+fn refused(otlp: &Otlp, error: &ExporterBuildError) -> InitError {
+    InitError::Exporter { endpoint: otlp.endpoint.clone(), message: error.to_string() }
+}
+
+/// What all spans and metrics of this process have in common.
+pub(super) fn resource() -> Resource {
     let version = concat!(env!("CARGO_PKG_VERSION"), "+", env!("TESSERA_COMMIT"));
     Resource::builder()
         .with_service_name("tessera")

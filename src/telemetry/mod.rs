@@ -1,11 +1,12 @@
-//! Logs to stderr, traces to an OTLP collector: set up once, before anything is logged.
+//! Logs to stderr, metrics and traces to whoever collects them: set up once, before anything is logged.
 //!
 //! A collector that is slow or gone never disturbs serving: spans go through a bounded queue to a
-//! thread of their own and are dropped when it is full.
+//! thread of their own and are dropped, and counted, when it is full.
 
 mod export;
+mod logs;
+pub mod metrics;
 
-use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -13,28 +14,23 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
-pub use export::Otlp;
+pub use export::{Otlp, Signals};
+pub use logs::{LogControl, LogFormat};
+pub use metrics::Metrics;
 
 /// Where this program's spans and events come from: the crate's module paths begin with it.
 const OWN_TARGET: &str = "tessera";
 
-/// What an operator can set about logs and traces.
+/// What an operator can set about logs, metrics and traces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     pub log_format: LogFormat,
     /// Directives as `tracing_subscriber::EnvFilter` has them: `info,tessera=debug`.
     pub log_filter: String,
-    /// None: nothing is traced.
+    /// None: nothing is sent.
     pub otlp: Option<Otlp>,
-}
-
-/// How a log line is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    Json,
+    /// Show the metrics under the names that vLLM has for them as well.
+    pub vllm_names: bool,
 }
 
 /// Why telemetry could not be set up.
@@ -42,7 +38,7 @@ pub enum LogFormat {
 pub enum InitError {
     #[error("the log filter {filter:?} is not valid: {source}")]
     Filter { filter: String, source: tracing_subscriber::filter::ParseError },
-    #[error("cannot export traces to {endpoint}: {message}")]
+    #[error("cannot export to {endpoint}: {message}")]
     Exporter { endpoint: String, message: String },
     #[error("the sample ratio {0} is not in [0, 1]")]
     SampleRatio(f64),
@@ -50,58 +46,95 @@ pub enum InitError {
     AlreadySet,
 }
 
-/// Keeps the exporter. Flush it before the process ends.
+/// What the parts of a server record with. Clones are the same; the default one forgets everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Telemetry {
+    metrics: Metrics,
+    log: Option<LogControl>,
+}
+
+/// Keeps the exporters. Flush it before the process ends.
 #[derive(Debug)]
 #[must_use = "spans that were not flushed are lost"]
 pub struct Guard {
+    telemetry: Telemetry,
     provider: Option<SdkTracerProvider>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { log_format: LogFormat::Text, log_filter: "info".to_owned(), otlp: None }
-    }
-}
-
-/// Sets up logs and traces of the whole process. Within a tokio runtime, which carries the
-/// exporter's connection, and which has to live until the guard is flushed.
-pub fn init(config: &Config) -> Result<Guard, InitError> {
-    let filter = EnvFilter::builder()
-        .parse(&config.log_filter)
-        .map_err(|source| InitError::Filter { filter: config.log_filter.clone(), source })?;
-    let provider = config.otlp.as_ref().map(export::provider).transpose()?;
-    let spans = provider.as_ref().map(export::layer);
-    tracing_subscriber::registry()
-        .with(spans)
-        .with(log_layer(config.log_format).with_filter(filter))
-        .try_init()
-        .map_err(|_| InitError::AlreadySet)?;
-    Ok(Guard { provider })
-}
-
-/// Spans of other layers are none of a log line's business: ids are fields of the line.
-fn log_layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
-where
-    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
-{
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => layer.with_ansi(std::io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => {
-            layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+        Self {
+            log_format: LogFormat::Text,
+            log_filter: "info".to_owned(),
+            otlp: None,
+            vllm_names: false,
         }
     }
 }
 
+/// Sets up logs, metrics and traces of the whole process. Within a tokio runtime, which carries the
+/// exporters' connections, and which has to live until the guard is flushed.
+pub fn init(config: &Config) -> Result<Guard, InitError> {
+    let filter = EnvFilter::builder()
+        .parse(&config.log_filter)
+        .map_err(|source| InitError::Filter { filter: config.log_filter.clone(), source })?;
+    let (filter, log) = LogControl::new(filter, &config.log_filter);
+    let traced = config.otlp.as_ref().filter(|otlp| otlp.signals.traces);
+    let provider = traced.map(export::provider).transpose()?;
+    let measured = config.otlp.as_ref().filter(|otlp| otlp.signals.metrics);
+    let exporter = measured.map(export::metrics).transpose()?;
+    let metrics = Metrics::kept(export::resource(), exporter, config.vllm_names);
+    let spans = provider.as_ref().map(export::layer);
+    tracing_subscriber::registry()
+        .with(spans)
+        .with(logs::layer(config.log_format).with_filter(filter))
+        .try_init()
+        .map_err(|_| InitError::AlreadySet)?;
+    Ok(Guard { telemetry: Telemetry { metrics, log: Some(log) }, provider })
+}
+
+// === impl Telemetry ===
+
+impl Telemetry {
+    /// Keeps metrics, for a server inside another program: nothing is logged or sent.
+    pub fn keeping_metrics() -> Self {
+        Self { metrics: Metrics::kept(export::resource(), None, false), log: None }
+    }
+
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Changes what is logged; none where logging is somebody else's.
+    pub fn log(&self) -> Option<&LogControl> {
+        self.log.as_ref()
+    }
+}
+
+// === impl Guard ===
+
 impl Guard {
+    pub fn telemetry(&self) -> Telemetry {
+        self.telemetry.clone()
+    }
+
     /// Sends what is left to the collector, and gives up after `limit`.
     pub async fn flush(self, limit: Duration) {
-        let Some(provider) = self.provider else { return };
-        // Shutting down blocks its thread until the exporter's own one is through.
-        let flushing = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(limit));
+        let Self { telemetry, provider } = self;
+        // Shutting down blocks its thread until the exporters' own ones are through.
+        let flushing = tokio::task::spawn_blocking(move || {
+            let traces = provider.map_or(Ok(()), |provider| provider.shutdown_with_timeout(limit));
+            let metrics = telemetry.metrics.shutdown(limit);
+            (traces, metrics)
+        });
         match tokio::time::timeout(limit, flushing).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "the last traces are not exported"),
+            Ok(Ok((traces, metrics))) => {
+                for (what, ended) in [("traces", traces), ("metrics", metrics)] {
+                    if let Err(error) = ended {
+                        tracing::warn!(%error, what, "the last of them are not exported");
+                    }
+                }
+            }
             Ok(Err(error)) => tracing::warn!(%error, "the last traces are not exported"),
             Err(_) => tracing::warn!("the last traces are not exported in time"),
         }

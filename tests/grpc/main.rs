@@ -11,6 +11,7 @@ mod faults;
 mod fields;
 mod guard;
 mod health;
+mod metrics;
 mod model_info;
 mod overload;
 mod reflection;

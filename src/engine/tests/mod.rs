@@ -150,6 +150,7 @@ impl Stage {
             prepare: Arc::new(Letters(options)),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             guard: config.guard,
+            metrics: config.telemetry.metrics().clone(),
         };
         Self { stepper, worker, board, bell, clock, config, probe, faults }
     }

@@ -68,7 +68,8 @@ async fn outcome(
     timeout: Option<&str>,
     cut: &CancellationToken,
 ) -> (Status, bool) {
-    let mut service = EnvelopeLayer { cut: cut.clone() }.layer(handler);
+    let mut service =
+        EnvelopeLayer { cut: cut.clone(), metrics: Metrics::default() }.layer(handler);
     let mut request = http::Request::builder().uri("/tessera.v1.ExtractionService/Extract");
     if let Some(timeout) = timeout {
         request = request.header("grpc-timeout", timeout);

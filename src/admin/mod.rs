@@ -1,0 +1,43 @@
+//! HTTP for whoever operates the server: metrics, and what is logged. Not for clients, and not on
+//! their port.
+//!
+//! [`routes`] are this module's own; `app` merges those of others into them.
+
+mod log_level;
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::telemetry::{Metrics, Telemetry, metrics};
+
+/// `GET /metrics`, and `GET` and `PUT /log-level`.
+pub fn routes(telemetry: &Telemetry) -> Router {
+    let metrics = telemetry.metrics().clone();
+    Router::new()
+        .route("/metrics", get(move || async move { metrics_text(&metrics) }))
+        .merge(log_level::routes(telemetry))
+}
+
+/// Serves until `stop` is cancelled. Scrapes and probes are short: nothing is waited for.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let serving = axum::serve(listener, router);
+    tokio::select! {
+        served = serving => served,
+        () = stop.cancelled() => Ok(()),
+    }
+}
+
+fn metrics_text(metrics: &Metrics) -> impl IntoResponse + use<> {
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.prometheus())
+}
+
+#[cfg(test)]
+mod tests;
