@@ -1,15 +1,16 @@
 # The two doors: `make demo` shows what Tessera does, `make test` is everything that CI runs.
-# Needs Rust; Python and Go clients are tested where their language is installed.
+# Needs Rust; Python, Go and web clients are tested where their language is installed.
 
 CARGO ?= cargo
 PYTHON ?= python3
 GO ?= go
+NPM ?= npm
 # Where cargo builds, also where CARGO_TARGET_DIR says otherwise.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # The clients test this binary: the dev profile, which the tests have built anyway.
 BINARY = $(abspath $(TARGET_DIR))/debug/tessera
 
-.PHONY: help demo test format lint unit docs binary python go proto deny
+.PHONY: help demo test format lint unit docs binary python go web proto deny
 # One after the other: they share two cores and one build directory.
 .NOTPARALLEL:
 
@@ -27,7 +28,7 @@ format:
 
 # Docs are built with private items, so links to them hold.
 # In the order in which a mistake shows soonest.
-test: lint unit docs python go proto deny
+test: lint unit docs python go web proto deny
 	@echo "make test: all passed"
 
 lint:
@@ -60,17 +61,37 @@ python: binary
 go: binary
 	@if command -v $(GO) >/dev/null; then \
 		set -e; cd clients/go; $(GO) vet ./...; \
-		TESSERA_BIN="$(BINARY)" $(GO) test -count=1 ./...; \
+		TESSERA_BIN="$(BINARY)" TESSERA_TOOLS="$(abspath $(TARGET_DIR))/tools" $(GO) test -count=1 ./...; \
 	else \
 		echo "go client: skipped, $(GO) is not installed"; \
 	fi
 
-# The protocol's style; a Rust test holds its shape in any case.
-proto:
-	@if command -v buf >/dev/null; then \
-		cd proto && buf lint && echo "buf lint: passed"; \
+# The playground's tests are skipped by themselves where there is no Chromium.
+web: binary
+	@if ! command -v $(NPM) >/dev/null; then \
+		echo "web client: skipped, $(NPM) is not installed"; \
 	else \
-		echo "buf lint: skipped, buf is not installed"; \
+		set -e; cd clients/web; \
+		[ node_modules/.package-lock.json -nt package-lock.json ] || $(NPM) ci --no-audit --no-fund --loglevel=error; \
+		$(NPM) run --silent typecheck; $(NPM) run --silent build; \
+		TESSERA_BIN="$(BINARY)" $(NPM) test --silent; \
+	fi
+
+# The protocol's style, and that nobody who speaks its last release, or main, is left behind. A Rust test
+# holds its shape in any case. The web client brings a buf.
+BUF = $(firstword $(shell command -v buf 2>/dev/null) $(wildcard $(CURDIR)/clients/web/node_modules/.bin/buf))
+BASE = $(firstword $(shell git describe --tags --abbrev=0 2>/dev/null) $(shell git rev-parse -q --verify origin/main 2>/dev/null) $(shell git rev-parse -q --verify main 2>/dev/null))
+proto:
+	@if [ -z "$(BUF)" ]; then \
+		echo "buf: skipped, it is not installed, and the web client's is not either"; \
+	else \
+		set -e; cd proto; $(BUF) lint; echo "buf lint: passed"; \
+		if [ -z "$(BASE)" ]; then \
+			echo "buf breaking: skipped, there is neither a tag nor a branch main to compare with"; \
+		else \
+			$(BUF) breaking --against "$(shell git rev-parse --path-format=absolute --git-common-dir 2>/dev/null)#ref=$(BASE),subdir=proto"; \
+			echo "buf breaking: passed, against $(BASE)"; \
+		fi; \
 	fi
 
 deny:

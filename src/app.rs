@@ -276,6 +276,8 @@ fn service_config(config: &Config, telemetry: &Telemetry) -> service::Config {
     service.queued_max = config.requests.queue;
     service.telemetry = telemetry.clone();
     service.reflection = config.server.reflection;
+    service.cors_origins.clone_from(&config.server.cors_origins);
+    service.playground = config.server.playground;
     service.drain_timeout = config.server.drain_timeout;
     service.tiles_per_page_max = load::tiles_max(config);
     service

@@ -159,12 +159,16 @@ fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
     let drain_propagation = reader.read(Key::DrainPropagation, value::duration);
     let admin_listen = reader.read_or_unset(Key::AdminListen, value::address);
     let no_reflection = reader.read_or_unset(Key::NoReflection, value::switch);
+    let no_playground = reader.read_or_unset(Key::NoPlayground, value::switch);
+    let cors_origins = reader.read_or_unset(Key::CorsOrigin, value::origins);
     Some(ServerConfig {
         listen: listen?,
         drain_timeout: drain_timeout?,
         drain_propagation: drain_propagation?,
         reflection: !no_reflection?.unwrap_or(false),
         admin_listen: admin_listen?,
+        cors_origins: cors_origins?.unwrap_or_default(),
+        playground: !no_playground?.unwrap_or(false),
     })
 }
 

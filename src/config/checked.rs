@@ -65,7 +65,7 @@ pub struct RequestConfig {
     pub intake_threads: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerConfig {
     pub listen: SocketAddr,
     pub drain_timeout: Duration,
@@ -73,4 +73,7 @@ pub struct ServerConfig {
     pub reflection: bool,
     /// None: nothing is served to operators.
     pub admin_listen: Option<SocketAddr>,
+    /// Empty: only pages of this server.
+    pub cors_origins: Vec<String>,
+    pub playground: bool,
 }

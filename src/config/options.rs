@@ -32,6 +32,8 @@ pub enum Key {
     DrainPropagation,
     NoReflection,
     AdminListen,
+    CorsOrigin,
+    NoPlayground,
     LogLevel,
     LogFormat,
     OtlpEndpoint,
@@ -82,7 +84,7 @@ const SERVER: &str = "Server";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 35] = [
+pub const ALL: [Spec; 37] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -169,6 +171,11 @@ pub const ALL: [Spec; 35] = [
     Spec::new(Key::AdminListen, "admin-listen", SERVER)
         .takes("ADDR", "")
         .help("Serve metrics and the log level over HTTP here, for operators: 127.0.0.1:9464"),
+    Spec::new(Key::CorsOrigin, "cors-origin", SERVER)
+        .takes("LIST", "")
+        .help("Origins whose pages may call by gRPC-Web: https://app.example.com, or *"),
+    Spec::new(Key::NoPlayground, "no-playground", SERVER)
+        .help("Do not serve the page at / that reads documents in a browser"),
     Spec::new(Key::LogLevel, "log-level", TELEMETRY).takes("LEVEL", "info").help(
         "error, warn, info, debug, trace or off; also per module: info,tessera::engine=debug",
     ),

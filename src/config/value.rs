@@ -122,6 +122,25 @@ pub fn url(text: &str) -> Result<String, Wrong> {
     }
 }
 
+/// Origins of web pages, with commas between, as browsers send them; or `*`.
+pub fn origins(text: &str) -> Result<Vec<String>, Wrong> {
+    let remedy = "give scheme and host, with a port where it is not the scheme's own, and no path: \
+        https://app.example.com,http://localhost:5173; or * for every origin";
+    let mut origins = Vec::new();
+    for origin in text.split(',').map(str::trim) {
+        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        let host_is_one = host.is_some_and(|host| {
+            !host.is_empty() && host.bytes().all(|c| c.is_ascii_graphic() && !b"/?#@*".contains(&c))
+        });
+        if origin != "*" && !host_is_one {
+            return Err(Wrong::new(format!("has {origin:?}, which is no origin"), remedy));
+        }
+        // Browsers send scheme and host in lower case.
+        origins.push(origin.to_ascii_lowercase());
+    }
+    Ok(origins)
+}
+
 /// One of `names`.
 pub fn one_of<T: Copy>(text: &str, names: &[(&str, T)]) -> Result<T, Wrong> {
     let found = names.iter().find(|(name, _)| *name == text.trim());
@@ -186,6 +205,20 @@ mod tests {
         assert!(address("[::]:50051").is_ok());
         assert!(address("example.com:50051").is_err());
         assert!(address("50051").is_err());
+    }
+
+    #[test]
+    fn origins_have_no_path() {
+        assert_eq!(
+            origins("https://App.example.com, http://localhost:5173").unwrap(),
+            ["https://app.example.com", "http://localhost:5173"]
+        );
+        assert_eq!(origins("*").unwrap(), ["*"]);
+        for wrong in ["", "app.example.com", "https://", "https://a.com/", "https://*.a.com", "a,*"]
+        {
+            let found = origins(wrong).unwrap_err();
+            assert!(found.reason.ends_with("is no origin"), "{wrong:?}: {found}");
+        }
     }
 
     #[test]

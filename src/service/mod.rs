@@ -1,7 +1,7 @@
 //! gRPC: every request checked and turned into a job, every event into a message, every failure into
 //! a status. No rule about documents or models is made here.
 //!
-//! A call passes `server` (the layer list), `envelope` (deadline, trace, log), `extract` (the handler),
+//! A call passes `server` (the layer list), `web` if a browser sent it, `envelope` (deadline, trace, log), `extract` (the handler),
 //! `validate`, `convert`, and then the engine; its events come back through `stream`.
 
 mod call;
@@ -13,11 +13,13 @@ mod extract;
 mod generation;
 mod health;
 mod model_info;
+mod playground;
 mod reading;
 mod server;
 mod stream;
 mod trace;
 mod validate;
+mod web;
 
 use std::time::Duration;
 
@@ -46,6 +48,11 @@ pub struct Config {
     pub queued_max: usize,
     /// Whether to serve reflection.
     pub reflection: bool,
+    /// Origins whose pages may call by gRPC-Web: `https://app.example.com`; `*` is every one. Pages of
+    /// this server always may.
+    pub cors_origins: Vec<String>,
+    /// Whether to serve the playground at `/`.
+    pub playground: bool,
     /// Longest silence on a stream.
     pub heartbeat: Duration,
     /// How long running calls may take to end once the server shuts down.
@@ -66,6 +73,8 @@ impl Config {
             output_tokens_max: 2048,
             queued_max: 256,
             reflection: true,
+            cors_origins: Vec::new(),
+            playground: true,
             heartbeat: Duration::from_millis(limits::HEARTBEAT_MS),
             drain_timeout: Duration::from_secs(30),
             streams_per_connection_max: limits::STREAMS_PER_CONNECTION_MAX,

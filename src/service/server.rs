@@ -16,6 +16,7 @@ use super::envelope::EnvelopeLayer;
 use super::extract::extract;
 use super::health::HealthService;
 use super::stream::Answer;
+use super::web::WebLayer;
 use super::{Config, State, model_info, validate};
 use crate::engine::{Events, Handle};
 use crate::limits;
@@ -82,17 +83,20 @@ pub async fn serve(
     Ok(Ended::Cut)
 }
 
+/// What every call passes before its service, innermost first.
+type Layers = Stack<EnvelopeLayer, Stack<WebLayer, Identity>>;
+
 /// The one list of what a call passes through, outermost first.
-fn router(
-    state: &Arc<State>,
-    cut: &CancellationToken,
-) -> Result<Router<Stack<EnvelopeLayer, Identity>>, ServeError> {
+fn router(state: &Arc<State>, cut: &CancellationToken) -> Result<Router<Layers>, ServeError> {
     let mut router = Server::builder()
+        // Browsers speak HTTP/2 only over TLS.
+        .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         // One connection may carry all the requests of a proxy, but not without end.
         .max_concurrent_streams(state.config.streams_per_connection_max)
         // No connection age: tonic's grace period cuts live streams, and without one it has no jitter.
+        .layer(WebLayer::new(&state.config.cors_origins, state.config.playground))
         // Deadline, trace, log line and panic guard: outside of decoding, so that a message which is
         // too large or malformed is seen as well.
         .layer(EnvelopeLayer {

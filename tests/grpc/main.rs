@@ -16,3 +16,4 @@ mod model_info;
 mod overload;
 mod reflection;
 mod refusal;
+mod web;

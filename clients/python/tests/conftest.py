@@ -13,8 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from extract import open_channel
-from tessera.v1 import extraction_pb2_grpc
+from tessera import Client
 
 SERVICE = "tessera.v1.ExtractionService"
 START_LIMIT_S = 120.0
@@ -39,9 +38,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def stub(address: str) -> Iterator[extraction_pb2_grpc.ExtractionServiceStub]:
-    with open_channel(address) as channel:
-        yield extraction_pb2_grpc.ExtractionServiceStub(channel)
+def client(address: str) -> Iterator[Client]:
+    with Client(address) as client:
+        yield client
 
 
 def started(binary: str, log: Path) -> Iterator[str]:

@@ -1,0 +1,259 @@
+package tessera_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	tessera "github.com/tessera-server/tessera/clients/go"
+	tesserav1 "github.com/tessera-server/tessera/clients/go/tesserav1"
+)
+
+// What the client does by itself, against a scripted server of real gRPC: a real Tessera is never in
+// these states on demand.
+
+type extractStream = grpc.ServerStreamingServer[tesserav1.ExtractResponse]
+
+type part func(extractStream) error
+
+// script plays one part for each call, the last one again and again.
+type script struct {
+	tesserav1.UnimplementedExtractionServiceServer
+	mutex sync.Mutex
+	parts []part
+	calls []metadata.MD
+	ended chan struct{}
+}
+
+func (s *script) Extract(_ *tesserav1.ExtractRequest, stream extractStream) error {
+	s.mutex.Lock()
+	received, _ := metadata.FromIncomingContext(stream.Context())
+	s.calls = append(s.calls, received)
+	part := s.parts[min(len(s.calls), len(s.parts))-1]
+	s.mutex.Unlock()
+	err := part(stream)
+	select {
+	case s.ended <- struct{}{}:
+	default:
+	}
+	return err
+}
+
+func (s *script) count() int {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return len(s.calls)
+}
+
+func play(t *testing.T, parts ...part) (*script, string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := &script{parts: parts, ended: make(chan struct{}, 16)}
+	server := grpc.NewServer()
+	tesserav1.RegisterExtractionServiceServer(server, script)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	return script, listener.Addr().String()
+}
+
+func accepted(stream extractStream) error {
+	return stream.Send(&tesserav1.ExtractResponse{
+		Sequence: 1, Event: &tesserav1.ExtractResponse_Accepted{Accepted: &tesserav1.Accepted{RequestId: "r"}},
+	})
+}
+
+func success(stream extractStream) error {
+	json := `{"A": 1}`
+	return errors.Join(accepted(stream), stream.Send(&tesserav1.ExtractResponse{
+		Sequence: 2, Event: &tesserav1.ExtractResponse_Completed{Completed: &tesserav1.Completed{DocumentJson: &json}},
+	}))
+}
+
+func endless(stream extractStream) error {
+	if err := accepted(stream); err != nil {
+		return err
+	}
+	<-stream.Context().Done()
+	return stream.Context().Err()
+}
+
+func failing(code codes.Code, details ...protoadapt.MessageV1) part {
+	return func(extractStream) error {
+		failure, err := status.New(code, "said so").WithDetails(details...)
+		if err != nil {
+			return err
+		}
+		return failure.Err()
+	}
+}
+
+func info(reason string) protoadapt.MessageV1 {
+	return &errdetails.ErrorInfo{Reason: reason, Domain: "tessera", Metadata: map[string]string{"limit": "64"}}
+}
+
+func retry(after time.Duration) protoadapt.MessageV1 {
+	return &errdetails.RetryInfo{RetryDelay: durationpb.New(after)}
+}
+
+func read(t *testing.T, address string, options ...tessera.Option) ([]tessera.Event, error) {
+	t.Helper()
+	var events []tessera.Event
+	document := tessera.Document{Files: [][]byte{[]byte("page")}, Prompt: "What?"}
+	for event, err := range dial(t, address, options...).Stream(t.Context(), document) {
+		if err != nil {
+			return events, err
+		}
+		events = append(events, event)
+	}
+	return events, nil
+}
+
+func TestRetries(t *testing.T) {
+	full := func(after time.Duration) part {
+		return failing(codes.ResourceExhausted, info("QUEUE_FULL"), retry(after))
+	}
+	cut := func(stream extractStream) error {
+		return errors.Join(accepted(stream), failing(codes.Unavailable, retry(time.Millisecond))(stream))
+	}
+	for _, test := range []struct {
+		name    string
+		parts   []part
+		options []tessera.Option
+		calls   int
+		want    codes.Code
+	}{
+		{"a full queue, when it says", []part{full(50 * time.Millisecond), full(50 * time.Millisecond), success}, nil, 3, codes.OK},
+		{"so often and no more", []part{full(time.Millisecond)}, []tessera.Option{tessera.WithAttempts(2)}, 2, codes.ResourceExhausted},
+		{"not beyond the deadline", []part{full(time.Hour)}, nil, 1, codes.ResourceExhausted},
+		{"not what fails again anywhere", []part{failing(codes.ResourceExhausted, info("REQUEST_TOO_LARGE_FOR_MEMORY")), success}, nil, 1, codes.ResourceExhausted},
+		{"a server that is loading", []part{failing(codes.Unavailable, info("MODEL_LOADING")), success}, nil, 2, codes.OK},
+		{"not with one attempt", []part{failing(codes.Unavailable), success}, []tessera.Option{tessera.WithAttempts(1)}, 1, codes.Unavailable},
+		{"no stream that began", []part{cut, success}, nil, 1, codes.Unavailable},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			script, address := play(t, test.parts...)
+			_, err := read(t, address, test.options...)
+			if status.Code(err) != test.want || script.count() != test.calls {
+				t.Errorf("%d calls, then %v", script.count(), err)
+			}
+		})
+	}
+}
+
+func TestFailuresSayAllThatTheServerSaid(t *testing.T) {
+	bad := &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "files", Description: "is empty"}}}
+	_, address := play(t, failing(codes.InvalidArgument, info("INVALID_FIELD"), bad, retry(2*time.Second)))
+	_, err := read(t, address)
+	want := "INVALID_ARGUMENT (INVALID_FIELD): said so\n  files: is empty\n  limit: 64\n  try again in 2s"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestOKWithoutCompletedIsAFailure(t *testing.T) {
+	_, address := play(t, accepted)
+	if _, err := read(t, address); !errors.Is(err, tessera.ErrIncomplete) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestEventsOfANewerServerAreSkipped(t *testing.T) {
+	_, address := play(t, func(stream extractStream) error {
+		return errors.Join(stream.Send(&tesserav1.ExtractResponse{Sequence: 1}), success(stream))
+	})
+	if events, err := read(t, address); err != nil || len(events) != 2 {
+		t.Errorf("got %v, %v", events, err)
+	}
+}
+
+func TestTheCallEndsWithItsReader(t *testing.T) {
+	document := tessera.Document{Files: [][]byte{[]byte("page")}, Prompt: "What?"}
+	for name, read := range map[string]func(*testing.T, *tessera.Client){
+		"who leaves the loop": func(t *testing.T, client *tessera.Client) {
+			for range client.Stream(t.Context(), document) {
+				break
+			}
+		},
+		"whose context is cancelled": func(t *testing.T, client *tessera.Client) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			for _, err := range client.Stream(ctx, document) {
+				if cancel(); err != nil && !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+			}
+		},
+		"whose time is over": func(t *testing.T, client *tessera.Client) {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			if _, err := client.Extract(ctx, document); !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			script, address := play(t, endless)
+			read(t, dial(t, address))
+			select {
+			case <-script.ended:
+			case <-time.After(5 * time.Second):
+				t.Error("the server goes on")
+			}
+		})
+	}
+}
+
+// tracer is what otelgrpc does, and no more: it puts the trace context into the metadata.
+type tracer struct{ stats.Handler }
+
+func (tracer) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+}
+func (tracer) HandleRPC(context.Context, stats.RPCStats)                         {}
+func (tracer) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (tracer) HandleConn(context.Context, stats.ConnStats)                       {}
+
+func TestTokensMetadataAndTraceContextTravel(t *testing.T) {
+	script, address := play(t, success)
+	_, err := read(t, address, tessera.WithToken("secret"), tessera.WithStatsHandler(tracer{}),
+		tessera.WithMetadata(func(context.Context) map[string]string { return map[string]string{"x-team": "books"} }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		"authorization": "Bearer secret",
+		"x-team":        "books",
+		"traceparent":   "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+	} {
+		if got := strings.Join(script.calls[0].Get(key), ","); got != want {
+			t.Errorf("%s is %q", key, got)
+		}
+	}
+}
+
+func TestDocumentsAreCheckedWhereTheServerCannot(t *testing.T) {
+	for _, document := range []tessera.Document{{Type: "receit"}, {Type: "receipt", Prompt: "What?"}} {
+		if _, err := document.Request(); err == nil {
+			t.Errorf("%v is taken", document)
+		}
+	}
+	if _, err := (tessera.Document{Type: "receit"}).Request(); !strings.Contains(err.Error(), "bank-statement, invoice, receipt") {
+		t.Error(err)
+	}
+}

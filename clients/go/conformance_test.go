@@ -1,0 +1,330 @@
+package tessera_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	tessera "github.com/tessera-server/tessera/clients/go"
+	"github.com/tessera-server/tessera/clients/go/internal/testserver"
+	tesserav1 "github.com/tessera-server/tessera/clients/go/tesserav1"
+)
+
+const (
+	callLimit = 2 * time.Minute
+	idleLimit = 10 * time.Second
+)
+
+// See clients/conformance/README.md.
+type scenario struct {
+	Name        string
+	Files       []string
+	Request     json.RawMessage
+	TimeoutMs   int
+	CancelAfter string
+	Expect      struct {
+		RequestID             *string `json:"requestId"`
+		Pages                 *int
+		Kinds, OnlyKinds      []string
+		FieldsBeforeLastToken []string
+		FinishReason          string
+		OutputTokens          *uint32
+		Document              json.RawMessage
+		Normalized            map[string]any
+		Idle                  bool
+		Error                 *struct {
+			Code, Reason, MessageHas string
+			Violations               []string
+			Events                   []string
+		}
+	}
+}
+
+func TestConformance(t *testing.T) {
+	client := dial(t, testserver.Address(t), tessera.WithAttempts(1))
+	files, err := filepath.Glob(filepath.Join(testserver.Repository(), "clients/conformance/*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scenarios", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var suite struct{ Scenarios []scenario }
+		if err := json.Unmarshal(text, &suite); err != nil {
+			t.Fatal(file, err)
+		}
+		for _, scenario := range suite.Scenarios {
+			t.Run(scenario.Name, func(t *testing.T) { scenario.run(t, client) })
+		}
+	}
+}
+
+func (s *scenario) run(t *testing.T, client *tessera.Client) {
+	events, err := s.play(t, client)
+	checkStream(t, events, err == nil)
+	if s.Expect.Error != nil {
+		s.checkError(t, events, err)
+	} else if err != nil {
+		t.Fatal(err)
+	} else {
+		s.checkAnswer(t, events)
+	}
+	if s.Expect.Idle {
+		untilIdle(t, client)
+	}
+}
+
+func (s *scenario) request(t *testing.T) *tesserav1.ExtractRequest {
+	request := &tesserav1.ExtractRequest{}
+	if err := protojson.Unmarshal(s.Request, request); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range s.Files {
+		kind, rest, _ := strings.Cut(file, ":")
+		content := []byte(rest)
+		if kind == "sample" {
+			pages, err := tessera.ReadFiles(testserver.Sample(rest))
+			if err != nil {
+				t.Fatal(err)
+			}
+			content = pages[0]
+		}
+		request.Files = append(request.Files, &tesserav1.InputFile{Content: content})
+	}
+	return request
+}
+
+func (s *scenario) play(t *testing.T, client *tessera.Client) (events []tessera.Event, err error) {
+	timeout := callLimit
+	if s.TimeoutMs > 0 {
+		timeout = time.Duration(s.TimeoutMs) * time.Millisecond
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	if s.CancelAfter == "begin" {
+		cancel()
+	}
+	for event, err := range client.StreamRequest(ctx, s.request(t)) {
+		if err != nil {
+			return events, err
+		}
+		events = append(events, event)
+		if kind(event) == s.CancelAfter {
+			cancel()
+		}
+	}
+	return events, nil
+}
+
+func kind(event tessera.Event) string {
+	switch event.(type) {
+	case tessera.Accepted:
+		return "accepted"
+	case tessera.Progress:
+		return "progress"
+	case tessera.TokenDelta:
+		return "token_delta"
+	case tessera.FieldDelta:
+		return "field_delta"
+	case tessera.FieldCompleted:
+		return "field_completed"
+	case tessera.Completed:
+		return "completed"
+	}
+	return "unknown"
+}
+
+func kinds(events []tessera.Event) []string {
+	var found []string
+	for _, event := range events {
+		found = append(found, kind(event))
+	}
+	return found
+}
+
+// checkStream is what holds of every stream.
+func checkStream(t *testing.T, events []tessera.Event, whole bool) {
+	t.Helper()
+	var text strings.Builder
+	var fields []string
+	for i, event := range events {
+		if event.Sequence() != uint64(i+1) {
+			t.Errorf("event %d has sequence %d", i+1, event.Sequence())
+		}
+		if (kind(event) == "accepted") != (i == 0) {
+			t.Errorf("event %d is %s", i+1, kind(event))
+		}
+		if (kind(event) == "completed") != (whole && i == len(events)-1) {
+			t.Errorf("event %d of %d is %s", i+1, len(events), kind(event))
+		}
+		switch event := event.(type) {
+		case tessera.TokenDelta:
+			text.WriteString(event.GetText())
+		case tessera.FieldCompleted:
+			fields = append(fields, event.GetPointer()+event.GetRaw())
+		}
+	}
+	if !whole {
+		return
+	}
+	completed, ok := events[len(events)-1].(tessera.Completed)
+	if !ok {
+		t.Fatalf("the last of %v is not completed", kinds(events))
+	}
+	if text.Len() > 0 && text.String() != completed.GetText() {
+		t.Errorf("the pieces make %q, the whole is %q", text.String(), completed.GetText())
+	}
+	var last []string
+	for _, field := range completed.GetFields() {
+		last = append(last, field.GetPointer()+field.GetRaw())
+	}
+	if fields != nil && !slices.Equal(fields, last) {
+		t.Errorf("fields %v, at the end %v", fields, last)
+	}
+}
+
+func (s *scenario) checkAnswer(t *testing.T, events []tessera.Event) {
+	accepted := events[0].(tessera.Accepted)
+	completed := events[len(events)-1].(tessera.Completed)
+	expect := &s.Expect
+	found := kinds(events)
+	for _, wanted := range expect.Kinds {
+		if !slices.Contains(found, wanted) {
+			t.Errorf("no %s in %v", wanted, found)
+		}
+	}
+	for _, kind := range found {
+		if expect.OnlyKinds != nil && !slices.Contains(expect.OnlyKinds, kind) {
+			t.Errorf("%s came", kind)
+		}
+	}
+	if expect.RequestID != nil && *expect.RequestID != accepted.GetRequestId() {
+		t.Errorf("request id %q", accepted.GetRequestId())
+	}
+	if expect.Pages != nil && *expect.Pages != len(accepted.GetTilesPerPage()) {
+		t.Errorf("%d pages", len(accepted.GetTilesPerPage()))
+	}
+	reason := strings.TrimPrefix(completed.GetFinishReason().String(), "FINISH_REASON_")
+	if expect.FinishReason != "" && expect.FinishReason != reason {
+		t.Errorf("finish reason %s", reason)
+	}
+	if expect.OutputTokens != nil && *expect.OutputTokens != completed.GetUsage().GetOutputTokens() {
+		t.Errorf("%d output tokens", completed.GetUsage().GetOutputTokens())
+	}
+	s.checkDocument(t, &tessera.Extraction{Accepted: accepted.Accepted, Completed: completed.Completed})
+	checkOrder(t, events, expect.FieldsBeforeLastToken)
+}
+
+func (s *scenario) checkDocument(t *testing.T, answer *tessera.Extraction) {
+	var document map[string]any
+	err := answer.Decode(&document)
+	switch wanted := string(s.Expect.Document); wanted {
+	case "":
+	case "null":
+		if err == nil {
+			t.Errorf("a document: %v", document)
+		}
+	default:
+		var members map[string]any
+		if err := errors.Join(err, json.Unmarshal([]byte(wanted), &members)); err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range members {
+			if document[name] != value {
+				t.Errorf("%s is %v, not %v", name, document[name], value)
+			}
+		}
+	}
+	for pointer, value := range s.Expect.Normalized {
+		if found := answer.Field(pointer).GetNormalized(); interfaceOf(found) != value {
+			t.Errorf("%s is %v, not %v", pointer, found, value)
+		}
+	}
+}
+
+func interfaceOf(value *structpb.Value) any {
+	if value == nil {
+		return nil
+	}
+	return value.AsInterface()
+}
+
+func checkOrder(t *testing.T, events []tessera.Event, pointers []string) {
+	done, lastToken := map[string]int{}, 0
+	for i, event := range events {
+		switch event := event.(type) {
+		case tessera.TokenDelta:
+			lastToken = i
+		case tessera.FieldCompleted:
+			done[event.GetPointer()] = i
+		}
+	}
+	for _, pointer := range pointers {
+		if at, found := done[pointer]; !found || at > lastToken {
+			t.Errorf("%s is event %d, the last token %d", pointer, at, lastToken)
+		}
+	}
+}
+
+func (s *scenario) checkError(t *testing.T, events []tessera.Event, err error) {
+	expect := s.Expect.Error
+	var failure *tessera.Error
+	if !errors.As(err, &failure) {
+		t.Fatalf("%v is no failure of a call", err)
+	}
+	if code, _, _ := strings.Cut(strings.Fields(err.Error())[0], ":"); code != expect.Code {
+		t.Errorf("code %s: %v", code, err)
+	}
+	if expect.Reason != "" && expect.Reason != failure.Reason {
+		t.Errorf("reason %q: %v", failure.Reason, err)
+	}
+	for _, field := range expect.Violations {
+		if !slices.ContainsFunc(failure.Violations, func(v tessera.FieldViolation) bool { return v.Field == field }) {
+			t.Errorf("%s is not named: %v", field, err)
+		}
+	}
+	if !strings.Contains(failure.Message, expect.MessageHas) {
+		t.Errorf("message %q", failure.Message)
+	}
+	if expect.Events != nil && !slices.Equal(expect.Events, kinds(events)) {
+		t.Errorf("events %v", kinds(events))
+	}
+}
+
+func untilIdle(t *testing.T, client *tessera.Client) {
+	t.Helper()
+	for end := time.Now().Add(idleLimit); ; time.Sleep(20 * time.Millisecond) {
+		status, err := client.ModelInfo(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		load := status.GetLoad()
+		if load.GetRunningRequests()+load.GetQueuedRequests() == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("still busy: %v", load)
+		}
+	}
+}
+
+func dial(t *testing.T, address string, options ...tessera.Option) *tessera.Client {
+	t.Helper()
+	client, err := tessera.Dial(address, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return client
+}

@@ -1,0 +1,100 @@
+package tessera
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	tesserav1 "github.com/tessera-server/tessera/clients/go/tesserav1"
+)
+
+// Document is one document and what is wanted of it. One of Type, Schema and Prompt is required.
+type Document struct {
+	// Files hold the pages, in order: PNG, JPEG, WebP, TIFF, or what ModelInfo lists beside them.
+	Files [][]byte
+	// Type extracts the fields of "receipt", "invoice", "bank-statement".
+	Type string
+	// Instructions are advice to the model about the whole document; with Type.
+	Instructions string
+	// Schema is the message itself, for what Type cannot say.
+	Schema *tesserav1.ExtractionSchema
+	// Prompt is answered freely.
+	Prompt string
+
+	Generation *tesserav1.GenerationOptions
+	// Events to send. Empty: tokens, and fields where there is a schema.
+	Events []tesserav1.EventKind
+	// RequestID names the call in logs and traces. Empty: the server makes one.
+	RequestID string
+	Model     string
+}
+
+// ReadFiles reads the pages of a document.
+func ReadFiles(names ...string) ([][]byte, error) {
+	files := make([][]byte, 0, len(names))
+	for _, name := range names {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, content)
+	}
+	return files, nil
+}
+
+// Request is the message for the document. The server checks it: a wrong field fails the call and is
+// named there.
+func (d Document) Request() (*tesserav1.ExtractRequest, error) {
+	request := &tesserav1.ExtractRequest{
+		RequestId:  d.RequestID,
+		Model:      d.Model,
+		Generation: d.Generation,
+		EventKinds: d.Events,
+	}
+	for _, content := range d.Files {
+		request.Files = append(request.Files, &tesserav1.InputFile{Content: content})
+	}
+	given := 0
+	if d.Prompt != "" {
+		given++
+		request.Task = &tesserav1.ExtractRequest_Prompt{Prompt: d.Prompt}
+	}
+	if d.Schema != nil {
+		given++
+		request.Task = &tesserav1.ExtractRequest_Schema{Schema: d.Schema}
+	}
+	if d.Type != "" {
+		given++
+		kind, err := documentType(d.Type)
+		if err != nil {
+			return nil, err
+		}
+		request.Task = &tesserav1.ExtractRequest_Schema{Schema: &tesserav1.ExtractionSchema{
+			Source:       &tesserav1.ExtractionSchema_DocumentType{DocumentType: kind},
+			Instructions: d.Instructions,
+		}}
+	}
+	if given > 1 {
+		return nil, errors.New("give one of Type, Schema and Prompt")
+	}
+	return request, nil
+}
+
+// documentType finds a type by its name in the protocol, so that those of a newer protocol are known with it.
+func documentType(name string) (tesserav1.DocumentType, error) {
+	const prefix = "DOCUMENT_TYPE_"
+	key := prefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+	if value := tesserav1.DocumentType_value[key]; value != 0 {
+		return tesserav1.DocumentType(value), nil
+	}
+	var known []string
+	for value, name := range tesserav1.DocumentType_name {
+		if value != 0 {
+			known = append(known, strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, prefix), "_", "-")))
+		}
+	}
+	slices.Sort(known)
+	return 0, fmt.Errorf("unknown document type %q: give one of %s", name, strings.Join(known, ", "))
+}

@@ -1,0 +1,225 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Unpack
+
+import grpc
+import grpc.aio
+
+from tessera import _channel as channel_
+from tessera._client import Call, Extraction, Settings
+from tessera._errors import IncompleteStreamError, OverloadedError, from_rpc_error
+from tessera._events import Accepted, Completed, Event, from_response
+from tessera._request import Files, Task, build
+from tessera.v1 import extraction_pb2 as pb
+from tessera.v1 import model_info_pb2
+from tessera.v1.extraction_pb2_grpc import ExtractionServiceStub
+
+
+class AsyncStream(AsyncIterator[Event]):
+    """The events of one call; the last one is `Completed`.
+
+    Leaving an `async with` block, `aclose` and `cancel` end the call, and with it the work on the
+    server. So does cancelling the task that reads.
+    """
+
+    def __init__(self, client: AsyncClient, request: pb.ExtractRequest, call: Call) -> None:
+        self._client, self._request, self._call = client, request, call
+        self._rpc: Any = None
+        self._closed = False
+        self._events = self._run()
+
+    def __aiter__(self) -> AsyncStream:
+        return self
+
+    async def __anext__(self) -> Event:
+        return await anext(self._events)
+
+    async def __aenter__(self) -> AsyncStream:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def cancel(self) -> None:
+        """Ends the call: who reads gets `CallCancelledError`."""
+        self._closed = True
+        if self._rpc is not None:
+            self._rpc.cancel()
+
+    async def aclose(self) -> None:
+        """Ends the call where it still runs, and the iterator."""
+        self.cancel()
+        await self._events.aclose()
+
+    async def _run(self) -> Any:
+        for attempt in range(1, self._client.attempts + 1):
+            answered = False
+            try:
+                async for event in self._once():
+                    answered = True
+                    yield event
+                return
+            except OverloadedError as error:
+                delay = self._client.again(error, attempt, answered or self._closed)
+                if delay is None or not self._call.has(delay):
+                    raise
+                await asyncio.sleep(delay)
+
+    async def _once(self) -> Any:
+        completed = False
+        self._rpc = self._client.stub.Extract(
+            self._request, timeout=self._call.left(), metadata=self._client.metadata(self._call)
+        )
+        try:
+            if self._closed:
+                self._rpc.cancel()
+            async for response in self._rpc:
+                event = from_response(response)
+                if event is not None:
+                    completed = isinstance(event, Completed)
+                    yield event
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+        except asyncio.CancelledError:
+            # grpc.aio says this of a call that we ended; of our own task it must go on.
+            if self._closed and not _task_is_cancelled():
+                raise from_rpc_error(_Cancelled()) from None
+            raise
+        finally:
+            self._rpc.cancel()  # No effect on a call that has ended.
+        if not completed:
+            raise IncompleteStreamError()
+
+
+def _task_is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+class _Cancelled:
+    """A call that its own caller ended, as `grpc` presents a failure."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.CANCELLED
+
+    def details(self) -> str:
+        return "the call was ended by its caller"
+
+    def trailing_metadata(self) -> tuple[()]:
+        return ()
+
+
+class AsyncClient(Settings):
+    """A connection to Tessera, for one event loop."""
+
+    def __init__(self, *args: Any, channel: grpc.aio.Channel | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._channel = channel or self._open()
+        self.stub: Any = ExtractionServiceStub(self._channel)  # type: ignore[no-untyped-call]
+
+    __init__.__doc__ = Settings.__init__.__doc__
+
+    def _open(self) -> grpc.aio.Channel:
+        options = channel_.options(self.target, self.attempts)
+        if self.target.tls is None:
+            return grpc.aio.insecure_channel(self.target.address, options)
+        return grpc.aio.secure_channel(
+            self.target.address, self.target.tls.credentials(), options
+        )
+
+    def stream(
+        self,
+        files: Files,
+        *,
+        timeout: float | None = None,
+        metadata: channel_.Metadata = (),
+        **task: Unpack[Task],
+    ) -> AsyncStream:
+        """Reads one document; its events come as they happen. `files` are its pages, in order."""
+        return self.stream_request(build(files, task), timeout=timeout, metadata=metadata)
+
+    def stream_request(
+        self,
+        request: pb.ExtractRequest,
+        *,
+        timeout: float | None = None,
+        metadata: channel_.Metadata = (),
+    ) -> AsyncStream:
+        """As `stream`, for a request of the protocol itself."""
+        return AsyncStream(self, request, self.call(timeout, metadata))
+
+    async def extract(
+        self,
+        files: Files,
+        *,
+        timeout: float | None = None,
+        metadata: channel_.Metadata = (),
+        **task: Unpack[Task],
+    ) -> Extraction:
+        """Reads one document and returns the whole answer."""
+        # Nobody sees the pieces: they need not be sent.
+        task.setdefault("events", ("none",))
+        accepted = completed = None
+        async with self.stream(files, timeout=timeout, metadata=metadata, **task) as events:
+            async for event in events:
+                if isinstance(event, Accepted):
+                    accepted = event
+                elif isinstance(event, Completed):
+                    completed = event
+        if accepted is None or completed is None:
+            raise IncompleteStreamError()
+        return Extraction(accepted, completed)
+
+    async def model_info(self, *, timeout: float | None = None) -> model_info_pb2.ModelStatus:
+        """What is loaded, where, in which dtype, and every limit."""
+        call = self.call(timeout, ())
+        try:
+            answer = await self.stub.ModelInfo(
+                pb.ModelInfoRequest(), timeout=call.left(), metadata=self.metadata(call)
+            )
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+        status: model_info_pb2.ModelStatus = answer.status
+        return status
+
+    async def watch_model_info(
+        self, *, timeout: float | None = None
+    ) -> AsyncIterator[model_info_pb2.ModelStatus]:
+        """As `model_info`, again after each change, until the server drains. Without `timeout` it
+        goes on for as long."""
+        call = self.call(timeout, ())
+        rpc = self.stub.WatchModelInfo(
+            pb.WatchModelInfoRequest(), timeout=timeout, metadata=self.metadata(call)
+        )
+        try:
+            async for answer in rpc:
+                yield answer.status
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            rpc.cancel()
+
+    async def close(self) -> None:
+        """Ends every call and the connection."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()

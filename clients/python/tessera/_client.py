@@ -1,0 +1,272 @@
+"""The client for programs that wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Unpack
+
+import grpc
+
+from tessera import _channel as channel_
+from tessera._errors import IncompleteStreamError, OverloadedError, TesseraError, from_rpc_error
+from tessera._events import Accepted, Completed, Event, Field, from_response
+from tessera._request import Files, Task, build
+from tessera.v1 import extraction_pb2 as pb
+from tessera.v1 import model_info_pb2
+from tessera.v1.extraction_pb2_grpc import ExtractionServiceStub
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """The whole answer of a call that succeeded."""
+
+    accepted: Accepted
+    completed: Completed
+
+    @property
+    def document(self) -> dict[str, Any] | None:
+        """The JSON object that the model wrote. None: `completed.document_error` says why."""
+        return self.completed.document
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """By JSON Pointer, in output order."""
+        return {field.pointer: field for field in self.completed.fields}
+
+    @property
+    def text(self) -> str:
+        return self.completed.text
+
+
+class Stream(Iterator[Event]):
+    """The events of one call; the last one is `Completed`.
+
+    Leaving a `with` block, `close` and `cancel` end the call, and with it the work on the server.
+    """
+
+    def __init__(self, client: Client, request: pb.ExtractRequest, call: Call) -> None:
+        self._client, self._request, self._call = client, request, call
+        self._rpc: Any = None
+        self._closed = False
+        self._events = self._run()
+
+    def __iter__(self) -> Stream:
+        return self
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def cancel(self) -> None:
+        """Ends the call, from any thread: the thread that reads gets `CallCancelledError`."""
+        self._closed = True
+        if self._rpc is not None:
+            self._rpc.cancel()
+
+    def close(self) -> None:
+        """Ends the call where it still runs, and the iterator."""
+        self.cancel()
+        self._events.close()
+
+    def _run(self) -> Generator[Event, None, None]:
+        for attempt in range(1, self._client.attempts + 1):
+            answered = False
+            try:
+                for event in self._once():
+                    answered = True
+                    yield event
+                return
+            except OverloadedError as error:
+                delay = self._client.again(error, attempt, answered or self._closed)
+                if delay is None or not self._call.has(delay):
+                    raise
+                time.sleep(delay)
+
+    def _once(self) -> Iterator[Event]:
+        completed = False
+        self._rpc = self._client.stub.Extract(
+            self._request, timeout=self._call.left(), metadata=self._client.metadata(self._call)
+        )
+        try:
+            if self._closed:
+                self._rpc.cancel()
+            for response in self._rpc:
+                event = from_response(response)
+                if event is not None:
+                    completed = isinstance(event, Completed)
+                    yield event
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            self._rpc.cancel()  # No effect on a call that has ended.
+        if not completed:
+            raise IncompleteStreamError()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What belongs to one call beside its request."""
+
+    end: float
+    metadata: channel_.Metadata
+
+    def left(self) -> float:
+        return max(0.001, self.end - time.monotonic())
+
+    def has(self, seconds: float) -> bool:
+        return time.monotonic() + seconds < self.end
+
+
+class Settings:
+    """What both clients are made of."""
+
+    def __init__(
+        self,
+        target: str = "localhost:50051",
+        *,
+        token: channel_.Token | None = None,
+        tls: channel_.TLS | bool | None = None,
+        timeout: float = channel_.TIMEOUT_S,
+        attempts: int = channel_.ATTEMPTS,
+        metadata: channel_.Metadata = (),
+    ) -> None:
+        """
+        `target` is `host:port`, or a URL, where `https` means TLS. `token` is a bearer token, or how
+        to get one for each call. `timeout`, in seconds, bounds calls that name none. A call that
+        fails before its first event, and that the server says may be tried again, is tried up to
+        `attempts` times. `metadata` goes with every call.
+        """
+        self.target = channel_.Target.parse(target, tls)
+        self.timeout = timeout
+        self.attempts = max(1, attempts)
+        self._token = token
+        self._own_metadata = metadata
+
+    def call(self, timeout: float | None, metadata: channel_.Metadata) -> Call:
+        return Call(time.monotonic() + (self.timeout if timeout is None else timeout), metadata)
+
+    def metadata(self, call: Call) -> list[tuple[str, str]]:
+        return channel_.call_metadata(self._token, [*self._own_metadata, *call.metadata])
+
+    def again(self, error: TesseraError, attempt: int, final: bool) -> float | None:
+        """Seconds to wait before the call is tried again; None: it must not be. UNAVAILABLE is tried
+        again by gRPC itself; a full queue says when to come back."""
+        return None if final or attempt >= self.attempts else error.retry_after
+
+
+class Client(Settings):
+    """A connection to Tessera. Threads may share it."""
+
+    def __init__(self, *args: Any, channel: grpc.Channel | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._channel = channel or self._open()
+        self.stub: Any = ExtractionServiceStub(self._channel)  # type: ignore[no-untyped-call]
+
+    __init__.__doc__ = Settings.__init__.__doc__
+
+    def _open(self) -> grpc.Channel:
+        options = channel_.options(self.target, self.attempts)
+        if self.target.tls is None:
+            return grpc.insecure_channel(self.target.address, options)
+        return grpc.secure_channel(self.target.address, self.target.tls.credentials(), options)
+
+    def stream(
+        self,
+        files: Files,
+        *,
+        timeout: float | None = None,
+        metadata: channel_.Metadata = (),
+        **task: Unpack[Task],
+    ) -> Stream:
+        """Reads one document; its events come as they happen. `files` are its pages, in order."""
+        return self.stream_request(build(files, task), timeout=timeout, metadata=metadata)
+
+    def stream_request(
+        self,
+        request: pb.ExtractRequest,
+        *,
+        timeout: float | None = None,
+        metadata: channel_.Metadata = (),
+    ) -> Stream:
+        """As `stream`, for a request of the protocol itself."""
+        return Stream(self, request, self.call(timeout, metadata))
+
+    def extract(
+        self,
+        files: Files,
+        *,
+        timeout: float | None = None,
+        metadata: channel_.Metadata = (),
+        **task: Unpack[Task],
+    ) -> Extraction:
+        """Reads one document and returns the whole answer."""
+        # Nobody sees the pieces: they need not be sent.
+        task.setdefault("events", ("none",))
+        accepted = completed = None
+        with self.stream(files, timeout=timeout, metadata=metadata, **task) as events:
+            for event in events:
+                if isinstance(event, Accepted):
+                    accepted = event
+                elif isinstance(event, Completed):
+                    completed = event
+        if accepted is None or completed is None:
+            raise IncompleteStreamError()
+        return Extraction(accepted, completed)
+
+    def model_info(self, *, timeout: float | None = None) -> model_info_pb2.ModelStatus:
+        """What is loaded, where, in which dtype, and every limit."""
+        call = self.call(timeout, ())
+        try:
+            request = pb.ModelInfoRequest()
+            answer = self.stub.ModelInfo(
+                request, timeout=call.left(), metadata=self.metadata(call)
+            )
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+        status: model_info_pb2.ModelStatus = answer.status
+        return status
+
+    def watch_model_info(
+        self, *, timeout: float | None = None
+    ) -> Iterator[model_info_pb2.ModelStatus]:
+        """As `model_info`, again after each change, until the server drains. Without `timeout` it
+        goes on for as long."""
+        call = self.call(timeout, ())
+        rpc = self.stub.WatchModelInfo(
+            pb.WatchModelInfoRequest(), timeout=timeout, metadata=self.metadata(call)
+        )
+        try:
+            for answer in rpc:
+                yield answer.status
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            rpc.cancel()
+
+    def close(self) -> None:
+        """Ends every call and the connection."""
+        self._channel.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,116 @@
+"""What to read, as people write it, turned into the request of the protocol."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO, Literal, TypeAlias, TypedDict, cast
+
+from tessera.v1 import extraction_pb2 as pb
+from tessera.v1 import schema_pb2
+
+#: A page file: a path, its bytes, or an open file.
+PageFile: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO"
+Files: TypeAlias = "PageFile | Iterable[PageFile]"
+EventKind: TypeAlias = Literal["tokens", "fields", "none"]
+
+_EVENT_KINDS = {
+    "tokens": pb.EVENT_KIND_TOKENS,
+    "fields": pb.EVENT_KIND_FIELDS,
+    "none": pb.EVENT_KIND_NONE,
+}
+
+
+class Task(TypedDict, total=False):
+    """Keyword arguments of `stream` and `extract`: what is wanted of the document.
+
+    One of `document_type`, `schema` and `prompt` is required.
+    """
+
+    #: "receipt", "invoice", "bank-statement": its fields.
+    document_type: str
+    #: The schema message itself, for what `document_type` cannot say.
+    schema: schema_pb2.ExtractionSchema
+    #: Advice to the model about the whole document; with `document_type`.
+    instructions: str
+    #: Answer this text freely.
+    prompt: str
+    max_output_tokens: int
+    temperature: float
+    top_p: float
+    seed: int
+    stop_sequences: list[str]
+    max_tiles_per_page: int
+    #: Unset: tokens, and fields where there is a schema.
+    events: Iterable[EventKind]
+    #: Names the call in logs and traces. Unset: the server makes one.
+    request_id: str
+    model: str
+
+
+_GENERATION = (
+    "max_output_tokens",
+    "temperature",
+    "top_p",
+    "seed",
+    "stop_sequences",
+    "max_tiles_per_page",
+)
+
+
+def build(files: Files, task: Task) -> pb.ExtractRequest:
+    """The request. The server checks it: a wrong field fails the call and is named there."""
+    unknown = set(task) - set(Task.__annotations__)
+    if unknown:
+        raise TypeError(f"unknown arguments: {', '.join(sorted(unknown))}")
+    request = pb.ExtractRequest(
+        request_id=task.get("request_id", ""),
+        model=task.get("model", ""),
+        files=[pb.InputFile(content=_content(file)) for file in _many(files)],
+        event_kinds=[_event_kind(kind) for kind in task.get("events", ())],
+    )
+    given = [name for name in ("document_type", "schema", "prompt") if name in task]
+    if len(given) > 1:
+        raise ValueError(f"give one of {' and '.join(given)}")
+    if "prompt" in task:
+        request.prompt = task["prompt"]
+    elif "schema" in task:
+        request.schema.CopyFrom(task["schema"])
+    elif "document_type" in task:
+        request.schema.document_type = _document_type(task["document_type"])
+        request.schema.instructions = task.get("instructions", "")
+    generation = {name: task[name] for name in _GENERATION if name in task}  # type: ignore[literal-required]
+    if generation:
+        request.generation.CopyFrom(pb.GenerationOptions(**generation))
+    return request
+
+
+def _many(files: Files) -> Iterable[PageFile]:
+    one = isinstance(files, (str, bytes, bytearray, memoryview, os.PathLike))
+    return [files] if one or hasattr(files, "read") else files  # type: ignore[list-item, return-value]
+
+
+def _content(file: PageFile) -> bytes:
+    if isinstance(file, (str, os.PathLike)):
+        return Path(file).read_bytes()
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        return bytes(file)
+    return file.read()
+
+
+def _document_type(name: str) -> schema_pb2.DocumentType:
+    """By its name in the protocol, so that types of a newer protocol are known with it."""
+    key = f"DOCUMENT_TYPE_{name.upper().replace('-', '_')}"
+    values = schema_pb2.DocumentType.DESCRIPTOR.values_by_name
+    if key not in values or values[key].number == 0:
+        known = (value.name for value in values.values() if value.number != 0)
+        names = (value.removeprefix("DOCUMENT_TYPE_").lower().replace("_", "-") for value in known)
+        raise ValueError(f"unknown document type {name!r}: give one of {', '.join(names)}")
+    return cast(schema_pb2.DocumentType, values[key].number)
+
+
+def _event_kind(name: str) -> pb.EventKind:
+    if name not in _EVENT_KINDS:
+        raise ValueError(f"unknown kind of event {name!r}: give {', '.join(_EVENT_KINDS)}")
+    return _EVENT_KINDS[name]

@@ -1,0 +1,189 @@
+"""The scenarios of `clients/conformance`, by both clients."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import ParseDict
+
+from tessera import (
+    Accepted,
+    AsyncClient,
+    Client,
+    Completed,
+    Event,
+    FieldCompleted,
+    FieldDelta,
+    Progress,
+    TesseraError,
+    TokenDelta,
+)
+from tessera.v1 import extraction_pb2 as pb
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SAMPLES = REPOSITORY / "models" / "tessera-tiny" / "samples"
+LONG_S = 120.0
+IDLE_S = 10.0
+
+KINDS = {
+    Accepted: "accepted",
+    Progress: "progress",
+    TokenDelta: "token_delta",
+    FieldDelta: "field_delta",
+    FieldCompleted: "field_completed",
+    Completed: "completed",
+}
+
+Scenario = dict[str, Any]
+Outcome = tuple[list[Event], TesseraError | None]
+
+
+def scenarios() -> list[Any]:
+    found = []
+    for file in sorted((REPOSITORY / "clients" / "conformance").glob("*.json")):
+        for scenario in json.loads(file.read_text())["scenarios"]:
+            found.append(pytest.param(scenario, id=scenario["name"].replace(" ", "_")))
+    assert found, "no scenarios"
+    return found
+
+
+def request(scenario: Scenario) -> pb.ExtractRequest:
+    message = ParseDict(scenario["request"], pb.ExtractRequest())
+    for file in scenario["files"]:
+        kind, _, rest = file.partition(":")
+        content = (SAMPLES / rest).read_bytes() if kind == "sample" else rest.encode()
+        message.files.add(content=content)
+    return message
+
+
+def by_sync(address: str, scenario: Scenario) -> Outcome:
+    events: list[Event] = []
+    timeout, cancel_after = timing(scenario)
+    with Client(address, attempts=1) as client:
+        stream = client.stream_request(request(scenario), timeout=timeout)
+        if cancel_after == "begin":
+            stream.cancel()
+        try:
+            for event in stream:
+                events.append(event)
+                if KINDS[type(event)] == cancel_after:
+                    stream.cancel()
+        except TesseraError as error:
+            return events, error
+    return events, None
+
+
+def by_asyncio(address: str, scenario: Scenario) -> Outcome:
+    async def run() -> Outcome:
+        events: list[Event] = []
+        timeout, cancel_after = timing(scenario)
+        async with AsyncClient(address, attempts=1) as client:
+            stream = client.stream_request(request(scenario), timeout=timeout)
+            if cancel_after == "begin":
+                stream.cancel()
+            try:
+                async for event in stream:
+                    events.append(event)
+                    if KINDS[type(event)] == cancel_after:
+                        stream.cancel()
+            except TesseraError as error:
+                return events, error
+        return events, None
+
+    return asyncio.run(run())
+
+
+def timing(scenario: Scenario) -> tuple[float, str | None]:
+    return scenario.get("timeoutMs", LONG_S * 1000) / 1000, scenario.get("cancelAfter")
+
+
+@pytest.mark.parametrize("run", [by_sync, by_asyncio])
+@pytest.mark.parametrize("scenario", scenarios())
+def test_conformance(
+    client: Client, address: str, scenario: Scenario, run: Callable[[str, Scenario], Outcome]
+) -> None:
+    events, error = run(address, scenario)
+    expect = scenario["expect"]
+    check_stream(events, whole=error is None)
+    if "error" in expect:
+        assert error is not None, events
+        check_error(expect["error"], events, error)
+    else:
+        assert error is None, error
+        check_answer(expect, events)
+    if expect.get("idle"):
+        until_idle(client)
+
+
+def check_stream(events: list[Event], *, whole: bool) -> None:
+    """What holds of every stream."""
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    kinds = [KINDS[type(event)] for event in events]
+    assert kinds.count("accepted") == (1 if kinds else 0) and (not kinds or kinds[0] == "accepted")
+    assert kinds.count("completed") == int(whole) and (not whole or kinds[-1] == "completed")
+    if not whole:
+        return
+    completed = last(events)
+    text = "".join(event.text for event in events if isinstance(event, TokenDelta))
+    assert not text or text == completed.text
+    fields = [event.field for event in events if isinstance(event, FieldCompleted)]
+    assert not fields or fields == list(completed.fields)
+    for event in events:
+        if isinstance(event, FieldDelta):
+            values = {field.pointer: field.value for field in completed.fields}
+            assert event.text in values.get(event.pointer, event.text)
+
+
+def last(events: list[Event]) -> Completed:
+    assert isinstance(events[-1], Completed)
+    return events[-1]
+
+
+def check_answer(expect: dict[str, Any], events: list[Event]) -> None:
+    accepted, completed = events[0], last(events)
+    assert isinstance(accepted, Accepted)
+    kinds = {KINDS[type(event)] for event in events}
+    assert set(expect.get("kinds", ())) <= kinds
+    assert kinds <= set(expect.get("onlyKinds", kinds))
+    assert expect.get("requestId", accepted.request_id) == accepted.request_id
+    assert expect.get("pages", len(accepted.tiles_per_page)) == len(accepted.tiles_per_page)
+    assert expect.get("finishReason", completed.finish_reason) == completed.finish_reason
+    assert expect.get("outputTokens", completed.usage.output_tokens) == completed.usage.output_tokens
+    if "document" in expect:
+        document = completed.document
+        assert (document is None) == (expect["document"] is None), completed.document_error
+        wanted = expect["document"] or {}
+        assert {name: (document or {}).get(name) for name in wanted} == wanted
+    fields = {field.pointer: field for field in completed.fields}
+    for pointer, value in expect.get("normalized", {}).items():
+        assert fields[pointer].normalized == value
+    last_token = max((e.sequence for e in events if isinstance(e, TokenDelta)), default=0)
+    done = {e.field.pointer: e.sequence for e in events if isinstance(e, FieldCompleted)}
+    for pointer in expect.get("fieldsBeforeLastToken", ()):
+        assert done[pointer] < last_token
+
+
+def check_error(expect: dict[str, Any], events: list[Event], error: TesseraError) -> None:
+    assert error.code.name == expect["code"], error
+    assert error.reason == expect.get("reason", error.reason), error
+    named = {violation.field for violation in error.violations}
+    assert set(expect.get("violations", ())) <= named, error
+    assert expect.get("messageHas", "") in error.message
+    if "events" in expect:
+        assert [KINDS[type(event)] for event in events] == expect["events"]
+
+
+def until_idle(client: Client) -> None:
+    end = time.monotonic() + IDLE_S
+    while True:
+        load = client.model_info().load
+        if load.running_requests + load.queued_requests == 0:
+            return
+        assert time.monotonic() < end, load
+        time.sleep(0.02)

@@ -1,0 +1,58 @@
+"""The package as a user gets it: typed, built as a wheel, installed where nothing else is."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parents[1]
+
+
+def test_types_are_whole() -> None:
+    pytest.importorskip("mypy", reason="needs mypy: install the extra `dev`")
+    result = subprocess.run(
+        [sys.executable, "-m", "mypy"], cwd=HERE, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_wheel_works_where_nothing_else_is(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(
+        HERE, source, ignore=shutil.ignore_patterns(".venv", "*.egg-info", "build", ".*_cache")
+    )
+    pip(sys.executable, "wheel", "--no-deps", "-w", str(tmp_path), str(source))
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "tessera/py.typed" in names and "tessera/v1/extraction_pb2.pyi" in names
+    assert not [name for name in names if name.startswith(("tests", "examples", "extract"))]
+
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    pip(python, "install", str(wheel))
+    program = (
+        "from tessera import AsyncClient, Client, UnavailableError\n"
+        "with Client('127.0.0.1:1', attempts=1) as client:\n"
+        "    try:\n"
+        "        client.extract(b'page', document_type='receipt', timeout=5)\n"
+        "    except UnavailableError as error:\n"
+        "        print(error.code.name)\n"
+    )
+    result = subprocess.run(
+        [python, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert result.stdout.strip() == "UNAVAILABLE", result.stderr
+
+
+def pip(python: str, *args: str) -> None:
+    command = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", *args]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if result.returncode != 0 and "No matching distribution" in result.stderr:
+        pytest.skip(f"no package index is reached: {result.stderr.strip().splitlines()[-1]}")
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,206 @@
+// The client: documents in, typed events or the whole answer out.
+import {
+  type CallOptions as ConnectCallOptions,
+  type Client,
+  createClient,
+  type Transport,
+} from "@connectrpc/connect";
+import { IncompleteStreamError, TesseraError } from "./errors.js";
+import { type Accepted, type Completed, type ExtractRequest, ExtractionService, type ExtractResponse, type ModelStatus } from "./proto.js";
+import { type Document, toRequest } from "./request.js";
+
+/** An event of a stream: `event.case` says which, `event.value` is its message. */
+export type ExtractEvent = Known<ExtractResponse["event"]> & {
+  /** 1, 2, 3, … */
+  readonly sequence: number;
+};
+
+type Known<E> = E extends { case: string } ? E : never;
+
+/** The whole answer of a call that succeeded. */
+export interface Extraction {
+  accepted: Accepted;
+  completed: Completed;
+  /** The JSON object that the model wrote; undefined without a schema, or where there is none. */
+  document: Record<string, unknown> | undefined;
+}
+
+export interface CallOptions {
+  /** Ends the call, and with it the work on the server. */
+  signal?: AbortSignal;
+  /** Deadline of the whole call; the server keeps it, too. Default: 5 minutes. */
+  timeoutMs?: number;
+  /** Metadata: `traceparent`, `authorization`, … */
+  headers?: HeadersInit;
+}
+
+export interface ClientOptions {
+  /** Bearer token, or how to get one for each call. */
+  token?: string | (() => string | Promise<string>);
+  /** Deadline of calls that name none, in ms. Default: 5 minutes. */
+  timeoutMs?: number;
+  /** Calls that fail before their first message, and that the server says may be tried again, are tried so often. Default: 4. */
+  attempts?: number;
+}
+
+const TIMEOUT_MS = 5 * 60_000;
+const ATTEMPTS = 4;
+const BACKOFF_MS = 500;
+const BACKOFF_MS_MAX = 5_000;
+
+/** A client of one server. It holds no connection of its own: the transport does. */
+export class TesseraClient {
+  readonly #calls: Client<typeof ExtractionService>;
+  readonly #options: ClientOptions;
+
+  constructor(transport: Transport, options: ClientOptions = {}) {
+    this.#calls = createClient(ExtractionService, transport);
+    this.#options = options;
+  }
+
+  /**
+   * The events of one document, as they come; the last one is `completed`. Leaving the loop early, or
+   * aborting the signal, ends the work on the server. Throws `TesseraError`.
+   */
+  async *stream(document: Document, options: CallOptions = {}): AsyncGenerator<ExtractEvent, void, undefined> {
+    yield* this.streamRequest(await toRequest(document), options);
+  }
+
+  /** As `stream`, for a request of the protocol itself. */
+  async *streamRequest(
+    request: ExtractRequest,
+    options: CallOptions = {},
+  ): AsyncGenerator<ExtractEvent, void, undefined> {
+    const deadline = Date.now() + (options.timeoutMs ?? this.#options.timeoutMs ?? TIMEOUT_MS);
+    for (let attempt = 1; ; attempt += 1) {
+      let answered = false;
+      try {
+        for await (const event of this.#once(request, options, deadline)) {
+          answered = true;
+          yield event;
+        }
+        return;
+      } catch (error) {
+        const failure = TesseraError.from(error);
+        const delay = retryDelay(failure, attempt);
+        const last = attempt >= (this.#options.attempts ?? ATTEMPTS);
+        if (answered || last || delay === undefined || Date.now() + delay >= deadline) throw failure;
+        await sleep(delay, options.signal);
+      }
+    }
+  }
+
+  async *#once(request: ExtractRequest, options: CallOptions, deadline: number): AsyncGenerator<ExtractEvent> {
+    const leave = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, leave.signal]) : leave.signal;
+    const call = await this.#call({ ...options, signal, timeoutMs: deadline - Date.now() });
+    let completed = false;
+    for await (const response of leaving(this.#calls.extract(request, call), leave)) {
+      completed = response.event.case === "completed";
+      // An event of a newer server is skipped.
+      if (response.event.case === undefined) continue;
+      yield { ...response.event, sequence: Number(response.sequence) };
+    }
+    if (!completed) throw new IncompleteStreamError();
+  }
+
+  /** The whole answer for one document. Throws `TesseraError`. */
+  async extract(document: Document, options: CallOptions = {}): Promise<Extraction> {
+    let accepted: Accepted | undefined;
+    let completed: Completed | undefined;
+    for await (const event of this.stream(document, options)) {
+      if (event.case === "accepted") accepted = event.value;
+      if (event.case === "completed") completed = event.value;
+    }
+    if (!accepted || !completed) throw new IncompleteStreamError();
+    return whole(accepted, completed);
+  }
+
+  /** What is loaded, where, in which dtype, and every limit. */
+  async modelInfo(options: CallOptions = {}): Promise<ModelStatus> {
+    try {
+      const { status } = await this.#calls.modelInfo({}, await this.#call(options));
+      if (status) return status;
+    } catch (error) {
+      throw TesseraError.from(error);
+    }
+    throw new TesseraError("the answer holds no status", "DATA_LOSS");
+  }
+
+  /** As `modelInfo`, again after each change, until the server drains. Without a deadline of its own. */
+  async *watchModelInfo(options: CallOptions = {}): AsyncGenerator<ModelStatus, void, undefined> {
+    const leave = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, leave.signal]) : leave.signal;
+    try {
+      const call = await this.#call({ timeoutMs: 0, ...options, signal });
+      for await (const { status } of leaving(this.#calls.watchModelInfo({}, call), leave)) {
+        if (status) yield status;
+      }
+    } catch (error) {
+      throw TesseraError.from(error);
+    }
+  }
+
+  async #call(options: CallOptions): Promise<ConnectCallOptions> {
+    const headers = new Headers(options.headers);
+    const { token } = this.#options;
+    if (token !== undefined && !headers.has("authorization")) {
+      headers.set("authorization", `Bearer ${typeof token === "string" ? token : await token()}`);
+    }
+    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs ?? TIMEOUT_MS;
+    return {
+      headers,
+      // Connect takes 0 as "no deadline", and a deadline that has passed must not become that.
+      timeoutMs: options.timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(timeoutMs)),
+      ...(options.signal && { signal: options.signal }),
+    };
+  }
+}
+
+/** `answers`, whose call ends when the reader leaves; Connect alone would go on, and keep its timer. */
+async function* leaving<T>(answers: AsyncIterable<T>, leave: AbortController): AsyncGenerator<T> {
+  const iterator = answers[Symbol.asyncIterator]();
+  let ended = false;
+  try {
+    for (;;) {
+      ended = true;
+      const next = await iterator.next();
+      if (next.done) return;
+      ended = false;
+      yield next.value;
+    }
+  } finally {
+    leave.abort();
+    // Connect sees the end only where it is asked for more.
+    if (!ended) iterator.next().catch(() => {});
+  }
+}
+
+function whole(accepted: Accepted, completed: Completed): Extraction {
+  const json = completed.documentJson;
+  const document = json === undefined ? undefined : (JSON.parse(json) as Record<string, unknown>);
+  return { accepted, completed, document };
+}
+
+/** How long to wait before the call is tried again; undefined: it must not be. */
+function retryDelay(failure: TesseraError, attempt: number): number | undefined {
+  const told = failure.retryAfterMs;
+  if (failure.code === "UNAVAILABLE") return told ?? Math.min(BACKOFF_MS * 2 ** (attempt - 1), BACKOFF_MS_MAX);
+  // A full queue says when to come back; without that, the call would fail again.
+  return failure.code === "RESOURCE_EXHAUSTED" ? told : undefined;
+}
+
+function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stopped = () => {
+      clearTimeout(timer);
+      reject(new TesseraError("the call was ended by its caller", "CANCELLED", {}, signal?.reason));
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stopped);
+      resolve();
+    }, ms);
+    if (signal?.aborted) stopped();
+    else signal?.addEventListener("abort", stopped, { once: true });
+  });
+}

@@ -1,0 +1,117 @@
+// The scenarios of clients/conformance, by gRPC-Web and by gRPC.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fromJson, toJson } from "@bufbuild/protobuf";
+import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { connect as connectWeb } from "../dist/index.js";
+import { connect as connectNode } from "../dist/node.js";
+import { ExtractRequestSchema, FinishReason } from "../dist/proto.js";
+import { missing, REPOSITORY, SAMPLES, startServer, untilIdle } from "./server.mjs";
+
+const LONG_MS = 120_000;
+const SUITE = join(REPOSITORY, "clients/conformance");
+const scenarios = readdirSync(SUITE)
+  .filter((file) => file.endsWith(".json"))
+  .flatMap((file) => JSON.parse(readFileSync(join(SUITE, file), "utf8")).scenarios);
+
+/** "field_completed" for "fieldCompleted". */
+const kind = (event) => event.case.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+describe("conformance", { skip: missing }, () => {
+  let server;
+  before(async () => {
+    server = await startServer();
+  });
+  after(() => server?.stop());
+  assert.ok(scenarios.length > 0);
+  for (const [transport, connect] of [["gRPC-Web", connectWeb], ["gRPC", connectNode]]) {
+    for (const scenario of scenarios) {
+      test(`${transport}: ${scenario.name}`, async () => {
+        const client = connect(server.url, { attempts: 1 });
+        const { events, failure } = await play(client, scenario);
+        checkStream(events, failure === undefined);
+        const { expect } = scenario;
+        if (expect.error) checkError(expect.error, events, failure);
+        else {
+          assert.equal(failure, undefined);
+          checkAnswer(expect, events);
+        }
+        if (expect.idle) await untilIdle(client);
+      });
+    }
+  }
+});
+
+async function play(client, scenario) {
+  const request = fromJson(ExtractRequestSchema, scenario.request);
+  for (const file of scenario.files) {
+    const [, type, rest] = /^(\w+):(.*)$/s.exec(file);
+    const content = type === "sample" ? readFileSync(join(SAMPLES, rest)) : Buffer.from(rest);
+    request.files.push({ $typeName: "tessera.v1.InputFile", content });
+  }
+  const abort = new AbortController();
+  const events = [];
+  if (scenario.cancelAfter === "begin") abort.abort();
+  try {
+    const options = { signal: abort.signal, timeoutMs: scenario.timeoutMs ?? LONG_MS };
+    for await (const event of client.streamRequest(request, options)) {
+      events.push(event);
+      if (kind(event) === scenario.cancelAfter) abort.abort();
+    }
+  } catch (failure) {
+    return { events, failure };
+  }
+  return { events, failure: undefined };
+}
+
+/** What holds of every stream. */
+function checkStream(events, whole) {
+  assert.deepEqual(events.map((event) => event.sequence), events.map((_, index) => index + 1));
+  events.forEach((event, index) => {
+    assert.equal(kind(event) === "accepted", index === 0);
+    assert.equal(kind(event) === "completed", whole && index === events.length - 1);
+  });
+  if (!whole) return;
+  const completed = events.at(-1).value;
+  const text = events.filter((event) => event.case === "tokenDelta").map((event) => event.value.text).join("");
+  if (text) assert.equal(text, completed.text);
+  const fields = events.filter((event) => event.case === "fieldCompleted").map((event) => event.value);
+  if (fields.length > 0) assert.deepEqual(fields, completed.fields);
+}
+
+function checkAnswer(expect, events) {
+  const accepted = events[0].value;
+  const completed = events.at(-1).value;
+  const kinds = new Set(events.map(kind));
+  for (const wanted of expect.kinds ?? []) assert.ok(kinds.has(wanted), `no ${wanted}`);
+  for (const found of expect.onlyKinds ? kinds : []) assert.ok(expect.onlyKinds.includes(found), `${found} came`);
+  if (expect.requestId !== undefined) assert.equal(accepted.requestId, expect.requestId);
+  if (expect.pages !== undefined) assert.equal(accepted.tilesPerPage.length, expect.pages);
+  if (expect.finishReason) assert.equal(FinishReason[completed.finishReason], expect.finishReason);
+  if (expect.outputTokens !== undefined) assert.equal(completed.usage.outputTokens, expect.outputTokens);
+  if (expect.document === null) assert.equal(completed.documentJson, undefined);
+  if (expect.document) {
+    const document = JSON.parse(completed.documentJson);
+    for (const [name, value] of Object.entries(expect.document)) assert.equal(document[name], value);
+  }
+  const fields = new Map(completed.fields.map((field) => [field.pointer, field]));
+  for (const [pointer, value] of Object.entries(expect.normalized ?? {})) {
+    assert.deepEqual(toJson(ValueSchema, fields.get(pointer).normalized), value);
+  }
+  const lastToken = events.findLastIndex((event) => event.case === "tokenDelta");
+  for (const pointer of expect.fieldsBeforeLastToken ?? []) {
+    const done = events.findIndex((event) => event.case === "fieldCompleted" && event.value.pointer === pointer);
+    assert.ok(done >= 0 && done < lastToken, pointer);
+  }
+}
+
+function checkError(expect, events, failure) {
+  assert.equal(failure?.code, expect.code, failure);
+  if (expect.reason) assert.equal(failure.reason, expect.reason);
+  const named = failure.violations.map((violation) => violation.field);
+  for (const field of expect.violations ?? []) assert.ok(named.includes(field), `${field} is not in ${named}`);
+  if (expect.messageHas) assert.ok(failure.message.includes(expect.messageHas), failure.message);
+  if (expect.events) assert.deepEqual(events.map(kind), expect.events);
+}

@@ -1,0 +1,229 @@
+// The playground in a real Chromium, served by a real Tessera.
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import puppeteer from "puppeteer-core";
+import { connect } from "../dist/index.js";
+import { HERE, missing, SAMPLES, startServer, untilIdle } from "./server.mjs";
+
+const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
+  (path) => path && existsSync(path),
+);
+const skip = missing || (CHROMIUM ? false : "needs Chromium: install it, or set CHROMIUM to its path");
+const SOON = { timeout: 60_000 };
+/** Set to a folder, the pages that people should see are kept there. */
+const SHOTS = process.env.TESSERA_SHOTS;
+
+describe("playground", { skip }, () => {
+  let server;
+  let browser;
+  let page;
+  let complaints;
+  before(async () => {
+    server = await startServer();
+    // Chromium's own sandbox needs rights that containers rarely have.
+    browser = await puppeteer.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--force-color-profile=srgb"] });
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
+
+  async function open() {
+    page = await browser.newPage();
+    complaints = [];
+    // A violation of the policy is a message of the console, too.
+    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    page.on("pageerror", (error) => complaints.push(error.message));
+    await page.setViewport({ width: 1280, height: 900 });
+    await page.goto(server.url);
+    await page.waitForSelector('#state[data-state="ready"]', SOON);
+  }
+  async function close() {
+    assert.deepEqual(complaints, []);
+    await page.close();
+  }
+  const text = (selector) => page.$eval(selector, (element) => element.textContent);
+  const value = (pointer) => page.$eval(`[data-pointer="${pointer}"]`, (area) => area.value);
+  const status = (word) => page.waitForFunction((word) => document.querySelector("#status").textContent.startsWith(word), SOON, word);
+  async function shot(name) {
+    if (!SHOTS) return;
+    mkdirSync(SHOTS, { recursive: true });
+    await page.screenshot({ path: join(SHOTS, `${name}.png`) });
+  }
+
+  test("the form fills before the answer ends, and all of it is right", async () => {
+    await open();
+    await page.click('[data-sample="receipt"]');
+    await page.waitForSelector("#pages img");
+    await page.click("#read");
+    // All fields are there, empty, and the first ones fill while the server still writes.
+    await page.waitForFunction(() => document.querySelectorAll(".field:not(.empty):not(.writing)").length >= 3, SOON);
+    const early = await page.evaluate(() => ({
+      rows: document.querySelectorAll(".field").length,
+      filled: document.querySelectorAll(".field:not(.empty)").length,
+      busy: document.querySelector("#answer").ariaBusy,
+      summary: !document.querySelector("#summary").hidden,
+    }));
+    assert.equal(early.rows, 14);
+    assert.ok(early.filled < 14, `${early.filled} fields are filled`);
+    assert.deepEqual([early.busy, early.summary], ["true", false]);
+    await shot("playground-reading");
+
+    await status("Done: 14 fields");
+    const truth = JSON.parse(readFileSync(join(SAMPLES, "receipt-01.json"), "utf8"));
+    const fields = truth.fields ?? truth;
+    assert.equal(await value("/TOTAL_AMOUNT"), fields.TOTAL_AMOUNT);
+    assert.equal(await value("/SUPPLIER_NAME"), fields.SUPPLIER_NAME);
+    assert.equal(await value("/PAYER_NAME"), "not on the page");
+    const meters = await page.$$eval("meter", (all) => all.map((meter) => meter.value));
+    assert.equal(meters.length, 14);
+    assert.ok(meters.every((confidence) => confidence > 0 && confidence <= 1));
+    assert.match(await text("#facts"), /Output tokens\d+/);
+    assert.match(await text("#devices"), /language_model\.model\.layers/);
+    const folder = mkdtempSync(join(tmpdir(), "tessera-download-"));
+    const session = await page.createCDPSession();
+    await session.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: folder, eventsEnabled: true });
+    const saved = new Promise((resolve) => {
+      session.on("Browser.downloadProgress", ({ state }) => state === "completed" && resolve());
+    });
+    await page.click("#download");
+    await saved;
+    const json = JSON.parse(readFileSync(join(folder, "document.json"), "utf8"));
+    assert.equal(json.TOTAL_AMOUNT, fields.TOTAL_AMOUNT);
+    await shot("playground-done");
+    await close();
+  });
+
+  test("cancel frees the slot at once", async () => {
+    await open();
+    const client = connect(server.url);
+    await page.click('[data-sample="bank-statement"]');
+    await page.waitForSelector("#pages img");
+    // By the keyboard alone.
+    await page.focus("#task");
+    await page.keyboard.down("Control");
+    await page.keyboard.press("Enter");
+    await page.keyboard.up("Control");
+    await page.waitForFunction(() => document.querySelector("#text").textContent.length > 20, SOON);
+    assert.equal((await client.modelInfo()).load.runningRequests, 1);
+    await page.keyboard.press("Escape");
+    await status("Cancelled");
+    await untilIdle(client, 2_000);
+    assert.equal(await page.$eval("#read", (button) => button.hidden), false);
+    await close();
+  });
+
+  test("a page that is closed while it reads frees the slot", async () => {
+    await open();
+    const client = connect(server.url);
+    await page.click('[data-sample="receipt"]');
+    await page.waitForSelector("#pages img");
+    await page.click("#read");
+    await page.waitForFunction(() => document.querySelector("#text").textContent.length > 20, SOON);
+    await page.close();
+    await untilIdle(client, 2_000);
+  });
+
+  test("a file that is no image is named, and can be removed", async () => {
+    await open();
+    const input = await page.$("#files");
+    await input.uploadFile(join(HERE, "package.json"));
+    await page.waitForSelector("#pages .file");
+    await page.click("#read");
+    await page.waitForSelector("#failure:not([hidden])", SOON);
+    const failure = await text("#failure");
+    assert.match(failure, /INVALID_ARGUMENT, INVALID_FIELD/);
+    assert.match(failure, /files\[0\]\.content/);
+    assert.equal(await page.$$eval(".field", (rows) => rows.length), 0);
+    await shot("playground-failure");
+    await page.click("#pages button");
+    assert.equal(await page.$eval("#read", (button) => button.disabled), true);
+    await close();
+  });
+
+  test("pages are dropped and pasted, and a question is answered", async () => {
+    await open();
+    const bytes = [...readFileSync(join(SAMPLES, "receipt-02.png"))];
+    for (const kind of ["drop", "paste"]) {
+      await page.evaluate(
+        (bytes, kind) => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(bytes)], `${kind}.png`, { type: "image/png" }));
+          const event = kind === "drop" ? new DragEvent(kind, { dataTransfer: data }) : new ClipboardEvent(kind, { clipboardData: data });
+          document.dispatchEvent(event);
+        },
+        bytes,
+        kind,
+      );
+    }
+    await page.waitForFunction(() => document.querySelectorAll("#pages li").length === 2, SOON);
+    await page.select("#task", "prompt");
+    await page.type("#prompt", "Who sent this?");
+    await page.$eval("#options", (options) => (options.open = true));
+    await page.type("#max-output-tokens", "12");
+    await page.click("#read");
+    await status("Done");
+    assert.match(await text("#status"), /cut at its longest length/);
+    assert.ok((await text("#text")).length > 0);
+    await close();
+  });
+
+  test("it is whole on a phone, in the dark, and for a screen reader", async () => {
+    await open();
+    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
+    await page.setViewport({ width: 390, height: 844 });
+    await page.click('[data-sample="receipt"]');
+    await page.waitForSelector("#pages img");
+    await page.click("#read");
+    await status("Done");
+    const [wide, dark] = await page.evaluate(() => [
+      document.documentElement.scrollWidth - innerWidth,
+      getComputedStyle(document.body).backgroundColor,
+    ]);
+    assert.ok(wide <= 0, `${wide} px too wide`);
+    assert.equal(dark, "rgb(16, 20, 24)");
+    // Every control has a name, every picture an alternative.
+    const tree = await page.accessibility.snapshot({ interestingOnly: true });
+    const nameless = [];
+    const visit = (node) => {
+      if (/^(button|textbox|combobox|spinbutton|link|img|image|meter)$/.test(node.role) && !node.name) nameless.push(node.role);
+      node.children?.forEach(visit);
+    };
+    visit(tree);
+    assert.deepEqual(nameless, []);
+    await page.$eval("#answer", (answer) => answer.scrollIntoView());
+    await shot("playground-phone-dark");
+    await close();
+  });
+
+  test("pages of other origins may call only where they are named", async () => {
+    const other = createServer((_, response) => response.setHeader("content-type", "text/html").end("<p>other</p>"));
+    other.listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const origin = `http://127.0.0.1:${other.address().port}`;
+    const friendly = await startServer("--cors-origin", origin, "--no-playground");
+    const tab = await browser.newPage();
+    await tab.goto(origin);
+    const call = (url) =>
+      tab.evaluate(
+        (url) =>
+          fetch(`${url}/tessera.v1.ExtractionService/ModelInfo`, {
+            method: "POST",
+            headers: { "content-type": "application/grpc-web+proto", "x-grpc-web": "1" },
+            body: new Uint8Array(5),
+          }).then((answer) => answer.status, (error) => error.message),
+        url,
+      );
+    assert.equal(await call(friendly.url), 200);
+    assert.equal(await call(server.url), "Failed to fetch");
+    assert.equal((await fetch(friendly.url)).status, 404);
+    await tab.close();
+    await friendly.stop();
+    other.close();
+  });
+});
