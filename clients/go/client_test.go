@@ -58,7 +58,7 @@ func (s *script) count() int {
 	return len(s.calls)
 }
 
-func play(t *testing.T, parts ...part) (*script, string) {
+func play(t testing.TB, parts ...part) (*script, string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

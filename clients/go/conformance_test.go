@@ -319,7 +319,7 @@ func untilIdle(t *testing.T, client *tessera.Client) {
 	}
 }
 
-func dial(t *testing.T, address string, options ...tessera.Option) *tessera.Client {
+func dial(t testing.TB, address string, options ...tessera.Option) *tessera.Client {
 	t.Helper()
 	client, err := tessera.Dial(address, options...)
 	if err != nil {
