@@ -9,7 +9,7 @@
 //! | 5 | [`service`], [`admin`], [`pb`] |
 //! | 4 | [`engine`] |
 //! | 3 | [`model`] |
-//! | 2 | [`placement`], [`weights`] |
+//! | 2 | [`accuracy`], [`placement`], [`weights`] |
 //! | 1 | [`device`], [`fields`], [`preprocess`], [`prompt`] |
 //! | 0 | [`checkpoint`], [`limits`], [`telemetry`] |
 
@@ -26,6 +26,7 @@ pub mod engine;
 
 pub mod model;
 
+pub mod accuracy;
 pub mod placement;
 pub mod weights;
 

@@ -13,7 +13,6 @@ import argparse
 import collections
 import json
 import os
-import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +23,12 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 import augment
+import make_set
 from model import Net, load, make_config, make_heads, make_model
-from tessera_synth import fonts, words
-from tessera_synth.generate import homography, make_document
 from tessera_synth.page import ABSENT, LIST_FIELDS
 from tessera_synth.prompts import EXTRACT, TRANSCRIBE, Chat, typed_prompt
 
 HERE = Path(__file__).resolve().parent
-GRIDS = [(1, 1)] * 6 + [(1, 2)] * 2 + [(1, 3), (2, 2)]
 
 
 @dataclass
@@ -69,22 +66,17 @@ def tile_image(image: Image.Image) -> torch.Tensor:
     return torch.stack([torch.from_numpy(np.asarray(c).copy()).permute(2, 0, 1) for c in crops])
 
 
-def generated(n: int, photo: bool, seed: int = 20261122) -> list[Sample]:
+def generated(n: int, photo: bool, seed: int = make_set.SEED) -> list[Sample]:
     """The generated held-out set; read from $TESSERA_SETS where ``evaluate.py --prepare`` has put it."""
     stored = Path(os.environ.get("TESSERA_SETS", "/nonexistent")) / ("photo.pt" if photo else "heldout.pt")
     if stored.exists():
         return [Sample(*parts) for parts in torch.load(stored)[:n]]
-    rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
-    families = fonts.load("heldout")
+    generator = torch.Generator().manual_seed(seed)
     samples = []
-    with words.heldout():
-        for i in range(n):
-            grid = GRIDS[i % len(GRIDS)]
-            doc = make_document(rng, families, 1.0, grid, ("receipt", "invoice", "bank_statement")[i % 3], long=rng.random() < 0.25)
-            matrix = homography(rng, 448 * grid[0], 448 * grid[1])
-            page = torch.from_numpy(doc.image.copy())[None]
-            x = augment.augment(page, torch.from_numpy(matrix)[None], generator=generator, clean=0.0) if photo else augment.colour(page)
-            samples.append(Sample(f"{doc.kind}-{i}", augment.to_tiles(x, grid).round().clamp(0, 255).to(torch.uint8), doc.kind, dict(doc.fields or {}), doc.lines))
+    for i, (doc, grid, matrix) in enumerate(make_set.documents(n, seed)):
+        page = torch.from_numpy(doc.image.copy())[None]
+        x = augment.augment(page, torch.from_numpy(matrix)[None], generator=generator, clean=0.0) if photo else augment.colour(page)
+        samples.append(Sample(f"{doc.kind}-{i}", augment.to_tiles(x, grid).round().clamp(0, 255).to(torch.uint8), doc.kind, dict(doc.fields or {}), doc.lines))
     return samples
 
 

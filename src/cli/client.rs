@@ -1,4 +1,4 @@
-//! The gRPC client behind `extract` and `demo`: one connection, one document at a time.
+//! The gRPC client behind the commands that read documents: one connection, one document a call.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ const LOADING_RETRY: Duration = Duration::from_secs(1);
 /// What one answer may be: its text comes twice more in `completed`.
 const RESPONSE_BYTES_MAX: usize = 64 << 20;
 
-/// A connection to one server.
-#[derive(Debug)]
+/// A connection to one server. A clone shares it.
+#[derive(Debug, Clone)]
 pub(super) struct Client {
     grpc: ExtractionServiceClient<Channel>,
     server: String,
@@ -34,7 +34,7 @@ pub(super) struct Answer {
 }
 
 /// What a caller is shown while an answer comes.
-pub(super) trait Watcher {
+pub(super) trait Watcher: Send {
     fn loading(&mut self, message: &str);
     fn event(&mut self, event: &Event);
 }

@@ -9,15 +9,14 @@ use serde_json::{Map, Value};
 use super::client::{Answer, Client};
 use super::extract::{receipt_request, sample_fields};
 use super::failure::{Exit, Failure};
-use super::term::{StatusLine, Style, Term, print, printable};
+use super::local::Local;
+use super::term::{Style, Term, print, printable};
 use super::view::{Show, View, summary};
-use super::{refusal, runtime, serve};
-use crate::app::{Ready, Server};
+use super::{refusal, runtime};
+use crate::app::Ready;
 use crate::config::{self, Config, Flags, Key, Low};
-use crate::engine::ModelState;
-use crate::telemetry::Telemetry;
 
-const RECEIPT: &[u8] = include_bytes!(concat!(
+pub(super) const RECEIPT: &[u8] = include_bytes!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/models/tessera-tiny/samples/receipt-01.png"
 ));
@@ -52,10 +51,8 @@ pub(super) fn run(_args: &DemoArgs, term: &Term) -> Result<(), Failure> {
 
 async fn demo(term: &Term) -> Result<(), Failure> {
     print(&term.paint(Style::Bold, "Tessera reads a receipt"))?;
-    let mut server = Server::start(config()?, Telemetry::default())
-        .await
-        .map_err(|error| serve::failure(&error))?;
-    let ready = ready(&mut server, term).await?;
+    let server = Local::with(config()?, term).await?;
+    let ready = &server.ready;
     print(&format!(
         "  server   {} on {}, ready in {} ms",
         ready.spec.name,
@@ -64,7 +61,7 @@ async fn demo(term: &Term) -> Result<(), Failure> {
     ))?;
     print("  document models/tessera-tiny/samples/receipt-01.png, part of this binary\n")?;
     let truth = sample_fields(TRUTH);
-    let answer = read(&ready, &truth, term).await?;
+    let answer = read(ready, &truth, term).await?;
     // The answer is there: what is left of the server has nothing to finish.
     drop(server);
     verdict(&answer, &truth, term)
@@ -79,24 +76,6 @@ fn config() -> Result<Config, Failure> {
     let env = std::collections::BTreeMap::new();
     config::check(&Low::gather(&flags, &env))
         .map_err(|problems| Failure::new(Exit::Failed, problems.to_string()))
-}
-
-/// Waits for the model, and says meanwhile what it is doing.
-async fn ready(server: &mut Server, term: &Term) -> Result<Ready, Failure> {
-    let mut line = StatusLine::new(term);
-    let mut status = server.status();
-    loop {
-        let now = status.borrow_and_update().clone();
-        if now.state != ModelState::Loading {
-            break;
-        }
-        line.draw(&now.message);
-        if status.changed().await.is_err() {
-            break;
-        }
-    }
-    line.clear();
-    server.ready().await.map_err(|error| serve::failure(&error))
 }
 
 async fn read(ready: &Ready, truth: &Map<String, Value>, term: &Term) -> Result<Answer, Failure> {

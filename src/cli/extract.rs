@@ -85,14 +85,22 @@ pub(super) struct ExtractArgs {
 /// The document types that have fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
-enum Kind {
+pub(super) enum Kind {
     Receipt,
     Invoice,
     BankStatement,
 }
 
 impl Kind {
-    fn document_type(self) -> DocumentType {
+    /// The task of extracting the fields of this type.
+    pub(super) fn task(self) -> Task {
+        Task::Schema(ExtractionSchema {
+            source: Some(Source::DocumentType(self.document_type().into())),
+            instructions: String::new(),
+        })
+    }
+
+    pub(super) fn document_type(self) -> DocumentType {
         match self {
             Self::Receipt => DocumentType::Receipt,
             Self::Invoice => DocumentType::Invoice,
@@ -205,10 +213,7 @@ fn document(args: &ExtractArgs, paths: &[PathBuf]) -> Result<Document, Failure> 
     let files = paths.iter().map(|path| input_file(path)).collect::<Result<_, _>>()?;
     let task = match &args.prompt {
         Some(prompt) => Task::Prompt(prompt.clone()),
-        None => Task::Schema(ExtractionSchema {
-            source: Some(Source::DocumentType(args.kind.document_type().into())),
-            instructions: String::new(),
-        }),
+        None => args.kind.task(),
     };
     let generation = GenerationOptions {
         max_output_tokens: args.max_output_tokens,
@@ -247,10 +252,7 @@ fn field_names(model: &ModelStatus, kind: Kind) -> Vec<String> {
 pub(super) fn receipt_request(content: &'static [u8]) -> ExtractRequest {
     ExtractRequest {
         files: vec![InputFile { content: Bytes::from_static(content) }],
-        task: Some(Task::Schema(ExtractionSchema {
-            source: Some(Source::DocumentType(DocumentType::Receipt.into())),
-            instructions: String::new(),
-        })),
+        task: Some(Kind::Receipt.task()),
         ..ExtractRequest::default()
     }
 }

@@ -3,13 +3,19 @@
 //! Answers go to stdout, everything else to stderr. Every command returns a [`Failure`] that says
 //! what, why and what to do; [`run`] prints it.
 
+mod bench;
+mod chart;
 mod client;
 mod debug;
 mod demo;
+mod distribution;
 mod doctor;
+mod eval;
 mod extract;
 mod failure;
+mod files;
 mod lines;
+mod local;
 mod plan;
 mod refusal;
 mod serve;
@@ -56,6 +62,9 @@ enum Command {
     Demo(demo::DemoArgs),
     Doctor(doctor::DoctorArgs),
     Plan(plan::PlanArgs),
+    Eval(eval::EvalArgs),
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     #[command(subcommand)]
     Debug(debug::DebugCommand),
     /// Print version, commit, features and target
@@ -72,6 +81,8 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::run(&args, &term),
         Command::Doctor(args) => doctor::run(&args, &term),
         Command::Plan(args) => plan::run(&args, &term),
+        Command::Eval(args) => eval::run(&args, &term),
+        Command::Bench(command) => bench::run(&command, &term),
         Command::Debug(command) => debug::run(&command),
         Command::Version => term::print(&version::text()).map_err(Failure::from),
     };

@@ -256,7 +256,7 @@ pub(super) fn tokens_per_second(answer: &Answer) -> Option<f64> {
 }
 
 /// Timings in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Seconds {
     pub queue: f64,
     pub preprocess: f64,

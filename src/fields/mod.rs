@@ -12,5 +12,5 @@ mod reader;
 
 pub use check::{Check, Rule, check};
 pub use confidence::{Confidence, TokenScore};
-pub use normal::{Normal, Normals, note};
+pub use normal::{Normal, Normals, is_list, note};
 pub use reader::{Field, FieldEvent, FieldReader, FieldValue};

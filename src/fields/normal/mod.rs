@@ -78,6 +78,11 @@ pub fn note(normals: &mut Normals, field: &Field) -> Option<Normal> {
     }
 }
 
+/// Whether the built-in field `name` is a list, of which an answer may write all items into one text.
+pub fn is_list(name: &str) -> bool {
+    type_of(name).is_some_and(|(_, is_list)| is_list)
+}
+
 fn of_field((kind, is_list): (Type, bool), field: &Field) -> Option<Normal> {
     match &field.value {
         FieldValue::Text(text) if is_list => list(kind, text),

@@ -1,0 +1,201 @@
+//! `tessera eval`: reads every image of a labelled set with a server, and says how right it was, how
+//! sure, and how fast.
+
+mod compare;
+mod diff;
+mod documents;
+mod heatmap;
+mod html;
+mod judged;
+mod markdown;
+mod read;
+mod record;
+mod summary;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::client::Client;
+use super::failure::{Exit, Failure};
+use super::local::{self, Local};
+use super::runtime;
+use super::term::{Style, Term, print, print_err};
+use crate::config::{Flags, value};
+use crate::pb::v1::ModelStatus;
+use documents::Labelled;
+use judged::Judged;
+use record::Session;
+use summary::Summary;
+
+const AFTER_HELP: &str = "\
+Ground truth:
+  truth.csv      first line names the columns: image_file, then fields; lists joined with ' | ',
+                 NOT_FOUND for what the page does not have, an empty cell for what nobody labelled
+  truth.jsonl    {\"image\": …, \"document_type\": …, \"fields\": {…}} on each line
+  a directory    IMAGE.json beside each image, {\"document_type\": …, \"fields\": {…}}
+
+Scores:
+  strict          the same value, whatever its form; exact: the same characters
+  guide           the batch notebook's evaluator; guide_accuracy: its field accuracy
+  anls, list_f1   shares of letters, and of a list's items
+  A document that failed, and a field that the answer leaves out, score 0 with all of them.
+
+Output in --out: results.csv, results.jsonl, summary.json, report.md, report.html. Started again with
+the same --out it goes on where it stopped, and reads again what failed.
+
+Without --server it serves in this process, with the options below; with it they must be left out.
+
+Exit code:
+  0  every document was read, right or wrong
+  1  none was, or the output could not be written
+  2  the command line, the truth or the configuration is wrong
+  3  no server
+  4  some documents were not read
+
+Examples:
+  tessera eval --images models/tessera-tiny/samples --truth models/tessera-tiny/samples --out eval
+  tessera eval --images scans --truth truth.csv --server 10.0.0.5:50051 --out eval-bf16
+  tessera eval --images scans --truth truth.csv --dtype f32 --out eval-f32 --compare eval-bf16";
+
+/// Measure how right a model reads a labelled set of documents
+///
+/// A client like any other: it reads each image through gRPC, compares every field with the truth, and
+/// writes tables and a report with accuracy, confidence, speed and the worst documents.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct EvalArgs {
+    /// Directory of page files, one document each
+    #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
+    images: Vec<PathBuf>,
+    /// What is on them: a CSV or JSONL file, or a directory of JSON files
+    #[arg(long, value_name = "FILE")]
+    truth: PathBuf,
+    /// Directory for the results
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The server to ask; without it one is started here
+    #[arg(long, value_name = "ADDR")]
+    server: Option<String>,
+    /// Documents at once [default: as many as the server runs at once, at most 16]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    concurrency: Option<u32>,
+    /// What to ask for: what the truth says a document is, or one type for all
+    #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "truth")]
+    kind: Ask,
+    /// The results of another run to compare with, document by document
+    #[arg(long, value_name = "DIR")]
+    compare: Option<PathBuf>,
+    /// Read only the first so many documents
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Give up on a document after this time
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = value::duration)]
+    timeout: Duration,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Which type a document is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Ask {
+    /// As the truth says
+    Truth,
+    Receipt,
+    Invoice,
+    BankStatement,
+}
+
+pub(super) fn run(args: &EvalArgs, term: &Term) -> Result<(), Failure> {
+    let labelled = documents::labelled(&args.images, &args.truth)?;
+    for warning in &labelled.warnings {
+        print_err(&format!("{} {warning}", term.paint_err(Style::Dim, "note:")));
+    }
+    let runtime = runtime()?;
+    let done = runtime.block_on(eval(args, labelled, term));
+    runtime.shutdown_background();
+    done
+}
+
+async fn eval(args: &EvalArgs, mut labelled: Labelled, term: &Term) -> Result<(), Failure> {
+    labelled.documents.truncate(args.limit.unwrap_or(usize::MAX));
+    // Read before the hours of work that it is to be compared with.
+    let before = args.compare.as_deref().map(record::read_all).transpose()?;
+    let local = match &args.server {
+        Some(_) => {
+            local::refuse(&args.flags)?;
+            None
+        }
+        None => Some(Local::start(args.flags.clone(), term).await?),
+    };
+    let address = local.as_ref().map_or_else(
+        || args.server.clone().unwrap_or_default(),
+        |local| local.ready.address.to_string(),
+    );
+    let mut client = Client::connect(&address).await?;
+    let model = client.model().await?;
+    let asked = labelled
+        .documents
+        .into_iter()
+        .map(|document| document.asked_as(args.kind, &model))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let mut session = Session::open(&args.out, &model, asked.len())?;
+    let concurrency = args.concurrency.map_or_else(|| at_once(&model), |n| n as usize);
+    read::read_all(&client, &asked, &mut session, concurrency, args.timeout).await?;
+
+    let judged = judged::judge(&asked, session.records());
+    let summary = Summary::of(&judged, &session);
+    let compared = before.map(|before| compare::compare(&judged, &judged::judge(&asked, &before)));
+    write(&args.out, &judged, &summary, compared.as_ref())?;
+    session.close(&judged)?;
+    print(&markdown::short(&summary, compared.as_ref()))?;
+    print(&format!("\n  {}", args.out.join("report.html").display()))?;
+    ended(&summary)
+}
+
+/// Documents at once where nobody says: what keeps the server busy and fills no queue.
+fn at_once(model: &ModelStatus) -> usize {
+    let slots = model.limits.as_ref().map_or(1, |limits| limits.max_running_requests as usize);
+    slots.clamp(1, 16)
+}
+
+fn write(
+    out: &Path,
+    judged: &[Judged],
+    summary: &Summary,
+    compared: Option<&compare::Comparison>,
+) -> Result<(), Failure> {
+    let csv = table::results(judged).map_err(|error| unwritable(out, &error))?;
+    let json = serde_json::json!({ "summary": summary, "comparison": compared });
+    for (name, content) in [
+        ("results.csv", csv),
+        ("summary.json", format!("{json:#}\n")),
+        ("report.md", markdown::report(judged, summary, compared)),
+        ("report.html", html::report(judged, summary, compared)),
+    ] {
+        std::fs::write(out.join(name), content).map_err(|error| unwritable(out, &error))?;
+    }
+    Ok(())
+}
+
+fn unwritable(out: &Path, error: &dyn std::error::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("cannot write to {}", out.display()))
+        .because(error)
+        .remedy("another --out DIR")
+}
+
+fn ended(summary: &Summary) -> Result<(), Failure> {
+    let failed: usize = summary.failures.values().sum();
+    if failed == 0 {
+        return Ok(());
+    }
+    let codes: Vec<String> =
+        summary.failures.iter().map(|(code, count)| format!("{count} × {code}")).collect();
+    let exit = if failed == summary.documents { Exit::Failed } else { Exit::Incomplete };
+    Err(Failure::new(exit, format!("{failed} of {} documents were not read", summary.documents))
+        .fact("codes", codes.join(", "))
+        .remedy("the same command again: it reads only what failed"))
+}

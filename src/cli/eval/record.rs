@@ -1,0 +1,368 @@
+//! What came of each document, one JSON line each, written as soon as it is known: an evaluation that
+//! was interrupted goes on where it stopped.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use prost_types::value::Kind as ValueKind;
+use serde::{Deserialize, Serialize};
+
+use super::judged::Judged;
+use super::unwritable;
+use crate::accuracy::ABSENT;
+use crate::cli::client::Answer;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::files;
+use crate::cli::view::{Seconds, seconds};
+use crate::pb::v1::{ExtractedField, ModelStatus};
+
+const RESULTS: &str = "results.jsonl";
+const RUN: &str = "run.json";
+
+/// The status of a document that was read.
+pub(super) const OK: &str = "OK";
+
+/// One document's outcome, truth left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub image: String,
+    /// What it was read as.
+    pub kind: String,
+    /// `OK`, or the code and reason of the refusal.
+    pub status: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The answer ended by itself and holds a whole object.
+    pub whole: bool,
+    /// Values by name; items of a list joined. None of a document that failed.
+    pub fields: BTreeMap<String, String>,
+    /// Of a list, that of its least sure item.
+    pub confidence: BTreeMap<String, f64>,
+    /// Checks of values against one another that failed.
+    #[serde(default)]
+    pub disagreements: Vec<String>,
+    /// By the client's clock, from sending to the last message.
+    pub seconds: f64,
+    pub first_field: Option<f64>,
+    pub pages: usize,
+    pub tiles: u32,
+    pub input_tokens: u32,
+    pub output_tokens: u32,
+    /// By the server's clock.
+    pub server: Option<Seconds>,
+}
+
+/// What a set of results was made with, and how long it took.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Run {
+    pub model: String,
+    pub revision: String,
+    pub server_version: String,
+    pub computes_in: String,
+    pub devices: String,
+    /// Of all sessions that worked on it, and the documents that they read.
+    pub wall_seconds: f64,
+    pub wall_documents: usize,
+    pub concurrency: usize,
+}
+
+/// An evaluation in a directory.
+#[derive(Debug)]
+pub(super) struct Session {
+    out: PathBuf,
+    file: File,
+    records: BTreeMap<String, Record>,
+    pub run: Run,
+    /// Documents that an earlier session had read.
+    pub resumed: usize,
+}
+
+impl Record {
+    /// Of a document that was answered.
+    pub(super) fn answered(image: &str, kind: &str, answer: &Answer, took: f64) -> Self {
+        let completed = &answer.completed;
+        let usage = completed.usage.unwrap_or_default();
+        let (fields, confidence) = named(&completed.fields);
+        let failed = completed.checks.iter().filter(|check| !check.passed);
+        Self {
+            image: image.to_owned(),
+            kind: kind.to_owned(),
+            status: OK.to_owned(),
+            message: completed.document_error.clone(),
+            whole: completed.document_json.is_some(),
+            fields,
+            confidence,
+            disagreements: failed.map(|check| check.message.clone()).collect(),
+            seconds: took,
+            first_field: None,
+            pages: answer.accepted.tiles_per_page.len(),
+            tiles: answer.accepted.tiles_per_page.iter().sum(),
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            server: completed.timings.as_ref().map(seconds),
+        }
+    }
+
+    /// Of a document that was not read, or whose answer broke off: whatever came of it, it failed.
+    pub(super) fn failed(
+        image: &str,
+        kind: &str,
+        status: String,
+        message: String,
+        took: f64,
+    ) -> Self {
+        Self {
+            image: image.to_owned(),
+            kind: kind.to_owned(),
+            status,
+            message,
+            whole: false,
+            fields: BTreeMap::new(),
+            confidence: BTreeMap::new(),
+            disagreements: Vec::new(),
+            seconds: took,
+            first_field: None,
+            pages: 0,
+            tiles: 0,
+            input_tokens: 0,
+            output_tokens: 0,
+            server: None,
+        }
+    }
+
+    pub(super) fn is_ok(&self) -> bool {
+        self.status == OK
+    }
+}
+
+/// Values by name, one text each, as truths have them, and their confidence.
+fn named(fields: &[ExtractedField]) -> (BTreeMap<String, String>, BTreeMap<String, f64>) {
+    let (mut values, mut confidences) = (BTreeMap::new(), BTreeMap::new());
+    for field in fields {
+        let pointer = field.pointer.trim_start_matches('/');
+        let (name, is_item) = match pointer.split_once('/') {
+            Some((name, item)) if item.parse::<usize>().is_ok() => (name, true),
+            _ => (pointer, false),
+        };
+        let value = text_of(field);
+        if is_item {
+            values
+                .entry(name.to_owned())
+                .and_modify(|list: &mut String| {
+                    list.push_str(" | ");
+                    list.push_str(&value);
+                })
+                .or_insert(value);
+        } else {
+            values.insert(name.to_owned(), value);
+        }
+        if let Some(confidence) = field.confidence.map(f64::from) {
+            let least = confidences.entry(name.to_owned()).or_insert(confidence);
+            *least = least.min(confidence);
+        }
+    }
+    (values, confidences)
+}
+
+fn text_of(field: &ExtractedField) -> String {
+    match field.value.as_ref().and_then(|value| value.kind.as_ref()) {
+        Some(ValueKind::StringValue(text)) => text.clone(),
+        Some(ValueKind::NullValue(_) | ValueKind::ListValue(_) | ValueKind::StructValue(_)) => {
+            ABSENT.to_owned()
+        }
+        // Numbers keep their digits.
+        Some(ValueKind::BoolValue(_) | ValueKind::NumberValue(_)) | None => field.raw.clone(),
+    }
+}
+
+/// All results in the directory `out`.
+pub(super) fn read_all(out: &Path) -> Result<BTreeMap<String, Record>, Failure> {
+    let path = out.join(RESULTS);
+    let text = String::from_utf8_lossy(&files::read(&path)?).into_owned();
+    let mut records = BTreeMap::new();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    for (index, line) in lines.iter().enumerate() {
+        match serde_json::from_str::<Record>(line) {
+            Ok(record) => {
+                records.insert(record.image.clone(), record);
+            }
+            // The last line may have been cut when the evaluation was stopped.
+            Err(_) if index + 1 == lines.len() => {}
+            Err(error) => {
+                return Err(Failure::new(Exit::Usage, format!("{} is damaged", path.display()))
+                    .fact("line", (index + 1).to_string())
+                    .because(&error)
+                    .remedy("another --out DIR, or without that line"));
+            }
+        }
+    }
+    Ok(records)
+}
+
+impl Session {
+    /// Begins in the directory `out`, or goes on with what is there of the same model.
+    pub(super) fn open(out: &Path, model: &ModelStatus, documents: usize) -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| unwritable(out, &error);
+        std::fs::create_dir_all(out).map_err(failed)?;
+        let mut run = Run::of(model);
+        let mut records = BTreeMap::new();
+        if out.join(RUN).exists() {
+            let text = std::fs::read_to_string(out.join(RUN)).map_err(failed)?;
+            let before: Run = serde_json::from_str(&text).unwrap_or_default();
+            let what = |run: &Run| format!("{} {}, {}", run.model, run.revision, run.computes_in);
+            if what(&before) != what(&run) {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("{} has results of another model", out.display()),
+                )
+                .fact("there", what(&before))
+                .fact("here", what(&run))
+                .remedy("another --out DIR; --compare DIR sets two runs side by side"));
+            }
+            run.wall_seconds = before.wall_seconds;
+            run.wall_documents = before.wall_documents;
+            records = read_all(out).unwrap_or_default();
+        }
+        records.retain(|_, record| record.is_ok());
+        std::fs::write(out.join(RUN), format!("{:#}\n", run.json())).map_err(failed)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .open(out.join(RESULTS))
+            .map_err(failed)?;
+        // Whole lines only, whatever the last session left.
+        for record in records.values() {
+            writeln!(file, "{}", json(record)).map_err(failed)?;
+        }
+        let resumed = records.len().min(documents);
+        Ok(Self { out: out.to_owned(), file, records, run, resumed })
+    }
+
+    pub(super) fn has(&self, image: &str) -> bool {
+        self.records.contains_key(image)
+    }
+
+    pub(super) fn records(&self) -> &BTreeMap<String, Record> {
+        &self.records
+    }
+
+    pub(super) fn add(&mut self, record: Record) -> Result<(), Failure> {
+        writeln!(self.file, "{}", json(&record)).map_err(|error| unwritable(&self.out, &error))?;
+        self.records.insert(record.image.clone(), record);
+        Ok(())
+    }
+
+    /// Counts the time of a session and the documents it read.
+    pub(super) fn took(&mut self, seconds: f64, documents: usize) {
+        self.run.wall_seconds += seconds;
+        self.run.wall_documents += documents;
+    }
+
+    /// Writes the results once more, in order, each with its truth and its scores.
+    pub(super) fn close(self, judged: &[Judged]) -> Result<(), Failure> {
+        let lines: String = judged.iter().map(|judged| json(judged) + "\n").collect();
+        // A reader never sees half a file.
+        let next = self.out.join("results.jsonl.next");
+        std::fs::write(&next, lines)
+            .and_then(|()| std::fs::rename(&next, self.out.join(RESULTS)))
+            .and_then(|()| std::fs::write(self.out.join(RUN), format!("{:#}\n", self.run.json())))
+            .map_err(|error| unwritable(&self.out, &error))
+    }
+}
+
+impl Run {
+    fn of(model: &ModelStatus) -> Self {
+        let mut dtypes: Vec<String> = model
+            .placements
+            .iter()
+            .map(|placed| {
+                let [compute, weights] = [placed.compute_dtype(), placed.weight_dtype()]
+                    .map(|dtype| dtype.as_str_name().trim_start_matches("DTYPE_").to_lowercase());
+                if compute == weights { compute } else { format!("{compute} ({weights} weights)") }
+            })
+            .collect();
+        dtypes.sort();
+        dtypes.dedup();
+        let devices: Vec<String> =
+            model.devices.iter().map(|device| format!("{} {}", device.id, device.name)).collect();
+        Self {
+            model: model.model.clone(),
+            revision: model.revision.clone(),
+            server_version: model.server_version.clone(),
+            computes_in: dtypes.join(", "),
+            devices: devices.join(", "),
+            ..Self::default()
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// Texts, numbers and maps of them always have a JSON text; the fallback cannot be reached.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pb::v1::{Accepted, Completed};
+
+    fn field(pointer: &str, kind: ValueKind, raw: &str, confidence: f32) -> ExtractedField {
+        ExtractedField {
+            pointer: pointer.to_owned(),
+            value: Some(prost_types::Value { kind: Some(kind) }),
+            raw: raw.to_owned(),
+            confidence: Some(confidence),
+            ..ExtractedField::default()
+        }
+    }
+
+    #[test]
+    fn values_become_texts_as_truths_have_them() {
+        let text = |text: &str| ValueKind::StringValue(text.to_owned());
+        let (values, confidence) = named(&[
+            field("/A", text("x"), "\"x\"", 0.5),
+            field("/B/0", text("1"), "\"1\"", 1.0),
+            field("/B/1", ValueKind::NumberValue(2.5), "2.50", 0.25),
+            field("/C", ValueKind::NullValue(0), "null", 1.0),
+            field("/D", ValueKind::BoolValue(true), "true", 1.0),
+        ]);
+        let found: Vec<(&str, &str)> =
+            values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(found, [("A", "x"), ("B", "1 | 2.50"), ("C", "NOT_FOUND"), ("D", "true")]);
+        assert!((confidence["B"] - 0.25).abs() < 1e-9, "a list is as sure as its least sure item");
+    }
+
+    #[test]
+    fn a_session_goes_on_where_it_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("eval");
+        let model = ModelStatus { model: "m".to_owned(), ..ModelStatus::default() };
+        let answer = Answer { accepted: Accepted::default(), completed: Completed::default() };
+        let mut session = Session::open(&out, &model, 3).unwrap();
+        session.add(Record::answered("a.png", "receipt", &answer, 1.0)).unwrap();
+        let lost = Record::failed("b.png", "receipt", "INTERNAL".to_owned(), String::new(), 1.0);
+        session.add(lost).unwrap();
+        drop(session);
+        // The machine went down in the middle of a line.
+        let mut file = OpenOptions::new().append(true).open(out.join(RESULTS)).unwrap();
+        file.write_all(b"{\"image\":\"c.p").unwrap();
+
+        let session = Session::open(&out, &model, 3).unwrap();
+        assert!(session.has("a.png"), "read");
+        assert!(!session.has("b.png"), "failed: to be read again");
+        assert!(!session.has("c.png"), "lost");
+        assert_eq!(session.resumed, 1);
+        assert_eq!(read_all(&out).unwrap().len(), 1, "only whole lines are left");
+
+        let other = ModelStatus { model: "n".to_owned(), ..ModelStatus::default() };
+        let failure = Session::open(&out, &other, 3).unwrap_err();
+        assert!(failure.what.ends_with("has results of another model"), "{failure}");
+    }
+}

@@ -1,0 +1,128 @@
+//! `tessera eval` as people run it: the bundled samples through a real server, what is written about
+//! them, and that what fails scores nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tessera-tiny/samples");
+
+fn eval(args: &[&str]) -> Output {
+    // Whatever the machine's environment says, a test is always the same.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tessera"));
+    command.env_clear().arg("eval").args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn summary(out: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(out.join("summary.json")).unwrap()).unwrap()
+}
+
+/// Reads the bundled samples, then the same again with what is there, then against an altered truth.
+#[test]
+fn the_bundled_samples_are_read_right_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("eval");
+    let out_name = out.display().to_string();
+    let output = eval(&["--images", SAMPLES, "--truth", SAMPLES, "--out", &out_name]);
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    let first = summary(&out);
+    let figures = &first["summary"];
+    assert_eq!(figures["documents"], 12, "{first}");
+    assert_eq!(figures["whole"], 12, "{first}");
+    // 8 receipts and invoices of 14 fields, 4 statements of 7.
+    assert_eq!(figures["fields"], 8 * 14 + 4 * 7, "{first}");
+    let strict = figures["scores"]["strict"].as_f64().unwrap();
+    // Far below the held-out figure of docs/accuracy.md, far above a broken scorer.
+    assert!(strict > 0.9, "the model reads its samples: {strict}");
+    assert_eq!(figures["confidence"]["values"], 8 * 14 + 4 * 7);
+
+    let lines = std::fs::read_to_string(out.join("results.jsonl")).unwrap();
+    assert_eq!(lines.lines().count(), 12);
+    let receipt = lines.lines().find(|line| line.contains("\"receipt-01.png\"")).unwrap();
+    let receipt: Value = serde_json::from_str(receipt).unwrap();
+    for judgement in receipt["judgements"].as_array().unwrap() {
+        assert_eq!(judgement["truth"], judgement["found"], "{judgement}");
+        assert_eq!(judgement["scores"]["strict"], 1.0, "{judgement}");
+    }
+    let mut table = csv::Reader::from_path(out.join("results.csv")).unwrap();
+    assert_eq!(table.records().count(), 12);
+    let html = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(!html.contains("src=\"http") && !html.contains("href="), "it needs nothing else");
+    assert_eq!(html.matches("<h2>").count(), html.matches("</h2>").count());
+
+    // Again: nothing is left to read, and the figures are the same.
+    let output = eval(&["--images", SAMPLES, "--truth", SAMPLES, "--out", &out_name]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let second = summary(&out);
+    assert_eq!(second["summary"]["resumed"], 12);
+    assert_eq!(second["summary"]["scores"], figures["scores"]);
+    assert_eq!(second["summary"]["run"]["wall_documents"], 12);
+}
+
+/// A page that is no image costs its fields, and is read again the next time.
+#[test]
+fn what_fails_scores_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let images = dir.path().join("images");
+    std::fs::create_dir(&images).unwrap();
+    std::fs::copy(Path::new(SAMPLES).join("receipt-02.png"), images.join("good.png")).unwrap();
+    std::fs::write(images.join("bad.png"), b"no image").unwrap();
+    let sample: Value =
+        serde_json::from_slice(&std::fs::read(Path::new(SAMPLES).join("receipt-02.json")).unwrap())
+            .unwrap();
+    let line = |image: &str| {
+        serde_json::json!({
+            "image": image, "document_type": "receipt", "fields": sample["fields"]
+        })
+        .to_string()
+    };
+    let truth = dir.path().join("truth.jsonl");
+    std::fs::write(&truth, format!("{}\n{}\n", line("good.png"), line("bad.png"))).unwrap();
+    let out = dir.path().join("eval");
+    let [images, truth, out_name] = [&images, &truth, &out].map(|path| path.display().to_string());
+    let output = eval(&["--images", &images, "--truth", &truth, "--out", &out_name]);
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    let found = summary(&out);
+    let figures = &found["summary"];
+    assert_eq!(figures["failures"]["INVALID_ARGUMENT INVALID_FIELD"], 1, "{found}");
+    assert_eq!((&figures["documents"], &figures["whole"]), (&2.into(), &1.into()));
+    // NOT_FOUND would be right for some fields of the page that was not read; nobody said so.
+    for scorer in ["exact", "strict", "guide", "guide_accuracy", "anls"] {
+        let score = figures["scores"][scorer].as_f64().unwrap();
+        assert!(score <= 0.5 + 1e-9, "{scorer}: {score}");
+    }
+
+    // Against itself nothing changed, and the page that failed was tried once more.
+    let again = dir.path().join("again").display().to_string();
+    let args = ["--images", &images, "--truth", &truth, "--out", &again, "--compare", &out_name];
+    assert_eq!(eval(&args).status.code(), Some(4));
+    let compared = &summary(Path::new(&again))["comparison"];
+    assert_eq!(compared["documents"], 2, "{compared}");
+    assert_eq!((&compared["fields"]["won"], &compared["fields"]["lost"]), (&0.into(), &0.into()));
+}
+
+#[test]
+fn mistakes_are_told_before_any_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("eval").display().to_string();
+    let truth = dir.path().join("truth.csv");
+    std::fs::write(&truth, "image_file,TOTAL_AMOUNT\nother.png,1\n").unwrap();
+    let truth = truth.display().to_string();
+    let output = eval(&["--images", SAMPLES, "--truth", &truth, "--out", &out]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("error: no image has a truth"),
+        "{}",
+        text(&output.stderr)
+    );
+    let output = eval(&["--images", SAMPLES, "--truth", "/no/such/truth.csv", "--out", &out]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!Path::new(&out).exists(), "nothing was written");
+}
