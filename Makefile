@@ -10,7 +10,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # The clients test this binary: the dev profile, which the tests have built anyway.
 BINARY = $(abspath $(TARGET_DIR))/debug/tessera
 
-.PHONY: help demo test format lint unit docs binary python go web proto deny
+.PHONY: help demo test format lint unit docs binary python go web collector proto deny
 # One after the other: they share two cores and one build directory.
 .NOTPARALLEL:
 
@@ -92,6 +92,24 @@ proto:
 			$(BUF) breaking --against "$(shell git rev-parse --path-format=absolute --git-common-dir 2>/dev/null)#ref=$(BASE),subdir=proto"; \
 			echo "buf breaking: passed, against $(BASE)"; \
 		fi; \
+	fi
+
+# What tests/collector.rs runs: a collector, and clients with OpenTelemetry's own instrumentation. Where they
+# are not built those tests say that they are skipped.
+collector:
+	@if command -v $(GO) >/dev/null; then \
+		set -e; cd tests/collector; \
+		$(GO) build -o "$(abspath $(TARGET_DIR))/collector" .; \
+		$(GO) build -o "$(abspath $(TARGET_DIR))/traced-client" ./tracedclient; \
+	else \
+		echo "collector: skipped, $(GO) is not installed"; \
+	fi
+	@if $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null; then \
+		set -e; cd tests/collector; venv="$(abspath $(TARGET_DIR))/traced-python"; \
+		[ -x "$$venv/bin/python" ] || $(PYTHON) -m venv "$$venv"; \
+		"$$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt; \
+	else \
+		echo "traced Python client: skipped, $(PYTHON) has no venv"; \
 	fi
 
 deny:

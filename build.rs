@@ -10,8 +10,10 @@ use std::process::Command;
 use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let protos = ["extraction.proto", "model_info.proto", "schema.proto"]
+    let own = ["extraction.proto", "model_info.proto", "schema.proto"]
         .map(|name| format!("proto/tessera/v1/{name}"));
+    let orca = "proto/xds/service/orca/v3/orca.proto".to_owned();
+    let protos: Vec<String> = own.into_iter().chain([orca]).collect();
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(protos, ["proto"])?;
     let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);

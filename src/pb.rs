@@ -11,6 +11,24 @@ pub mod v1 {
     tonic::include_proto!("tessera.v1");
 }
 
+/// Load reports, wire-compatible with those that gRPC clients and proxies know.
+pub mod xds {
+    pub mod data {
+        pub mod orca {
+            pub mod v3 {
+                tonic::include_proto!("xds.data.orca.v3");
+            }
+        }
+    }
+    pub mod service {
+        pub mod orca {
+            pub mod v3 {
+                tonic::include_proto!("xds.service.orca.v3");
+            }
+        }
+    }
+}
+
 /// The encoded `FileDescriptorSet` of the package, which reflection serves.
 pub const DESCRIPTOR_SET: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/tessera_descriptor.bin"));

@@ -22,8 +22,10 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use tessera::engine;
 use tessera::pb::v1;
 use tessera::pb::v1::extract_response::Event;
+use tessera::service;
 use tessera::telemetry::{self, LogFormat, Otlp};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -36,6 +38,11 @@ const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT_ID: &str = "00f067aa0ba902b7";
 const UNSAMPLED_ID: &str = "5bf92f3577b34da6a3ce929d0e0e4737";
 const REFUSED_ID: &str = "6bf92f3577b34da6a3ce929d0e0e4738";
+const PHASES_ID: &str = "7bf92f3577b34da6a3ce929d0e0e4739";
+const CAPPED_ID: &str = "8bf92f3577b34da6a3ce929d0e0e473a";
+const ENGINE_ID: &str = "9bf92f3577b34da6a3ce929d0e0e473b";
+const OFF_ID: &str = "abf92f3577b34da6a3ce929d0e0e473c";
+const FIELDS_ID: &str = "bbf92f3577b34da6a3ce929d0e0e473d";
 const SECRET: &str = "the account of Jane Doe";
 
 /// Keeps what it is sent.
@@ -76,10 +83,10 @@ impl Collector {
     }
 
     /// Waits until the calls of these traces are exported.
-    async fn until_closed(&self, trace_ids: [&str; 2]) {
-        let closed = |id| !self.trace(id).named(EXTRACT).is_empty();
+    async fn until_closed(&self, trace_ids: &[&str]) {
+        let closed = |id: &&str| !self.trace(id).named(EXTRACT).is_empty();
         tokio::time::timeout(support::SOON, async {
-            while !trace_ids.into_iter().all(closed) {
+            while !trace_ids.iter().all(closed) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })
@@ -125,13 +132,43 @@ fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {
     pairs.iter().map(|pair| (pair.key.clone(), text(pair))).collect()
 }
 
-/// Runs `request` with a `traceparent`.
-async fn run(server: &Server, request: v1::ExtractRequest, parent: &str) -> (Vec<Event>, Status) {
+/// Metadata of a call.
+type Pairs<'a> = &'a [(&'static str, &'a str)];
+
+/// Runs `request` in a trace that the caller records, with this metadata.
+async fn traced(
+    server: &Server,
+    request: v1::ExtractRequest,
+    id: &str,
+    metadata: Pairs<'_>,
+) -> (Vec<Event>, Status) {
+    let parent = format!("00-{id}-{PARENT_ID}-01");
+    let pairs: Vec<_> =
+        [("traceparent", parent.as_str())].iter().chain(metadata).copied().collect();
+    run(server, request, &pairs).await
+}
+
+async fn run(
+    server: &Server,
+    request: v1::ExtractRequest,
+    metadata: Pairs<'_>,
+) -> (Vec<Event>, Status) {
     let mut request = Request::new(request);
-    request.metadata_mut().insert("traceparent", parent.parse().unwrap());
+    for (key, value) in metadata {
+        request.metadata_mut().insert(*key, value.parse().unwrap());
+    }
     match server.client().await.extract(request).await {
         Ok(answer) => collect(answer.into_inner()).await,
         Err(status) => (Vec::new(), status),
+    }
+}
+
+/// A server that records with `telemetry`.
+fn recording(setup: Setup, telemetry: &telemetry::Telemetry) -> Setup {
+    Setup {
+        engine: engine::Config { telemetry: telemetry.clone(), ..setup.engine },
+        service: service::Config { telemetry: telemetry.clone(), ..setup.service },
+        ..setup
     }
 }
 
@@ -146,19 +183,24 @@ async fn a_request_is_a_tree_of_spans() {
         ..telemetry::Config::default()
     };
     let guard = telemetry::init(&config).unwrap();
-    let server = Setup { answer: SECRET.to_owned(), ..Setup::default() }.start().await;
+    let telemetry = guard.telemetry();
+    let asked = Setup { answer: SECRET.to_owned(), ..Setup::default() };
+    let server = recording(asked, &telemetry).start().await;
 
-    let sampled = format!("00-{TRACE_ID}-{PARENT_ID}-01");
     let request = v1::ExtractRequest { request_id: "doc-7".to_owned(), ..question(SECRET) };
-    let (events, status) = run(&server, request, &sampled).await;
+    let (events, status) = traced(&server, request, TRACE_ID, &[]).await;
     assert_eq!(status.code(), tonic::Code::Ok, "{status:?}");
     let unsampled = format!("00-{UNSAMPLED_ID}-{PARENT_ID}-00");
-    let (quiet, _) = run(&server, receipt(), &unsampled).await;
-    let refused = format!("00-{REFUSED_ID}-{PARENT_ID}-01");
-    run(&server, v1::ExtractRequest::default(), &refused).await;
+    let (quiet, _) = run(&server, receipt(), &[("traceparent", &unsampled)]).await;
+    traced(&server, v1::ExtractRequest::default(), REFUSED_ID, &[]).await;
+    let leveled = level_requests(&server).await;
     server.until_idle().await;
     // Root spans close last, a moment after the client has its trailers.
-    collector.until_closed([TRACE_ID, REFUSED_ID]).await;
+    collector.until_closed(&[TRACE_ID, REFUSED_ID, PHASES_ID, CAPPED_ID, ENGINE_ID]).await;
+    let reader = recording(Setup::default(), &telemetry).start().await;
+    let (_, status) = traced(&reader, receipt(), FIELDS_ID, &[]).await;
+    assert_eq!(status.code(), tonic::Code::Ok, "{status:?}");
+    collector.until_closed(&[FIELDS_ID]).await;
     guard.flush(Duration::from_secs(10)).await;
 
     let Event::Accepted(accepted) = &events[0] else { panic!("{events:?}") };
@@ -169,6 +211,8 @@ async fn a_request_is_a_tree_of_spans() {
 
     check_tree(&collector.trace(TRACE_ID), completed(&events));
     check_refusal(&collector.trace(REFUSED_ID));
+    check_levels(&collector, leveled);
+    check_fields(&collector.trace(FIELDS_ID));
     let resource = attributes(&collector.resources.lock().unwrap()[0].attributes);
     assert_eq!(resource["service.name"], "tessera");
     assert!(resource["service.version"].starts_with(env!("CARGO_PKG_VERSION")));
@@ -207,6 +251,7 @@ fn check_tree(trace: &Trace, completed: &v1::Completed) {
     let steps = trace.named("decode_step");
     assert!(steps.iter().all(|step| step.parent_span_id == decode.span_id));
     assert_eq!(steps.len(), usage.output_tokens as usize);
+    check_steps(&steps, usage);
     let within = |inner: &Span, outer: &Span| {
         inner.start_time_unix_nano >= outer.start_time_unix_nano
             && inner.end_time_unix_nano <= outer.end_time_unix_nano
@@ -221,4 +266,87 @@ fn check_refusal(trace: &Trace) {
     assert_eq!(found["error.type"], "INVALID_ARGUMENT");
     let code = rpc.status.as_ref().map_or(0, |status| status.code);
     assert_eq!(code, StatusCode::Unset as i32, "the caller's fault is no server error");
+}
+
+fn check_steps(steps: &[&Span], usage: v1::Usage) {
+    for (index, step) in steps.iter().enumerate() {
+        let found = attributes(&step.attributes);
+        assert_eq!(found["tessera.step.index"], index.to_string());
+        assert_eq!(found["tessera.step.batch_size"], "1");
+        // The prompt, and the tokens before this one.
+        let tokens = usage.input_tokens as usize + index;
+        assert_eq!(found["tessera.step.kv_tokens"], tokens.to_string());
+        assert!(found["tessera.step.ms"].parse::<f64>().unwrap() >= 0.0);
+        assert!(found["tessera.step.sample_ms"].parse::<f64>().unwrap() >= 0.0);
+        assert!(step.end_time_unix_nano >= step.start_time_unix_nano);
+    }
+    let ordered = |pair: &[&Span]| pair[0].end_time_unix_nano <= pair[1].start_time_unix_nano;
+    assert!(steps.windows(2).all(ordered), "one step ends before the next begins");
+}
+
+/// Requests that say how much they want traced; their output tokens.
+async fn level_requests(server: &Server) -> u32 {
+    let mut tokens = Vec::new();
+    for (id, metadata) in [
+        (PHASES_ID, &[("x-trace-level", "1")][..]),
+        (CAPPED_ID, &[("x-trace-steps", "1")]),
+        (ENGINE_ID, &[("x-trace-level", "4")]),
+        (OFF_ID, &[("x-trace-level", "0")]),
+    ] {
+        let (events, status) = traced(server, question(SECRET), id, metadata).await;
+        assert_eq!(status.code(), tonic::Code::Ok, "{status:?}");
+        tokens.push(completed(&events).usage.unwrap().output_tokens);
+    }
+    assert!(tokens.windows(2).all(|pair| pair[0] == pair[1]), "{tokens:?}");
+    for (key, value) in [("x-trace-level", "9"), ("x-trace-steps", "some")] {
+        let (_, status) = traced(server, question(SECRET), OFF_ID, &[(key, value)]).await;
+        support::assert_failure(&status, tonic::Code::InvalidArgument, "INVALID_FIELD");
+        assert_eq!(support::fields(&status), [format!("metadata {key}")]);
+    }
+    tokens[0]
+}
+
+fn check_levels(collector: &Collector, output_tokens: u32) {
+    let phases = collector.trace(PHASES_ID);
+    assert_eq!(phases.named("decode_step").len() + phases.named("prefill_chunk").len(), 0);
+    assert!(phases.one("decode").end_time_unix_nano > 0);
+
+    let capped = collector.trace(CAPPED_ID);
+    let shown = capped.named("decode_step").len();
+    let found = attributes(&capped.one("decode").attributes);
+    let number = |key: &str| found[key].parse::<usize>().unwrap();
+    assert_eq!(number("tessera.decode.steps"), output_tokens as usize);
+    assert_eq!(number("tessera.decode.steps_in_trace"), shown);
+    assert_eq!(shown + number("tessera.decode.steps_elided"), output_tokens as usize);
+    assert!(number("tessera.decode.steps_elided") > 0, "{found:?}");
+
+    // Asked for 4, allowed 3: the engine's steps, but no numbers.
+    let engine = collector.trace(ENGINE_ID);
+    let generate = engine.one(&format!("generate_content {MODEL}"));
+    let spans = collector.spans.lock().unwrap();
+    let passes: Vec<&Span> = spans.iter().filter(|span| span.name == "engine.step").collect();
+    assert_eq!(passes.len(), output_tokens as usize);
+    for pass in passes {
+        assert!(pass.parent_span_id.is_empty() && hex(&pass.trace_id) != ENGINE_ID);
+        assert_eq!(pass.links.len(), 1);
+        assert_eq!(pass.links[0].span_id, generate.span_id, "linked, not parented");
+        assert_eq!(hex(&pass.links[0].trace_id), ENGINE_ID);
+    }
+    let step = engine.named("decode_step")[0].clone();
+    assert!(!attributes(&step.attributes).contains_key("tessera.step.logprob"));
+    let offs = spans.iter().filter(|span| hex(&span.trace_id) == OFF_ID);
+    // The refused calls did not ask for nothing.
+    assert!(offs.clone().all(|span| span.name == EXTRACT), "{offs:?}");
+}
+
+fn check_fields(trace: &Trace) {
+    let field = trace.one("field /TOTAL_AMOUNT");
+    assert_eq!(field.parent_span_id, trace.one("decode").span_id);
+    let found = attributes(&field.attributes);
+    assert_eq!(found["tessera.field.pointer"], "/TOTAL_AMOUNT");
+    let confidence: f64 = found["tessera.field.confidence"].parse().unwrap();
+    assert!((0.0..=1.0).contains(&confidence), "{found:?}");
+    assert!(!format!("{trace:?}").contains("12.50"), "the value in a span");
+    let generate = trace.one(&format!("generate_content {MODEL}"));
+    assert_eq!(trace.one("finalise").parent_span_id, generate.span_id);
 }

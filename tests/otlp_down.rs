@@ -7,6 +7,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use tessera::engine;
+use tessera::service;
 use tessera::telemetry::{self, Otlp};
 use tokio::net::TcpListener;
 
@@ -20,7 +22,15 @@ async fn serving_goes_on() {
     let otlp = Otlp { timeout: Duration::from_millis(500), ..Otlp::new(endpoint) };
     let guard =
         telemetry::init(&telemetry::Config { otlp: Some(otlp), ..Default::default() }).unwrap();
-    let server = Setup::default().start().await;
+    let telemetry = guard.telemetry();
+    let setup = Setup::default();
+    let server = Setup {
+        engine: engine::Config { telemetry: telemetry.clone(), ..setup.engine },
+        service: service::Config { telemetry, ..setup.service },
+        ..setup
+    }
+    .start()
+    .await;
     for _ in 0..5 {
         let (_, status) = collect(open(&server, receipt()).await).await;
         assert_eq!(status.code(), tonic::Code::Ok, "{status:?}");

@@ -20,6 +20,7 @@ mod plan;
 mod refusal;
 mod serve;
 mod term;
+mod trace;
 mod version;
 mod view;
 
@@ -65,6 +66,7 @@ enum Command {
     Eval(eval::EvalArgs),
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    Trace(trace::TraceArgs),
     #[command(subcommand)]
     Debug(debug::DebugCommand),
     /// Print version, commit, features and target
@@ -83,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Plan(args) => plan::run(&args, &term),
         Command::Eval(args) => eval::run(&args, &term),
         Command::Bench(command) => bench::run(&command, &term),
+        Command::Trace(args) => trace::run(&args, &term),
         Command::Debug(command) => debug::run(&command),
         Command::Version => term::print(&version::text()).map_err(Failure::from),
     };

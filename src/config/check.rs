@@ -4,6 +4,8 @@
 mod model;
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
 
@@ -14,7 +16,8 @@ use super::problem::{Problem, Problems};
 use super::value::{self, Wrong};
 use crate::engine::GuardConfig;
 use crate::limits;
-use crate::telemetry::{self, LogFormat, Otlp, Signals};
+use crate::telemetry::spans::{ParseLevelError, TraceOptions};
+use crate::telemetry::{self, LogFormat, Otlp, Protocol, Signals, TraceConfig};
 
 /// The longest context of any model this program reads; a bound for typing errors.
 const SLOT_TOKENS: RangeInclusive<usize> = 64..=1 << 20;
@@ -178,15 +181,41 @@ fn telemetry(reader: &mut Reader<'_>) -> Option<telemetry::Config> {
         value::one_of(text, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
     });
     let otlp_endpoint = reader.read_or_unset(Key::OtlpEndpoint, value::url);
-    let trace_sample_ratio = reader.read(Key::TraceSampleRatio, value::ratio);
+    let protocol = reader.read(Key::OtlpProtocol, |text| {
+        value::one_of(text, &[("grpc", Protocol::Grpc), ("http", Protocol::Http)])
+    });
     let signals = reader.read(Key::OtlpSignals, signals);
+    let trace = trace(reader);
     let vllm_names = reader.read_or_unset(Key::MetricsVllmNames, value::switch);
-    let (sample_ratio, signals) = (trace_sample_ratio?, signals?);
+    let (protocol, signals) = (protocol?, signals?);
+    let otlp = |endpoint| Otlp { protocol, signals, ..Otlp::new(endpoint) };
     Some(telemetry::Config {
         log_filter: log_level?,
         log_format: log_format?,
-        otlp: otlp_endpoint?.map(|endpoint| Otlp { sample_ratio, signals, ..Otlp::new(endpoint) }),
+        otlp: otlp_endpoint?.map(otlp),
+        trace: trace?,
         vllm_names: vllm_names?.unwrap_or(false),
+    })
+}
+
+fn trace(reader: &mut Reader<'_>) -> Option<TraceConfig> {
+    let sample_ratio = reader.read(Key::TraceSampleRatio, value::ratio);
+    let level = reader.read(Key::TraceLevel, parsed);
+    let level_max = reader.read(Key::TraceLevelMax, parsed);
+    let steps = reader.read(Key::TraceSteps, parsed);
+    let directory = reader.read_or_unset(Key::TraceDir, |text| Ok::<_, Wrong>(PathBuf::from(text)));
+    Some(TraceConfig {
+        sample_ratio: sample_ratio?,
+        options: TraceOptions { level: level?, steps: steps? },
+        level_max: level_max?,
+        directory: directory?,
+    })
+}
+
+/// A trace level, or how many steps.
+fn parsed<T: FromStr<Err = ParseLevelError>>(text: &str) -> Result<T, Wrong> {
+    text.parse().map_err(|error: ParseLevelError| {
+        Wrong::new("is not known here", format!("give {}", error.expected()))
     })
 }
 

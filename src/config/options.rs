@@ -37,8 +37,13 @@ pub enum Key {
     LogLevel,
     LogFormat,
     OtlpEndpoint,
+    OtlpProtocol,
     OtlpSignals,
     TraceSampleRatio,
+    TraceLevel,
+    TraceLevelMax,
+    TraceSteps,
+    TraceDir,
     MetricsVllmNames,
 }
 
@@ -84,7 +89,7 @@ const SERVER: &str = "Server";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 37] = [
+pub const ALL: [Spec; 42] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -185,12 +190,27 @@ pub const ALL: [Spec; 37] = [
     Spec::new(Key::OtlpEndpoint, "otlp-endpoint", TELEMETRY)
         .takes("URL", "")
         .help("Send OpenTelemetry traces and metrics to this collector: http://127.0.0.1:4317"),
+    Spec::new(Key::OtlpProtocol, "otlp-protocol", TELEMETRY)
+        .takes("PROTOCOL", "grpc")
+        .help("grpc, mostly on port 4317, or http: protobuf over HTTP, mostly on port 4318"),
     Spec::new(Key::OtlpSignals, "otlp-signals", TELEMETRY)
         .takes("LIST", "traces,metrics")
         .help("What to send there: traces, metrics, or both with a comma"),
     Spec::new(Key::TraceSampleRatio, "trace-sample-ratio", TELEMETRY)
         .takes("RATIO", "1")
         .help("Share of requests to trace, 0 to 1, where the caller did not decide"),
+    Spec::new(Key::TraceLevel, "trace-level", TELEMETRY)
+        .takes("LEVEL", "2")
+        .help("0: nothing, 1: phases, 2: each generation step, 3: engine and devices, 4: numbers"),
+    Spec::new(Key::TraceLevelMax, "trace-level-max", TELEMETRY)
+        .takes("LEVEL", "3")
+        .help("The most that a request may ask for with the metadata x-trace-level"),
+    Spec::new(Key::TraceSteps, "trace-steps", TELEMETRY)
+        .takes("N", "all")
+        .help("Generation steps with a span of their own: all, or the first N and then ever fewer"),
+    Spec::new(Key::TraceDir, "trace-dir", TELEMETRY)
+        .takes("DIR", "")
+        .help("Write spans to files here, for `tessera trace`; with or without a collector"),
     Spec::new(Key::MetricsVllmNames, "metrics-vllm-names", TELEMETRY)
         .help("Show metrics under vLLM's names too (vllm:num_requests_waiting), for its routers"),
 ];

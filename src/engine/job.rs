@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::telemetry::spans::RequestTrace;
+
 /// A document to read and how to answer.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -26,8 +28,10 @@ pub struct Job {
     pub deadline: Option<Instant>,
     /// When the server got the request.
     pub received: Instant,
-    /// The request's span; phases and steps become its children.
+    /// The request's span; what its pages go through becomes its children.
     pub span: tracing::Span,
+    /// What else is traced of it: phases and steps; none: nothing.
+    pub trace: Option<RequestTrace>,
 }
 
 /// How the next token is chosen.

@@ -97,12 +97,16 @@ impl Preparer {
         pages_before: usize,
         request: &Span,
     ) -> Result<Vec<Page>, EngineError> {
-        let span = tracing::info_span!(
-            parent: request, "decode_file", bytes = bytes.len(), pages = Empty
-        );
+        let span = if request.is_disabled() {
+            Span::none()
+        } else {
+            tracing::info_span!(
+                parent: request, "decode_file", "tessera.file.bytes" = bytes.len(), "tessera.file.pages" = Empty
+            )
+        };
         let pages = preprocess::decode(bytes, &DecodeLimits::default(), Orientation::Apply)
             .map_err(|source| EngineError::Decode { file, source })?;
-        span.record("pages", pages.len());
+        span.record("tessera.file.pages", pages.len());
         let (total, pages_max) = (pages_before + pages.len(), self.pages_max);
         if total > pages_max {
             return Err(EngineError::TooManyPages { pages: total, pages_max });
@@ -126,13 +130,18 @@ impl Preparer {
             pages.pixels = Vec::new();
             return;
         }
-        let _span = tracing::info_span!(
-            parent: request,
-            "preprocess",
-            width_px = page.width_px(),
-            height_px = page.height_px(),
-            tiles,
-        );
+        // Below a span that is none it would begin a trace of its own.
+        let _span = if request.is_disabled() {
+            Span::none()
+        } else {
+            tracing::info_span!(
+                parent: request,
+                "preprocess",
+                "tessera.page.width_px" = page.width_px(),
+                "tessera.page.height_px" = page.height_px(),
+                "tessera.page.tiles" = tiles,
+            )
+        };
         let made = preprocess::tile(page, tiling);
         check_invariant!(
             InvariantId::ImageTokensPerTile,

@@ -13,6 +13,7 @@ use crate::engine::timeline::Timeline;
 use crate::engine::trace::Trace;
 use crate::engine::{Done, EngineError, FinishReason, Phase, Progress, Usage};
 use crate::model::{ModelSpec, Output, PixelTiles, Segment, Want};
+use crate::telemetry::spans::Level;
 
 /// Pixels that wait for the vision encoder.
 #[derive(Debug)]
@@ -83,7 +84,12 @@ impl Sequence {
         let Request { job, outlet, ticket, submitted } = request;
         let room = spec.slot_tokens - prompt.len();
         Self {
-            trace: Trace::queue(&job.span),
+            trace: Trace::begin(
+                job.trace,
+                (submitted, preparing, prepared),
+                job.output_tokens_max.clamp(1, room),
+                spec,
+            ),
             timeline: Timeline {
                 received: job.received,
                 submitted,
@@ -151,10 +157,10 @@ impl Sequence {
     pub(super) fn start(&mut self, now: Instant) {
         self.ticket.start();
         self.timeline.started = Some(now);
+        self.trace.started(now);
         self.progress.queue_position = None;
         if self.tiles > 0 {
             self.progress.phase = Phase::Vision;
-            self.trace.vision(self.tiles);
         } else {
             self.pixels = None;
             self.start_prefill(now);
@@ -230,11 +236,11 @@ impl Sequence {
             self.start_decode(now);
         }
         self.next_token = [token];
+        if self.trace.has(Level::Numbers) {
+            self.trace.scored(logprob(token, output));
+        }
         if self.scores && !stop_ids.contains(&token) {
-            self.answer.score(match output {
-                Output::Logits(row) => Sampler::logprob(token, row),
-                Output::Choice(choice) => choice.logprob(),
-            });
+            self.answer.score(logprob(token, output));
         }
         let finish = self.take(token, stop_ids)?;
         if let Some(piece) = self.answer.piece() {
@@ -254,7 +260,7 @@ impl Sequence {
     }
 
     /// Ends with the whole answer.
-    pub(super) fn finish(self, finish_reason: FinishReason, now: Instant) {
+    pub(super) fn finish(mut self, finish_reason: FinishReason, now: Instant) {
         let usage = Usage {
             input_tokens: self.prompt.len(),
             image_tokens: self.image_tokens,
@@ -264,7 +270,7 @@ impl Sequence {
             FinishReason::Stop => "stop",
             FinishReason::Length => "length",
         };
-        self.trace.finished(self.progress.output_tokens, reason);
+        self.trace.finished(reason, now);
         let timings = self.timeline.timings(now);
         let Self { answer, ticket, trace, mut outlet, .. } = self;
         drop((ticket, trace));
@@ -310,13 +316,20 @@ impl Sequence {
     fn start_prefill(&mut self, now: Instant) {
         self.timeline.encoded = Some(now);
         self.progress.phase = Phase::Prefill;
-        self.trace.prefill(self.prompt.len());
+        self.trace.prefilling(now);
     }
 
     fn start_decode(&mut self, now: Instant) {
         self.timeline.first_token = Some(now);
         self.progress.phase = Phase::Decode;
-        self.trace.decode();
         self.outlet.progress(self.progress, now);
+    }
+}
+
+/// Of the token that was chosen from `output`.
+fn logprob(token: u32, output: &Output) -> f32 {
+    match output {
+        Output::Logits(row) => Sampler::logprob(token, row),
+        Output::Choice(choice) => choice.logprob(),
     }
 }

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::Span;
-
 use crate::device::Dtype;
 use crate::engine::board::Board;
 use crate::engine::clock::Clock;
@@ -18,6 +16,7 @@ use crate::engine::sampler::Sampler;
 use crate::engine::scheduler::{Bounds, Encode, Planned, Scheduler, SeqId};
 use crate::engine::sequence::{Sequence, Spoilt};
 use crate::engine::step::{self, Running, Stepped};
+use crate::engine::trace::Pass;
 use crate::engine::{Config, EngineError, FinishReason};
 use crate::limits::DEVICE_FAILURES_MAX;
 use crate::model::{ModelSpec, RunError, Runner, SlotTiles};
@@ -29,6 +28,8 @@ pub(super) struct Stepper {
     scheduler: Scheduler,
     sequences: BTreeMap<SeqId, Sequence>,
     next_id: u64,
+    /// Forward passes so far.
+    steps: u64,
     sampler: Sampler,
     stop_ids: Vec<u32>,
     config: Config,
@@ -71,6 +72,7 @@ impl Stepper {
             runner,
             sequences: BTreeMap::new(),
             next_id: 0,
+            steps: 0,
             stop_ids,
             poison: Poison::new(config.guard.poison_limit),
             config,
@@ -176,14 +178,16 @@ impl Stepper {
         if plan.is_empty() {
             return false;
         }
+        let begin = self.clock.now();
         match self.encode_batch(&plan) {
-            Ok(()) => self.count_encoded(&plan),
+            Ok(()) => self.count_encoded(&plan, begin),
             Err(error) if plan.len() > 1 => {
                 tracing::warn!(sequences = plan.len(), %error, "tiles failed; one by one");
                 for encode in &plan {
                     let one = std::slice::from_ref(encode);
+                    let begin = self.clock.now();
                     match self.encode_batch(one) {
-                        Ok(()) => self.count_encoded(one),
+                        Ok(()) => self.count_encoded(one, begin),
                         Err(error) => self.end(encode.id, End::Failed(error.into())),
                     }
                 }
@@ -202,10 +206,12 @@ impl Stepper {
         self.runner.encode(&tiles.collect::<Vec<_>>())
     }
 
-    fn count_encoded(&mut self, plan: &[Encode]) {
+    fn count_encoded(&mut self, plan: &[Encode], begin: Instant) {
         for encode in plan {
             if let Some(sequence) = self.sequences.get_mut(&encode.id) {
-                sequence.encoded(encode, self.clock.now());
+                let now = self.clock.now();
+                sequence.trace.encoded(encode.tiles, begin, now);
+                sequence.encoded(encode, now);
             }
             self.scheduler.encoded(encode);
         }
@@ -213,19 +219,17 @@ impl Stepper {
 
     fn step(&mut self, plan: Vec<Planned>) -> Result<(), Ending> {
         self.check_budget(&plan);
-        let spans = self.decode_step_spans(&plan);
         let before = self.clock.now();
         let running = Running { sequences: &self.sequences, scheduler: &self.scheduler };
         let stepped = step::run(self.runner.as_mut(), running, plan);
         let now = self.clock.now();
         let took = now.saturating_duration_since(before);
-        let step_ms = took.as_secs_f64() * 1000.0;
         self.count_step(&stepped, took);
-        for span in spans {
-            span.record("step_ms", step_ms);
-        }
         self.count_device_failures(&stepped)?;
-        self.take_outcomes(stepped, step_ms, now);
+        let planned = stepped.outcomes.iter().map(|(planned, _)| *planned);
+        let pass = Pass::new(self.steps, (before, now), planned, self.runner.stage_times());
+        self.steps += 1;
+        self.take_outcomes(stepped, pass, now);
         Ok(())
     }
 
@@ -242,8 +246,7 @@ impl Stepper {
         });
     }
 
-    fn take_outcomes(&mut self, stepped: Stepped, step_ms: f64, now: Instant) {
-        let batch_size = stepped.outcomes.len();
+    fn take_outcomes(&mut self, stepped: Stepped, mut pass: Pass, now: Instant) {
         let mut ended = Vec::new();
         let mut not_finite = Vec::new();
         let mut outputs = stepped.outputs();
@@ -255,8 +258,16 @@ impl Stepper {
             let output = if planned.wants_logits { outputs.next() } else { None };
             let Some(sequence) = self.sequences.get_mut(&planned.id) else { continue };
             sequence.stepped(planned, now);
+            if planned.prefill {
+                sequence.trace.prefilled(planned, &pass);
+            }
             let Some(output) = output else { continue };
-            match sequence.choose(output, &mut self.sampler, &self.stop_ids, now) {
+            let choosing = if sequence.trace.is_on() { self.clock.now() } else { now };
+            let chosen = sequence.choose(output, &mut self.sampler, &self.stop_ids, now);
+            if sequence.trace.is_on() && chosen != Err(Spoilt::NotFinite) {
+                sequence.trace.chose(planned, &mut pass, (choosing, self.clock.now()));
+            }
+            match chosen {
                 Ok(None) => {
                     let pause = sequence.outlet.must_pause();
                     self.scheduler.set_paused(planned.id, pause);
@@ -268,12 +279,9 @@ impl Stepper {
                     ended.push((planned.id, End::Failed(error)));
                 }
             }
-            if planned.prefill {
-                // The span of the first token's step: `decode` did not exist before it.
-                sequence.trace.decode_step(0, batch_size).record("step_ms", step_ms);
-            }
         }
         drop(outputs);
+        pass.finished();
         ended.extend(self.not_finite(&not_finite));
         let failed = stepped.outcomes.into_iter().filter_map(|(planned, outcome)| {
             Some((planned.id, End::Failed(outcome.err()?.into())))
@@ -300,15 +308,6 @@ impl Stepper {
                 let error = EngineError::NonFiniteLogits { step, dtype, at: at.clone() };
                 Some((planned.id, End::Failed(error)))
             })
-            .collect()
-    }
-
-    /// The spans of the steps of those that decode, from before the step to after it.
-    fn decode_step_spans(&self, plan: &[Planned]) -> Vec<Span> {
-        plan.iter()
-            .filter(|planned| !planned.prefill)
-            .filter_map(|planned| self.sequences.get(&planned.id))
-            .map(|sequence| sequence.trace.decode_step(sequence.output_tokens(), plan.len()))
             .collect()
     }
 

@@ -1,50 +1,295 @@
-//! The spans of one request: children of the span that its job brought along. Counts and times only,
-//! never content.
+//! What the traces of requests are made of: plain records, written by the engine's thread into room
+//! that was set aside before the request came to it. They become spans elsewhere, once the request is
+//! over. Counts and times only, never content.
 
-use tracing::Span;
-use tracing::field::Empty;
+mod spans;
 
-/// The span of the phase that a request is in, which ends when the next one begins.
+use std::sync::Arc;
+use std::time::Instant;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::Link;
+
+use crate::engine::scheduler::Planned;
+use crate::limits::TRACED_STEPS_MAX;
+use crate::model::{ModelSpec, StageTimes};
+use crate::telemetry::spans::{LINKS_MAX, Level, RequestTrace};
+
+/// The trace of one request. Dropping it, however the request ended, sends it off.
 #[derive(Debug)]
-pub(super) struct Trace {
-    request: Span,
-    phase: Span,
+pub(super) struct Trace(Option<Box<Recording>>);
+
+/// One forward pass: what the requests in it have in common.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// From 0, over all requests.
+    pub(super) number: u64,
+    pub(super) begin: Instant,
+    pub(super) end: Instant,
+    /// Requests in it.
+    pub(super) batch_size: usize,
+    pub(super) prefill_tokens: usize,
+    pub(super) stages: Option<Arc<StageTimes>>,
+    /// The requests whose traces go as far as the engine's steps.
+    links: Vec<Link>,
+    /// Of one of them.
+    request: Option<RequestTrace>,
+}
+
+/// Everything that is known of one request.
+#[derive(Debug)]
+struct Recording {
+    request: RequestTrace,
+    model: ModelFacts,
+    submitted: Instant,
+    preparing: Instant,
+    prepared: Instant,
+    position: Option<usize>,
+    started: Option<Instant>,
+    encodes: Vec<Encoded>,
+    chunks: Vec<Chunk>,
+    /// When the prompt began to be taken in.
+    encoded: Option<Instant>,
+    steps: Vec<Step>,
+    /// Steps for which there was no room.
+    unrecorded: usize,
+    output_tokens: usize,
+    /// Of the token that is being chosen.
+    logprob: Option<f32>,
+    finish_reason: Option<&'static str>,
+    ended: Option<Instant>,
+}
+
+/// What a span says of the model.
+#[derive(Debug, Clone, Default)]
+struct ModelFacts {
+    vision_device: String,
+    vision_dtype: String,
+    kv_bytes_per_token: u64,
+}
+
+/// Tiles that went through the vision tower together.
+#[derive(Debug, Clone, Copy)]
+struct Encoded {
+    begin: Instant,
+    end: Instant,
+    tiles: usize,
+}
+
+/// A piece of the prompt that one pass took in.
+#[derive(Debug, Clone)]
+struct Chunk {
+    pass: u64,
+    begin: Instant,
+    end: Instant,
+    batch_size: u32,
+    start: u32,
+    tokens: u32,
+    stages: Option<Arc<StageTimes>>,
+}
+
+/// The making of one output token.
+#[derive(Debug, Clone)]
+struct Step {
+    pass: u64,
+    /// Of the forward pass.
+    begin: Instant,
+    forward_end: Instant,
+    /// The token is chosen.
+    end: Instant,
+    sample_nanos: u32,
+    batch_size: u32,
+    kv_tokens: u32,
+    /// Of the chosen token; not a number where nobody asked.
+    logprob: f32,
+    stages: Option<Arc<StageTimes>>,
 }
 
 // === impl Trace ===
 
 impl Trace {
-    pub(super) fn queue(request: &Span) -> Self {
-        let phase = tracing::info_span!(parent: request, "queue", position = Empty);
-        Self { request: request.clone(), phase }
+    /// The trace of a request that is prepared; nothing where it is not to be traced.
+    pub(super) fn begin(
+        request: Option<RequestTrace>,
+        (submitted, preparing, prepared): (Instant, Instant, Instant),
+        output_tokens_max: usize,
+        spec: &ModelSpec,
+    ) -> Self {
+        Self(request.map(|request| {
+            let steps = if request.has(Level::Steps) { output_tokens_max } else { 0 };
+            Box::new(Recording {
+                request,
+                model: ModelFacts::of(spec),
+                submitted,
+                preparing,
+                prepared,
+                position: None,
+                started: None,
+                encodes: Vec::new(),
+                chunks: Vec::new(),
+                encoded: None,
+                steps: Vec::with_capacity(steps.min(TRACED_STEPS_MAX)),
+                unrecorded: 0,
+                output_tokens: 0,
+                logprob: None,
+                finish_reason: None,
+                ended: None,
+            })
+        }))
+    }
+
+    pub(super) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(super) fn has(&self, level: Level) -> bool {
+        self.0.as_ref().is_some_and(|recording| recording.request.has(level))
     }
 
     /// Requests ahead of this one as it came into the queue.
-    pub(super) fn queued_at(&self, position: usize) {
-        self.phase.record("position", position);
+    pub(super) fn queued_at(&mut self, position: usize) {
+        if let Some(recording) = &mut self.0 {
+            recording.position.get_or_insert(position);
+        }
     }
 
-    pub(super) fn vision(&mut self, tiles: usize) {
-        self.phase = tracing::info_span!(parent: &self.request, "vision_encode", tiles);
+    /// The request has a slot.
+    pub(super) fn started(&mut self, now: Instant) {
+        if let Some(recording) = &mut self.0 {
+            recording.started.get_or_insert(now);
+        }
     }
 
-    pub(super) fn prefill(&mut self, tokens: usize) {
-        self.phase = tracing::info_span!(parent: &self.request, "prefill", tokens);
+    pub(super) fn encoded(&mut self, tiles: usize, begin: Instant, end: Instant) {
+        if let Some(recording) = &mut self.0 {
+            recording.encodes.push(Encoded { begin, end, tiles });
+        }
     }
 
-    pub(super) fn decode(&mut self) {
-        self.phase = tracing::info_span!(
-            parent: &self.request, "decode", steps = Empty, finish_reason = Empty
-        );
+    /// The prompt begins to be taken in.
+    pub(super) fn prefilling(&mut self, now: Instant) {
+        if let Some(recording) = &mut self.0 {
+            recording.encoded.get_or_insert(now);
+        }
     }
 
-    /// The step that makes the output token number `step`, from 0. Dropping it ends it.
-    pub(super) fn decode_step(&self, step: usize, batch_size: usize) -> Span {
-        tracing::info_span!(parent: &self.phase, "decode_step", step, batch_size, step_ms = Empty)
+    /// `pass` took in a piece of the prompt.
+    pub(super) fn prefilled(&mut self, planned: &Planned, pass: &Pass) {
+        if let Some(recording) = &mut self.0 {
+            recording.chunks.push(Chunk {
+                pass: pass.number,
+                begin: pass.begin,
+                end: pass.end,
+                batch_size: pass.batch_size as u32,
+                start: planned.start as u32,
+                tokens: planned.tokens as u32,
+                stages: pass.stages.clone(),
+            });
+        }
     }
 
-    pub(super) fn finished(&self, steps: usize, finish_reason: &'static str) {
-        self.phase.record("steps", steps);
-        self.phase.record("finish_reason", finish_reason);
+    /// How probable the token is that was chosen last.
+    pub(super) fn scored(&mut self, logprob: f32) {
+        if let Some(recording) = &mut self.0 {
+            recording.logprob = Some(logprob);
+        }
+    }
+
+    /// A token was chosen, from `begin` to `end`, after `pass`.
+    pub(super) fn chose(
+        &mut self,
+        planned: &Planned,
+        pass: &mut Pass,
+        (begin, end): (Instant, Instant),
+    ) {
+        let Some(recording) = &mut self.0 else { return };
+        recording.output_tokens += 1;
+        let logprob = recording.logprob.take();
+        if !recording.request.has(Level::Steps) {
+            return;
+        }
+        if recording.request.has(Level::Engine) {
+            pass.link(&recording.request, recording.output_tokens - 1);
+        }
+        if recording.steps.len() >= TRACED_STEPS_MAX {
+            recording.unrecorded += 1;
+            return;
+        }
+        recording.steps.push(Step {
+            pass: pass.number,
+            begin: pass.begin,
+            forward_end: pass.end,
+            end,
+            sample_nanos: end.saturating_duration_since(begin).as_nanos() as u32,
+            batch_size: pass.batch_size as u32,
+            kv_tokens: (planned.start + planned.tokens) as u32,
+            logprob: logprob.unwrap_or(f32::NAN),
+            stages: pass.stages.clone(),
+        });
+    }
+
+    pub(super) fn finished(&mut self, finish_reason: &'static str, now: Instant) {
+        if let Some(recording) = &mut self.0 {
+            recording.finish_reason = Some(finish_reason);
+            recording.ended = Some(now);
+        }
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        if let Some(recording) = self.0.take() {
+            let request = recording.request.clone();
+            request.later(recording);
+        }
+    }
+}
+
+// === impl Pass ===
+
+impl Pass {
+    pub(super) fn new(
+        number: u64,
+        (begin, end): (Instant, Instant),
+        plan: impl Iterator<Item = Planned>,
+        stages: Option<Arc<StageTimes>>,
+    ) -> Self {
+        let (mut batch_size, mut prefill_tokens) = (0, 0);
+        for planned in plan {
+            batch_size += 1;
+            prefill_tokens += if planned.prefill { planned.tokens } else { 0 };
+        }
+        let (links, request) = (Vec::new(), None);
+        Self { number, begin, end, batch_size, prefill_tokens, stages, links, request }
+    }
+
+    /// Points to a request, and to the number of its output token.
+    fn link(&mut self, request: &RequestTrace, step: usize) {
+        if self.links.len() < LINKS_MAX {
+            let index = KeyValue::new("tessera.step.index", step as i64);
+            self.links.push(Link::new(request.parent.clone(), vec![index], 0));
+            self.request.get_or_insert_with(|| request.clone());
+        }
+    }
+
+    /// Sends its own span off, where a request's trace asked for it.
+    pub(super) fn finished(mut self) {
+        if let Some(request) = self.request.take() {
+            // It is nobody's trace alone: a lost one is counted, and marks no request.
+            request.tracer.clone().later(Box::new(spans::EnginePass { pass: self, request }));
+        }
+    }
+}
+
+// === impl ModelFacts ===
+
+impl ModelFacts {
+    fn of(spec: &ModelSpec) -> Self {
+        let vision = spec.placements.iter().find(|placed| placed.module.starts_with("vision"));
+        Self {
+            vision_device: vision.map(|placed| placed.device_id.clone()).unwrap_or_default(),
+            vision_dtype: vision.map(|placed| placed.compute_dtype.to_string()).unwrap_or_default(),
+            kv_bytes_per_token: spec.kv_bytes_per_token,
+        }
     }
 }

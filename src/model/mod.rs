@@ -17,5 +17,5 @@ pub use cpu::log_sum_exp;
 pub use output::{Choice, Output, Outputs, Want, likeliest};
 pub use runner::{
     DeviceUse, ModelSpec, NonFinite, PixelTiles, Placement, RunError, Runner, Segment, SiteRange,
-    Slot, SlotTiles, StepBatch, Verification,
+    Slot, SlotTiles, StageTimes, StepBatch, Verification,
 };

@@ -8,9 +8,10 @@ use tonic_types::StatusExt as _;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use super::orca::{self, Cost, LoadMeter};
 use super::trace;
-use crate::telemetry::Metrics;
 use crate::telemetry::metrics::CallEnded;
+use crate::telemetry::{Metrics, Telemetry};
 
 /// Tonic cuts a call whose head is late with its own CANCELLED; this much earlier the call ends
 /// with `DEADLINE_EXCEEDED` and its details instead. Two ticks of tokio's timer.
@@ -31,6 +32,8 @@ pub(super) struct Call {
     /// `package.Service/Method` of a method of ours; none for health, reflection and the unknown.
     method: Option<&'static str>,
     pub(super) metrics: Metrics,
+    /// None where a handler is driven without the envelope.
+    load: Option<Arc<LoadMeter>>,
     record: Mutex<Record>,
 }
 
@@ -51,16 +54,24 @@ pub(super) struct Record {
 }
 
 impl Call {
-    pub(super) fn begin<B>(request: &http::Request<B>, now: Instant, metrics: Metrics) -> Self {
+    pub(super) fn begin<B>(
+        request: &http::Request<B>,
+        now: Instant,
+        telemetry: &Telemetry,
+        load: Option<Arc<LoadMeter>>,
+    ) -> Self {
         let method = trace::method(request.uri().path());
         let deadline = parse_timeout(request.headers())
             .map(|timeout| now + timeout.saturating_sub(DEADLINE_LEAD));
         Self {
-            span: method.map_or_else(Span::none, |method| trace::rpc_span(method, request)),
+            span: method
+                .filter(|_| !trace::is_untraced(request.headers(), telemetry.tracing()))
+                .map_or_else(Span::none, |method| trace::rpc_span(method, request)),
             received: now,
             deadline,
             method,
-            metrics,
+            metrics: telemetry.metrics().clone(),
+            load,
             record: Mutex::default(),
         }
     }
@@ -74,6 +85,7 @@ impl Call {
                 deadline: None,
                 method: None,
                 metrics: Metrics::default(),
+                load: None,
                 record: Mutex::default(),
             })
         })
@@ -111,9 +123,25 @@ impl Call {
         trace::end_rpc_span(&self.span, status.code());
         if let Some(method) = self.method {
             let (code, duration) = (trace::code_name(status.code()), self.received.elapsed());
+            if let Some(load) = &self.load {
+                load.call_ended(status.code());
+            }
             self.metrics.call_ended(&CallEnded { method, code, duration });
         }
         self.log(status, &record);
+    }
+
+    /// Adds what the call cost, and how busy the server is, to the end of an `Extract`.
+    pub(super) fn report_load(&self, trailers: &mut http::HeaderMap) {
+        let load = self.load.as_ref().filter(|_| self.method.is_some_and(trace::is_extract));
+        let Some(load) = load else { return };
+        let cost = {
+            let record = self.lock();
+            Cost { input_tokens: record.input_tokens, output_tokens: record.output_tokens }
+        };
+        if let Some(report) = load.trailer(cost) {
+            trailers.insert(orca::TRAILER, report);
+        }
     }
 
     /// Ends a call whose future or body was dropped before it was whole.

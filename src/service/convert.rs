@@ -36,6 +36,7 @@ pub(super) fn job(checked: Checked, call: &Arc<Call>) -> Job {
         deadline: call.deadline,
         received: call.received,
         span: tracing::Span::none(),
+        trace: None,
     }
 }
 

@@ -22,20 +22,27 @@ use tower::{Layer, Service};
 
 use super::call::Call;
 use super::error;
-use crate::telemetry::Metrics;
+use super::orca::LoadMeter;
+use crate::telemetry::Telemetry;
 
 /// Wraps all services of the server. `cut` ends every open call when the drain limit is reached.
 #[derive(Debug, Clone)]
 pub(super) struct EnvelopeLayer {
     pub(super) cut: CancellationToken,
-    pub(super) metrics: Metrics,
+    pub(super) telemetry: Telemetry,
+    pub(super) load: Arc<LoadMeter>,
 }
 
 impl<S> Layer<S> for EnvelopeLayer {
     type Service = Envelope<S>;
 
     fn layer(&self, inner: S) -> Envelope<S> {
-        Envelope { inner, cut: self.cut.clone(), metrics: self.metrics.clone() }
+        Envelope {
+            inner,
+            cut: self.cut.clone(),
+            telemetry: self.telemetry.clone(),
+            load: Arc::clone(&self.load),
+        }
     }
 }
 
@@ -44,7 +51,8 @@ impl<S> Layer<S> for EnvelopeLayer {
 pub(super) struct Envelope<S> {
     inner: S,
     cut: CancellationToken,
-    metrics: Metrics,
+    telemetry: Telemetry,
+    load: Arc<LoadMeter>,
 }
 
 impl<S> Service<http::Request<Body>> for Envelope<S>
@@ -61,7 +69,12 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        let call = Arc::new(Call::begin(&request, Instant::now(), self.metrics.clone()));
+        let call = Arc::new(Call::begin(
+            &request,
+            Instant::now(),
+            &self.telemetry,
+            Some(Arc::clone(&self.load)),
+        ));
         request.extensions_mut().insert(Arc::clone(&call));
         let watched = Watched::new(call, self.cut.clone());
         Head { inner: Box::pin(self.inner.call(request)), watched: Some(watched) }
@@ -154,14 +167,17 @@ where
             Err(status) => status,
         };
         watching.call.finish(&ended);
-        Poll::Ready(Ok(ended.into_http()))
+        let mut response = ended.into_http();
+        watching.call.report_load(response.headers_mut());
+        Poll::Ready(Ok(response))
     }
 }
 
 /// Puts the watch on the body, unless the head already holds the status (trailers-only).
-fn envelop(response: http::Response<Body>, watched: Watched) -> http::Response<Body> {
+fn envelop(mut response: http::Response<Body>, watched: Watched) -> http::Response<Body> {
     if let Some(status) = Status::from_header_map(response.headers()) {
         watched.call.finish(&status);
+        watched.call.report_load(response.headers_mut());
         return response;
     }
     response.map(|inner| Body::new(WatchedBody { inner: Some(inner), watched }))
@@ -185,6 +201,7 @@ impl WatchedBody {
             trailers.clear();
             trailers.insert("grpc-status", http::HeaderValue::from(status.code() as i32));
         }
+        self.watched.call.report_load(&mut trailers);
         Frame::trailers(trailers)
     }
 
@@ -213,8 +230,13 @@ impl HttpBody for WatchedBody {
         let Self { inner, watched } = &mut *self;
         let Some(body) = inner else { return Poll::Ready(None) };
         let ended = match watched.guard(|| Pin::new(body).poll_frame(cx)) {
-            Ok(Poll::Ready(frame)) => {
+            Ok(Poll::Ready(mut frame)) => {
                 self.observe(frame.as_ref());
+                if let Some(Ok(frame)) = &mut frame
+                    && let Some(trailers) = frame.trailers_mut()
+                {
+                    self.watched.call.report_load(trailers);
+                }
                 return Poll::Ready(frame);
             }
             Ok(Poll::Pending) => match watched.poll_stop(cx) {

@@ -21,6 +21,8 @@ pub(super) async fn extract(
 ) -> Result<Response<Answer<Events>>, Status> {
     let call = Call::of(&request);
     let status = state.status();
+    let tracing = state.config.telemetry.tracing();
+    let traced = tracing.map(|tracing| trace::options(request.metadata(), tracing)).transpose()?;
     let checked = validate::check(request.into_inner(), &state.bounds(&status))?;
     let wishes = Wishes {
         tokens: checked.kinds.tokens,
@@ -38,6 +40,9 @@ pub(super) async fn extract(
     let model = state.model_name(&status).to_owned();
     let output_type = if wishes.document { "json" } else { "text" };
     let mut generation = Generation::begin(call, &mut job, &model, output_type);
+    if let Some((tracing, options)) = tracing.zip(traced) {
+        generation.trace(&mut job, tracing, options);
+    }
 
     let mut events = state.engine.submit(job).map_err(|reject| generation.rejected(&reject))?;
     let first = first_event(&mut events).await.map_err(|error| generation.failed(&error))?;

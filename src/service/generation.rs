@@ -11,7 +11,9 @@ use tracing::Span;
 use super::call::Call;
 use super::{error, trace};
 use crate::engine::{Done, EngineError, Job, Reject};
+use crate::telemetry::Tracing;
 use crate::telemetry::metrics::{Answered, Outcome, RequestEnded};
+use crate::telemetry::spans::{Level, RequestTrace, TraceOptions};
 
 /// Held by the handler until `accepted`, then by the stream.
 #[derive(Debug)]
@@ -19,15 +21,35 @@ pub(super) struct Generation {
     call: Arc<Call>,
     span: Span,
     model: String,
+    trace: Option<RequestTrace>,
     ended: bool,
 }
 
 impl Generation {
     /// Opens the span below the call's and hands it to the job, whose phases go under it.
     pub(super) fn begin(call: Arc<Call>, job: &mut Job, model: &str, output_type: &str) -> Self {
-        let span = trace::generate_span(&call.span, model, job, output_type);
+        // Below a span that is none it would begin a trace of its own.
+        let span = if call.span.is_disabled() {
+            Span::none()
+        } else {
+            trace::generate_span(&call.span, model, job, output_type)
+        };
         job.span = span.clone();
-        Self { call, span, model: model.to_owned(), ended: false }
+        Self { call, span, model: model.to_owned(), trace: None, ended: false }
+    }
+
+    /// Has the request traced, as far as `options` say.
+    pub(super) fn trace(&mut self, job: &mut Job, tracing: &Tracing, options: TraceOptions) {
+        self.trace = trace::request_trace(&self.span, tracing, options);
+        job.trace.clone_from(&self.trace);
+        if options.level == Level::Off {
+            job.span = Span::none();
+        }
+    }
+
+    /// For the spans that the stream makes.
+    pub(super) fn request_trace(&self) -> Option<&RequestTrace> {
+        self.trace.as_ref()
     }
 
     pub(super) fn call(&self) -> &Call {
@@ -103,6 +125,9 @@ impl Generation {
 
 impl Drop for Generation {
     fn drop(&mut self) {
+        if self.trace.as_ref().is_some_and(RequestTrace::is_dropped) {
+            trace::mark_dropped(&self.span);
+        }
         if !self.ended {
             let code = self.call.drop_code();
             trace::fail_generate_span(&self.span, code);

@@ -10,9 +10,11 @@ mod document;
 mod envelope;
 mod error;
 mod extract;
+mod field_trace;
 mod generation;
 mod health;
 mod model_info;
+mod orca;
 mod playground;
 mod reading;
 mod server;
@@ -21,6 +23,7 @@ mod trace;
 mod validate;
 mod web;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -86,6 +89,7 @@ impl Config {
 /// What all handlers share.
 #[derive(Debug)]
 struct State {
+    load: Arc<orca::LoadMeter>,
     engine: Handle,
     config: Config,
     shutdown: CancellationToken,

@@ -15,6 +15,7 @@ use super::call::Call;
 use super::envelope::EnvelopeLayer;
 use super::extract::extract;
 use super::health::HealthService;
+use super::orca::{LoadMeter, OrcaService};
 use super::stream::Answer;
 use super::web::WebLayer;
 use super::{Config, State, model_info, validate};
@@ -22,6 +23,7 @@ use crate::engine::{Events, Handle};
 use crate::limits;
 use crate::pb::v1;
 use crate::pb::v1::extraction_service_server::{ExtractionService, ExtractionServiceServer};
+use crate::pb::xds::service::orca::v3::open_rca_service_server::OpenRcaServiceServer;
 
 /// Pings find peers that are gone without a word while nothing is sent to them.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -61,7 +63,12 @@ pub async fn serve(
 ) -> Result<Ended, ServeError> {
     let drain_timeout = config.drain_timeout;
     let cut = CancellationToken::new();
-    let state = Arc::new(State { engine, config, shutdown: shutdown.clone() });
+    let state = Arc::new(State {
+        load: Arc::new(LoadMeter::new(engine.clone())),
+        engine,
+        config,
+        shutdown: shutdown.clone(),
+    });
     let router = router(&state, &cut)?;
     // The server's own `tcp_nodelay` does not reach sockets that are handed to it.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
@@ -101,9 +108,14 @@ fn router(state: &Arc<State>, cut: &CancellationToken) -> Result<Router<Layers>,
         // too large or malformed is seen as well.
         .layer(EnvelopeLayer {
             cut: cut.clone(),
-            metrics: state.config.telemetry.metrics().clone(),
+            telemetry: state.config.telemetry.clone(),
+            load: Arc::clone(&state.load),
         })
         .add_service(extraction_service(state))
+        .add_service(OpenRcaServiceServer::new(OrcaService {
+            meter: Arc::clone(&state.load),
+            shutdown: state.shutdown.clone(),
+        }))
         .add_service(HealthServer::new(HealthService {
             status: state.engine.status(),
             shutdown: state.shutdown.clone(),

@@ -11,6 +11,7 @@ use tokio_stream::Stream;
 use tonic::Status;
 
 use super::convert;
+use super::field_trace::FieldTrace;
 use super::generation::Generation;
 use super::reading::Reading;
 use crate::engine::{Done, EngineError, Event, Phase, Progress, Text};
@@ -37,6 +38,7 @@ pub(super) struct Answer<E> {
     wishes: Wishes,
     /// None where nobody wants fields.
     reading: Option<Reading>,
+    fields: FieldTrace,
     /// Messages that one event made; no other event is taken before they are sent.
     ready: VecDeque<Message>,
     /// Of the message sent last.
@@ -55,6 +57,7 @@ impl<E> Answer<E> {
         wishes: Wishes,
     ) -> Self {
         Self {
+            fields: FieldTrace::begin(generation.request_trace()),
             events,
             accepted: Some(accepted),
             generation,
@@ -97,6 +100,7 @@ impl<E> Answer<E> {
         self.progress.output_tokens += text.tokens;
         self.note_progress();
         let fields = self.reading.as_mut().map(|reading| reading.push(&text));
+        self.fields.note(fields.as_deref().unwrap_or_default());
         if self.wishes.tokens {
             self.ready.push_back(Message::TokenDelta(convert::token_delta(text)));
         }
@@ -108,7 +112,9 @@ impl<E> Answer<E> {
     fn done(&mut self, done: Done) {
         self.ended = true;
         self.generation.done(&done);
+        let begin = std::time::Instant::now();
         let completed = convert::completed(done, self.reading.take(), self.wishes.document);
+        self.fields.finalised(begin);
         self.ready.push_back(Message::Completed(completed));
     }
 

@@ -1,20 +1,31 @@
 //! Spans of a call: W3C parent, RPC span, `generate_content` span. Names and keys are those of the
 //! OpenTelemetry conventions (RPC 1.44, `GenAI` 1.41).
 
+use std::str::FromStr;
+
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry::{Array, Context, StringValue, Value};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use tonic::Code;
+use tonic::metadata::MetadataMap;
 use tonic::transport::server::TcpConnectInfo;
+use tonic::{Code, Status};
+use tonic_types::FieldViolation;
 use tracing::Span;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use super::error::Failure;
 use crate::engine::{Done, FinishReason, Job};
+use crate::telemetry::Tracing;
+use crate::telemetry::spans::{Level, ParseLevelError, RequestTrace, StepCap, TraceOptions};
 
 /// Full name of the service: the health name, and the start of every traced method.
 pub(super) const SERVICE: &str = "tessera.v1.ExtractionService";
+
+/// Metadata with which a caller says how much to trace, and how many steps.
+const LEVEL_KEY: &str = "x-trace-level";
+const STEPS_KEY: &str = "x-trace-steps";
 
 /// A closed list, so that a made-up path cannot become a span name.
 const METHODS: [&str; 3] = [
@@ -27,6 +38,11 @@ const METHODS: [&str; 3] = [
 pub(super) fn method(path: &str) -> Option<&'static str> {
     let name = path.strip_prefix('/')?;
     METHODS.into_iter().find(|method| *method == name)
+}
+
+/// Whether a method does the work that a server is for.
+pub(super) fn is_extract(method: &str) -> bool {
+    method.ends_with("/Extract")
 }
 
 /// The server span of a call, child of the caller's span where `traceparent` names one.
@@ -54,6 +70,35 @@ pub(super) fn rpc_span<B>(method: &'static str, request: &http::Request<B>) -> S
     // Fails where nothing is exported: then there is no trace to join.
     let _ = span.set_parent(parent);
     span
+}
+
+/// Whether nothing of a call is traced, not even that it was made.
+pub(super) fn is_untraced(headers: &http::HeaderMap, tracing: Option<&Tracing>) -> bool {
+    let asked = headers.get(LEVEL_KEY).and_then(|text| text.to_str().ok()?.parse().ok());
+    tracing.is_some_and(|tracing| asked.unwrap_or(tracing.options.level) == Level::Off)
+}
+
+/// What a request's trace shall hold: what its metadata asks for, within what the server allows.
+pub(super) fn options(metadata: &MetadataMap, tracing: &Tracing) -> Result<TraceOptions, Status> {
+    let level: Option<Level> = parsed(metadata, LEVEL_KEY)?;
+    let steps: Option<StepCap> = parsed(metadata, STEPS_KEY)?;
+    Ok(TraceOptions {
+        level: level.map_or(tracing.options.level, |level| level.min(tracing.level_max)),
+        steps: steps.unwrap_or(tracing.options.steps),
+    })
+}
+
+fn parsed<T: FromStr<Err = ParseLevelError>>(
+    metadata: &MetadataMap,
+    key: &'static str,
+) -> Result<Option<T>, Status> {
+    let Some(value) = metadata.get(key) else { return Ok(None) };
+    let text = value.to_str().unwrap_or("bytes");
+    let wrong = |error: ParseLevelError| {
+        let violation = FieldViolation::new(format!("metadata {key}"), error.to_string());
+        Failure::fields("INVALID_FIELD", vec![violation]).into_status()
+    };
+    text.parse().map(Some).map_err(wrong)
 }
 
 /// Writes how the call ended. Only codes that are the server's own doing mark the span as failed.
@@ -95,6 +140,23 @@ pub(super) fn generate_span(parent: &Span, model: &str, job: &Job, output_type: 
     )
 }
 
+/// The trace of the request whose span this is; none where it is not recorded.
+pub(super) fn request_trace(
+    span: &Span,
+    tracing: &Tracing,
+    options: TraceOptions,
+) -> Option<RequestTrace> {
+    let parent = span.context().span().span_context().clone();
+    let request = RequestTrace::begin(&tracing.tracer, parent, options)?;
+    span.set_attribute("tessera.trace_level", i64::from(options.level.number()));
+    Some(request)
+}
+
+/// Says that spans of the request were lost.
+pub(super) fn mark_dropped(span: &Span) {
+    span.set_attribute("tessera.trace_dropped", true);
+}
+
 /// Writes the outcome of a whole answer.
 pub(super) fn end_generate_span(span: &Span, done: &Done) {
     span.record("gen_ai.usage.input_tokens", done.usage.input_tokens);
@@ -130,7 +192,7 @@ pub(super) fn sampled_trace_id(context: &Context) -> Option<String> {
     (context.is_valid() && context.is_sampled()).then(|| context.trace_id().to_string())
 }
 
-fn is_server_error(code: Code) -> bool {
+pub(super) fn is_server_error(code: Code) -> bool {
     matches!(
         code,
         Code::Unknown

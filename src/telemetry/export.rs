@@ -1,42 +1,52 @@
-//! Export of spans and metrics over OTLP/gRPC: which, how many, and at what cost.
+//! Export over OTLP: to which collector, how, and under which resource.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider,
-};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanExporter as _};
+use tokio::runtime::Handle;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::spans::{Output, Processor, Tracer};
 use super::{InitError, OWN_TARGET};
 
-/// Spans that wait for export. A request has a span per output token, so the default of 2048 would
-/// drop spans of a few requests at once.
-const QUEUE_SPANS_MAX: usize = 32_768;
-
-/// Spans of one export.
-const BATCH_SPANS_MAX: usize = 2_048;
-
-/// How long a span waits at most for others to share its export.
-const BATCH_DELAY: Duration = Duration::from_millis(500);
-
-/// A collector to send traces to.
-#[derive(Debug, Clone, PartialEq)]
+/// A collector to send traces and metrics to.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Otlp {
-    /// `http://host:4317`
+    /// `http://host:4317`; for HTTP `http://host:4318`, to which the paths of OTLP are added.
     pub endpoint: String,
-    /// Share of the traces that begin here which are recorded. A caller's decision, where there is
-    /// one, is followed instead.
-    pub sample_ratio: f64,
+    pub protocol: Protocol,
     /// How long one export may take.
     pub timeout: Duration,
     pub signals: Signals,
+}
+
+impl Otlp {
+    /// The endpoint of one signal.
+    fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.endpoint.trim_end_matches('/'))
+    }
+}
+
+/// How it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Grpc,
+    /// Protobuf over HTTP/1.1.
+    Http,
 }
 
 /// What is sent.
@@ -55,46 +65,107 @@ impl Otlp {
     pub fn new(endpoint: impl Into<String>) -> Self {
         Self {
             endpoint: endpoint.into(),
-            sample_ratio: 1.0,
+            protocol: Protocol::Grpc,
             timeout: Duration::from_secs(10),
             signals: Signals::ALL,
         }
     }
 }
 
-/// Samples, batches and sends.
-pub(super) fn provider(otlp: &Otlp) -> Result<SdkTracerProvider, InitError> {
-    if !(0.0..=1.0).contains(&otlp.sample_ratio) {
-        return Err(InitError::SampleRatio(otlp.sample_ratio));
-    }
-    let exporter = SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(&otlp.endpoint)
-        .with_timeout(otlp.timeout)
-        .build()
-        .map_err(|error| refused(otlp, &error))?;
-    let batch = BatchConfigBuilder::default()
-        .with_max_queue_size(QUEUE_SPANS_MAX)
-        .with_max_export_batch_size(BATCH_SPANS_MAX)
-        .with_scheduled_delay(BATCH_DELAY)
-        .build();
-    let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batch).build();
-    let root = Sampler::TraceIdRatioBased(otlp.sample_ratio);
-    Ok(SdkTracerProvider::builder()
-        .with_span_processor(processor)
+/// Samples, and gives spans to `tracer`.
+pub(super) fn provider(tracer: &Tracer, sample_ratio: f64) -> SdkTracerProvider {
+    let root = Sampler::TraceIdRatioBased(sample_ratio);
+    SdkTracerProvider::builder()
+        .with_span_processor(Processor(tracer.clone()))
         .with_sampler(Sampler::ParentBased(Box::new(root)))
         .with_resource(resource())
-        .build())
+        .build()
+}
+
+/// Sends spans.
+pub(super) fn collector(otlp: &Otlp) -> Result<Output, InitError> {
+    let runtime = runtime(otlp)?;
+    let builder = SpanExporter::builder();
+    let built = match otlp.protocol {
+        Protocol::Grpc => {
+            builder.with_tonic().with_endpoint(&otlp.endpoint).with_timeout(otlp.timeout).build()
+        }
+        Protocol::Http => builder
+            .with_http()
+            .with_endpoint(otlp.path("/v1/traces"))
+            .with_timeout(otlp.timeout)
+            .build(),
+    };
+    let mut exporter = Box::new(built.map_err(|error| refused(otlp, &error))?);
+    exporter.set_resource(&resource());
+    Ok(Output::Collector { exporter, runtime })
 }
 
 /// Sends metrics.
-pub(super) fn metrics(otlp: &Otlp) -> Result<MetricExporter, InitError> {
-    MetricExporter::builder()
-        .with_tonic()
-        .with_endpoint(&otlp.endpoint)
-        .with_timeout(otlp.timeout)
-        .build()
-        .map_err(|error| refused(otlp, &error))
+pub(super) fn metrics(otlp: &Otlp) -> Result<Metered, InitError> {
+    let runtime = runtime(otlp)?;
+    let builder = MetricExporter::builder();
+    let built = match otlp.protocol {
+        Protocol::Grpc => {
+            builder.with_tonic().with_endpoint(&otlp.endpoint).with_timeout(otlp.timeout).build()
+        }
+        Protocol::Http => builder
+            .with_http()
+            .with_endpoint(otlp.path("/v1/metrics"))
+            .with_timeout(otlp.timeout)
+            .build(),
+    };
+    let exporter = built.map_err(|error| refused(otlp, &error))?;
+    Ok(Metered { exporter, runtime })
+}
+
+/// Sends metrics on the runtime that carries the connection: the reader's own thread has none.
+#[derive(Debug)]
+pub struct Metered {
+    exporter: MetricExporter,
+    runtime: Handle,
+}
+
+impl PushMetricExporter for Metered {
+    fn export(&self, metrics: &ResourceMetrics) -> impl Future<Output = OTelSdkResult> + Send {
+        let sending = Box::pin(self.exporter.export(metrics));
+        Within { runtime: self.runtime.clone(), inner: sending }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self) -> Temporality {
+        self.exporter.temporality()
+    }
+}
+
+/// A future that is polled inside a runtime, whoever polls it.
+struct Within<F> {
+    runtime: Handle,
+    inner: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Within<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let runtime = self.runtime.clone();
+        let _entered = runtime.enter();
+        self.inner.as_mut().poll(cx)
+    }
+}
+
+fn runtime(otlp: &Otlp) -> Result<Handle, InitError> {
+    Handle::try_current().map_err(|error| InitError::Exporter {
+        endpoint: otlp.endpoint.clone(),
+        message: error.to_string(),
+    })
 }
 
 fn refused(otlp: &Otlp, error: &ExporterBuildError) -> InitError {

@@ -15,7 +15,6 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::noop::NoopMeterProvider;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
-use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
@@ -24,6 +23,7 @@ use opentelemetry_sdk::metrics::{
     InstrumentKind, ManualReader, PeriodicReader, Pipeline, SdkMeterProvider, Temporality,
 };
 
+use super::export::Metered;
 use names::Spec;
 pub use prometheus::CONTENT_TYPE;
 pub use snapshot::{DeviceMemory, Fallback, LinkUse, Snapshot, Source};
@@ -159,7 +159,7 @@ impl Eq for Metrics {}
 
 impl Metrics {
     /// Keeps what is recorded; sends it now and then where there is an `exporter`.
-    pub fn kept(resource: Resource, exporter: Option<MetricExporter>, vllm_names: bool) -> Self {
+    pub fn kept(resource: Resource, exporter: Option<Metered>, vllm_names: bool) -> Self {
         let reader = Arc::new(ManualReader::builder().build());
         let mut provider = SdkMeterProvider::builder()
             .with_resource(resource)
@@ -390,6 +390,16 @@ fn histogram_of<'a>(
         .with_unit(spec.unit)
         .with_description(spec.description)
         .with_boundaries(spec.buckets.to_vec())
+}
+
+/// The name under which Prometheus has a metric; of a histogram what comes before `_bucket`.
+pub fn family(spec: &Spec) -> String {
+    let kind = match spec.kind {
+        names::Kind::Counter => "counter",
+        names::Kind::Gauge => "gauge",
+        names::Kind::Histogram => "histogram",
+    };
+    prometheus::family(spec.name, spec.unit, kind)
 }
 
 /// A reader that the provider has and we keep.

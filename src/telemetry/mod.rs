@@ -6,7 +6,10 @@
 mod export;
 mod logs;
 pub mod metrics;
+pub mod spans;
 
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -14,9 +17,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
-pub use export::{Otlp, Signals};
+pub use export::{Metered, Otlp, Protocol, Signals};
 pub use logs::{LogControl, LogFormat};
 pub use metrics::Metrics;
+use spans::{Level, Output, TraceFiles, TraceOptions, Tracer};
 
 /// Where this program's spans and events come from: the crate's module paths begin with it.
 const OWN_TARGET: &str = "tessera";
@@ -29,8 +33,23 @@ pub struct Config {
     pub log_filter: String,
     /// None: nothing is sent.
     pub otlp: Option<Otlp>,
+    pub trace: TraceConfig,
     /// Show the metrics under the names that vLLM has for them as well.
     pub vllm_names: bool,
+}
+
+/// What is traced, wherever it goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceConfig {
+    /// Share of the traces that begin here which are recorded. A caller's decision, where there is
+    /// one, is followed instead.
+    pub sample_ratio: f64,
+    /// Of requests that do not say.
+    pub options: TraceOptions,
+    /// What requests may ask for.
+    pub level_max: Level,
+    /// Where to write spans as files, beside or instead of sending them.
+    pub directory: Option<PathBuf>,
 }
 
 /// Why telemetry could not be set up.
@@ -42,6 +61,10 @@ pub enum InitError {
     Exporter { endpoint: String, message: String },
     #[error("the sample ratio {0} is not in [0, 1]")]
     SampleRatio(f64),
+    #[error("cannot write traces to {}: {source}", directory.display())]
+    Directory { directory: PathBuf, source: io::Error },
+    #[error("cannot start the thread that exports spans: {0}")]
+    Thread(io::Error),
     #[error("logging is set up already")]
     AlreadySet,
 }
@@ -51,6 +74,17 @@ pub enum InitError {
 pub struct Telemetry {
     metrics: Metrics,
     log: Option<LogControl>,
+    tracing: Option<Tracing>,
+}
+
+/// Where the spans of requests go, and how many there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tracing {
+    pub tracer: Tracer,
+    /// Of requests that do not say.
+    pub options: TraceOptions,
+    /// What requests may ask for.
+    pub level_max: Level,
 }
 
 /// Keeps the exporters. Flush it before the process ends.
@@ -61,12 +95,24 @@ pub struct Guard {
     provider: Option<SdkTracerProvider>,
 }
 
+impl Default for TraceConfig {
+    fn default() -> Self {
+        Self {
+            sample_ratio: 1.0,
+            options: TraceOptions::default(),
+            level_max: Level::Engine,
+            directory: None,
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),
             otlp: None,
+            trace: TraceConfig::default(),
             vllm_names: false,
         }
     }
@@ -79,18 +125,41 @@ pub fn init(config: &Config) -> Result<Guard, InitError> {
         .parse(&config.log_filter)
         .map_err(|source| InitError::Filter { filter: config.log_filter.clone(), source })?;
     let (filter, log) = LogControl::new(filter, &config.log_filter);
-    let traced = config.otlp.as_ref().filter(|otlp| otlp.signals.traces);
-    let provider = traced.map(export::provider).transpose()?;
     let measured = config.otlp.as_ref().filter(|otlp| otlp.signals.metrics);
     let exporter = measured.map(export::metrics).transpose()?;
     let metrics = Metrics::kept(export::resource(), exporter, config.vllm_names);
+    let tracing = start_tracing(config, &metrics)?;
+    let ratio = config.trace.sample_ratio;
+    let provider = tracing.as_ref().map(|tracing| export::provider(&tracing.tracer, ratio));
     let spans = provider.as_ref().map(export::layer);
     tracing_subscriber::registry()
         .with(spans)
         .with(logs::layer(config.log_format).with_filter(filter))
         .try_init()
         .map_err(|_| InitError::AlreadySet)?;
-    Ok(Guard { telemetry: Telemetry { metrics, log: Some(log) }, provider })
+    Ok(Guard { telemetry: Telemetry { metrics, log: Some(log), tracing }, provider })
+}
+
+/// None where spans go nowhere.
+fn start_tracing(config: &Config, metrics: &Metrics) -> Result<Option<Tracing>, InitError> {
+    let TraceConfig { sample_ratio, options, level_max, directory } = &config.trace;
+    if !(0.0..=1.0).contains(sample_ratio) {
+        return Err(InitError::SampleRatio(*sample_ratio));
+    }
+    let mut outputs = Vec::new();
+    if let Some(otlp) = config.otlp.as_ref().filter(|otlp| otlp.signals.traces) {
+        outputs.push(export::collector(otlp)?);
+    }
+    if let Some(directory) = directory {
+        let files = TraceFiles::open(directory, &export::resource())
+            .map_err(|source| InitError::Directory { directory: directory.clone(), source })?;
+        outputs.push(Output::Files(files));
+    }
+    if outputs.is_empty() || (*level_max).max(options.level) == Level::Off {
+        return Ok(None);
+    }
+    let tracer = Tracer::start(outputs, metrics.clone()).map_err(InitError::Thread)?;
+    Ok(Some(Tracing { tracer, options: *options, level_max: *level_max }))
 }
 
 // === impl Telemetry ===
@@ -98,11 +167,16 @@ pub fn init(config: &Config) -> Result<Guard, InitError> {
 impl Telemetry {
     /// Keeps metrics, for a server inside another program: nothing is logged or sent.
     pub fn keeping_metrics() -> Self {
-        Self { metrics: Metrics::kept(export::resource(), None, false), log: None }
+        Self { metrics: Metrics::kept(export::resource(), None, false), log: None, tracing: None }
     }
 
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// None: nothing is traced.
+    pub fn tracing(&self) -> Option<&Tracing> {
+        self.tracing.as_ref()
     }
 
     /// Changes what is logged; none where logging is somebody else's.
@@ -155,8 +229,9 @@ mod tests {
     #[tokio::test]
     async fn bad_exporters_are_named() {
         let bad = |endpoint: &str, sample_ratio: f64| {
-            let otlp = Otlp { sample_ratio, ..Otlp::new(endpoint) };
-            init(&Config { otlp: Some(otlp), ..Config::default() }).unwrap_err().to_string()
+            let otlp = Some(Otlp::new(endpoint));
+            let trace = TraceConfig { sample_ratio, ..TraceConfig::default() };
+            init(&Config { otlp, trace, ..Config::default() }).unwrap_err().to_string()
         };
         assert!(bad("not a uri", 1.0).contains("not a uri"));
         assert!(bad("http://localhost:4317", 1.5).contains("1.5"));

@@ -13,6 +13,7 @@ mod guard;
 mod health;
 mod metrics;
 mod model_info;
+mod orca;
 mod overload;
 mod reflection;
 mod refusal;

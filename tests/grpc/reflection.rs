@@ -9,11 +9,12 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::support::Setup;
 
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
     "tessera.v1.ExtractionService",
+    "xds.service.orca.v3.OpenRcaService",
 ];
 
 fn list_services() -> v1::ServerReflectionRequest {

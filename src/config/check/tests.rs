@@ -82,8 +82,9 @@ fn every_value_can_be_text_or_bare_in_the_file() {
     "#;
     let config = check(&gather(&[], &[], Some(file))).unwrap();
     assert_eq!(config.requests.slots, 8);
-    let otlp = config.telemetry.otlp.unwrap();
-    assert!((otlp.sample_ratio - 0.25).abs() < f64::EPSILON);
+    assert!(config.telemetry.otlp.is_some());
+    let trace = &config.telemetry.trace;
+    assert!((trace.sample_ratio - 0.25).abs() < f64::EPSILON);
     assert!(!config.server.reflection);
     assert_eq!(config.model.system_message.as_deref(), Some(""));
     assert_eq!(config.server.drain_timeout, Duration::from_secs(90));

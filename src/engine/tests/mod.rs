@@ -109,6 +109,7 @@ fn job(question: &str, tiles: &[u8]) -> Job {
         deadline: None,
         received: Instant::now(),
         span: tracing::Span::none(),
+        trace: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The Qwen2 decoder over the rows of several sequences at once, its layers on one device or several.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use candle_core::{DType, Result, Tensor};
 
@@ -8,11 +9,13 @@ use super::config::TextConfig;
 use super::decoder_layer::{Angles, DecoderLayer};
 use super::fused::{self, FusedStep, Sum};
 use super::home::{Home, Homes};
+use super::laps::Laps;
 use super::observe::{Observe, Part, Site, Within};
 use crate::device::Links;
 use crate::model::cache::CacheShape;
 use crate::model::cuda::decode::Scratch;
 use crate::model::layers::{DynamicNtk, Linear, Norm, RopeTable, Visit};
+use crate::model::runner::StageTimes;
 use crate::weights::{Loaded, Weights};
 
 /// Rows of one sequence in a batch.
@@ -38,6 +41,8 @@ pub(super) struct Decoder {
     /// Of fused kernels, one for each device that has layers; empty unless all layers have them.
     scratches: BTreeMap<usize, Scratch>,
     cache_shape: CacheShape,
+    /// Of the last pass.
+    times: Option<Arc<StageTimes>>,
 }
 
 /// What a decoder holds beside its weights.
@@ -87,6 +92,7 @@ impl Decoder {
             ropes,
             scratches: scratches(config, homes, weights, room)?,
             cache_shape,
+            times: None,
         })
     }
 
@@ -139,12 +145,15 @@ impl Decoder {
             return Ok(x);
         }
         let mut at = self.homes.embedding.index;
+        let mut laps = Laps::start(&self.homes);
         let mut x = x;
         // Angles are made again where the rows arrive on another device.
         let mut angles: Option<Angles> = None;
         for (index, (layer, home)) in self.layers.iter_mut().zip(&self.homes.layers).enumerate() {
             if home.index != at {
+                laps.computed(at);
                 x = self.links.send(&x, at, home.index)?;
+                laps.hopped();
                 at = home.index;
                 angles = None;
             }
@@ -156,6 +165,8 @@ impl Decoder {
             x = layer.forward(&x, sequences, angles, &mut look)?;
             look.see(Site::Residual, &x)?;
         }
+        laps.computed(at);
+        self.times = laps.finish(&self.homes);
         Ok(x)
     }
 
@@ -216,6 +227,11 @@ impl Decoder {
 
     pub(super) fn homes(&self) -> &Homes {
         &self.homes
+    }
+
+    /// Where the time of the last pass through the layers went.
+    pub(super) fn stage_times(&self) -> Option<Arc<StageTimes>> {
+        self.times.clone()
     }
 
     pub(super) fn links(&self) -> &Links {

@@ -7,6 +7,7 @@ pub mod dump;
 mod fused;
 mod home;
 mod language;
+mod laps;
 mod layout;
 mod load;
 mod matrix;

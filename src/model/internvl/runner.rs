@@ -1,5 +1,7 @@
 //! A loaded InternVL3 behind the engine's seam.
 
+use std::sync::Arc;
+
 use candle_core::{Result, Tensor};
 
 use super::config::Config;
@@ -11,7 +13,7 @@ use super::vision::{VisionTower, without_class_token};
 use crate::model::layers::Visit;
 use crate::model::output::{Output, Outputs, Want};
 use crate::model::runner::{
-    ModelSpec, NonFinite, RunError, Runner, Segment, Slot, SlotTiles, StepBatch,
+    ModelSpec, NonFinite, RunError, Runner, Segment, Slot, SlotTiles, StageTimes, StepBatch,
 };
 
 /// The model, on its devices.
@@ -227,6 +229,10 @@ impl Runner for InternVl {
 
     fn locate_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {
         self.on_pool(|model| model.first_non_finite(batch))
+    }
+
+    fn stage_times(&self) -> Option<Arc<StageTimes>> {
+        self.decoder.stage_times()
     }
 
     fn release(&mut self, slot: Slot) {

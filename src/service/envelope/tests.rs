@@ -62,6 +62,14 @@ impl Service<http::Request<Body>> for Handler {
     }
 }
 
+/// Of an engine that never loads a model.
+fn load() -> Arc<LoadMeter> {
+    let engine = crate::engine::Handle::start(crate::engine::Config::default(), |_| {
+        Err("there is no model here".into())
+    });
+    Arc::new(LoadMeter::new(engine))
+}
+
 /// The status that a call ends with, and whether it came in the head.
 async fn outcome(
     handler: Handler,
@@ -69,7 +77,8 @@ async fn outcome(
     cut: &CancellationToken,
 ) -> (Status, bool) {
     let mut service =
-        EnvelopeLayer { cut: cut.clone(), metrics: Metrics::default() }.layer(handler);
+        EnvelopeLayer { cut: cut.clone(), telemetry: Telemetry::default(), load: load() }
+            .layer(handler);
     let mut request = http::Request::builder().uri("/tessera.v1.ExtractionService/Extract");
     if let Some(timeout) = timeout {
         request = request.header("grpc-timeout", timeout);

@@ -25,6 +25,7 @@ fn generation() -> Generation {
         deadline: None,
         received: call.received,
         span: tracing::Span::none(),
+        trace: None,
     };
     Generation::begin(call, &mut job, "fake", "text")
 }

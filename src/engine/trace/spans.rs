@@ -1,0 +1,223 @@
+//! From the records of one request to its spans. Runs on the thread that exports them.
+
+use std::time::{Duration, Instant};
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{SpanContext, SpanId};
+
+use super::{Chunk, Pass, Recording, Step};
+use crate::model::StageTimes;
+use crate::telemetry::spans::{Deferred, Level, NewSpan, RequestTrace, Spans, span_id};
+
+/// A pass and a request in it, whose clock it is told by.
+pub(super) struct EnginePass {
+    pub(super) pass: Pass,
+    pub(super) request: RequestTrace,
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+fn integer(key: &'static str, value: usize) -> KeyValue {
+    KeyValue::new(key, value as i64)
+}
+
+/// Time on each device, where the runner can tell.
+fn stage_attributes(stages: Option<&StageTimes>, attributes: &mut Vec<KeyValue>) {
+    let Some(stages) = stages else { return };
+    for (device, time) in &stages.devices {
+        attributes.push(KeyValue::new(format!("tessera.device.{device}.ms"), ms(*time)));
+    }
+    attributes.push(KeyValue::new("tessera.hop.ms", ms(stages.hops)));
+}
+
+impl Deferred for EnginePass {
+    fn records(&self) -> usize {
+        1
+    }
+
+    fn build(self: Box<Self>, spans: &mut Spans<'_>) {
+        let Self { pass, request } = *self;
+        let mut attributes = vec![
+            integer("tessera.engine.step", pass.number as usize),
+            integer("tessera.step.batch_size", pass.batch_size),
+            integer("tessera.step.prefill_tokens", pass.prefill_tokens),
+        ];
+        stage_attributes(pass.stages.as_deref(), &mut attributes);
+        let span = NewSpan {
+            name: "engine.step".into(),
+            id: span_id(),
+            start: request.time(pass.begin),
+            end: request.time(pass.end),
+            attributes,
+        };
+        spans.root(span, pass.links);
+    }
+}
+
+impl Deferred for Recording {
+    fn records(&self) -> usize {
+        self.steps.len() + self.chunks.len() + 4
+    }
+
+    fn build(self: Box<Self>, spans: &mut Spans<'_>) {
+        let ended = self.ended.unwrap_or_else(Instant::now);
+        let first_token = self.steps.first().map(|step| step.forward_end);
+        let first_token = first_token.or_else(|| {
+            let last = self.chunks.last().map(|chunk| chunk.end);
+            last.filter(|_| self.output_tokens > 0)
+        });
+        self.queue(self.started.unwrap_or(ended), spans);
+        if let Some(first) = self.encodes.first() {
+            self.vision(first.begin, spans);
+        }
+        if let Some(begin) = self.encoded {
+            self.prefill(begin, first_token.unwrap_or(ended), spans);
+        }
+        if let Some(first_token) = first_token {
+            self.decode(first_token, ended, spans);
+        }
+    }
+}
+
+impl Recording {
+    fn child(
+        &self,
+        parent: SpanId,
+        (name, id): (&'static str, SpanId),
+        (begin, end): (Instant, Instant),
+        attributes: Vec<KeyValue>,
+        spans: &mut Spans<'_>,
+    ) {
+        let (start, end) = (self.request.time(begin), self.request.time(end));
+        let span = NewSpan { name: name.into(), id, start, end, attributes };
+        spans.child(&self.request.parent, parent, span);
+    }
+
+    fn parent(&self) -> SpanId {
+        self.context().span_id()
+    }
+
+    fn context(&self) -> &SpanContext {
+        &self.request.parent
+    }
+
+    fn queue(&self, started: Instant, spans: &mut Spans<'_>) {
+        let waited = self.preparing.saturating_duration_since(self.submitted);
+        let mut attributes = vec![KeyValue::new("tessera.queue.intake_ms", ms(waited))];
+        let position = self.position.map(|at| integer("tessera.queue.position_at_enqueue", at));
+        attributes.extend(position);
+        let times = (self.prepared, started);
+        self.child(self.parent(), ("queue", span_id()), times, attributes, spans);
+    }
+
+    fn vision(&self, begin: Instant, spans: &mut Spans<'_>) {
+        let end = self.encodes.last().map_or(begin, |encoded| encoded.end);
+        let busy: Duration =
+            self.encodes.iter().map(|e| e.end.saturating_duration_since(e.begin)).sum();
+        let attributes = vec![
+            integer("tessera.vision.tiles", self.encodes.iter().map(|e| e.tiles).sum()),
+            integer("tessera.vision.chunks", self.encodes.len()),
+            KeyValue::new("tessera.vision.encode_ms", ms(busy)),
+            KeyValue::new("tessera.device", self.model.vision_device.clone()),
+            KeyValue::new("tessera.dtype", self.model.vision_dtype.clone()),
+        ];
+        self.child(self.parent(), ("vision_encode", span_id()), (begin, end), attributes, spans);
+    }
+
+    fn prefill(&self, begin: Instant, end: Instant, spans: &mut Spans<'_>) {
+        let tokens: usize = self.chunks.iter().map(|chunk| chunk.tokens as usize).sum();
+        let kv_bytes = tokens * self.model.kv_bytes_per_token as usize;
+        let attributes = vec![
+            integer("tessera.prefill.tokens", tokens),
+            integer("tessera.prefill.chunks", self.chunks.len()),
+            integer("tessera.prefill.kv_bytes", kv_bytes),
+        ];
+        let id = span_id();
+        self.child(self.parent(), ("prefill", id), (begin, end), attributes, spans);
+        if self.request.has(Level::Steps) {
+            for chunk in &self.chunks {
+                let times = (chunk.begin, chunk.end);
+                self.child(id, ("prefill_chunk", span_id()), times, chunk.attributes(), spans);
+            }
+        }
+    }
+
+    fn decode(&self, first_token: Instant, ended: Instant, spans: &mut Spans<'_>) {
+        let durations: Vec<Duration> =
+            self.steps.iter().map(|step| step.end.saturating_duration_since(step.begin)).collect();
+        let chosen = self.request.options.steps.chosen(&durations);
+        let shown = chosen.iter().filter(|chosen| **chosen).count();
+        let elided = self.output_tokens - shown;
+        if self.request.has(Level::Steps) {
+            spans.elided(elided);
+        }
+        let mut attributes = vec![
+            integer("tessera.decode.steps", self.output_tokens),
+            integer("tessera.decode.steps_in_trace", shown),
+            integer("tessera.decode.steps_elided", elided),
+            integer("tessera.decode.steps_unrecorded", self.unrecorded),
+        ];
+        let reason = self.finish_reason;
+        attributes.extend(reason.map(|reason| KeyValue::new("tessera.finish_reason", reason)));
+        attributes.extend(percentiles(durations));
+        let id = self.request.decode;
+        self.child(self.parent(), ("decode", id), (first_token, ended), attributes, spans);
+        let steps = self.steps.iter().enumerate().zip(chosen);
+        for ((index, step), _) in steps.filter(|(_, chosen)| *chosen) {
+            // The first token's pass is the prompt's last one, which has a span of its own.
+            let begin = if index == 0 { step.forward_end } else { step.begin };
+            let times = (begin, step.end);
+            let attributes = step.attributes(index);
+            self.child(id, ("decode_step", span_id()), times, attributes, spans);
+        }
+    }
+}
+
+fn percentiles(mut durations: Vec<Duration>) -> Vec<KeyValue> {
+    durations.sort_unstable();
+    let at = |share: usize| {
+        let index = (durations.len() * share / 100).min(durations.len().saturating_sub(1));
+        durations.get(index).copied().map(ms)
+    };
+    let named = [
+        ("tessera.decode.step_ms.p50", at(50)),
+        ("tessera.decode.step_ms.p99", at(99)),
+        ("tessera.decode.step_ms.max", at(100)),
+    ];
+    named.into_iter().filter_map(|(key, value)| Some(KeyValue::new(key, value?))).collect()
+}
+
+impl Chunk {
+    fn attributes(&self) -> Vec<KeyValue> {
+        let mut attributes = vec![
+            integer("tessera.engine.step", self.pass as usize),
+            integer("tessera.prefill.start", self.start as usize),
+            integer("tessera.prefill.tokens", self.tokens as usize),
+            integer("tessera.step.batch_size", self.batch_size as usize),
+        ];
+        stage_attributes(self.stages.as_deref(), &mut attributes);
+        attributes
+    }
+}
+
+impl Step {
+    fn attributes(&self, index: usize) -> Vec<KeyValue> {
+        let forward = self.forward_end.saturating_duration_since(self.begin);
+        let sample = Duration::from_nanos(u64::from(self.sample_nanos));
+        let mut attributes = vec![
+            integer("tessera.step.index", index),
+            integer("tessera.engine.step", self.pass as usize),
+            integer("tessera.step.batch_size", self.batch_size as usize),
+            integer("tessera.step.kv_tokens", self.kv_tokens as usize),
+            KeyValue::new("tessera.step.ms", ms(forward)),
+            KeyValue::new("tessera.step.sample_ms", ms(sample)),
+        ];
+        if self.logprob.is_finite() {
+            attributes.push(KeyValue::new("tessera.step.logprob", f64::from(self.logprob)));
+        }
+        stage_attributes(self.stages.as_deref(), &mut attributes);
+        attributes
+    }
+}

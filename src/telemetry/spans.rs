@@ -1,0 +1,317 @@
+//! Spans on their way out: built and sent on a thread of their own, far from whoever measured them.
+//!
+//! What happens too often or in too hot a place to make spans there is written down as plain records
+//! (see [`Deferred`]) and becomes spans on that thread. Its queue is bounded in items and in records:
+//! what does not fit is dropped, and counted.
+
+mod file;
+mod level;
+mod output;
+mod pipeline;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use opentelemetry::trace::{
+    Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
+};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::{
+    IdGenerator as _, RandomIdGenerator, Span, SpanData, SpanEvents, SpanLinks, SpanProcessor,
+};
+
+use super::{Metrics, OWN_TARGET};
+pub use file::{FILE_NAME, TraceFiles};
+pub use level::{Level, ParseLevelError, StepCap, TraceOptions};
+pub(super) use output::Output;
+
+/// Spans and sets of records that wait to be built and sent.
+const QUEUE_ITEMS_MAX: usize = 32_768;
+
+/// Records in that queue: 64 bytes or so each.
+const QUEUE_RECORDS_MAX: usize = 1 << 20;
+
+/// Links of one span, as SDKs have it.
+pub const LINKS_MAX: usize = 128;
+
+/// Records that become spans later. Dropping it costs its spans, nothing else.
+pub trait Deferred: Send {
+    /// How much room it takes in the queue.
+    fn records(&self) -> usize;
+
+    /// Makes the spans.
+    fn build(self: Box<Self>, spans: &mut Spans<'_>);
+}
+
+/// Takes spans and records. Clones are the same.
+#[derive(Clone)]
+pub struct Tracer {
+    queue: SyncSender<Item>,
+    shared: Arc<Shared>,
+}
+
+/// What both ends of the queue know.
+struct Shared {
+    /// In the queue.
+    records: AtomicUsize,
+    metrics: Metrics,
+}
+
+enum Item {
+    Span(Box<SpanData>),
+    Later(Box<dyn Deferred>),
+    /// Send what there is, then answer.
+    Flush(SyncSender<()>),
+}
+
+/// Where [`Deferred`] spans go.
+pub struct Spans<'a> {
+    made: &'a mut Vec<SpanData>,
+    metrics: &'a Metrics,
+    scope: &'a InstrumentationScope,
+}
+
+/// One span to be.
+#[derive(Debug)]
+pub struct NewSpan {
+    pub name: Cow<'static, str>,
+    pub id: SpanId,
+    pub start: SystemTime,
+    pub end: SystemTime,
+    pub attributes: Vec<KeyValue>,
+}
+
+/// The part of one request's trace that is made from records: under its `generate_content` span.
+#[derive(Debug, Clone)]
+pub struct RequestTrace {
+    pub tracer: Tracer,
+    /// Of the `generate_content` span.
+    pub parent: SpanContext,
+    /// Of the `decode` span to be, so that others can hang spans under it.
+    pub decode: SpanId,
+    pub options: TraceOptions,
+    anchor: Anchor,
+    dropped: Arc<AtomicBool>,
+}
+
+/// One moment on both clocks.
+#[derive(Debug, Clone, Copy)]
+struct Anchor {
+    instant: Instant,
+    time: SystemTime,
+}
+
+// === impl Tracer ===
+
+impl fmt::Debug for Tracer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let records = self.shared.records.load(Ordering::Relaxed);
+        f.debug_struct("Tracer").field("records", &records).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Tracer {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl Eq for Tracer {}
+
+impl Tracer {
+    /// Starts the thread that builds spans and hands them to `outputs`.
+    pub(super) fn start(outputs: Vec<Output>, metrics: Metrics) -> std::io::Result<Self> {
+        let (tracer, receiver) = Self::with_queue(QUEUE_ITEMS_MAX, metrics);
+        pipeline::start(Arc::clone(&tracer.shared), receiver, outputs)?;
+        Ok(tracer)
+    }
+
+    fn with_queue(items_max: usize, metrics: Metrics) -> (Self, Receiver<Item>) {
+        let (queue, receiver) = sync_channel(items_max);
+        let shared = Arc::new(Shared { records: AtomicUsize::new(0), metrics });
+        (Self { queue, shared }, receiver)
+    }
+
+    /// Queues records to become spans. False: there was no room, and they are gone.
+    pub fn later(&self, deferred: Box<dyn Deferred>) -> bool {
+        let records = deferred.records();
+        let before = self.shared.records.fetch_add(records, Ordering::Relaxed);
+        let fits = before + records <= QUEUE_RECORDS_MAX;
+        let taken = fits && self.push(Item::Later(deferred));
+        if !taken {
+            self.shared.records.fetch_sub(records, Ordering::Relaxed);
+            self.shared.metrics.spans_processed(records.max(1), Some("queue_full"));
+        }
+        taken
+    }
+
+    fn span(&self, span: SpanData) {
+        if self.push(Item::Span(Box::new(span))) {
+            self.shared.metrics.spans_processed(1, None);
+        } else {
+            self.shared.metrics.spans_processed(1, Some("queue_full"));
+        }
+    }
+
+    fn push(&self, item: Item) -> bool {
+        match self.queue.try_send(item) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        }
+    }
+
+    /// Sends what is queued; waits for at most `limit`.
+    fn flush(&self, limit: Duration) -> OTelSdkResult {
+        let (done, flushed) = sync_channel(1);
+        let until = Instant::now() + limit;
+        // A full queue is full for as long as one export takes at most.
+        while !self.push(Item::Flush(done.clone())) {
+            if Instant::now() >= until {
+                return Err(OTelSdkError::Timeout(limit));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        flushed.recv_timeout(left).map_err(|_| OTelSdkError::Timeout(limit))
+    }
+}
+
+/// Spans that others made and ended, from the SDK.
+#[derive(Debug)]
+pub(super) struct Processor(pub(super) Tracer);
+
+impl SpanProcessor for Processor {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        self.0.span(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.flush(Duration::from_secs(5))
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.flush(timeout)
+    }
+}
+
+// === impl Spans ===
+
+impl fmt::Debug for Spans<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spans").field("made", &self.made.len()).finish_non_exhaustive()
+    }
+}
+
+impl Spans<'_> {
+    /// Adds a span below `parent`.
+    pub fn child(&mut self, parent: &SpanContext, parent_id: SpanId, span: NewSpan) {
+        let context = SpanContext::new(
+            parent.trace_id(),
+            span.id,
+            parent.trace_flags(),
+            false,
+            parent.trace_state().clone(),
+        );
+        self.add(context, parent_id, span, Vec::new());
+    }
+
+    /// Adds a span that begins a trace of its own and points to `links`.
+    pub fn root(&mut self, span: NewSpan, links: Vec<Link>) {
+        let trace = RandomIdGenerator::default().new_trace_id();
+        let flags = TraceFlags::SAMPLED;
+        let context = SpanContext::new(trace, span.id, flags, false, TraceState::default());
+        self.add(context, SpanId::INVALID, span, links);
+    }
+
+    /// Counts steps that get no span.
+    pub fn elided(&self, steps: usize) {
+        self.metrics.steps_elided(steps);
+    }
+
+    fn add(&mut self, span_context: SpanContext, parent: SpanId, span: NewSpan, links: Vec<Link>) {
+        let dropped_count = links.len().saturating_sub(LINKS_MAX) as u32;
+        let mut kept = SpanLinks::default();
+        kept.links = links.into_iter().take(LINKS_MAX).collect();
+        kept.dropped_count = dropped_count;
+        self.made.push(SpanData {
+            span_context,
+            parent_span_id: parent,
+            parent_span_is_remote: false,
+            span_kind: SpanKind::Internal,
+            name: span.name,
+            start_time: span.start,
+            end_time: span.end,
+            attributes: span.attributes,
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: kept,
+            status: Status::Unset,
+            instrumentation_scope: self.scope.clone(),
+        });
+    }
+}
+
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(OWN_TARGET).build()
+}
+
+/// A fresh span id.
+pub fn span_id() -> SpanId {
+    RandomIdGenerator::default().new_span_id()
+}
+
+// === impl RequestTrace ===
+
+impl RequestTrace {
+    /// Of a request whose `generate_content` span is `parent`; none where that is not recorded.
+    pub fn begin(tracer: &Tracer, parent: SpanContext, options: TraceOptions) -> Option<Self> {
+        let wanted = parent.is_valid() && parent.is_sampled() && options.level > Level::Off;
+        wanted.then(|| Self {
+            tracer: tracer.clone(),
+            parent,
+            decode: span_id(),
+            options,
+            anchor: Anchor { instant: Instant::now(), time: SystemTime::now() },
+            dropped: Arc::default(),
+        })
+    }
+
+    pub fn has(&self, level: Level) -> bool {
+        self.options.level >= level
+    }
+
+    pub fn trace_id(&self) -> TraceId {
+        self.parent.trace_id()
+    }
+
+    /// Queues records of this request.
+    pub fn later(&self, deferred: Box<dyn Deferred>) {
+        if !self.tracer.later(deferred) {
+            self.dropped.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether spans of this request were lost before they were built.
+    pub fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// `instant` by the wall clock.
+    pub fn time(&self, instant: Instant) -> SystemTime {
+        let Anchor { instant: anchor, time } = self.anchor;
+        match instant.checked_duration_since(anchor) {
+            Some(after) => time + after,
+            None => time - anchor.saturating_duration_since(instant),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
