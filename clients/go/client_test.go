@@ -2,7 +2,13 @@ package tessera_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -12,6 +18,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
@@ -245,6 +252,58 @@ func TestTokensMetadataAndTraceContextTravel(t *testing.T) {
 			t.Errorf("%s is %q", key, got)
 		}
 	}
+}
+
+func TestBothSidesOfTLSProveWhoTheyAre(t *testing.T) {
+	certificate, authorities := selfSigned(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := &script{parts: []part{success}, ended: make(chan struct{}, 16)}
+	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(&tls.Config{
+		Certificates: []tls.Certificate{certificate}, ClientCAs: authorities, ClientAuth: tls.RequireAndVerifyClientCert,
+	})))
+	tesserav1.RegisterExtractionServiceServer(server, script)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	target := "https://" + listener.Addr().String()
+	known := &tls.Config{RootCAs: authorities, Certificates: []tls.Certificate{certificate}}
+	if events, err := read(t, target, tessera.WithTLS(known)); err != nil || len(events) != 2 {
+		t.Errorf("%v, %v", events, err)
+	}
+	for name, option := range map[string]tessera.Option{
+		"an unknown server":     tessera.WithTLS(nil),
+		"a client without name": tessera.WithTLS(&tls.Config{RootCAs: authorities}),
+	} {
+		if _, err := read(t, target, option, tessera.WithAttempts(1)); status.Code(err) != codes.Unavailable {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// selfSigned is a certificate of this machine, and the authorities that know it.
+func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	authorities := x509.NewCertPool()
+	authorities.AddCert(parsed)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, authorities
 }
 
 func TestDocumentsAreCheckedWhereTheServerCannot(t *testing.T) {

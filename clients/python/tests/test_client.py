@@ -4,10 +4,13 @@ scripted server of real gRPC, since a real Tessera is never in these states on d
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,6 +23,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import tessera
 from tessera import (
+    TLS,
     AsyncClient,
     CallCancelledError,
     Client,
@@ -284,6 +288,33 @@ def test_requests_are_checked_where_the_server_cannot() -> None:
             client.stream(PAGE, promt="What?")  # type: ignore[call-arg]
         with pytest.raises(FileNotFoundError):
             client.stream("no-such-file.png", prompt="What?")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl for a certificate")
+@both
+def test_both_sides_of_tls_prove_who_they_are(read: Read, tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    names = "subjectAltName=DNS:tessera.test"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-subj", "/CN=tessera.test", "-addext", names, "-days", "1"]
+    subprocess.run([*command, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    pair = ((key.read_bytes(), cert.read_bytes()),)
+    credentials = grpc.ssl_server_credentials(pair, cert.read_bytes(), require_client_auth=True)
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    script = Script(success)
+    extraction_pb2_grpc.add_ExtractionServiceServicer_to_server(script, server)
+    address = f"https://127.0.0.1:{server.add_secure_port('127.0.0.1:0', credentials)}"
+    server.start()
+    try:
+        tls = TLS(ca=cert, cert=cert, key=key, server_name="tessera.test")
+        assert len(read(address, tls=tls, token="secret")) == 2
+        assert script.metadata[0]["authorization"] == "Bearer secret"
+        with pytest.raises(UnavailableError):
+            read(address, tls=TLS(ca=cert, server_name="tessera.test"), attempts=1, timeout=5)
+        with pytest.raises(UnavailableError):
+            read(address, tls=TLS(cert=cert, key=key), attempts=1, timeout=5)
+    finally:
+        server.stop(None)
 
 
 @pytest.mark.parametrize(

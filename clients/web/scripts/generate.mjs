@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { BUNDLE, bundle } from "./build.mjs";
 
 const HERE = join(dirname(fileURLToPath(import.meta.url)), "..");
+const PROTO = join(HERE, "../../proto");
 
 /** Generates the messages into `out`. */
 export function generate(out) {
@@ -17,7 +18,7 @@ export function generate(out) {
     version: "v2",
     plugins: [{ local: join(bin, "protoc-gen-es"), out, opt: ["target=ts", "import_extension=js"] }],
   });
-  execFileSync(join(bin, "buf"), ["generate", join(HERE, "../../proto"), "--template", template], {
+  execFileSync(join(bin, "buf"), ["generate", PROTO, "--path", join(PROTO, "tessera"), "--template", template], {
     cwd: HERE,
     stdio: "inherit",
   });

@@ -62,23 +62,35 @@ export class TesseraClient {
    * The events of one document, as they come; the last one is `completed`. Leaving the loop early, or
    * aborting the signal, ends the work on the server. Throws `TesseraError`.
    */
-  async *stream(document: Document, options: CallOptions = {}): AsyncGenerator<ExtractEvent, void, undefined> {
-    yield* this.streamRequest(await toRequest(document), options);
+  stream(document: Document, options: CallOptions = {}): AsyncGenerator<ExtractEvent, void, undefined> {
+    return this.#run(() => toRequest(document), options);
   }
 
   /** As `stream`, for a request of the protocol itself. */
-  async *streamRequest(
-    request: ExtractRequest,
-    options: CallOptions = {},
+  streamRequest(request: ExtractRequest, options: CallOptions = {}): AsyncGenerator<ExtractEvent, void, undefined> {
+    return this.#run(() => request, options);
+  }
+
+  async *#run(
+    prepare: () => ExtractRequest | Promise<ExtractRequest>,
+    options: CallOptions,
   ): AsyncGenerator<ExtractEvent, void, undefined> {
+    const request = await prepare();
     const deadline = Date.now() + (options.timeoutMs ?? this.#options.timeoutMs ?? TIMEOUT_MS);
     for (let attempt = 1; ; attempt += 1) {
-      let answered = false;
+      const leave = new AbortController();
+      const call = await this.#call({ ...options, timeoutMs: deadline - Date.now() }, leave);
+      const answers = new Answers(this.#calls.extract(request, call), leave);
+      let [answered, completed] = [false, false];
       try {
-        for await (const event of this.#once(request, options, deadline)) {
+        for (let response = await answers.next(); response; response = await answers.next()) {
+          completed = response.event.case === "completed";
+          // An event of a newer server is skipped.
+          if (response.event.case === undefined) continue;
           answered = true;
-          yield event;
+          yield { ...response.event, sequence: Number(response.sequence) };
         }
+        if (!completed) throw new IncompleteStreamError();
         return;
       } catch (error) {
         const failure = TesseraError.from(error);
@@ -86,22 +98,10 @@ export class TesseraClient {
         const last = attempt >= (this.#options.attempts ?? ATTEMPTS);
         if (answered || last || delay === undefined || Date.now() + delay >= deadline) throw failure;
         await sleep(delay, options.signal);
+      } finally {
+        answers.leave();
       }
     }
-  }
-
-  async *#once(request: ExtractRequest, options: CallOptions, deadline: number): AsyncGenerator<ExtractEvent> {
-    const leave = new AbortController();
-    const signal = options.signal ? AbortSignal.any([options.signal, leave.signal]) : leave.signal;
-    const call = await this.#call({ ...options, signal, timeoutMs: deadline - Date.now() });
-    let completed = false;
-    for await (const response of leaving(this.#calls.extract(request, call), leave)) {
-      completed = response.event.case === "completed";
-      // An event of a newer server is skipped.
-      if (response.event.case === undefined) continue;
-      yield { ...response.event, sequence: Number(response.sequence) };
-    }
-    if (!completed) throw new IncompleteStreamError();
   }
 
   /** The whole answer for one document. Throws `TesseraError`. */
@@ -130,49 +130,61 @@ export class TesseraClient {
   /** As `modelInfo`, again after each change, until the server drains. Without a deadline of its own. */
   async *watchModelInfo(options: CallOptions = {}): AsyncGenerator<ModelStatus, void, undefined> {
     const leave = new AbortController();
-    const signal = options.signal ? AbortSignal.any([options.signal, leave.signal]) : leave.signal;
+    const call = await this.#call({ timeoutMs: 0, ...options }, leave);
+    const answers = new Answers(this.#calls.watchModelInfo({}, call), leave);
     try {
-      const call = await this.#call({ timeoutMs: 0, ...options, signal });
-      for await (const { status } of leaving(this.#calls.watchModelInfo({}, call), leave)) {
-        if (status) yield status;
+      for (let answer = await answers.next(); answer; answer = await answers.next()) {
+        if (answer.status) yield answer.status;
       }
     } catch (error) {
       throw TesseraError.from(error);
+    } finally {
+      answers.leave();
     }
   }
 
-  async #call(options: CallOptions): Promise<ConnectCallOptions> {
+  /** What goes with a call; `leave` ends it beside the caller's signal. */
+  async #call(options: CallOptions, leave?: AbortController): Promise<ConnectCallOptions> {
     const headers = new Headers(options.headers);
     const { token } = this.#options;
     if (token !== undefined && !headers.has("authorization")) {
       headers.set("authorization", `Bearer ${typeof token === "string" ? token : await token()}`);
     }
     const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs ?? TIMEOUT_MS;
+    const signals = [options.signal, leave?.signal].filter((signal) => signal !== undefined);
     return {
       headers,
       // Connect takes 0 as "no deadline", and a deadline that has passed must not become that.
       timeoutMs: options.timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(timeoutMs)),
-      ...(options.signal && { signal: options.signal }),
+      ...(signals.length > 0 && { signal: AbortSignal.any(signals) }),
     };
   }
 }
 
-/** `answers`, whose call ends when the reader leaves; Connect alone would go on, and keep its timer. */
-async function* leaving<T>(answers: AsyncIterable<T>, leave: AbortController): AsyncGenerator<T> {
-  const iterator = answers[Symbol.asyncIterator]();
-  let ended = false;
-  try {
-    for (;;) {
-      ended = true;
-      const next = await iterator.next();
-      if (next.done) return;
-      ended = false;
-      yield next.value;
-    }
-  } finally {
-    leave.abort();
+/** The answers of a call that ends when its reader leaves; Connect alone would go on, and keep its timer. */
+class Answers<T> {
+  readonly #iterator: AsyncIterator<T>;
+  readonly #leave: AbortController;
+  #ended = false;
+
+  constructor(answers: AsyncIterable<T>, leave: AbortController) {
+    this.#iterator = answers[Symbol.asyncIterator]();
+    this.#leave = leave;
+  }
+
+  /** Undefined at the end. */
+  async next(): Promise<T | undefined> {
+    // What throws has ended, too.
+    this.#ended = true;
+    const { done, value } = await this.#iterator.next();
+    this.#ended = done === true;
+    return done ? undefined : value;
+  }
+
+  leave(): void {
+    this.#leave.abort();
     // Connect sees the end only where it is asked for more.
-    if (!ended) iterator.next().catch(() => {});
+    if (!this.#ended) this.#iterator.next().catch(() => {});
   }
 }
 
