@@ -94,13 +94,14 @@ proto:
 		fi; \
 	fi
 
-# What tests/collector.rs runs: a collector, and clients with OpenTelemetry's own instrumentation. Where they
-# are not built those tests say that they are skipped.
+# What tests/collector.rs runs: a collector, clients with OpenTelemetry's own instrumentation, Prometheus's
+# parsers. Where they are not built those tests say that they are skipped.
 collector:
 	@if command -v $(GO) >/dev/null; then \
 		set -e; cd tests/collector; \
 		$(GO) build -o "$(abspath $(TARGET_DIR))/collector" .; \
 		$(GO) build -o "$(abspath $(TARGET_DIR))/traced-client" ./tracedclient; \
+		$(GO) build -o "$(abspath $(TARGET_DIR))/promcheck" ./promcheck; \
 	else \
 		echo "collector: skipped, $(GO) is not installed"; \
 	fi

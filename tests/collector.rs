@@ -268,6 +268,25 @@ fn a_python_client_and_the_server_share_a_trace() {
 }
 
 #[tokio::test]
+async fn prometheus_reads_a_scrape_the_rules_and_the_dashboard() {
+    let Some(promcheck) = built("promcheck") else { return };
+    let admin = free_port();
+    let options = ["--metrics-vllm-names", "--admin-listen", &format!("127.0.0.1:{admin}")];
+    let (_server, port) = start_server(&options.map(ToOwned::to_owned));
+    extract(port, TRACE_ID, "2").await;
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/observability");
+    let output = Command::new(promcheck)
+        .args([deploy.join("rules.yaml"), deploy.join("dashboard.json")])
+        .arg(format!("http://127.0.0.1:{admin}/metrics"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let counts: Vec<usize> = text.split(' ').filter_map(|word| word.parse().ok()).collect();
+    assert!(counts.len() == 3 && counts.iter().all(|count| *count > 10), "{text}");
+}
+
+#[tokio::test]
 async fn a_collector_that_goes_away_costs_spans_and_nothing_else() {
     let Some(binary) = collector_binary() else { return };
     let directory = tempfile::tempdir().unwrap();
