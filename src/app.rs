@@ -265,6 +265,7 @@ fn engine_config(config: &Config, telemetry: &Telemetry) -> engine::Config {
         prefill_chunk_tokens: config.requests.prefill_chunk,
         intake_threads: config.requests.intake_threads,
         guard: config.guard,
+        pdf: config.pdf.clone(),
         telemetry: telemetry.clone(),
         ..engine::Config::default()
     }

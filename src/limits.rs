@@ -7,6 +7,8 @@ pub const REQUEST_BYTES_MAX: usize = 64 << 20;
 pub const RESPONSE_BYTES_MAX: usize = 4 << 20;
 /// Calls that one connection may have open, whatever the configuration asks for.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
+/// Documents without an outcome in one batch call.
+pub const BATCH_IN_FLIGHT_MAX: usize = 64;
 /// Size of one page file inside a request.
 pub const FILE_BYTES_MAX: usize = 48 << 20;
 /// Pages of one document, over all its files.
@@ -15,6 +17,17 @@ pub const PAGES_MAX: usize = 16;
 pub const PAGE_PIXELS_MAX: u64 = 64_000_000;
 /// Longest side of one page before scaling.
 pub const PAGE_SIDE_PX_MAX: u32 = 32_768;
+/// Resolutions of a PDF page that a request may ask for, in dots per inch.
+pub const PDF_DPI_MIN: u32 = 24;
+pub const PDF_DPI_MAX: u32 = 600;
+/// What a request gets that does not ask: what the model reads of an A4 page is no finer.
+pub const PDF_DPI_DEFAULT: u32 = 200;
+/// How long one page of a PDF may take to render.
+pub const PDF_PAGE_MS_MAX: u64 = 20_000;
+/// Memory of the process that renders one PDF.
+pub const PDF_MEMORY_BYTES_MAX: u64 = 3 << 30;
+/// Pages of a TIFF file, of which a request may name some.
+pub const TIFF_DIRECTORIES_MAX: usize = 4096;
 /// Bytes of the prompt text of one request.
 pub const PROMPT_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a client's request id.
@@ -62,6 +75,10 @@ pub const PIXEL_BYTES_WAITING_MAX: usize = 2 << 30;
 pub const DEVICE_FAILURES_MAX: usize = 3;
 
 const _: () = assert!(FILE_BYTES_MAX <= REQUEST_BYTES_MAX);
+// A page of the largest size is rendered at 4 bytes a pixel and sent on at 3, beside the file itself.
+const _: () = assert!(PAGE_PIXELS_MAX * 7 + FILE_BYTES_MAX as u64 <= PDF_MEMORY_BYTES_MAX);
+const _: () = assert!(PDF_DPI_MIN <= PDF_DPI_DEFAULT && PDF_DPI_DEFAULT <= PDF_DPI_MAX);
+const _: () = assert!(PAGES_MAX <= TIFF_DIRECTORIES_MAX);
 const _: () = assert!(PAGE_PIXELS_MAX <= (PAGE_SIDE_PX_MAX as u64) * (PAGE_SIDE_PX_MAX as u64));
 const _: () = assert!(PROMPT_BYTES_MAX < REQUEST_BYTES_MAX);
 const _: () = assert!(HEARTBEAT_MS < SLOW_CLIENT_MS_MAX);

@@ -1,6 +1,7 @@
 //! Generated messages, clients and servers of `proto/tessera/v1`, and their descriptors.
 #![allow(
     clippy::pedantic,
+    clippy::large_enum_variant,
     clippy::allow_attributes_without_reason,
     missing_debug_implementations,
     reason = "generated code"

@@ -103,7 +103,7 @@ fn a_page_that_is_not_there_is_named() {
         &expect![[r"
             error: cannot read /no/such/page.png
               because: No such file or directory (os error 2)
-              try: the path of a PNG, JPEG, WebP or TIFF file
+              try: the path of a PNG, JPEG, WebP, TIFF or PDF file
             exit 2"]],
     );
 }
@@ -159,7 +159,7 @@ fn a_server_serves_and_stops_at_sigterm() {
         tessera(&["extract", &manifest.display().to_string(), "--server", address]),
         &[(&manifest.display().to_string(), "FILE")],
         &expect![[r"
-            error: FILE: files[0].content: the file starts with none of the known signatures but with [5b, 70, 61, 63, 6b, 61, 67, 65]; send a PNG, JPEG, WebP or TIFF image
+            error: FILE: files[0].content: the file starts with none of the known signatures but with [5b, 70, 61, 63, 6b, 61, 67, 65]; send a PNG, JPEG, WebP, TIFF or PDF file
               code: INVALID_ARGUMENT INVALID_FIELD
               field: files[0].content
               try: the request again with the field put right

@@ -41,16 +41,17 @@ Examples:
   tessera extract receipt.png
   tessera extract scan-1.png scan-2.png --pages --type bank_statement
   tessera extract *.jpg --type invoice --json > invoices.jsonl
+  tessera extract statement.pdf --select 2,3 --type bank_statement
   tessera extract letter.png --prompt \"Who wrote this letter, and when?\"";
 
 /// Read documents with a running server
 ///
-/// Sends PNG, JPEG, WebP or TIFF files to a Tessera server and shows the fields it finds. Each file is
+/// Sends PNG, JPEG, WebP, TIFF or PDF files to a Tessera server and shows the fields it finds. Each file is
 /// a document of its own unless you say --pages.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct ExtractArgs {
-    /// Pages to read: PNG, JPEG, WebP or TIFF
+    /// Pages to read: PNG, JPEG, WebP, TIFF or PDF
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Where the server listens
@@ -65,6 +66,12 @@ pub(super) struct ExtractArgs {
     /// All files together are the pages of one document
     #[arg(long)]
     pages: bool,
+    /// Of each PDF or multi-page TIFF only these pages, the first is 1 [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    select: Vec<u32>,
+    /// Dots per inch at which a PDF is rendered [default: 200]
+    #[arg(long, value_name = "N")]
+    dpi: Option<u32>,
     /// Print JSON lines also on a terminal
     #[arg(long)]
     json: bool,
@@ -210,7 +217,7 @@ fn documents(args: &ExtractArgs) -> Result<Vec<Document>, Failure> {
 }
 
 fn document(args: &ExtractArgs, paths: &[PathBuf]) -> Result<Document, Failure> {
-    let files = paths.iter().map(|path| input_file(path)).collect::<Result<_, _>>()?;
+    let files = paths.iter().map(|path| input_file(args, path)).collect::<Result<_, _>>()?;
     let task = match &args.prompt {
         Some(prompt) => Task::Prompt(prompt.clone()),
         None => args.kind.task(),
@@ -230,13 +237,13 @@ fn document(args: &ExtractArgs, paths: &[PathBuf]) -> Result<Document, Failure> 
     Ok(Document { names: paths.iter().map(|path| path.display().to_string()).collect(), request })
 }
 
-fn input_file(path: &Path) -> Result<InputFile, Failure> {
+fn input_file(args: &ExtractArgs, path: &Path) -> Result<InputFile, Failure> {
     let content = std::fs::read(path).map_err(|error| {
         Failure::new(Exit::Usage, format!("cannot read {}", path.display()))
             .because(&error)
-            .remedy("the path of a PNG, JPEG, WebP or TIFF file")
+            .remedy("the path of a PNG, JPEG, WebP, TIFF or PDF file")
     })?;
-    Ok(InputFile { content: Bytes::from(content) })
+    Ok(InputFile { content: Bytes::from(content), pages: args.select.clone(), dpi: args.dpi })
 }
 
 /// Names of the fields that `kind` has, as the server says.
@@ -251,7 +258,7 @@ fn field_names(model: &ModelStatus, kind: Kind) -> Vec<String> {
 /// The request that `demo` sends: a receipt out of memory.
 pub(super) fn receipt_request(content: &'static [u8]) -> ExtractRequest {
     ExtractRequest {
-        files: vec![InputFile { content: Bytes::from_static(content) }],
+        files: vec![InputFile { content: Bytes::from_static(content), ..InputFile::default() }],
         task: Some(Kind::Receipt.task()),
         ..ExtractRequest::default()
     }

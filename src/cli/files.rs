@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::failure::{Exit, Failure};
 
 /// Endings of files that hold pages.
-const ENDINGS: &[&str] = &["jpeg", "jpg", "png", "tif", "tiff", "webp"];
+const ENDINGS: &[&str] = &["jpeg", "jpg", "pdf", "png", "tif", "tiff", "webp"];
 
 /// The page files that `paths` name: files as they are, of directories those that look like pages, in
 /// order of name.

@@ -1,8 +1,8 @@
 //! A server in this process, for commands that need one for as long as they run.
 
 use super::failure::{Exit, Failure};
-use super::serve;
 use super::term::{StatusLine, Term};
+use super::{render_pdf, serve};
 use crate::app::{Ready, Server};
 use crate::config::env::ProcessEnv;
 use crate::config::{self, Config, Flags, Key, Low};
@@ -27,7 +27,8 @@ impl Local {
     }
 
     /// Starts a server, and says meanwhile what it is doing.
-    pub(super) async fn with(config: Config, term: &Term) -> Result<Self, Failure> {
+    pub(super) async fn with(mut config: Config, term: &Term) -> Result<Self, Failure> {
+        config.pdf = render_pdf::renderer();
         let started = Server::start(config, Telemetry::default()).await;
         let mut server = started.map_err(|error| serve::failure(&error))?;
         let mut line = StatusLine::new(term);

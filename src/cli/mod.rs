@@ -18,6 +18,7 @@ mod lines;
 mod local;
 mod plan;
 mod refusal;
+mod render_pdf;
 mod serve;
 mod term;
 mod trace;
@@ -71,6 +72,8 @@ enum Command {
     Debug(debug::DebugCommand),
     /// Print version, commit, features and target
     Version,
+    #[command(hide = true)]
+    RenderPdf(render_pdf::RenderPdfArgs),
 }
 
 /// Runs the command that was typed.
@@ -87,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Bench(command) => bench::run(&command, &term),
         Command::Trace(args) => trace::run(&args, &term),
         Command::Debug(command) => debug::run(&command),
+        Command::RenderPdf(args) => render_pdf::run(&args),
         Command::Version => term::print(&version::text()).map_err(Failure::from),
     };
     match done {

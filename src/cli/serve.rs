@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
-use super::runtime;
 use super::term::{Style, Term, print};
+use super::{render_pdf, runtime};
 use crate::app::{self, AppError, Goodbye, Ready};
 use crate::config::env::ProcessEnv;
 use crate::config::{self, Config, Flags, Low};
@@ -48,8 +48,9 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) fn run(args: &ServeArgs, term: &Term) -> Result<(), Failure> {
-    let config = config::check(&Low::gather(&args.flags, &ProcessEnv))
+    let mut config = config::check(&Low::gather(&args.flags, &ProcessEnv))
         .map_err(|problems| Failure::new(Exit::Usage, problems.to_string()))?;
+    config.pdf = render_pdf::renderer();
     let runtime = runtime()?;
     let ended = runtime.block_on(serve(config, term));
     // What is still running has had its time.

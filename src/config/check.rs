@@ -16,6 +16,7 @@ use super::problem::{Problem, Problems};
 use super::value::{self, Wrong};
 use crate::engine::GuardConfig;
 use crate::limits;
+use crate::preprocess::PdfRenderer;
 use crate::telemetry::spans::{ParseLevelError, TraceOptions};
 use crate::telemetry::{self, LogFormat, Otlp, Protocol, Signals, TraceConfig};
 
@@ -41,7 +42,8 @@ pub fn check(low: &Low) -> Result<Config, Problems> {
         (Some(model), Some(requests), Some(guard), Some(server), Some(telemetry))
             if reader.problems.is_empty() =>
         {
-            Ok(Config { model, requests, guard, server, telemetry, warnings })
+            let pdf = PdfRenderer::default();
+            Ok(Config { model, requests, guard, server, telemetry, pdf, warnings })
         }
         _ => Err(Problems(reader.problems)),
     }

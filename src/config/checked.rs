@@ -7,6 +7,7 @@ use crate::checkpoint::Checkpoint;
 use crate::device::DeviceSelection;
 use crate::engine::GuardConfig;
 use crate::placement::{DeviceMap, DtypePolicy};
+use crate::preprocess::PdfRenderer;
 use crate::prompt::PromptStyle;
 use crate::telemetry;
 use crate::weights::WeightSource;
@@ -19,6 +20,8 @@ pub struct Config {
     pub guard: GuardConfig,
     pub server: ServerConfig,
     pub telemetry: telemetry::Config,
+    /// Where PDF files are rendered: in this process, unless whoever runs the server has a better place.
+    pub pdf: PdfRenderer,
     /// To be logged once logging is up.
     pub warnings: Vec<String>,
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::engine::GuardConfig;
 use crate::limits;
+use crate::preprocess::PdfRenderer;
 use crate::telemetry::Telemetry;
 
 /// Settings of the engine. How many requests run at once, and how long they may be, is the model's
@@ -26,6 +27,8 @@ pub struct Config {
     pub slow_client: Duration,
     /// Pages of one document.
     pub pages_max: usize,
+    /// Where PDF files are rendered.
+    pub pdf: PdfRenderer,
     /// When an answer is none, and when the model is not to be trusted any more.
     pub guard: GuardConfig,
     /// Where steps and requests are recorded.
@@ -43,6 +46,7 @@ impl Default for Config {
             events_buffered: limits::EVENTS_BUFFERED_MAX,
             slow_client: Duration::from_millis(limits::SLOW_CLIENT_MS_MAX),
             pages_max: limits::PAGES_MAX,
+            pdf: PdfRenderer::default(),
             guard: GuardConfig::default(),
             telemetry: Telemetry::default(),
         }
@@ -63,6 +67,7 @@ impl Config {
             events_buffered: self.events_buffered.clamp(1, limits::EVENTS_BUFFERED_MAX),
             slow_client: self.slow_client,
             pages_max: self.pages_max.min(limits::PAGES_MAX),
+            pdf: self.pdf,
             guard: self.guard,
             telemetry: self.telemetry,
         }

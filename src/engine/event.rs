@@ -21,8 +21,21 @@ pub enum Event {
 pub struct Accepted {
     /// Thumbnail included.
     pub tiles_per_page: Vec<u32>,
+    /// Where each page came from.
+    pub pages: Vec<PageSource>,
     /// Text and image tokens of the prompt.
     pub input_tokens: usize,
+}
+
+/// Where a page came from, and its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageSource {
+    /// Index of the job's file.
+    pub file: usize,
+    /// Number in the file; the first is 1.
+    pub page: usize,
+    pub width_px: u32,
+    pub height_px: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

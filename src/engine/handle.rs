@@ -78,12 +78,12 @@ impl Handle {
         config: Config,
         load: impl FnOnce(&LoadProgress) -> Result<Loaded, LoadError> + Send + 'static,
     ) -> Self {
-        let pages_max = config.pages_max;
+        let (pages_max, pdf) = (config.pages_max, config.pdf.clone());
         Self::start_with(config, Arc::new(SystemClock), move |progress| {
             let Loaded { runner, prompter, tiling } = load(progress)?;
             let spec = runner.spec().clone();
             let prepare: Arc<dyn Prepare> =
-                Arc::new(Preparer { prompter, tiling, spec, pages_max });
+                Arc::new(Preparer::new(prompter, tiling, spec, (pages_max, pdf)));
             Ok((runner, prepare))
         })
     }

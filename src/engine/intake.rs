@@ -226,6 +226,7 @@ impl Worker {
         let now = self.clock.now();
         let accepted = Accepted {
             tiles_per_page: prepared.tiles_per_page.clone(),
+            pages: prepared.pages,
             input_tokens: prepared.prompt.len(),
         };
         request.outlet.accepted(accepted, now);

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::preprocess::Wanted;
 use crate::telemetry::spans::RequestTrace;
 
 /// A document to read and how to answer.
@@ -11,8 +12,8 @@ use crate::telemetry::spans::RequestTrace;
 pub struct Job {
     /// Names the request in events, logs and traces.
     pub id: String,
-    /// Encoded image files, in page order; a multi-page file is several pages.
-    pub files: Vec<Bytes>,
+    /// Page files in order; a multi-page file is several pages.
+    pub files: Vec<PageFile>,
     /// What to ask about the pages.
     pub question: String,
     pub sampling: Sampling,
@@ -34,6 +35,13 @@ pub struct Job {
     pub trace: Option<RequestTrace>,
 }
 
+/// One file, and which of its pages are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageFile {
+    pub content: Bytes,
+    pub wanted: Wanted,
+}
+
 /// How the next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
@@ -43,6 +51,13 @@ pub struct Sampling {
     pub top_p: f32,
     /// The same seed gives the same answer, whatever else runs.
     pub seed: u64,
+}
+
+impl From<Bytes> for PageFile {
+    /// All pages of it.
+    fn from(content: Bytes) -> Self {
+        Self { content, wanted: Wanted::default() }
+    }
 }
 
 impl Sampling {

@@ -46,8 +46,10 @@ mod tests;
 pub use channel::Events;
 pub use config::Config;
 pub use error::{EngineError, Fault, Reject};
-pub use event::{Accepted, Done, Event, FinishReason, Phase, Progress, Text, Timings, Usage};
+pub use event::{
+    Accepted, Done, Event, FinishReason, PageSource, Phase, Progress, Text, Timings, Usage,
+};
 pub use guard::GuardConfig;
 pub use handle::{Handle, LoadError, LoadProgress, Loaded};
-pub use job::{Job, Sampling};
+pub use job::{Job, PageFile, Sampling};
 pub use status::{Load, ModelState, Status};

@@ -8,9 +8,11 @@ use tracing::field::Empty;
 
 use crate::engine::answer::Detokenize;
 use crate::engine::invariant::{InvariantId, check_invariant};
-use crate::engine::{EngineError, Job};
+use crate::engine::{EngineError, Job, PageFile, PageSource};
 use crate::model::ModelSpec;
-use crate::preprocess::{self, DecodeLimits, Orientation, Page};
+use crate::preprocess::{
+    self, DecodeError, DecodeLimits, Decoder, NumberedPage, Orientation, Page, PdfRenderer,
+};
 use crate::prompt::{Detokenizer, PromptTokens, Prompter};
 
 /// A job as the model takes it.
@@ -18,6 +20,7 @@ use crate::prompt::{Detokenizer, PromptTokens, Prompter};
 pub(super) struct Prepared {
     /// Thumbnail included.
     pub(super) tiles_per_page: Vec<u32>,
+    pub(super) pages: Vec<PageSource>,
     /// Normalised pixels of all tiles, one tile after the other.
     pub(super) pixels: Vec<f32>,
     pub(super) prompt: Vec<u32>,
@@ -41,16 +44,17 @@ pub(super) trait Prepare: Send + Sync {
 
 /// Prepares for a real checkpoint.
 pub(super) struct Preparer {
-    pub(super) prompter: Arc<Prompter>,
-    pub(super) tiling: preprocess::Config,
-    pub(super) spec: ModelSpec,
-    pub(super) pages_max: usize,
+    prompter: Arc<Prompter>,
+    tiling: preprocess::Config,
+    spec: ModelSpec,
+    decoder: Decoder,
 }
 
 /// What the pages of one document become, page by page.
 #[derive(Debug, Default)]
 struct Pages {
     tiles_per_page: Vec<u32>,
+    sources: Vec<PageSource>,
     pixels: Vec<f32>,
 }
 
@@ -65,18 +69,21 @@ impl Prepare for Preparer {
         let mut tiling = self.tiling.clone();
         tiling.max_tiles = job.tiles_max.map_or(tiling.max_tiles, |max| max.min(tiling.max_tiles));
         let mut pages = Pages::default();
-        for (file, bytes) in job.files.iter().enumerate() {
+        for (file, page_file) in job.files.iter().enumerate() {
             go_on()?;
             // A file at a time: decoded pages are the largest thing here.
-            for page in self.decode(file, bytes, pages.tiles_per_page.len(), &job.span)? {
+            let decoded = self.decode(file, page_file, pages.sources.len(), (&job.span, go_on))?;
+            for NumberedPage { number, page } in decoded {
                 go_on()?;
+                let (width_px, height_px) = (page.width_px(), page.height_px());
+                pages.sources.push(PageSource { file, page: number, width_px, height_px });
                 self.add_page(&mut pages, &page, &tiling, &job.span);
             }
         }
-        let Pages { tiles_per_page, pixels } = pages;
+        let Pages { tiles_per_page, sources, pixels } = pages;
         let prompt = self.prompter.build(&job.question, &tiles_per_page)?;
         let PromptTokens { ids, image_tokens } = prompt;
-        Ok(Prepared { tiles_per_page, pixels, prompt: ids, image_tokens })
+        Ok(Prepared { tiles_per_page, pages: sources, pixels, prompt: ids, image_tokens })
     }
 
     fn detokenizer(&self) -> Box<dyn Detokenize> {
@@ -89,14 +96,26 @@ impl Prepare for Preparer {
 }
 
 impl Preparer {
-    /// The pages of one file, after `pages_before` of the files before it.
+    pub(super) fn new(
+        prompter: Arc<Prompter>,
+        tiling: preprocess::Config,
+        spec: ModelSpec,
+        (pages_max, pdf): (usize, PdfRenderer),
+    ) -> Self {
+        let limits = DecodeLimits { pages_max, ..DecodeLimits::default() };
+        let decoder = Decoder { limits, orientation: Orientation::Apply, pdf };
+        Self { prompter, tiling, spec, decoder }
+    }
+
+    /// The wanted pages of one file, after `pages_before` of the files before it.
     fn decode(
         &self,
         file: usize,
-        bytes: &[u8],
+        page_file: &PageFile,
         pages_before: usize,
-        request: &Span,
-    ) -> Result<Vec<Page>, EngineError> {
+        (request, go_on): (&Span, &dyn Fn() -> Result<(), EngineError>),
+    ) -> Result<Vec<NumberedPage>, EngineError> {
+        let bytes = &page_file.content;
         let span = if request.is_disabled() {
             Span::none()
         } else {
@@ -104,10 +123,15 @@ impl Preparer {
                 parent: request, "decode_file", "tessera.file.bytes" = bytes.len(), "tessera.file.pages" = Empty
             )
         };
-        let pages = preprocess::decode(bytes, &DecodeLimits::default(), Orientation::Apply)
-            .map_err(|source| EngineError::Decode { file, source })?;
+        let pages = self.decoder.read(bytes, &page_file.wanted, &|| go_on().is_ok());
+        let pages = match pages {
+            Ok(pages) => pages,
+            // Whoever gave up knows why.
+            Err(DecodeError::GivenUp) => return go_on().and(Err(EngineError::Stopped)),
+            Err(source) => return Err(EngineError::Decode { file, source }),
+        };
         span.record("tessera.file.pages", pages.len());
-        let (total, pages_max) = (pages_before + pages.len(), self.pages_max);
+        let (total, pages_max) = (pages_before + pages.len(), self.decoder.limits.pages_max);
         if total > pages_max {
             return Err(EngineError::TooManyPages { pages: total, pages_max });
         }

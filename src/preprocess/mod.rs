@@ -12,7 +12,10 @@ pub mod resize;
 mod tile;
 
 pub use config::{Config, MEAN, Normalization, STD, TILE_SIZE_PX};
-pub use decode::{DecodeError, DecodeLimits, Format, Orientation, decode, sniff};
+pub use decode::{
+    DecodeError, DecodeLimits, Decoder, Format, NumberedPage, Orientation, PdfError, PdfRenderer,
+    Wanted, decode, serve_pdf, sniff,
+};
 pub use grid::{Grid, choose_grid};
 pub use page::Page;
 pub use tile::{Tiles, tile};

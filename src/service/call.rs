@@ -31,6 +31,8 @@ pub(super) struct Call {
     pub(super) deadline: Option<Instant>,
     /// `package.Service/Method` of a method of ours; none for health, reflection and the unknown.
     method: Option<&'static str>,
+    /// A document of a batch call: no call of its own to whoever counts calls.
+    is_document: bool,
     pub(super) metrics: Metrics,
     /// None where a handler is driven without the envelope.
     load: Option<Arc<LoadMeter>>,
@@ -70,6 +72,7 @@ impl Call {
             received: now,
             deadline,
             method,
+            is_document: false,
             metrics: telemetry.metrics().clone(),
             load,
             record: Mutex::default(),
@@ -84,11 +87,27 @@ impl Call {
                 received: Instant::now(),
                 deadline: None,
                 method: None,
+                is_document: false,
                 metrics: Metrics::default(),
                 load: None,
                 record: Mutex::default(),
             })
         })
+    }
+
+    /// A document of this call, with a span, a log line and an end of its own.
+    pub(super) fn document(&self, request_id: &str) -> Self {
+        let record = Record { request_id: Some(request_id.to_owned()), ..Record::default() };
+        Self {
+            span: trace::document_span(&self.span, request_id),
+            received: Instant::now(),
+            deadline: self.deadline,
+            method: self.method,
+            is_document: true,
+            metrics: self.metrics.clone(),
+            load: self.load.clone(),
+            record: Mutex::new(record),
+        }
     }
 
     /// Writes to the record.
@@ -121,7 +140,7 @@ impl Call {
             record.clone()
         };
         trace::end_rpc_span(&self.span, status.code());
-        if let Some(method) = self.method {
+        if let Some(method) = self.method.filter(|_| !self.is_document) {
             let (code, duration) = (trace::code_name(status.code()), self.received.elapsed());
             if let Some(load) = &self.load {
                 load.call_ended(status.code());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::call::Call;
 use super::reading::Reading;
 use super::validate::{Checked, Task};
-use crate::engine::{Done, FinishReason, Job, Phase, Progress, Sampling, Text};
+use crate::engine::{Done, FinishReason, Job, PageSource, Phase, Progress, Sampling, Text};
 use crate::pb::v1;
 
 /// The job of a checked request. Its span is set later, since the span's fields come from the job.
@@ -48,6 +48,15 @@ pub(super) fn progress(progress: &Progress, received: Instant) -> v1::Progress {
         encoded_tiles: progress.encoded_tiles as u32,
         prefilled_tokens: progress.prefilled_tokens as u32,
         output_tokens: progress.output_tokens as u32,
+    }
+}
+
+pub(super) fn page_source(source: &PageSource) -> v1::PageSource {
+    v1::PageSource {
+        file: source.file as u32,
+        page: source.page as u32,
+        width_px: source.width_px,
+        height_px: source.height_px,
     }
 }
 

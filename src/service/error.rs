@@ -31,6 +31,9 @@ const DESCRIPTION_BYTES_MAX: usize = 200;
 /// Bytes of a status's message: drivers can be talkative.
 const MESSAGE_BYTES_MAX: usize = 1024;
 
+/// When a document of a batch may have its outcome, which makes room for another.
+const RETRY_AFTER_BATCH: Duration = Duration::from_millis(500);
+
 /// When to try again a request that the drain cut off: another replica is there by then.
 const RETRY_AFTER_DRAIN: Duration = Duration::from_secs(1);
 
@@ -192,6 +195,18 @@ pub(super) fn drain_timeout() -> Status {
     Failure::new(Code::Unavailable, "DRAIN_TIMEOUT", message).retry(RETRY_AFTER_DRAIN).into_status()
 }
 
+/// A batch call has as many documents in flight as it may.
+pub(super) fn batch_full(in_flight: usize, most: usize) -> Status {
+    let message = format!(
+        "{in_flight} documents of this call are in flight, the most is {most}: wait for an outcome"
+    );
+    Failure::new(Code::ResourceExhausted, "BATCH_FULL", message)
+        .with("limit", "max_batch_in_flight")
+        .with("limit_value", &most)
+        .retry(RETRY_AFTER_BATCH)
+        .into_status()
+}
+
 /// A bug ended the call.
 pub(super) fn panicked() -> Status {
     let message = "a bug in the server ended the call; its log says more";
@@ -214,6 +229,13 @@ fn undecodable(file: usize, error: &DecodeError) -> Failure {
     let field = format!("files[{file}].content");
     let message = error.to_string();
     match error {
+        DecodeError::NoSuchPage { .. } => {
+            let field = format!("files[{file}].pages");
+            Failure::fields("INVALID_FIELD", vec![FieldViolation::new(field, message)])
+        }
+        DecodeError::Pdf(pdf) if let Some((limit, value)) = pdf.limit() => {
+            over_limit(&field, message, limit, &value, &format!("over {value}"))
+        }
         DecodeError::TooManyBytes { bytes, bytes_max } => {
             over_limit(&field, message, "max_file_bytes", bytes_max, bytes)
         }
@@ -234,6 +256,8 @@ fn undecodable(file: usize, error: &DecodeError) -> Failure {
             over_limit(&field, message, "max_decode_bytes", max, &format!("over {max}"))
         }
         DecodeError::Empty
+        | DecodeError::Pdf(_)
+        | DecodeError::GivenUp
         | DecodeError::OtherFormat { .. }
         | DecodeError::UnknownFormat { .. }
         | DecodeError::NoPixels { .. }

@@ -1,7 +1,10 @@
 //! The Extract call up to its first message. Until the engine has accepted the request every failure
 //! is the call's status and nothing else, which a mesh may retry elsewhere.
 
+use std::sync::Arc;
+
 use tokio_stream::StreamExt as _;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -13,17 +16,37 @@ use super::validate::{self, Task};
 use super::{convert, trace};
 use crate::engine::{self, EngineError, Event, Events};
 use crate::pb::v1;
+use crate::telemetry::spans::TraceOptions;
 
-/// Takes a request to its `accepted` and returns the stream of the rest.
+/// Takes a call to its `accepted` and returns the stream of the rest.
 pub(super) async fn extract(
     state: &State,
     request: Request<v1::ExtractRequest>,
 ) -> Result<Response<Answer<Events>>, Status> {
     let call = Call::of(&request);
+    let traced = traced(state, request.metadata())?;
+    begin(state, call, traced, request.into_inner()).await.map(Response::new)
+}
+
+/// What the traces of a call's requests hold; none where nothing is traced.
+pub(super) fn traced(
+    state: &State,
+    metadata: &MetadataMap,
+) -> Result<Option<TraceOptions>, Status> {
+    let tracing = state.config.telemetry.tracing();
+    tracing.map(|tracing| trace::options(metadata, tracing)).transpose()
+}
+
+/// The same for a request of any call.
+pub(super) async fn begin(
+    state: &State,
+    call: Arc<Call>,
+    traced: Option<TraceOptions>,
+    request: v1::ExtractRequest,
+) -> Result<Answer<Events>, Status> {
     let status = state.status();
     let tracing = state.config.telemetry.tracing();
-    let traced = tracing.map(|tracing| trace::options(request.metadata(), tracing)).transpose()?;
-    let checked = validate::check(request.into_inner(), &state.bounds(&status))?;
+    let checked = validate::check(request, &state.bounds(&status))?;
     let wishes = Wishes {
         tokens: checked.kinds.tokens,
         fields: checked.kinds.fields,
@@ -57,9 +80,10 @@ pub(super) async fn extract(
         model_revision: state.status().spec.map(|spec| spec.revision.clone()).unwrap_or_default(),
         trace_id: trace_id.unwrap_or_default(),
         tiles_per_page: first.tiles_per_page,
+        pages: first.pages.iter().map(convert::page_source).collect(),
         input_tokens: first.input_tokens as u32,
     };
-    Ok(Response::new(Answer::new(accepted, events, generation, wishes)))
+    Ok(Answer::new(accepted, events, generation, wishes))
 }
 
 /// The engine says first that it accepted, or why not.

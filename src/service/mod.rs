@@ -4,6 +4,7 @@
 //! A call passes `server` (the layer list), `web` if a browser sent it, `envelope` (deadline, trace, log), `extract` (the handler),
 //! `validate`, `convert`, and then the engine; its events come back through `stream`.
 
+mod batch;
 mod call;
 mod convert;
 mod document;
@@ -62,6 +63,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Calls that one connection may have open.
     pub streams_per_connection_max: u32,
+    /// Documents without an outcome in one batch call.
+    pub batch_in_flight_max: usize,
     /// Where calls and requests are recorded.
     pub telemetry: Telemetry,
 }
@@ -81,6 +84,7 @@ impl Config {
             heartbeat: Duration::from_millis(limits::HEARTBEAT_MS),
             drain_timeout: Duration::from_secs(30),
             streams_per_connection_max: limits::STREAMS_PER_CONNECTION_MAX,
+            batch_in_flight_max: limits::BATCH_IN_FLIGHT_MAX,
             telemetry: Telemetry::default(),
         }
     }

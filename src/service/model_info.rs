@@ -20,7 +20,8 @@ use crate::prompt::document::DocumentKind;
 /// Load changes with every request; a watcher is told at most this often.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-const MEDIA_TYPES: [&str; 4] = ["image/png", "image/jpeg", "image/webp", "image/tiff"];
+const MEDIA_TYPES: [&str; 5] =
+    ["image/png", "image/jpeg", "image/webp", "image/tiff", "application/pdf"];
 
 pub(super) type WatchStream = ReceiverStream<Result<v1::WatchModelInfoResponse, Status>>;
 
@@ -118,6 +119,7 @@ fn limits(state: &State, status: &engine::Status) -> v1::Limits {
         max_output_tokens: bounds.output_tokens_max as u32,
         max_running_requests: spec.map_or(0, |spec| spec.slots as u32),
         max_queued_requests: state.config.queued_max as u32,
+        max_batch_in_flight: state.config.batch_in_flight_max as u32,
     }
 }
 

@@ -7,10 +7,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::{Router, TcpIncoming};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use tonic_health::pb::health_server::HealthServer;
 use tower::layer::util::{Identity, Stack};
 
+use super::batch::{BatchAnswer, batch};
 use super::call::Call;
 use super::envelope::EnvelopeLayer;
 use super::extract::extract;
@@ -149,6 +150,7 @@ struct Extraction {
 
 #[tonic::async_trait]
 impl ExtractionService for Extraction {
+    type BatchExtractStream = BatchAnswer;
     type ExtractStream = Answer<Events>;
     type WatchModelInfoStream = model_info::WatchStream;
 
@@ -157,6 +159,13 @@ impl ExtractionService for Extraction {
         request: Request<v1::ExtractRequest>,
     ) -> Result<Response<Self::ExtractStream>, Status> {
         extract(&self.state, request).await
+    }
+
+    async fn batch_extract(
+        &self,
+        request: Request<Streaming<v1::BatchExtractRequest>>,
+    ) -> Result<Response<Self::BatchExtractStream>, Status> {
+        batch(Arc::clone(&self.state), request)
     }
 
     async fn model_info(

@@ -28,7 +28,8 @@ const LEVEL_KEY: &str = "x-trace-level";
 const STEPS_KEY: &str = "x-trace-steps";
 
 /// A closed list, so that a made-up path cannot become a span name.
-const METHODS: [&str; 3] = [
+const METHODS: [&str; 4] = [
+    "tessera.v1.ExtractionService/BatchExtract",
     "tessera.v1.ExtractionService/Extract",
     "tessera.v1.ExtractionService/ModelInfo",
     "tessera.v1.ExtractionService/WatchModelInfo",
@@ -99,6 +100,19 @@ fn parsed<T: FromStr<Err = ParseLevelError>>(
         Failure::fields("INVALID_FIELD", vec![violation]).into_status()
     };
     text.parse().map(Some).map_err(wrong)
+}
+
+/// The span of one document of a batch call.
+pub(super) fn document_span(parent: &Span, request_id: &str) -> Span {
+    tracing::info_span!(
+        parent: parent,
+        "document",
+        otel.kind = "internal",
+        otel.status_code = Empty,
+        "tessera.request.id" = request_id,
+        "rpc.response.status_code" = Empty,
+        "error.type" = Empty,
+    )
 }
 
 /// Writes how the call ended. Only codes that are the server's own doing mark the span as failed.

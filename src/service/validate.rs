@@ -1,14 +1,14 @@
 //! Checks a request against its rules and the server's limits, and collects everything that is
 //! wrong with it: a client should not have to find its mistakes one by one.
 
-use bytes::Bytes;
 use tonic::Status;
 use tonic_types::FieldViolation;
 
 use super::error::{Failure, model_not_found};
-use crate::engine::Sampling;
+use crate::engine::{PageFile, Sampling};
 use crate::limits;
 use crate::pb::v1;
+use crate::preprocess::Wanted;
 use crate::prompt::document::DocumentKind;
 
 const TEMPERATURE_MAX: f32 = 2.0;
@@ -27,7 +27,7 @@ pub(super) struct Bounds {
 pub(super) struct Checked {
     /// Empty: the server makes one.
     pub(super) request_id: String,
-    pub(super) files: Vec<Bytes>,
+    pub(super) files: Vec<PageFile>,
     pub(super) task: Task,
     pub(super) sampling: Sampling,
     pub(super) output_tokens_max: usize,
@@ -81,7 +81,7 @@ pub(super) fn check(request: v1::ExtractRequest, bounds: &Bounds) -> Result<Chec
     match task {
         Some(task) if problems.violations.is_empty() => Ok(Checked {
             request_id: request.request_id,
-            files: request.files.into_iter().map(|file| file.content).collect(),
+            files: request.files.into_iter().map(page_file).collect(),
             task,
             sampling,
             output_tokens_max,
@@ -114,6 +114,7 @@ fn check_files(files: &[v1::InputFile], bounds: &Bounds, problems: &mut Problems
         problems.over_limit("files", "files", "max_pages", bounds.pages_max, files.len());
     }
     for (index, file) in files.iter().enumerate().take(bounds.pages_max) {
+        check_wanted(index, file, bounds.pages_max, problems);
         let field = format!("files[{index}].content");
         if file.content.is_empty() {
             problems.invalid(field, "is empty");
@@ -122,6 +123,36 @@ fn check_files(files: &[v1::InputFile], bounds: &Bounds, problems: &mut Problems
             problems.over_limit(field, "bytes", "max_file_bytes", limits::FILE_BYTES_MAX, size);
         }
     }
+}
+
+/// The selection of pages and the resolution of one file.
+fn check_wanted(index: usize, file: &v1::InputFile, pages_max: usize, problems: &mut Problems) {
+    let field = format!("files[{index}].pages");
+    if file.pages.len() > pages_max {
+        problems.over_limit(&field, "pages", "max_pages", pages_max, file.pages.len());
+        return;
+    }
+    for (at, page) in file.pages.iter().enumerate() {
+        let field = format!("{field}[{at}]");
+        if *page == 0 {
+            problems.invalid(field, "is 0: the first page is 1");
+        } else if file.pages[..at].contains(page) {
+            problems.invalid(field, format!("names page {page} again: each is read once"));
+        }
+    }
+    let dpis = limits::PDF_DPI_MIN..=limits::PDF_DPI_MAX;
+    if let Some(dpi) = file.dpi.filter(|dpi| !dpis.contains(dpi)) {
+        let what = format!("{dpi} is not in [{}, {}]", dpis.start(), dpis.end());
+        problems.invalid(format!("files[{index}].dpi"), what);
+    }
+}
+
+fn page_file(file: v1::InputFile) -> PageFile {
+    let wanted = Wanted {
+        pages: file.pages.iter().map(|page| *page as usize).collect(),
+        dpi: file.dpi.unwrap_or(limits::PDF_DPI_DEFAULT),
+    };
+    PageFile { content: file.content, wanted }
 }
 
 fn check_task(task: Option<v1::extract_request::Task>, problems: &mut Problems) -> Option<Task> {

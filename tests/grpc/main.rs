@@ -3,6 +3,7 @@
 
 mod support;
 
+mod batch;
 mod cancel;
 mod contract;
 mod deadline;

@@ -190,7 +190,7 @@ pub(crate) fn png() -> bytes::Bytes {
 }
 
 pub(crate) fn file(content: impl Into<bytes::Bytes>) -> v1::InputFile {
-    v1::InputFile { content: content.into() }
+    v1::InputFile { content: content.into(), ..Default::default() }
 }
 
 /// A free question about one page.

@@ -380,10 +380,17 @@ func (*ExtractRequest_Prompt) isExtractRequest_Task() {}
 
 type InputFile struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A PNG, JPEG, WebP or TIFF file; recognized by its first bytes. Each page of
-	// a multi-page TIFF is a page. The orientation that a camera noted in the
-	// file (EXIF) is applied.
-	Content       []byte `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
+	// A PNG, JPEG, WebP, TIFF or PDF file; recognized by its first bytes. Each
+	// page of a multi-page TIFF or of a PDF is a page. The orientation that a
+	// camera noted in the file (EXIF) is applied. A PDF that needs a password is
+	// refused.
+	Content []byte `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
+	// Pages of a PDF or multi-page TIFF to read, in this order, each at most
+	// once; the first is 1. Empty: all. At most Limits.max_pages.
+	Pages []uint32 `protobuf:"varint,2,rep,packed,name=pages,proto3" json:"pages,omitempty"`
+	// Dots per inch at which pages of a PDF are rendered, [24, 600]. Lowered for a
+	// page that would have more than Limits.max_page_pixels. Unset: 200.
+	Dpi           *uint32 `protobuf:"varint,3,opt,name=dpi,proto3,oneof" json:"dpi,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -423,6 +430,20 @@ func (x *InputFile) GetContent() []byte {
 		return x.Content
 	}
 	return nil
+}
+
+func (x *InputFile) GetPages() []uint32 {
+	if x != nil {
+		return x.Pages
+	}
+	return nil
+}
+
+func (x *InputFile) GetDpi() uint32 {
+	if x != nil && x.Dpi != nil {
+		return *x.Dpi
+	}
+	return 0
 }
 
 type GenerationOptions struct {
@@ -691,7 +712,9 @@ type Accepted struct {
 	// One entry per page: tiles used, the overview tile included.
 	TilesPerPage []uint32 `protobuf:"varint,5,rep,packed,name=tiles_per_page,json=tilesPerPage,proto3" json:"tiles_per_page,omitempty"`
 	// Text and image tokens of the whole prompt.
-	InputTokens   uint32 `protobuf:"varint,6,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
+	InputTokens uint32 `protobuf:"varint,6,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
+	// One entry per page: where it came from.
+	Pages         []*PageSource `protobuf:"bytes,7,rep,name=pages,proto3" json:"pages,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -768,6 +791,84 @@ func (x *Accepted) GetInputTokens() uint32 {
 	return 0
 }
 
+func (x *Accepted) GetPages() []*PageSource {
+	if x != nil {
+		return x.Pages
+	}
+	return nil
+}
+
+type PageSource struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index into ExtractRequest.files.
+	File uint32 `protobuf:"varint,1,opt,name=file,proto3" json:"file,omitempty"`
+	// Number of the page in its file; the first is 1.
+	Page uint32 `protobuf:"varint,2,opt,name=page,proto3" json:"page,omitempty"`
+	// As decoded or rendered, upright.
+	WidthPx       uint32 `protobuf:"varint,3,opt,name=width_px,json=widthPx,proto3" json:"width_px,omitempty"`
+	HeightPx      uint32 `protobuf:"varint,4,opt,name=height_px,json=heightPx,proto3" json:"height_px,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PageSource) Reset() {
+	*x = PageSource{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PageSource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PageSource) ProtoMessage() {}
+
+func (x *PageSource) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PageSource.ProtoReflect.Descriptor instead.
+func (*PageSource) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PageSource) GetFile() uint32 {
+	if x != nil {
+		return x.File
+	}
+	return 0
+}
+
+func (x *PageSource) GetPage() uint32 {
+	if x != nil {
+		return x.Page
+	}
+	return 0
+}
+
+func (x *PageSource) GetWidthPx() uint32 {
+	if x != nil {
+		return x.WidthPx
+	}
+	return 0
+}
+
+func (x *PageSource) GetHeightPx() uint32 {
+	if x != nil {
+		return x.HeightPx
+	}
+	return 0
+}
+
 // Sent when the phase changes, and as a heartbeat while nothing else is sent.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -787,7 +888,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[5]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +900,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[5]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +913,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{5}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Progress) GetPhase() Phase {
@@ -871,7 +972,7 @@ type TokenDelta struct {
 
 func (x *TokenDelta) Reset() {
 	*x = TokenDelta{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -883,7 +984,7 @@ func (x *TokenDelta) String() string {
 func (*TokenDelta) ProtoMessage() {}
 
 func (x *TokenDelta) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -896,7 +997,7 @@ func (x *TokenDelta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenDelta.ProtoReflect.Descriptor instead.
 func (*TokenDelta) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{6}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TokenDelta) GetText() string {
@@ -930,7 +1031,7 @@ type FieldDelta struct {
 
 func (x *FieldDelta) Reset() {
 	*x = FieldDelta{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -942,7 +1043,7 @@ func (x *FieldDelta) String() string {
 func (*FieldDelta) ProtoMessage() {}
 
 func (x *FieldDelta) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -955,7 +1056,7 @@ func (x *FieldDelta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldDelta.ProtoReflect.Descriptor instead.
 func (*FieldDelta) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{7}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *FieldDelta) GetPointer() string {
@@ -1001,7 +1102,7 @@ type ExtractedField struct {
 
 func (x *ExtractedField) Reset() {
 	*x = ExtractedField{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1114,7 @@ func (x *ExtractedField) String() string {
 func (*ExtractedField) ProtoMessage() {}
 
 func (x *ExtractedField) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1127,7 @@ func (x *ExtractedField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtractedField.ProtoReflect.Descriptor instead.
 func (*ExtractedField) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{8}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ExtractedField) GetPointer() string {
@@ -1095,7 +1196,7 @@ type Completed struct {
 
 func (x *Completed) Reset() {
 	*x = Completed{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1208,7 @@ func (x *Completed) String() string {
 func (*Completed) ProtoMessage() {}
 
 func (x *Completed) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1221,7 @@ func (x *Completed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completed.ProtoReflect.Descriptor instead.
 func (*Completed) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{9}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Completed) GetFinishReason() FinishReason {
@@ -1193,7 +1294,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1306,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1319,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{10}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Check) GetRule() CheckRule {
@@ -1262,7 +1363,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +1375,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +1388,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{11}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Usage) GetInputTokens() uint32 {
@@ -1327,7 +1428,7 @@ type Timings struct {
 
 func (x *Timings) Reset() {
 	*x = Timings{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1440,7 @@ func (x *Timings) String() string {
 func (*Timings) ProtoMessage() {}
 
 func (x *Timings) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1453,7 @@ func (x *Timings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timings.ProtoReflect.Descriptor instead.
 func (*Timings) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{12}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Timings) GetQueue() *durationpb.Duration {
@@ -1404,6 +1505,271 @@ func (x *Timings) GetTotal() *durationpb.Duration {
 	return nil
 }
 
+type BatchExtractRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	//
+	// Types that are valid to be assigned to Message:
+	//
+	//	*BatchExtractRequest_Extract
+	//	*BatchExtractRequest_CancelRequestId
+	Message       isBatchExtractRequest_Message `protobuf_oneof:"message"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchExtractRequest) Reset() {
+	*x = BatchExtractRequest{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchExtractRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchExtractRequest) ProtoMessage() {}
+
+func (x *BatchExtractRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchExtractRequest.ProtoReflect.Descriptor instead.
+func (*BatchExtractRequest) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *BatchExtractRequest) GetMessage() isBatchExtractRequest_Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *BatchExtractRequest) GetExtract() *ExtractRequest {
+	if x != nil {
+		if x, ok := x.Message.(*BatchExtractRequest_Extract); ok {
+			return x.Extract
+		}
+	}
+	return nil
+}
+
+func (x *BatchExtractRequest) GetCancelRequestId() string {
+	if x != nil {
+		if x, ok := x.Message.(*BatchExtractRequest_CancelRequestId); ok {
+			return x.CancelRequestId
+		}
+	}
+	return ""
+}
+
+type isBatchExtractRequest_Message interface {
+	isBatchExtractRequest_Message()
+}
+
+type BatchExtractRequest_Extract struct {
+	// Begins a document. Its request_id must be set and differ from those of all
+	// documents without an outcome, or the whole call ends with INVALID_ARGUMENT.
+	// Beyond Limits.max_batch_in_flight this document alone fails, with
+	// RESOURCE_EXHAUSTED, reason BATCH_FULL.
+	Extract *ExtractRequest `protobuf:"bytes,1,opt,name=extract,proto3,oneof"`
+}
+
+type BatchExtractRequest_CancelRequestId struct {
+	// The request_id of a document to stop: it ends with an error, code
+	// CANCELLED. One that is unknown, or has its outcome, is ignored.
+	CancelRequestId string `protobuf:"bytes,2,opt,name=cancel_request_id,json=cancelRequestId,proto3,oneof"`
+}
+
+func (*BatchExtractRequest_Extract) isBatchExtractRequest_Message() {}
+
+func (*BatchExtractRequest_CancelRequestId) isBatchExtractRequest_Message() {}
+
+type BatchExtractResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the document.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*BatchExtractResponse_Response
+	//	*BatchExtractResponse_Error
+	Outcome       isBatchExtractResponse_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchExtractResponse) Reset() {
+	*x = BatchExtractResponse{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchExtractResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchExtractResponse) ProtoMessage() {}
+
+func (x *BatchExtractResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchExtractResponse.ProtoReflect.Descriptor instead.
+func (*BatchExtractResponse) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *BatchExtractResponse) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *BatchExtractResponse) GetOutcome() isBatchExtractResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *BatchExtractResponse) GetResponse() *ExtractResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*BatchExtractResponse_Response); ok {
+			return x.Response
+		}
+	}
+	return nil
+}
+
+func (x *BatchExtractResponse) GetError() *ExtractError {
+	if x != nil {
+		if x, ok := x.Outcome.(*BatchExtractResponse_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isBatchExtractResponse_Outcome interface {
+	isBatchExtractResponse_Outcome()
+}
+
+type BatchExtractResponse_Response struct {
+	// As in the stream of an Extract call.
+	Response *ExtractResponse `protobuf:"bytes,2,opt,name=response,proto3,oneof"`
+}
+
+type BatchExtractResponse_Error struct {
+	// Instead of `completed`. What came before stays delivered.
+	Error *ExtractError `protobuf:"bytes,3,opt,name=error,proto3,oneof"`
+}
+
+func (*BatchExtractResponse_Response) isBatchExtractResponse_Outcome() {}
+
+func (*BatchExtractResponse_Error) isBatchExtractResponse_Outcome() {}
+
+// What the status of an Extract call would have said.
+type ExtractError struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// google.rpc.Code: 3 is INVALID_ARGUMENT, 8 RESOURCE_EXHAUSTED.
+	Code int32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	// ErrorInfo.reason: "QUEUE_FULL". May be empty.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// For people.
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// Unset: do not retry.
+	RetryAfter *durationpb.Duration `protobuf:"bytes,4,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
+	// Fields of the ExtractRequest that are wrong.
+	Fields        []string `protobuf:"bytes,5,rep,name=fields,proto3" json:"fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtractError) Reset() {
+	*x = ExtractError{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtractError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtractError) ProtoMessage() {}
+
+func (x *ExtractError) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtractError.ProtoReflect.Descriptor instead.
+func (*ExtractError) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ExtractError) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *ExtractError) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ExtractError) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *ExtractError) GetRetryAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RetryAfter
+	}
+	return nil
+}
+
+func (x *ExtractError) GetFields() []string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
 type ModelInfoRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As ExtractRequest.model.
@@ -1414,7 +1780,7 @@ type ModelInfoRequest struct {
 
 func (x *ModelInfoRequest) Reset() {
 	*x = ModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +1792,7 @@ func (x *ModelInfoRequest) String() string {
 func (*ModelInfoRequest) ProtoMessage() {}
 
 func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +1805,7 @@ func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*ModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{13}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ModelInfoRequest) GetModel() string {
@@ -1458,7 +1824,7 @@ type ModelInfoResponse struct {
 
 func (x *ModelInfoResponse) Reset() {
 	*x = ModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1836,7 @@ func (x *ModelInfoResponse) String() string {
 func (*ModelInfoResponse) ProtoMessage() {}
 
 func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1849,7 @@ func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*ModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{14}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ModelInfoResponse) GetStatus() *ModelStatus {
@@ -1503,7 +1869,7 @@ type WatchModelInfoRequest struct {
 
 func (x *WatchModelInfoRequest) Reset() {
 	*x = WatchModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1515,7 +1881,7 @@ func (x *WatchModelInfoRequest) String() string {
 func (*WatchModelInfoRequest) ProtoMessage() {}
 
 func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1528,7 +1894,7 @@ func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{15}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WatchModelInfoRequest) GetModel() string {
@@ -1547,7 +1913,7 @@ type WatchModelInfoResponse struct {
 
 func (x *WatchModelInfoResponse) Reset() {
 	*x = WatchModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1925,7 @@ func (x *WatchModelInfoResponse) String() string {
 func (*WatchModelInfoResponse) ProtoMessage() {}
 
 func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1938,7 @@ func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{16}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WatchModelInfoResponse) GetStatus() *ModelStatus {
@@ -1600,9 +1966,12 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"generation\x126\n" +
 	"\vevent_kinds\x18\a \x03(\x0e2\x15.tessera.v1.EventKindR\n" +
 	"eventKindsB\x06\n" +
-	"\x04task\"%\n" +
+	"\x04task\"Z\n" +
 	"\tInputFile\x12\x18\n" +
-	"\acontent\x18\x01 \x01(\fR\acontent\"\xc7\x02\n" +
+	"\acontent\x18\x01 \x01(\fR\acontent\x12\x14\n" +
+	"\x05pages\x18\x02 \x03(\rR\x05pages\x12\x15\n" +
+	"\x03dpi\x18\x03 \x01(\rH\x00R\x03dpi\x88\x01\x01B\x06\n" +
+	"\x04_dpi\"\xc7\x02\n" +
 	"\x11GenerationOptions\x12/\n" +
 	"\x11max_output_tokens\x18\x01 \x01(\rH\x00R\x0fmaxOutputTokens\x88\x01\x01\x12%\n" +
 	"\vtemperature\x18\x02 \x01(\x02H\x01R\vtemperature\x88\x01\x01\x12\x17\n" +
@@ -1625,7 +1994,7 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"fieldDelta\x12E\n" +
 	"\x0ffield_completed\x18\x06 \x01(\v2\x1a.tessera.v1.ExtractedFieldH\x00R\x0efieldCompleted\x125\n" +
 	"\tcompleted\x18\a \x01(\v2\x15.tessera.v1.CompletedH\x00R\tcompletedB\a\n" +
-	"\x05event\"\xca\x01\n" +
+	"\x05event\"\xf8\x01\n" +
 	"\bAccepted\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -1633,7 +2002,14 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\x0emodel_revision\x18\x03 \x01(\tR\rmodelRevision\x12\x19\n" +
 	"\btrace_id\x18\x04 \x01(\tR\atraceId\x12$\n" +
 	"\x0etiles_per_page\x18\x05 \x03(\rR\ftilesPerPage\x12!\n" +
-	"\finput_tokens\x18\x06 \x01(\rR\vinputTokens\"\x9c\x02\n" +
+	"\finput_tokens\x18\x06 \x01(\rR\vinputTokens\x12,\n" +
+	"\x05pages\x18\a \x03(\v2\x16.tessera.v1.PageSourceR\x05pages\"l\n" +
+	"\n" +
+	"PageSource\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\rR\x04file\x12\x12\n" +
+	"\x04page\x18\x02 \x01(\rR\x04page\x12\x19\n" +
+	"\bwidth_px\x18\x03 \x01(\rR\awidthPx\x12\x1b\n" +
+	"\theight_px\x18\x04 \x01(\rR\bheightPx\"\x9c\x02\n" +
 	"\bProgress\x12'\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x11.tessera.v1.PhaseR\x05phase\x123\n" +
 	"\aelapsed\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\x12*\n" +
@@ -1692,7 +2068,24 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\aprefill\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\aprefill\x121\n" +
 	"\x06decode\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x06decode\x12H\n" +
 	"\x13time_to_first_token\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x10timeToFirstToken\x12/\n" +
-	"\x05total\x18\a \x01(\v2\x19.google.protobuf.DurationR\x05total\"(\n" +
+	"\x05total\x18\a \x01(\v2\x19.google.protobuf.DurationR\x05total\"\x86\x01\n" +
+	"\x13BatchExtractRequest\x126\n" +
+	"\aextract\x18\x01 \x01(\v2\x1a.tessera.v1.ExtractRequestH\x00R\aextract\x12,\n" +
+	"\x11cancel_request_id\x18\x02 \x01(\tH\x00R\x0fcancelRequestIdB\t\n" +
+	"\amessage\"\xad\x01\n" +
+	"\x14BatchExtractResponse\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x129\n" +
+	"\bresponse\x18\x02 \x01(\v2\x1b.tessera.v1.ExtractResponseH\x00R\bresponse\x120\n" +
+	"\x05error\x18\x03 \x01(\v2\x18.tessera.v1.ExtractErrorH\x00R\x05errorB\t\n" +
+	"\aoutcome\"\xa8\x01\n" +
+	"\fExtractError\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12:\n" +
+	"\vretry_after\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"retryAfter\x12\x16\n" +
+	"\x06fields\x18\x05 \x03(\tR\x06fields\"(\n" +
 	"\x10ModelInfoRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\"D\n" +
 	"\x11ModelInfoResponse\x12/\n" +
@@ -1721,9 +2114,10 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\fFinishReason\x12\x1d\n" +
 	"\x19FINISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
-	"\x14FINISH_REASON_LENGTH\x10\x022\x88\x02\n" +
+	"\x14FINISH_REASON_LENGTH\x10\x022\xdf\x02\n" +
 	"\x11ExtractionService\x12D\n" +
-	"\aExtract\x12\x1a.tessera.v1.ExtractRequest\x1a\x1b.tessera.v1.ExtractResponse0\x01\x12M\n" +
+	"\aExtract\x12\x1a.tessera.v1.ExtractRequest\x1a\x1b.tessera.v1.ExtractResponse0\x01\x12U\n" +
+	"\fBatchExtract\x12\x1f.tessera.v1.BatchExtractRequest\x1a .tessera.v1.BatchExtractResponse(\x010\x01\x12M\n" +
 	"\tModelInfo\x12\x1c.tessera.v1.ModelInfoRequest\x1a\x1d.tessera.v1.ModelInfoResponse\"\x03\x90\x02\x01\x12^\n" +
 	"\x0eWatchModelInfo\x12!.tessera.v1.WatchModelInfoRequest\x1a\".tessera.v1.WatchModelInfoResponse\"\x03\x90\x02\x010\x01b\x06proto3"
 
@@ -1740,7 +2134,7 @@ func file_tessera_v1_extraction_proto_rawDescGZIP() []byte {
 }
 
 var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_tessera_v1_extraction_proto_goTypes = []any{
 	(EventKind)(0),                 // 0: tessera.v1.EventKind
 	(Phase)(0),                     // 1: tessera.v1.Phase
@@ -1751,64 +2145,75 @@ var file_tessera_v1_extraction_proto_goTypes = []any{
 	(*GenerationOptions)(nil),      // 6: tessera.v1.GenerationOptions
 	(*ExtractResponse)(nil),        // 7: tessera.v1.ExtractResponse
 	(*Accepted)(nil),               // 8: tessera.v1.Accepted
-	(*Progress)(nil),               // 9: tessera.v1.Progress
-	(*TokenDelta)(nil),             // 10: tessera.v1.TokenDelta
-	(*FieldDelta)(nil),             // 11: tessera.v1.FieldDelta
-	(*ExtractedField)(nil),         // 12: tessera.v1.ExtractedField
-	(*Completed)(nil),              // 13: tessera.v1.Completed
-	(*Check)(nil),                  // 14: tessera.v1.Check
-	(*Usage)(nil),                  // 15: tessera.v1.Usage
-	(*Timings)(nil),                // 16: tessera.v1.Timings
-	(*ModelInfoRequest)(nil),       // 17: tessera.v1.ModelInfoRequest
-	(*ModelInfoResponse)(nil),      // 18: tessera.v1.ModelInfoResponse
-	(*WatchModelInfoRequest)(nil),  // 19: tessera.v1.WatchModelInfoRequest
-	(*WatchModelInfoResponse)(nil), // 20: tessera.v1.WatchModelInfoResponse
-	(*ExtractionSchema)(nil),       // 21: tessera.v1.ExtractionSchema
-	(*durationpb.Duration)(nil),    // 22: google.protobuf.Duration
-	(*structpb.Value)(nil),         // 23: google.protobuf.Value
-	(*ModelStatus)(nil),            // 24: tessera.v1.ModelStatus
+	(*PageSource)(nil),             // 9: tessera.v1.PageSource
+	(*Progress)(nil),               // 10: tessera.v1.Progress
+	(*TokenDelta)(nil),             // 11: tessera.v1.TokenDelta
+	(*FieldDelta)(nil),             // 12: tessera.v1.FieldDelta
+	(*ExtractedField)(nil),         // 13: tessera.v1.ExtractedField
+	(*Completed)(nil),              // 14: tessera.v1.Completed
+	(*Check)(nil),                  // 15: tessera.v1.Check
+	(*Usage)(nil),                  // 16: tessera.v1.Usage
+	(*Timings)(nil),                // 17: tessera.v1.Timings
+	(*BatchExtractRequest)(nil),    // 18: tessera.v1.BatchExtractRequest
+	(*BatchExtractResponse)(nil),   // 19: tessera.v1.BatchExtractResponse
+	(*ExtractError)(nil),           // 20: tessera.v1.ExtractError
+	(*ModelInfoRequest)(nil),       // 21: tessera.v1.ModelInfoRequest
+	(*ModelInfoResponse)(nil),      // 22: tessera.v1.ModelInfoResponse
+	(*WatchModelInfoRequest)(nil),  // 23: tessera.v1.WatchModelInfoRequest
+	(*WatchModelInfoResponse)(nil), // 24: tessera.v1.WatchModelInfoResponse
+	(*ExtractionSchema)(nil),       // 25: tessera.v1.ExtractionSchema
+	(*durationpb.Duration)(nil),    // 26: google.protobuf.Duration
+	(*structpb.Value)(nil),         // 27: google.protobuf.Value
+	(*ModelStatus)(nil),            // 28: tessera.v1.ModelStatus
 }
 var file_tessera_v1_extraction_proto_depIdxs = []int32{
 	5,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
-	21, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
+	25, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
 	6,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
 	0,  // 3: tessera.v1.ExtractRequest.event_kinds:type_name -> tessera.v1.EventKind
 	8,  // 4: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
-	9,  // 5: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
-	10, // 6: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
-	11, // 7: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
-	12, // 8: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
-	13, // 9: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
-	1,  // 10: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
-	22, // 11: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
-	23, // 12: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
-	23, // 13: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
-	3,  // 14: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
-	15, // 15: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
-	16, // 16: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
-	12, // 17: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
-	14, // 18: tessera.v1.Completed.checks:type_name -> tessera.v1.Check
-	2,  // 19: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
-	22, // 20: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
-	22, // 21: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
-	22, // 22: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
-	22, // 23: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
-	22, // 24: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
-	22, // 25: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
-	22, // 26: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
-	24, // 27: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	24, // 28: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	4,  // 29: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
-	17, // 30: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
-	19, // 31: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
-	7,  // 32: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
-	18, // 33: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
-	20, // 34: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
-	32, // [32:35] is the sub-list for method output_type
-	29, // [29:32] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	10, // 5: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
+	11, // 6: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
+	12, // 7: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
+	13, // 8: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
+	14, // 9: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
+	9,  // 10: tessera.v1.Accepted.pages:type_name -> tessera.v1.PageSource
+	1,  // 11: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
+	26, // 12: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
+	27, // 13: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
+	27, // 14: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
+	3,  // 15: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
+	16, // 16: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
+	17, // 17: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
+	13, // 18: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
+	15, // 19: tessera.v1.Completed.checks:type_name -> tessera.v1.Check
+	2,  // 20: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
+	26, // 21: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
+	26, // 22: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
+	26, // 23: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
+	26, // 24: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
+	26, // 25: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
+	26, // 26: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
+	26, // 27: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
+	4,  // 28: tessera.v1.BatchExtractRequest.extract:type_name -> tessera.v1.ExtractRequest
+	7,  // 29: tessera.v1.BatchExtractResponse.response:type_name -> tessera.v1.ExtractResponse
+	20, // 30: tessera.v1.BatchExtractResponse.error:type_name -> tessera.v1.ExtractError
+	26, // 31: tessera.v1.ExtractError.retry_after:type_name -> google.protobuf.Duration
+	28, // 32: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	28, // 33: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	4,  // 34: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
+	18, // 35: tessera.v1.ExtractionService.BatchExtract:input_type -> tessera.v1.BatchExtractRequest
+	21, // 36: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
+	23, // 37: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
+	7,  // 38: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
+	19, // 39: tessera.v1.ExtractionService.BatchExtract:output_type -> tessera.v1.BatchExtractResponse
+	22, // 40: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
+	24, // 41: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
+	38, // [38:42] is the sub-list for method output_type
+	34, // [34:38] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_tessera_v1_extraction_proto_init() }
@@ -1822,6 +2227,7 @@ func file_tessera_v1_extraction_proto_init() {
 		(*ExtractRequest_Schema)(nil),
 		(*ExtractRequest_Prompt)(nil),
 	}
+	file_tessera_v1_extraction_proto_msgTypes[1].OneofWrappers = []any{}
 	file_tessera_v1_extraction_proto_msgTypes[2].OneofWrappers = []any{}
 	file_tessera_v1_extraction_proto_msgTypes[3].OneofWrappers = []any{
 		(*ExtractResponse_Accepted)(nil),
@@ -1831,16 +2237,24 @@ func file_tessera_v1_extraction_proto_init() {
 		(*ExtractResponse_FieldCompleted)(nil),
 		(*ExtractResponse_Completed)(nil),
 	}
-	file_tessera_v1_extraction_proto_msgTypes[5].OneofWrappers = []any{}
-	file_tessera_v1_extraction_proto_msgTypes[8].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[6].OneofWrappers = []any{}
 	file_tessera_v1_extraction_proto_msgTypes[9].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[10].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[14].OneofWrappers = []any{
+		(*BatchExtractRequest_Extract)(nil),
+		(*BatchExtractRequest_CancelRequestId)(nil),
+	}
+	file_tessera_v1_extraction_proto_msgTypes[15].OneofWrappers = []any{
+		(*BatchExtractResponse_Response)(nil),
+		(*BatchExtractResponse_Error)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tessera_v1_extraction_proto_rawDesc), len(file_tessera_v1_extraction_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   17,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	ExtractionService_Extract_FullMethodName        = "/tessera.v1.ExtractionService/Extract"
+	ExtractionService_BatchExtract_FullMethodName   = "/tessera.v1.ExtractionService/BatchExtract"
 	ExtractionService_ModelInfo_FullMethodName      = "/tessera.v1.ExtractionService/ModelInfo"
 	ExtractionService_WatchModelInfo_FullMethodName = "/tessera.v1.ExtractionService/WatchModelInfo"
 )
@@ -35,7 +36,7 @@ const (
 //
 //	INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
 //	NOT_FOUND: MODEL_NOT_FOUND
-//	RESOURCE_EXHAUSTED: QUEUE_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
+//	RESOURCE_EXHAUSTED: QUEUE_FULL, BATCH_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
 //	UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
 //	  DRAIN_TIMEOUT
 //	DEADLINE_EXCEEDED: DEADLINE
@@ -50,6 +51,13 @@ type ExtractionServiceClient interface {
 	// Processes one document. The first message is `accepted`. The call has
 	// succeeded only if the last message is `completed` and the status is OK.
 	Extract(ctx context.Context, in *ExtractRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExtractResponse], error)
+	// Processes many documents over one stream, each as Extract would, in no
+	// order. A document's outcome is its last message: `completed`, or an error
+	// with what the status of an Extract call would have said. The status of this
+	// call says nothing about documents; it is OK once the client has ended its
+	// side and every document has its outcome. The deadline bounds the whole call;
+	// ending the call cancels every document.
+	BatchExtract(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[BatchExtractRequest, BatchExtractResponse], error)
 	// Says what is loaded, where, in which dtype and why, and what the server
 	// accepts. Answers while the model is still loading.
 	ModelInfo(ctx context.Context, in *ModelInfoRequest, opts ...grpc.CallOption) (*ModelInfoResponse, error)
@@ -85,6 +93,19 @@ func (c *extractionServiceClient) Extract(ctx context.Context, in *ExtractReques
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ExtractionService_ExtractClient = grpc.ServerStreamingClient[ExtractResponse]
 
+func (c *extractionServiceClient) BatchExtract(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[BatchExtractRequest, BatchExtractResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ExtractionService_ServiceDesc.Streams[1], ExtractionService_BatchExtract_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[BatchExtractRequest, BatchExtractResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ExtractionService_BatchExtractClient = grpc.BidiStreamingClient[BatchExtractRequest, BatchExtractResponse]
+
 func (c *extractionServiceClient) ModelInfo(ctx context.Context, in *ModelInfoRequest, opts ...grpc.CallOption) (*ModelInfoResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ModelInfoResponse)
@@ -97,7 +118,7 @@ func (c *extractionServiceClient) ModelInfo(ctx context.Context, in *ModelInfoRe
 
 func (c *extractionServiceClient) WatchModelInfo(ctx context.Context, in *WatchModelInfoRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchModelInfoResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &ExtractionService_ServiceDesc.Streams[1], ExtractionService_WatchModelInfo_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &ExtractionService_ServiceDesc.Streams[2], ExtractionService_WatchModelInfo_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +146,7 @@ type ExtractionService_WatchModelInfoClient = grpc.ServerStreamingClient[WatchMo
 //
 //	INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
 //	NOT_FOUND: MODEL_NOT_FOUND
-//	RESOURCE_EXHAUSTED: QUEUE_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
+//	RESOURCE_EXHAUSTED: QUEUE_FULL, BATCH_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
 //	UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
 //	  DRAIN_TIMEOUT
 //	DEADLINE_EXCEEDED: DEADLINE
@@ -140,6 +161,13 @@ type ExtractionServiceServer interface {
 	// Processes one document. The first message is `accepted`. The call has
 	// succeeded only if the last message is `completed` and the status is OK.
 	Extract(*ExtractRequest, grpc.ServerStreamingServer[ExtractResponse]) error
+	// Processes many documents over one stream, each as Extract would, in no
+	// order. A document's outcome is its last message: `completed`, or an error
+	// with what the status of an Extract call would have said. The status of this
+	// call says nothing about documents; it is OK once the client has ended its
+	// side and every document has its outcome. The deadline bounds the whole call;
+	// ending the call cancels every document.
+	BatchExtract(grpc.BidiStreamingServer[BatchExtractRequest, BatchExtractResponse]) error
 	// Says what is loaded, where, in which dtype and why, and what the server
 	// accepts. Answers while the model is still loading.
 	ModelInfo(context.Context, *ModelInfoRequest) (*ModelInfoResponse, error)
@@ -158,6 +186,9 @@ type UnimplementedExtractionServiceServer struct{}
 
 func (UnimplementedExtractionServiceServer) Extract(*ExtractRequest, grpc.ServerStreamingServer[ExtractResponse]) error {
 	return status.Error(codes.Unimplemented, "method Extract not implemented")
+}
+func (UnimplementedExtractionServiceServer) BatchExtract(grpc.BidiStreamingServer[BatchExtractRequest, BatchExtractResponse]) error {
+	return status.Error(codes.Unimplemented, "method BatchExtract not implemented")
 }
 func (UnimplementedExtractionServiceServer) ModelInfo(context.Context, *ModelInfoRequest) (*ModelInfoResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ModelInfo not implemented")
@@ -196,6 +227,13 @@ func _ExtractionService_Extract_Handler(srv interface{}, stream grpc.ServerStrea
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ExtractionService_ExtractServer = grpc.ServerStreamingServer[ExtractResponse]
+
+func _ExtractionService_BatchExtract_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(ExtractionServiceServer).BatchExtract(&grpc.GenericServerStream[BatchExtractRequest, BatchExtractResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ExtractionService_BatchExtractServer = grpc.BidiStreamingServer[BatchExtractRequest, BatchExtractResponse]
 
 func _ExtractionService_ModelInfo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ModelInfoRequest)
@@ -243,6 +281,12 @@ var ExtractionService_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "Extract",
 			Handler:       _ExtractionService_Extract_Handler,
 			ServerStreams: true,
+		},
+		{
+			StreamName:    "BatchExtract",
+			Handler:       _ExtractionService_BatchExtract_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
 		},
 		{
 			StreamName:    "WatchModelInfo",

@@ -1003,8 +1003,11 @@ type Limits struct {
 	MaxRunningRequests uint32 `protobuf:"varint,8,opt,name=max_running_requests,json=maxRunningRequests,proto3" json:"max_running_requests,omitempty"`
 	// Of the server. Beyond it: RESOURCE_EXHAUSTED.
 	MaxQueuedRequests uint32 `protobuf:"varint,9,opt,name=max_queued_requests,json=maxQueuedRequests,proto3" json:"max_queued_requests,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Documents without an outcome in one BatchExtract call. Beyond it:
+	// RESOURCE_EXHAUSTED, for the document alone.
+	MaxBatchInFlight uint32 `protobuf:"varint,10,opt,name=max_batch_in_flight,json=maxBatchInFlight,proto3" json:"max_batch_in_flight,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Limits) Reset() {
@@ -1089,6 +1092,13 @@ func (x *Limits) GetMaxRunningRequests() uint32 {
 func (x *Limits) GetMaxQueuedRequests() uint32 {
 	if x != nil {
 		return x.MaxQueuedRequests
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxBatchInFlight() uint32 {
+	if x != nil {
+		return x.MaxBatchInFlight
 	}
 	return 0
 }
@@ -1339,7 +1349,7 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\n" +
 	"free_bytes\x18\x05 \x01(\x04R\tfreeBytes\x12!\n" +
 	"\fweight_bytes\x18\x06 \x01(\x04R\vweightBytes\x12$\n" +
-	"\x0ekv_cache_bytes\x18\a \x01(\x04R\fkvCacheBytes\"\xea\x02\n" +
+	"\x0ekv_cache_bytes\x18\a \x01(\x04R\fkvCacheBytes\"\x93\x03\n" +
 	"\x06Limits\x12*\n" +
 	"\x11max_request_bytes\x18\x01 \x01(\x04R\x0fmaxRequestBytes\x12\x1b\n" +
 	"\tmax_pages\x18\x02 \x01(\rR\bmaxPages\x12&\n" +
@@ -1348,8 +1358,9 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\x10max_input_tokens\x18\x05 \x01(\rR\x0emaxInputTokens\x12*\n" +
 	"\x11max_output_tokens\x18\x06 \x01(\rR\x0fmaxOutputTokens\x120\n" +
 	"\x14max_running_requests\x18\b \x01(\rR\x12maxRunningRequests\x12.\n" +
-	"\x13max_queued_requests\x18\t \x01(\rR\x11maxQueuedRequestsJ\x04\b\a\x10\bJ\x04\b\n" +
-	"\x10\v\"\xbf\x01\n" +
+	"\x13max_queued_requests\x18\t \x01(\rR\x11maxQueuedRequests\x12-\n" +
+	"\x13max_batch_in_flight\x18\n" +
+	" \x01(\rR\x10maxBatchInFlightJ\x04\b\a\x10\b\"\xbf\x01\n" +
 	"\fCapabilities\x12\x1f\n" +
 	"\vmedia_types\x18\x01 \x03(\tR\n" +
 	"mediaTypes\x12C\n" +

@@ -233,7 +233,7 @@ impl Shared {
     async fn one(&self, client: &mut Client, due: Instant) {
         let index = self.sent.fetch_add(1, Ordering::Relaxed);
         let page = &self.work.pages[index % self.work.pages.len()];
-        let file = InputFile { content: page.content.clone() };
+        let file = InputFile { content: page.content.clone(), ..InputFile::default() };
         let request = ExtractRequest { files: vec![file], ..self.work.request.clone() };
         let mut times = Times::default();
         let answer = client.extract(&request, self.work.timeout, &mut times).await;

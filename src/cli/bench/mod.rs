@@ -1,10 +1,12 @@
 //! `tessera bench`: how fast a server, or a model alone, is on this machine, beside what the machine
 //! itself can do.
 
+mod bounds;
 mod host;
 mod level;
 mod load;
 mod pages;
+mod parts;
 mod report;
 mod save;
 mod serve;
@@ -18,12 +20,18 @@ use super::term::Term;
 #[derive(Debug, Subcommand)]
 pub(super) enum BenchCommand {
     Serve(Box<serve::ServeBenchArgs>),
+    Decode(parts::DecodeArgs),
+    Prefill(parts::PrefillArgs),
+    Vision(parts::VisionArgs),
     Pages(save::PagesArgs),
 }
 
 pub(super) fn run(command: &BenchCommand, term: &Term) -> Result<(), Failure> {
     match command {
         BenchCommand::Serve(args) => serve::run(args, term),
+        BenchCommand::Decode(args) => parts::decode(args, term),
+        BenchCommand::Prefill(args) => parts::prefill(args, term),
+        BenchCommand::Vision(args) => parts::vision(args, term),
         BenchCommand::Pages(args) => save::run(args),
     }
 }

@@ -91,7 +91,7 @@ fn bar(all: usize, done: usize) -> ProgressBar {
 async fn read(client: &mut Client, asked: &Asked, timeout: Duration) -> Result<Record, Failure> {
     let content = files::read(&asked.document.path)?;
     let request = ExtractRequest {
-        files: vec![InputFile { content: Bytes::from(content) }],
+        files: vec![InputFile { content: Bytes::from(content), ..InputFile::default() }],
         task: Some(asked.kind.task()),
         event_kinds: vec![EventKind::Fields.into()],
         ..ExtractRequest::default()

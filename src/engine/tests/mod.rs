@@ -64,14 +64,15 @@ impl Prepare for Letters {
         go_on()?;
         let spec = &self.0.spec;
         let tile_len = 3 * (spec.tile_size_px as usize).pow(2);
-        let tiles_per_page: Vec<u32> = job.files.iter().map(|file| u32::from(file[0])).collect();
+        let tiles_per_page: Vec<u32> =
+            job.files.iter().map(|file| u32::from(file.content[0])).collect();
         let tiles = tiles_per_page.iter().sum::<u32>() as usize;
         let image_tokens = tiles * spec.tokens_per_tile;
         let mut prompt = vec![spec.image_token_id; image_tokens];
         prompt.extend(job.question.bytes().map(u32::from));
         let shade = job.question.len() as f32;
         let pixels = (0..tiles * tile_len).map(|i| shade + i as f32).collect();
-        Ok(Prepared { tiles_per_page, pixels, prompt, image_tokens })
+        Ok(Prepared { tiles_per_page, pages: Vec::new(), pixels, prompt, image_tokens })
     }
 
     fn detokenizer(&self) -> Box<dyn Detokenize> {
@@ -99,7 +100,7 @@ impl Detokenize for Spell {
 fn job(question: &str, tiles: &[u8]) -> Job {
     Job {
         id: question.to_owned(),
-        files: tiles.iter().map(|&tiles| Bytes::from(vec![tiles])).collect(),
+        files: tiles.iter().map(|&tiles| Bytes::from(vec![tiles]).into()).collect(),
         question: question.to_owned(),
         sampling: Sampling::GREEDY,
         output_tokens_max: 8,

@@ -28,7 +28,7 @@ fn events_of_a_request_in_their_order() {
     let items: Vec<Event> = read(&mut events).into_iter().map(Result::unwrap).collect();
     let vision = progress(Phase::Vision);
     let prefill = Progress { encoded_tiles: 3, ..progress(Phase::Prefill) };
-    let accepted = Accepted { tiles_per_page: vec![1, 2], input_tokens: 16 };
+    let accepted = Accepted { tiles_per_page: vec![1, 2], pages: Vec::new(), input_tokens: 16 };
     assert_eq!(
         items[..6],
         [

@@ -1,9 +1,11 @@
 //! Why a file was not read: what is wrong, the value and the limit, and what the sender can do.
 
+use super::PdfError;
+
 /// Every reason for refusing a file. All of them are the sender's to fix.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    #[error("the file is empty; send the bytes of a PNG, JPEG, WebP or TIFF image")]
+    #[error("the file is empty; send the bytes of a PNG, JPEG, WebP, TIFF or PDF file")]
     Empty,
 
     #[error(
@@ -17,7 +19,7 @@ pub enum DecodeError {
 
     #[error(
         "the file starts with none of the known signatures but with {start:02x?}; \
-         send a PNG, JPEG, WebP or TIFF image"
+         send a PNG, JPEG, WebP, TIFF or PDF file"
     )]
     UnknownFormat { start: Vec<u8> },
 
@@ -42,8 +44,11 @@ pub enum DecodeError {
     )]
     TooManyPixelsTogether { page: usize, pixels: u64, pixels_max: u64 },
 
-    #[error("the file has more than {pages_max} pages; split it")]
+    #[error("the file has more than {pages_max} pages; name some of them, or split it")]
     TooManyPages { pages_max: usize },
+
+    #[error("page {page} is not there: the file has {pages}")]
+    NoSuchPage { page: usize, pages: usize },
 
     #[error(
         "page {page} needs more than {memory_bytes_max} bytes while it is decoded; \
@@ -59,4 +64,11 @@ pub enum DecodeError {
          save it again as an 8-bit RGB PNG"
     )]
     Feature { page: usize, feature: String },
+
+    #[error(transparent)]
+    Pdf(#[from] PdfError),
+
+    /// Nobody wants the pages any more: no mistake of the file's.
+    #[error("reading was given up")]
+    GivenUp,
 }

@@ -1,4 +1,4 @@
-//! Reads an image file within limits: sniff, check the header, decode, convert, turn upright.
+//! Reads a page file within limits: sniff, check the header, decode or render, convert, turn upright.
 //!
 //! Sizes are checked when only the header has been read, before any pixel buffer exists. At its
 //! peak, decoding a page holds the decoder's output (at most 8 bytes a pixel, for 16-bit RGBA), the
@@ -11,6 +11,7 @@
 //! grey keeps its upper byte (see `rgb`). Everything after decoding is the same to the bit.
 
 mod error;
+mod pdf;
 mod rgb;
 mod sniff;
 mod tiff_pages;
@@ -22,6 +23,7 @@ use image::error::{ImageError, LimitErrorKind};
 use image::{DynamicImage, ImageDecoder, Limits, RgbImage};
 
 pub use self::error::DecodeError;
+pub use self::pdf::{PdfError, PdfRenderer, serve as serve_pdf};
 pub use self::sniff::{Format, sniff};
 use crate::limits;
 use crate::preprocess::page::Page;
@@ -38,6 +40,33 @@ pub struct DecodeLimits {
     /// Longer side of a page.
     pub side_px_max: u32,
     pub pages_max: usize,
+    /// How long a page of a PDF may take to render, in a process of its own.
+    pub pdf_page_ms_max: u64,
+}
+
+/// Which pages of a file to read, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Numbers of pages, the first is 1, in the order in which to read them; empty: all.
+    pub pages: Vec<usize>,
+    /// Dots per inch at which pages of a PDF are rendered; fewer where a page would be over a limit.
+    pub dpi: u32,
+}
+
+/// A page, and its number in the file it is of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NumberedPage {
+    /// The first is 1.
+    pub number: usize,
+    pub page: Page,
+}
+
+/// Reads files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decoder {
+    pub limits: DecodeLimits,
+    pub orientation: Orientation,
+    pub pdf: PdfRenderer,
 }
 
 /// What to do with a page whose file says that it must be turned or mirrored to be upright.
@@ -52,36 +81,29 @@ pub enum Orientation {
     Ignore,
 }
 
-/// The pages of a file, all of them or none. Only TIFF files have more than one.
-///
-/// Of animations the first picture is read.
+/// The pages of a file, all of them or none, rendered in this process where that is needed.
 pub fn decode(
     bytes: &[u8],
     limits: &DecodeLimits,
     orientation: Orientation,
 ) -> Result<Vec<Page>, DecodeError> {
-    let format = sniff(bytes)?;
-    if bytes.len() > limits.bytes_max {
-        return Err(DecodeError::TooManyBytes { bytes: bytes.len(), bytes_max: limits.bytes_max });
+    let decoder = Decoder { limits: limits.clone(), orientation, pdf: PdfRenderer::Here };
+    let pages = decoder.read(bytes, &Wanted::default(), &|| true)?;
+    Ok(pages.into_iter().map(|numbered| numbered.page).collect())
+}
+
+/// The pages that `wanted` names of a file that has `pages`.
+fn numbers(wanted: &Wanted, pages: usize, pages_max: usize) -> Result<Vec<usize>, DecodeError> {
+    let missing = wanted.pages.iter().find(|page| !(1..=pages).contains(*page));
+    if let Some(&page) = missing {
+        return Err(DecodeError::NoSuchPage { page, pages });
     }
-    let mut reader = PageReader { limits, orientation, page: 1, pixels: 0 };
-    let file = Cursor::new(bytes);
-    match format {
-        Format::Png => Ok(vec![reader.read(PngDecoder::new(file))?]),
-        Format::WebP => Ok(vec![reader.read(WebPDecoder::new(file))?]),
-        Format::Jpeg => {
-            let page = reader.read(JpegDecoder::new(file))?;
-            if is_cut_off_jpeg(bytes) {
-                let problem = "the JPEG has no end marker".to_owned();
-                return Err(DecodeError::Damaged { page: 1, problem });
-            }
-            Ok(vec![page])
-        }
-        Format::Tiff => {
-            let views = tiff_pages::views(bytes, limits.pages_max)?;
-            views.into_iter().map(|view| reader.read(TiffDecoder::new(view))).collect()
-        }
+    let all = wanted.pages.is_empty();
+    let count = if all { pages } else { wanted.pages.len() };
+    if count > pages_max {
+        return Err(DecodeError::TooManyPages { pages_max });
     }
+    Ok(if all { (1..=pages).collect() } else { wanted.pages.clone() })
 }
 
 /// Reads one page after another, and counts.
@@ -116,7 +138,68 @@ impl Default for DecodeLimits {
             file_pixels_max: Self::FILE_PIXELS_MAX,
             side_px_max: limits::PAGE_SIDE_PX_MAX,
             pages_max: limits::PAGES_MAX,
+            pdf_page_ms_max: limits::PDF_PAGE_MS_MAX,
         }
+    }
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { pages: Vec::new(), dpi: limits::PDF_DPI_DEFAULT }
+    }
+}
+
+// === impl Decoder ===
+
+impl Decoder {
+    /// The wanted pages of a file, all of them or none. Only TIFF and PDF files have more than one; of
+    /// animations the first picture is read. `go_on` is asked now and then whether anybody still wants
+    /// them.
+    pub fn read(
+        &self,
+        bytes: &[u8],
+        wanted: &Wanted,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Vec<NumberedPage>, DecodeError> {
+        let format = sniff(bytes)?;
+        let limits = &self.limits;
+        if bytes.len() > limits.bytes_max {
+            let (bytes, bytes_max) = (bytes.len(), limits.bytes_max);
+            return Err(DecodeError::TooManyBytes { bytes, bytes_max });
+        }
+        if format == Format::Pdf {
+            return pdf::pages(&self.pdf, bytes, wanted, limits, go_on);
+        }
+        let mut reader = PageReader { limits, orientation: self.orientation, page: 1, pixels: 0 };
+        let file = Cursor::new(bytes);
+        if format == Format::Tiff {
+            let mut views: Vec<_> = tiff_pages::views(bytes)?.into_iter().map(Some).collect();
+            let mut pages = Vec::new();
+            for number in numbers(wanted, views.len(), limits.pages_max)? {
+                if !go_on() {
+                    return Err(DecodeError::GivenUp);
+                }
+                reader.page = number;
+                // A page is named once.
+                let Some(view) = views[number - 1].take() else { continue };
+                pages.push(NumberedPage { number, page: reader.read(TiffDecoder::new(view))? });
+            }
+            return Ok(pages);
+        }
+        numbers(wanted, 1, limits.pages_max)?;
+        let page = match format {
+            Format::Png => reader.read(PngDecoder::new(file))?,
+            Format::WebP => reader.read(WebPDecoder::new(file))?,
+            _ => {
+                let page = reader.read(JpegDecoder::new(file))?;
+                if is_cut_off_jpeg(bytes) {
+                    let problem = "the JPEG has no end marker".to_owned();
+                    return Err(DecodeError::Damaged { page: 1, problem });
+                }
+                page
+            }
+        };
+        Ok(vec![NumberedPage { number: 1, page }])
     }
 }
 
@@ -152,7 +235,6 @@ impl PageReader<'_> {
             width_px,
             height_px,
         })?;
-        self.page += 1;
         Ok(page)
     }
 

@@ -9,6 +9,7 @@ pub enum Format {
     Jpeg,
     WebP,
     Tiff,
+    Pdf,
 }
 
 /// A format that is recognised so that its refusal can say what to do instead.
@@ -23,7 +24,6 @@ const AS_IMAGE: &str = "save it as PNG or JPEG";
 const RENDER: &str = "render its pages to PNG first, for example at 200 dots per inch";
 
 const OTHERS: &[Other] = &[
-    Other { kind: "a PDF document", offset: 0, signature: b"%PDF-", remedy: RENDER },
     Other { kind: "a PostScript document", offset: 0, signature: b"%!PS", remedy: RENDER },
     Other {
         kind: "a ZIP archive or an office document",
@@ -75,7 +75,7 @@ const OTHERS: &[Other] = &[
 /// Bytes of an unknown file that its refusal quotes.
 const QUOTED_BYTES: usize = 8;
 
-/// PDF readers accept this much before the header, and so does the refusal.
+/// PDF readers accept this much before the header.
 const PDF_HEADER_WITHIN_BYTES: usize = 1024;
 
 /// The format of a file that can be read, or why it cannot.
@@ -96,6 +96,10 @@ pub fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
     if TIFFS.iter().any(|signature| bytes.starts_with(signature)) {
         return Ok(Format::Tiff);
     }
+    let start = &bytes[..bytes.len().min(PDF_HEADER_WITHIN_BYTES)];
+    if start.windows(5).any(|window| window == b"%PDF-") {
+        return Ok(Format::Pdf);
+    }
     Err(refusal(bytes))
 }
 
@@ -105,10 +109,6 @@ fn refusal(bytes: &[u8]) -> DecodeError {
     };
     if let Some(&Other { kind, remedy, .. }) = OTHERS.iter().find(is_at) {
         return DecodeError::OtherFormat { kind, remedy };
-    }
-    let start = &bytes[..bytes.len().min(PDF_HEADER_WITHIN_BYTES)];
-    if start.windows(5).any(|window| window == b"%PDF-") {
-        return DecodeError::OtherFormat { kind: "a PDF document", remedy: RENDER };
     }
     DecodeError::UnknownFormat { start: bytes[..bytes.len().min(QUOTED_BYTES)].to_vec() }
 }
@@ -125,6 +125,8 @@ mod tests {
             (b"RIFF\0\0\0\0WEBPVP8 ", Format::WebP),
             (b"II\x2a\0\x08\0\0\0", Format::Tiff),
             (b"MM\0\x2b\0\x08\0\0", Format::Tiff),
+            (b"%PDF-1.7", Format::Pdf),
+            (b"\n\n\n%PDF-1.4", Format::Pdf),
         ] {
             assert_eq!(sniff(bytes).ok(), Some(expect), "{bytes:02x?}");
         }
@@ -134,21 +136,19 @@ mod tests {
     fn refusals_name_a_remedy() {
         for (bytes, expect) in [
             (
-                &b"%PDF-1.7"[..],
-                "the file is a PDF document, which is not read here; \
+                &b"%!PS-Adobe"[..],
+                "the file is a PostScript document, which is not read here; \
                  render its pages to PNG first, for example at 200 dots per inch",
             ),
             (b"GIF89a", "the file is a GIF image, which is not read here; save it as PNG or JPEG"),
-            (b"", "the file is empty; send the bytes of a PNG, JPEG, WebP or TIFF image"),
+            (b"", "the file is empty; send the bytes of a PNG, JPEG, WebP, TIFF or PDF file"),
             (
                 b"RIFF",
                 "the file starts with none of the known signatures but with [52, 49, 46, 46]; \
-                 send a PNG, JPEG, WebP or TIFF image",
+                 send a PNG, JPEG, WebP, TIFF or PDF file",
             ),
         ] {
             assert_eq!(sniff(bytes).unwrap_err().to_string(), expect);
         }
-        let junk_before_header = [b"\n\n\n".as_slice(), b"%PDF-1.4"].concat();
-        assert!(matches!(sniff(&junk_before_header), Err(DecodeError::OtherFormat { .. })));
     }
 }

@@ -4,8 +4,10 @@
 //! header names the first one; so each page is read through a view of the file whose header names
 //! that page's directory.
 
+use std::collections::HashSet;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
+use crate::limits::TIFF_DIRECTORIES_MAX;
 use crate::preprocess::decode::DecodeError;
 
 /// The file with another offset of the first directory.
@@ -23,18 +25,22 @@ struct Layout<'a> {
     is_big_tiff: bool,
 }
 
-/// A view for each page, in order. Refuses a chain longer than `pages_max`, which ends loops too.
-pub(super) fn views(bytes: &[u8], pages_max: usize) -> Result<Vec<View<'_>>, DecodeError> {
+/// A view for each page, in order. Refuses a ring, and a chain that is longer than any.
+pub(super) fn views(bytes: &[u8]) -> Result<Vec<View<'_>>, DecodeError> {
     let layout = Layout {
         bytes,
         is_little: bytes.starts_with(b"II"),
         is_big_tiff: bytes[2..4].contains(&0x2b),
     };
-    let mut views = Vec::new();
+    let (mut views, mut seen) = (Vec::new(), HashSet::new());
     let mut directory = layout.first_directory();
     while let Some(offset) = directory.filter(|&offset| offset != 0) {
-        if views.len() == pages_max {
-            return Err(DecodeError::TooManyPages { pages_max });
+        if views.len() == TIFF_DIRECTORIES_MAX {
+            return Err(DecodeError::TooManyPages { pages_max: TIFF_DIRECTORIES_MAX });
+        }
+        if !seen.insert(offset) {
+            let (page, problem) = (views.len(), "the TIFF directories form a ring".to_owned());
+            return Err(DecodeError::Damaged { page, problem });
         }
         views.push(View { bytes, header: layout.header_naming(offset), position: 0 });
         directory = layout.next_directory(offset);

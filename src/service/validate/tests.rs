@@ -1,5 +1,6 @@
 //! What is refused, in which words, and that all of it is told at once.
 
+use bytes::Bytes;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
@@ -16,7 +17,7 @@ fn bounds() -> Bounds {
 }
 
 fn file(content: &'static [u8]) -> v1::InputFile {
-    v1::InputFile { content: Bytes::from_static(content) }
+    v1::InputFile { content: Bytes::from_static(content), ..Default::default() }
 }
 
 fn request() -> v1::ExtractRequest {

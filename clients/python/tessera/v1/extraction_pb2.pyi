@@ -78,10 +78,14 @@ class ExtractRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., files: _Optional[_Iterable[_Union[InputFile, _Mapping]]] = ..., schema: _Optional[_Union[_schema_pb2.ExtractionSchema, _Mapping]] = ..., prompt: _Optional[str] = ..., generation: _Optional[_Union[GenerationOptions, _Mapping]] = ..., event_kinds: _Optional[_Iterable[_Union[EventKind, str]]] = ...) -> None: ...
 
 class InputFile(_message.Message):
-    __slots__ = ("content",)
+    __slots__ = ("content", "pages", "dpi")
     CONTENT_FIELD_NUMBER: _ClassVar[int]
+    PAGES_FIELD_NUMBER: _ClassVar[int]
+    DPI_FIELD_NUMBER: _ClassVar[int]
     content: bytes
-    def __init__(self, content: _Optional[bytes] = ...) -> None: ...
+    pages: _containers.RepeatedScalarFieldContainer[int]
+    dpi: int
+    def __init__(self, content: _Optional[bytes] = ..., pages: _Optional[_Iterable[int]] = ..., dpi: _Optional[int] = ...) -> None: ...
 
 class GenerationOptions(_message.Message):
     __slots__ = ("max_output_tokens", "temperature", "seed", "stop_sequences", "max_tiles_per_page", "top_p")
@@ -118,20 +122,34 @@ class ExtractResponse(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., token_delta: _Optional[_Union[TokenDelta, _Mapping]] = ..., field_delta: _Optional[_Union[FieldDelta, _Mapping]] = ..., field_completed: _Optional[_Union[ExtractedField, _Mapping]] = ..., completed: _Optional[_Union[Completed, _Mapping]] = ...) -> None: ...
 
 class Accepted(_message.Message):
-    __slots__ = ("request_id", "model", "model_revision", "trace_id", "tiles_per_page", "input_tokens")
+    __slots__ = ("request_id", "model", "model_revision", "trace_id", "tiles_per_page", "input_tokens", "pages")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_REVISION_FIELD_NUMBER: _ClassVar[int]
     TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     TILES_PER_PAGE_FIELD_NUMBER: _ClassVar[int]
     INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PAGES_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     model: str
     model_revision: str
     trace_id: str
     tiles_per_page: _containers.RepeatedScalarFieldContainer[int]
     input_tokens: int
-    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., model_revision: _Optional[str] = ..., trace_id: _Optional[str] = ..., tiles_per_page: _Optional[_Iterable[int]] = ..., input_tokens: _Optional[int] = ...) -> None: ...
+    pages: _containers.RepeatedCompositeFieldContainer[PageSource]
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., model_revision: _Optional[str] = ..., trace_id: _Optional[str] = ..., tiles_per_page: _Optional[_Iterable[int]] = ..., input_tokens: _Optional[int] = ..., pages: _Optional[_Iterable[_Union[PageSource, _Mapping]]] = ...) -> None: ...
+
+class PageSource(_message.Message):
+    __slots__ = ("file", "page", "width_px", "height_px")
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
+    file: int
+    page: int
+    width_px: int
+    height_px: int
+    def __init__(self, file: _Optional[int] = ..., page: _Optional[int] = ..., width_px: _Optional[int] = ..., height_px: _Optional[int] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("phase", "elapsed", "queue_position", "encoded_tiles", "prefilled_tokens", "output_tokens")
@@ -240,6 +258,38 @@ class Timings(_message.Message):
     time_to_first_token: _duration_pb2.Duration
     total: _duration_pb2.Duration
     def __init__(self, queue: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., preprocess: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., vision: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., prefill: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., decode: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., time_to_first_token: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., total: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class BatchExtractRequest(_message.Message):
+    __slots__ = ("extract", "cancel_request_id")
+    EXTRACT_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    extract: ExtractRequest
+    cancel_request_id: str
+    def __init__(self, extract: _Optional[_Union[ExtractRequest, _Mapping]] = ..., cancel_request_id: _Optional[str] = ...) -> None: ...
+
+class BatchExtractResponse(_message.Message):
+    __slots__ = ("request_id", "response", "error")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    response: ExtractResponse
+    error: ExtractError
+    def __init__(self, request_id: _Optional[str] = ..., response: _Optional[_Union[ExtractResponse, _Mapping]] = ..., error: _Optional[_Union[ExtractError, _Mapping]] = ...) -> None: ...
+
+class ExtractError(_message.Message):
+    __slots__ = ("code", "reason", "message", "retry_after", "fields")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    reason: str
+    message: str
+    retry_after: _duration_pb2.Duration
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, code: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., retry_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., fields: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ModelInfoRequest(_message.Message):
     __slots__ = ("model",)

@@ -32,7 +32,7 @@ class ExtractionServiceStub:
     RetryInfo where the same request may succeed later. Reasons:
     INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
     NOT_FOUND: MODEL_NOT_FOUND
-    RESOURCE_EXHAUSTED: QUEUE_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
+    RESOURCE_EXHAUSTED: QUEUE_FULL, BATCH_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
     UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
     DRAIN_TIMEOUT
     DEADLINE_EXCEEDED: DEADLINE
@@ -55,6 +55,11 @@ class ExtractionServiceStub:
                 request_serializer=tessera_dot_v1_dot_extraction__pb2.ExtractRequest.SerializeToString,
                 response_deserializer=tessera_dot_v1_dot_extraction__pb2.ExtractResponse.FromString,
                 _registered_method=True)
+        self.BatchExtract = channel.stream_stream(
+                '/tessera.v1.ExtractionService/BatchExtract',
+                request_serializer=tessera_dot_v1_dot_extraction__pb2.BatchExtractRequest.SerializeToString,
+                response_deserializer=tessera_dot_v1_dot_extraction__pb2.BatchExtractResponse.FromString,
+                _registered_method=True)
         self.ModelInfo = channel.unary_unary(
                 '/tessera.v1.ExtractionService/ModelInfo',
                 request_serializer=tessera_dot_v1_dot_extraction__pb2.ModelInfoRequest.SerializeToString,
@@ -74,7 +79,7 @@ class ExtractionServiceServicer:
     RetryInfo where the same request may succeed later. Reasons:
     INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
     NOT_FOUND: MODEL_NOT_FOUND
-    RESOURCE_EXHAUSTED: QUEUE_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
+    RESOURCE_EXHAUSTED: QUEUE_FULL, BATCH_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
     UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
     DRAIN_TIMEOUT
     DEADLINE_EXCEEDED: DEADLINE
@@ -89,6 +94,18 @@ class ExtractionServiceServicer:
     def Extract(self, request, context):
         """Processes one document. The first message is `accepted`. The call has
         succeeded only if the last message is `completed` and the status is OK.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchExtract(self, request_iterator, context):
+        """Processes many documents over one stream, each as Extract would, in no
+        order. A document's outcome is its last message: `completed`, or an error
+        with what the status of an Extract call would have said. The status of this
+        call says nothing about documents; it is OK once the client has ended its
+        side and every document has its outcome. The deadline bounds the whole call;
+        ending the call cancels every document.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,6 +135,11 @@ def add_ExtractionServiceServicer_to_server(servicer, server):
                     request_deserializer=tessera_dot_v1_dot_extraction__pb2.ExtractRequest.FromString,
                     response_serializer=tessera_dot_v1_dot_extraction__pb2.ExtractResponse.SerializeToString,
             ),
+            'BatchExtract': grpc.stream_stream_rpc_method_handler(
+                    servicer.BatchExtract,
+                    request_deserializer=tessera_dot_v1_dot_extraction__pb2.BatchExtractRequest.FromString,
+                    response_serializer=tessera_dot_v1_dot_extraction__pb2.BatchExtractResponse.SerializeToString,
+            ),
             'ModelInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.ModelInfo,
                     request_deserializer=tessera_dot_v1_dot_extraction__pb2.ModelInfoRequest.FromString,
@@ -143,7 +165,7 @@ class ExtractionService:
     RetryInfo where the same request may succeed later. Reasons:
     INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
     NOT_FOUND: MODEL_NOT_FOUND
-    RESOURCE_EXHAUSTED: QUEUE_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
+    RESOURCE_EXHAUSTED: QUEUE_FULL, BATCH_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
     UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
     DRAIN_TIMEOUT
     DEADLINE_EXCEEDED: DEADLINE
@@ -172,6 +194,33 @@ class ExtractionService:
             '/tessera.v1.ExtractionService/Extract',
             tessera_dot_v1_dot_extraction__pb2.ExtractRequest.SerializeToString,
             tessera_dot_v1_dot_extraction__pb2.ExtractResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchExtract(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/tessera.v1.ExtractionService/BatchExtract',
+            tessera_dot_v1_dot_extraction__pb2.BatchExtractRequest.SerializeToString,
+            tessera_dot_v1_dot_extraction__pb2.BatchExtractResponse.FromString,
             options,
             channel_credentials,
             insecure,

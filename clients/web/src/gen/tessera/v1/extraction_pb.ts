@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tessera/v1/extraction.proto.
  */
 export const file_tessera_v1_extraction: GenFile = /*@__PURE__*/
-  fileDesc("Cht0ZXNzZXJhL3YxL2V4dHJhY3Rpb24ucHJvdG8SCnRlc3NlcmEudjEiggIKDkV4dHJhY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFZmlsZXMYAyADKAsyFS50ZXNzZXJhLnYxLklucHV0RmlsZRIuCgZzY2hlbWEYBCABKAsyHC50ZXNzZXJhLnYxLkV4dHJhY3Rpb25TY2hlbWFIABIQCgZwcm9tcHQYBSABKAlIABIxCgpnZW5lcmF0aW9uGAYgASgLMh0udGVzc2VyYS52MS5HZW5lcmF0aW9uT3B0aW9ucxIqCgtldmVudF9raW5kcxgHIAMoDjIVLnRlc3NlcmEudjEuRXZlbnRLaW5kQgYKBHRhc2siHAoJSW5wdXRGaWxlEg8KB2NvbnRlbnQYASABKAwi/QEKEUdlbmVyYXRpb25PcHRpb25zEh4KEW1heF9vdXRwdXRfdG9rZW5zGAEgASgNSACIAQESGAoLdGVtcGVyYXR1cmUYAiABKAJIAYgBARIRCgRzZWVkGAMgASgESAKIAQESFgoOc3RvcF9zZXF1ZW5jZXMYBCADKAkSHwoSbWF4X3RpbGVzX3Blcl9wYWdlGAUgASgNSAOIAQESEgoFdG9wX3AYBiABKAJIBIgBAUIUChJfbWF4X291dHB1dF90b2tlbnNCDgoMX3RlbXBlcmF0dXJlQgcKBV9zZWVkQhUKE19tYXhfdGlsZXNfcGVyX3BhZ2VCCAoGX3RvcF9wIsECCg9FeHRyYWN0UmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQSKAoIYWNjZXB0ZWQYAiABKAsyFC50ZXNzZXJhLnYxLkFjY2VwdGVkSAASKAoIcHJvZ3Jlc3MYAyABKAsyFC50ZXNzZXJhLnYxLlByb2dyZXNzSAASLQoLdG9rZW5fZGVsdGEYBCABKAsyFi50ZXNzZXJhLnYxLlRva2VuRGVsdGFIABItCgtmaWVsZF9kZWx0YRgFIAEoCzIWLnRlc3NlcmEudjEuRmllbGREZWx0YUgAEjUKD2ZpZWxkX2NvbXBsZXRlZBgGIAEoCzIaLnRlc3NlcmEudjEuRXh0cmFjdGVkRmllbGRIABIqCgljb21wbGV0ZWQYByABKAsyFS50ZXNzZXJhLnYxLkNvbXBsZXRlZEgAQgcKBWV2ZW50IoUBCghBY2NlcHRlZBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBW1vZGVsGAIgASgJEhYKDm1vZGVsX3JldmlzaW9uGAMgASgJEhAKCHRyYWNlX2lkGAQgASgJEhYKDnRpbGVzX3Blcl9wYWdlGAUgAygNEhQKDGlucHV0X3Rva2VucxgGIAEoDSLQAQoIUHJvZ3Jlc3MSIAoFcGhhc2UYASABKA4yES50ZXNzZXJhLnYxLlBoYXNlEioKB2VsYXBzZWQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGwoOcXVldWVfcG9zaXRpb24YAyABKA1IAIgBARIVCg1lbmNvZGVkX3RpbGVzGAQgASgNEhgKEHByZWZpbGxlZF90b2tlbnMYBSABKA0SFQoNb3V0cHV0X3Rva2VucxgGIAEoDUIRCg9fcXVldWVfcG9zaXRpb24iLwoKVG9rZW5EZWx0YRIMCgR0ZXh0GAEgASgJEhMKC3Rva2VuX2NvdW50GAIgASgNIisKCkZpZWxkRGVsdGESDwoHcG9pbnRlchgBIAEoCRIMCgR0ZXh0GAIgASgJIucBCg5FeHRyYWN0ZWRGaWVsZBIPCgdwb2ludGVyGAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEgsKA3JhdxgDIAEoCRIXCgpjb25maWRlbmNlGAQgASgCSACIAQESIgoVbWluX3Rva2VuX3Byb2JhYmlsaXR5GAUgASgCSAGIAQESKgoKbm9ybWFsaXplZBgGIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUINCgtfY29uZmlkZW5jZUIYChZfbWluX3Rva2VuX3Byb2JhYmlsaXR5IqcCCglDb21wbGV0ZWQSLwoNZmluaXNoX3JlYXNvbhgBIAEoDjIYLnRlc3NlcmEudjEuRmluaXNoUmVhc29uEgwKBHRleHQYAiABKAkSGgoNZG9jdW1lbnRfanNvbhgDIAEoCUgAiAEBEhYKDmRvY3VtZW50X2Vycm9yGAQgASgJEiAKBXVzYWdlGAUgASgLMhEudGVzc2VyYS52MS5Vc2FnZRIkCgd0aW1pbmdzGAYgASgLMhMudGVzc2VyYS52MS5UaW1pbmdzEioKBmZpZWxkcxgHIAMoCzIaLnRlc3NlcmEudjEuRXh0cmFjdGVkRmllbGQSIQoGY2hlY2tzGAggAygLMhEudGVzc2VyYS52MS5DaGVja0IQCg5fZG9jdW1lbnRfanNvbiJfCgVDaGVjaxIjCgRydWxlGAEgASgOMhUudGVzc2VyYS52MS5DaGVja1J1bGUSDgoGcGFzc2VkGAIgASgIEg8KB21lc3NhZ2UYAyABKAkSEAoIcG9pbnRlcnMYBCADKAkiSgoFVXNhZ2USFAoMaW5wdXRfdG9rZW5zGAEgASgNEhQKDGltYWdlX3Rva2VucxgCIAEoDRIVCg1vdXRwdXRfdG9rZW5zGAMgASgNIsYCCgdUaW1pbmdzEigKBXF1ZXVlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KCnByZXByb2Nlc3MYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKQoGdmlzaW9uGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB3ByZWZpbGwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKQoGZGVjb2RlGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjYKE3RpbWVfdG9fZmlyc3RfdG9rZW4YBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFdG90YWwYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iIQoQTW9kZWxJbmZvUmVxdWVzdBINCgVtb2RlbBgBIAEoCSI8ChFNb2RlbEluZm9SZXNwb25zZRInCgZzdGF0dXMYASABKAsyFy50ZXNzZXJhLnYxLk1vZGVsU3RhdHVzIiYKFVdhdGNoTW9kZWxJbmZvUmVxdWVzdBINCgVtb2RlbBgBIAEoCSJBChZXYXRjaE1vZGVsSW5mb1Jlc3BvbnNlEicKBnN0YXR1cxgBIAEoCzIXLnRlc3NlcmEudjEuTW9kZWxTdGF0dXMqagoJRXZlbnRLaW5kEhoKFkVWRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIVChFFVkVOVF9LSU5EX1RPS0VOUxABEhMKD0VWRU5UX0tJTkRfTk9ORRACEhUKEUVWRU5UX0tJTkRfRklFTERTEAMqZwoFUGhhc2USFQoRUEhBU0VfVU5TUEVDSUZJRUQQABIQCgxQSEFTRV9RVUVVRUQQARIQCgxQSEFTRV9WSVNJT04QAhIRCg1QSEFTRV9QUkVGSUxMEAMSEAoMUEhBU0VfREVDT0RFEAQqmAEKCUNoZWNrUnVsZRIaChZDSEVDS19SVUxFX1VOU1BFQ0lGSUVEEAASGwoXQ0hFQ0tfUlVMRV9BQk5fQ0hFQ0tTVU0QARIdChlDSEVDS19SVUxFX0xJTkVfSVRFTVNfU1VNEAISGAoUQ0hFQ0tfUlVMRV9HU1RfU0hBUkUQAxIZChVDSEVDS19SVUxFX0RBVEVfT1JERVIQBCpfCgxGaW5pc2hSZWFzb24SHQoZRklOSVNIX1JFQVNPTl9VTlNQRUNJRklFRBAAEhYKEkZJTklTSF9SRUFTT05fU1RPUBABEhgKFEZJTklTSF9SRUFTT05fTEVOR1RIEAIyiAIKEUV4dHJhY3Rpb25TZXJ2aWNlEkQKB0V4dHJhY3QSGi50ZXNzZXJhLnYxLkV4dHJhY3RSZXF1ZXN0GhsudGVzc2VyYS52MS5FeHRyYWN0UmVzcG9uc2UwARJNCglNb2RlbEluZm8SHC50ZXNzZXJhLnYxLk1vZGVsSW5mb1JlcXVlc3QaHS50ZXNzZXJhLnYxLk1vZGVsSW5mb1Jlc3BvbnNlIgOQAgESXgoOV2F0Y2hNb2RlbEluZm8SIS50ZXNzZXJhLnYxLldhdGNoTW9kZWxJbmZvUmVxdWVzdBoiLnRlc3NlcmEudjEuV2F0Y2hNb2RlbEluZm9SZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_tessera_v1_model_info, file_tessera_v1_schema]);
+  fileDesc("Cht0ZXNzZXJhL3YxL2V4dHJhY3Rpb24ucHJvdG8SCnRlc3NlcmEudjEiggIKDkV4dHJhY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFZmlsZXMYAyADKAsyFS50ZXNzZXJhLnYxLklucHV0RmlsZRIuCgZzY2hlbWEYBCABKAsyHC50ZXNzZXJhLnYxLkV4dHJhY3Rpb25TY2hlbWFIABIQCgZwcm9tcHQYBSABKAlIABIxCgpnZW5lcmF0aW9uGAYgASgLMh0udGVzc2VyYS52MS5HZW5lcmF0aW9uT3B0aW9ucxIqCgtldmVudF9raW5kcxgHIAMoDjIVLnRlc3NlcmEudjEuRXZlbnRLaW5kQgYKBHRhc2siRQoJSW5wdXRGaWxlEg8KB2NvbnRlbnQYASABKAwSDQoFcGFnZXMYAiADKA0SEAoDZHBpGAMgASgNSACIAQFCBgoEX2RwaSL9AQoRR2VuZXJhdGlvbk9wdGlvbnMSHgoRbWF4X291dHB1dF90b2tlbnMYASABKA1IAIgBARIYCgt0ZW1wZXJhdHVyZRgCIAEoAkgBiAEBEhEKBHNlZWQYAyABKARIAogBARIWCg5zdG9wX3NlcXVlbmNlcxgEIAMoCRIfChJtYXhfdGlsZXNfcGVyX3BhZ2UYBSABKA1IA4gBARISCgV0b3BfcBgGIAEoAkgEiAEBQhQKEl9tYXhfb3V0cHV0X3Rva2Vuc0IOCgxfdGVtcGVyYXR1cmVCBwoFX3NlZWRCFQoTX21heF90aWxlc19wZXJfcGFnZUIICgZfdG9wX3AiwQIKD0V4dHJhY3RSZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBBIoCghhY2NlcHRlZBgCIAEoCzIULnRlc3NlcmEudjEuQWNjZXB0ZWRIABIoCghwcm9ncmVzcxgDIAEoCzIULnRlc3NlcmEudjEuUHJvZ3Jlc3NIABItCgt0b2tlbl9kZWx0YRgEIAEoCzIWLnRlc3NlcmEudjEuVG9rZW5EZWx0YUgAEi0KC2ZpZWxkX2RlbHRhGAUgASgLMhYudGVzc2VyYS52MS5GaWVsZERlbHRhSAASNQoPZmllbGRfY29tcGxldGVkGAYgASgLMhoudGVzc2VyYS52MS5FeHRyYWN0ZWRGaWVsZEgAEioKCWNvbXBsZXRlZBgHIAEoCzIVLnRlc3NlcmEudjEuQ29tcGxldGVkSABCBwoFZXZlbnQirAEKCEFjY2VwdGVkEhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSFgoObW9kZWxfcmV2aXNpb24YAyABKAkSEAoIdHJhY2VfaWQYBCABKAkSFgoOdGlsZXNfcGVyX3BhZ2UYBSADKA0SFAoMaW5wdXRfdG9rZW5zGAYgASgNEiUKBXBhZ2VzGAcgAygLMhYudGVzc2VyYS52MS5QYWdlU291cmNlIk0KClBhZ2VTb3VyY2USDAoEZmlsZRgBIAEoDRIMCgRwYWdlGAIgASgNEhAKCHdpZHRoX3B4GAMgASgNEhEKCWhlaWdodF9weBgEIAEoDSLQAQoIUHJvZ3Jlc3MSIAoFcGhhc2UYASABKA4yES50ZXNzZXJhLnYxLlBoYXNlEioKB2VsYXBzZWQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGwoOcXVldWVfcG9zaXRpb24YAyABKA1IAIgBARIVCg1lbmNvZGVkX3RpbGVzGAQgASgNEhgKEHByZWZpbGxlZF90b2tlbnMYBSABKA0SFQoNb3V0cHV0X3Rva2VucxgGIAEoDUIRCg9fcXVldWVfcG9zaXRpb24iLwoKVG9rZW5EZWx0YRIMCgR0ZXh0GAEgASgJEhMKC3Rva2VuX2NvdW50GAIgASgNIisKCkZpZWxkRGVsdGESDwoHcG9pbnRlchgBIAEoCRIMCgR0ZXh0GAIgASgJIucBCg5FeHRyYWN0ZWRGaWVsZBIPCgdwb2ludGVyGAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEgsKA3JhdxgDIAEoCRIXCgpjb25maWRlbmNlGAQgASgCSACIAQESIgoVbWluX3Rva2VuX3Byb2JhYmlsaXR5GAUgASgCSAGIAQESKgoKbm9ybWFsaXplZBgGIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUINCgtfY29uZmlkZW5jZUIYChZfbWluX3Rva2VuX3Byb2JhYmlsaXR5IqcCCglDb21wbGV0ZWQSLwoNZmluaXNoX3JlYXNvbhgBIAEoDjIYLnRlc3NlcmEudjEuRmluaXNoUmVhc29uEgwKBHRleHQYAiABKAkSGgoNZG9jdW1lbnRfanNvbhgDIAEoCUgAiAEBEhYKDmRvY3VtZW50X2Vycm9yGAQgASgJEiAKBXVzYWdlGAUgASgLMhEudGVzc2VyYS52MS5Vc2FnZRIkCgd0aW1pbmdzGAYgASgLMhMudGVzc2VyYS52MS5UaW1pbmdzEioKBmZpZWxkcxgHIAMoCzIaLnRlc3NlcmEudjEuRXh0cmFjdGVkRmllbGQSIQoGY2hlY2tzGAggAygLMhEudGVzc2VyYS52MS5DaGVja0IQCg5fZG9jdW1lbnRfanNvbiJfCgVDaGVjaxIjCgRydWxlGAEgASgOMhUudGVzc2VyYS52MS5DaGVja1J1bGUSDgoGcGFzc2VkGAIgASgIEg8KB21lc3NhZ2UYAyABKAkSEAoIcG9pbnRlcnMYBCADKAkiSgoFVXNhZ2USFAoMaW5wdXRfdG9rZW5zGAEgASgNEhQKDGltYWdlX3Rva2VucxgCIAEoDRIVCg1vdXRwdXRfdG9rZW5zGAMgASgNIsYCCgdUaW1pbmdzEigKBXF1ZXVlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KCnByZXByb2Nlc3MYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKQoGdmlzaW9uGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB3ByZWZpbGwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKQoGZGVjb2RlGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjYKE3RpbWVfdG9fZmlyc3RfdG9rZW4YBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFdG90YWwYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ibAoTQmF0Y2hFeHRyYWN0UmVxdWVzdBItCgdleHRyYWN0GAEgASgLMhoudGVzc2VyYS52MS5FeHRyYWN0UmVxdWVzdEgAEhsKEWNhbmNlbF9yZXF1ZXN0X2lkGAIgASgJSABCCQoHbWVzc2FnZSKRAQoUQmF0Y2hFeHRyYWN0UmVzcG9uc2USEgoKcmVxdWVzdF9pZBgBIAEoCRIvCghyZXNwb25zZRgCIAEoCzIbLnRlc3NlcmEudjEuRXh0cmFjdFJlc3BvbnNlSAASKQoFZXJyb3IYAyABKAsyGC50ZXNzZXJhLnYxLkV4dHJhY3RFcnJvckgAQgkKB291dGNvbWUifQoMRXh0cmFjdEVycm9yEgwKBGNvZGUYASABKAUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSLgoLcmV0cnlfYWZ0ZXIYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDgoGZmllbGRzGAUgAygJIiEKEE1vZGVsSW5mb1JlcXVlc3QSDQoFbW9kZWwYASABKAkiPAoRTW9kZWxJbmZvUmVzcG9uc2USJwoGc3RhdHVzGAEgASgLMhcudGVzc2VyYS52MS5Nb2RlbFN0YXR1cyImChVXYXRjaE1vZGVsSW5mb1JlcXVlc3QSDQoFbW9kZWwYASABKAkiQQoWV2F0Y2hNb2RlbEluZm9SZXNwb25zZRInCgZzdGF0dXMYASABKAsyFy50ZXNzZXJhLnYxLk1vZGVsU3RhdHVzKmoKCUV2ZW50S2luZBIaChZFVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASFQoRRVZFTlRfS0lORF9UT0tFTlMQARITCg9FVkVOVF9LSU5EX05PTkUQAhIVChFFVkVOVF9LSU5EX0ZJRUxEUxADKmcKBVBoYXNlEhUKEVBIQVNFX1VOU1BFQ0lGSUVEEAASEAoMUEhBU0VfUVVFVUVEEAESEAoMUEhBU0VfVklTSU9OEAISEQoNUEhBU0VfUFJFRklMTBADEhAKDFBIQVNFX0RFQ09ERRAEKpgBCglDaGVja1J1bGUSGgoWQ0hFQ0tfUlVMRV9VTlNQRUNJRklFRBAAEhsKF0NIRUNLX1JVTEVfQUJOX0NIRUNLU1VNEAESHQoZQ0hFQ0tfUlVMRV9MSU5FX0lURU1TX1NVTRACEhgKFENIRUNLX1JVTEVfR1NUX1NIQVJFEAMSGQoVQ0hFQ0tfUlVMRV9EQVRFX09SREVSEAQqXwoMRmluaXNoUmVhc29uEh0KGUZJTklTSF9SRUFTT05fVU5TUEVDSUZJRUQQABIWChJGSU5JU0hfUkVBU09OX1NUT1AQARIYChRGSU5JU0hfUkVBU09OX0xFTkdUSBACMt8CChFFeHRyYWN0aW9uU2VydmljZRJECgdFeHRyYWN0EhoudGVzc2VyYS52MS5FeHRyYWN0UmVxdWVzdBobLnRlc3NlcmEudjEuRXh0cmFjdFJlc3BvbnNlMAESVQoMQmF0Y2hFeHRyYWN0Eh8udGVzc2VyYS52MS5CYXRjaEV4dHJhY3RSZXF1ZXN0GiAudGVzc2VyYS52MS5CYXRjaEV4dHJhY3RSZXNwb25zZSgBMAESTQoJTW9kZWxJbmZvEhwudGVzc2VyYS52MS5Nb2RlbEluZm9SZXF1ZXN0Gh0udGVzc2VyYS52MS5Nb2RlbEluZm9SZXNwb25zZSIDkAIBEl4KDldhdGNoTW9kZWxJbmZvEiEudGVzc2VyYS52MS5XYXRjaE1vZGVsSW5mb1JlcXVlc3QaIi50ZXNzZXJhLnYxLldhdGNoTW9kZWxJbmZvUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_tessera_v1_model_info, file_tessera_v1_schema]);
 
 /**
  * @generated from message tessera.v1.ExtractRequest
@@ -93,13 +93,30 @@ export const ExtractRequestSchema: GenMessage<ExtractRequest> = /*@__PURE__*/
  */
 export type InputFile = Message<"tessera.v1.InputFile"> & {
   /**
-   * A PNG, JPEG, WebP or TIFF file; recognized by its first bytes. Each page of
-   * a multi-page TIFF is a page. The orientation that a camera noted in the
-   * file (EXIF) is applied.
+   * A PNG, JPEG, WebP, TIFF or PDF file; recognized by its first bytes. Each
+   * page of a multi-page TIFF or of a PDF is a page. The orientation that a
+   * camera noted in the file (EXIF) is applied. A PDF that needs a password is
+   * refused.
    *
    * @generated from field: bytes content = 1;
    */
   content: Uint8Array;
+
+  /**
+   * Pages of a PDF or multi-page TIFF to read, in this order, each at most
+   * once; the first is 1. Empty: all. At most Limits.max_pages.
+   *
+   * @generated from field: repeated uint32 pages = 2;
+   */
+  pages: number[];
+
+  /**
+   * Dots per inch at which pages of a PDF are rendered, [24, 600]. Lowered for a
+   * page that would have more than Limits.max_page_pixels. Unset: 200.
+   *
+   * @generated from field: optional uint32 dpi = 3;
+   */
+  dpi?: number | undefined;
 };
 
 /**
@@ -278,6 +295,13 @@ export type Accepted = Message<"tessera.v1.Accepted"> & {
    * @generated from field: uint32 input_tokens = 6;
    */
   inputTokens: number;
+
+  /**
+   * One entry per page: where it came from.
+   *
+   * @generated from field: repeated tessera.v1.PageSource pages = 7;
+   */
+  pages: PageSource[];
 };
 
 /**
@@ -286,6 +310,44 @@ export type Accepted = Message<"tessera.v1.Accepted"> & {
  */
 export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
   messageDesc(file_tessera_v1_extraction, 4);
+
+/**
+ * @generated from message tessera.v1.PageSource
+ */
+export type PageSource = Message<"tessera.v1.PageSource"> & {
+  /**
+   * Index into ExtractRequest.files.
+   *
+   * @generated from field: uint32 file = 1;
+   */
+  file: number;
+
+  /**
+   * Number of the page in its file; the first is 1.
+   *
+   * @generated from field: uint32 page = 2;
+   */
+  page: number;
+
+  /**
+   * As decoded or rendered, upright.
+   *
+   * @generated from field: uint32 width_px = 3;
+   */
+  widthPx: number;
+
+  /**
+   * @generated from field: uint32 height_px = 4;
+   */
+  heightPx: number;
+};
+
+/**
+ * Describes the message tessera.v1.PageSource.
+ * Use `create(PageSourceSchema)` to create a new message.
+ */
+export const PageSourceSchema: GenMessage<PageSource> = /*@__PURE__*/
+  messageDesc(file_tessera_v1_extraction, 5);
 
 /**
  * Sent when the phase changes, and as a heartbeat while nothing else is sent.
@@ -337,7 +399,7 @@ export type Progress = Message<"tessera.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 5);
+  messageDesc(file_tessera_v1_extraction, 6);
 
 /**
  * The next piece of raw output. All pieces joined are the whole output.
@@ -366,7 +428,7 @@ export type TokenDelta = Message<"tessera.v1.TokenDelta"> & {
  * Use `create(TokenDeltaSchema)` to create a new message.
  */
 export const TokenDeltaSchema: GenMessage<TokenDelta> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 6);
+  messageDesc(file_tessera_v1_extraction, 7);
 
 /**
  * The next piece of a string that is still being written. Other values only
@@ -398,7 +460,7 @@ export type FieldDelta = Message<"tessera.v1.FieldDelta"> & {
  * Use `create(FieldDeltaSchema)` to create a new message.
  */
 export const FieldDeltaSchema: GenMessage<FieldDelta> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 7);
+  messageDesc(file_tessera_v1_extraction, 8);
 
 /**
  * One leaf of the JSON object in the output: a scalar, null, or an empty list
@@ -462,7 +524,7 @@ export type ExtractedField = Message<"tessera.v1.ExtractedField"> & {
  * Use `create(ExtractedFieldSchema)` to create a new message.
  */
 export const ExtractedFieldSchema: GenMessage<ExtractedField> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 8);
+  messageDesc(file_tessera_v1_extraction, 9);
 
 /**
  * @generated from message tessera.v1.Completed
@@ -527,7 +589,7 @@ export type Completed = Message<"tessera.v1.Completed"> & {
  * Use `create(CompletedSchema)` to create a new message.
  */
 export const CompletedSchema: GenMessage<Completed> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 9);
+  messageDesc(file_tessera_v1_extraction, 10);
 
 /**
  * @generated from message tessera.v1.Check
@@ -563,7 +625,7 @@ export type Check = Message<"tessera.v1.Check"> & {
  * Use `create(CheckSchema)` to create a new message.
  */
 export const CheckSchema: GenMessage<Check> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 10);
+  messageDesc(file_tessera_v1_extraction, 11);
 
 /**
  * @generated from message tessera.v1.Usage
@@ -594,7 +656,7 @@ export type Usage = Message<"tessera.v1.Usage"> & {
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 11);
+  messageDesc(file_tessera_v1_extraction, 12);
 
 /**
  * @generated from message tessera.v1.Timings
@@ -643,7 +705,135 @@ export type Timings = Message<"tessera.v1.Timings"> & {
  * Use `create(TimingsSchema)` to create a new message.
  */
 export const TimingsSchema: GenMessage<Timings> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 12);
+  messageDesc(file_tessera_v1_extraction, 13);
+
+/**
+ * @generated from message tessera.v1.BatchExtractRequest
+ */
+export type BatchExtractRequest = Message<"tessera.v1.BatchExtractRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from oneof tessera.v1.BatchExtractRequest.message
+   */
+  message: {
+    /**
+     * Begins a document. Its request_id must be set and differ from those of all
+     * documents without an outcome, or the whole call ends with INVALID_ARGUMENT.
+     * Beyond Limits.max_batch_in_flight this document alone fails, with
+     * RESOURCE_EXHAUSTED, reason BATCH_FULL.
+     *
+     * @generated from field: tessera.v1.ExtractRequest extract = 1;
+     */
+    value: ExtractRequest;
+    case: "extract";
+  } | {
+    /**
+     * The request_id of a document to stop: it ends with an error, code
+     * CANCELLED. One that is unknown, or has its outcome, is ignored.
+     *
+     * @generated from field: string cancel_request_id = 2;
+     */
+    value: string;
+    case: "cancelRequestId";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tessera.v1.BatchExtractRequest.
+ * Use `create(BatchExtractRequestSchema)` to create a new message.
+ */
+export const BatchExtractRequestSchema: GenMessage<BatchExtractRequest> = /*@__PURE__*/
+  messageDesc(file_tessera_v1_extraction, 14);
+
+/**
+ * @generated from message tessera.v1.BatchExtractResponse
+ */
+export type BatchExtractResponse = Message<"tessera.v1.BatchExtractResponse"> & {
+  /**
+   * Of the document.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * @generated from oneof tessera.v1.BatchExtractResponse.outcome
+   */
+  outcome: {
+    /**
+     * As in the stream of an Extract call.
+     *
+     * @generated from field: tessera.v1.ExtractResponse response = 2;
+     */
+    value: ExtractResponse;
+    case: "response";
+  } | {
+    /**
+     * Instead of `completed`. What came before stays delivered.
+     *
+     * @generated from field: tessera.v1.ExtractError error = 3;
+     */
+    value: ExtractError;
+    case: "error";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tessera.v1.BatchExtractResponse.
+ * Use `create(BatchExtractResponseSchema)` to create a new message.
+ */
+export const BatchExtractResponseSchema: GenMessage<BatchExtractResponse> = /*@__PURE__*/
+  messageDesc(file_tessera_v1_extraction, 15);
+
+/**
+ * What the status of an Extract call would have said.
+ *
+ * @generated from message tessera.v1.ExtractError
+ */
+export type ExtractError = Message<"tessera.v1.ExtractError"> & {
+  /**
+   * google.rpc.Code: 3 is INVALID_ARGUMENT, 8 RESOURCE_EXHAUSTED.
+   *
+   * @generated from field: int32 code = 1;
+   */
+  code: number;
+
+  /**
+   * ErrorInfo.reason: "QUEUE_FULL". May be empty.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * For people.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+
+  /**
+   * Unset: do not retry.
+   *
+   * @generated from field: google.protobuf.Duration retry_after = 4;
+   */
+  retryAfter?: Duration | undefined;
+
+  /**
+   * Fields of the ExtractRequest that are wrong.
+   *
+   * @generated from field: repeated string fields = 5;
+   */
+  fields: string[];
+};
+
+/**
+ * Describes the message tessera.v1.ExtractError.
+ * Use `create(ExtractErrorSchema)` to create a new message.
+ */
+export const ExtractErrorSchema: GenMessage<ExtractError> = /*@__PURE__*/
+  messageDesc(file_tessera_v1_extraction, 16);
 
 /**
  * @generated from message tessera.v1.ModelInfoRequest
@@ -662,7 +852,7 @@ export type ModelInfoRequest = Message<"tessera.v1.ModelInfoRequest"> & {
  * Use `create(ModelInfoRequestSchema)` to create a new message.
  */
 export const ModelInfoRequestSchema: GenMessage<ModelInfoRequest> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 13);
+  messageDesc(file_tessera_v1_extraction, 17);
 
 /**
  * @generated from message tessera.v1.ModelInfoResponse
@@ -679,7 +869,7 @@ export type ModelInfoResponse = Message<"tessera.v1.ModelInfoResponse"> & {
  * Use `create(ModelInfoResponseSchema)` to create a new message.
  */
 export const ModelInfoResponseSchema: GenMessage<ModelInfoResponse> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 14);
+  messageDesc(file_tessera_v1_extraction, 18);
 
 /**
  * @generated from message tessera.v1.WatchModelInfoRequest
@@ -698,7 +888,7 @@ export type WatchModelInfoRequest = Message<"tessera.v1.WatchModelInfoRequest"> 
  * Use `create(WatchModelInfoRequestSchema)` to create a new message.
  */
 export const WatchModelInfoRequestSchema: GenMessage<WatchModelInfoRequest> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 15);
+  messageDesc(file_tessera_v1_extraction, 19);
 
 /**
  * @generated from message tessera.v1.WatchModelInfoResponse
@@ -715,7 +905,7 @@ export type WatchModelInfoResponse = Message<"tessera.v1.WatchModelInfoResponse"
  * Use `create(WatchModelInfoResponseSchema)` to create a new message.
  */
 export const WatchModelInfoResponseSchema: GenMessage<WatchModelInfoResponse> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 16);
+  messageDesc(file_tessera_v1_extraction, 20);
 
 /**
  * @generated from enum tessera.v1.EventKind
@@ -875,7 +1065,7 @@ export const FinishReasonSchema: GenEnum<FinishReason> = /*@__PURE__*/
  * RetryInfo where the same request may succeed later. Reasons:
  *   INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
  *   NOT_FOUND: MODEL_NOT_FOUND
- *   RESOURCE_EXHAUSTED: QUEUE_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
+ *   RESOURCE_EXHAUSTED: QUEUE_FULL, BATCH_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
  *   UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
  *     DRAIN_TIMEOUT
  *   DEADLINE_EXCEEDED: DEADLINE
@@ -899,6 +1089,21 @@ export const ExtractionService: GenService<{
     methodKind: "server_streaming";
     input: typeof ExtractRequestSchema;
     output: typeof ExtractResponseSchema;
+  },
+  /**
+   * Processes many documents over one stream, each as Extract would, in no
+   * order. A document's outcome is its last message: `completed`, or an error
+   * with what the status of an Extract call would have said. The status of this
+   * call says nothing about documents; it is OK once the client has ended its
+   * side and every document has its outcome. The deadline bounds the whole call;
+   * ending the call cancels every document.
+   *
+   * @generated from rpc tessera.v1.ExtractionService.BatchExtract
+   */
+  batchExtract: {
+    methodKind: "bidi_streaming";
+    input: typeof BatchExtractRequestSchema;
+    output: typeof BatchExtractResponseSchema;
   },
   /**
    * Says what is loaded, where, in which dtype and why, and what the server

@@ -1,0 +1,268 @@
+//! The `BatchExtract` call: many documents over one stream, each with its own id and its own outcome.
+//!
+//! The stream is always read. A document beyond the most in flight is refused at once and alone, so that
+//! a cancellation never waits behind documents; only a client that does not read its answers either is
+//! made to wait, when as many refusals as documents wait for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinHandle, JoinSet};
+use tokio_stream::{Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+use tonic_types::{FieldViolation, StatusExt as _};
+
+use super::State;
+use super::call::Call;
+use super::error::{self, Failure};
+use super::extract;
+use crate::pb::v1;
+use crate::pb::v1::batch_extract_request::Message;
+use crate::pb::v1::batch_extract_response::Outcome;
+use crate::pb::v1::extract_response::Event;
+use crate::telemetry::spans::TraceOptions;
+
+/// Messages of all documents that wait for the client. Each document has a queue of its own behind it.
+const MESSAGES_BUFFERED: usize = 16;
+
+/// The response stream. Dropping it ends every document.
+#[derive(Debug)]
+pub(super) struct BatchAnswer {
+    messages: mpsc::Receiver<v1::BatchExtractResponse>,
+    /// Gives the call's status, once all messages are out.
+    driver: Option<JoinHandle<Result<(), Status>>>,
+}
+
+/// All that one call does.
+struct Batch {
+    state: Arc<State>,
+    call: Arc<Call>,
+    /// Of every document.
+    traced: Option<TraceOptions>,
+    out: mpsc::Sender<v1::BatchExtractResponse>,
+    /// Documents without an outcome: how to stop each.
+    in_flight: HashMap<String, CancellationToken>,
+    documents: JoinSet<String>,
+    ids: HashMap<Id, String>,
+    /// Refusals that wait for the client.
+    refusals: VecDeque<v1::BatchExtractResponse>,
+}
+
+/// Begins to read documents off `request`.
+pub(super) fn batch(
+    state: Arc<State>,
+    request: Request<Streaming<v1::BatchExtractRequest>>,
+) -> Result<Response<BatchAnswer>, Status> {
+    let call = Call::of(&request);
+    let traced = extract::traced(&state, request.metadata())?;
+    call.note(|record| record.phase = Some("batch"));
+    let (out, messages) = mpsc::channel(MESSAGES_BUFFERED);
+    let batch = Batch {
+        state,
+        call,
+        traced,
+        out,
+        in_flight: HashMap::new(),
+        documents: JoinSet::new(),
+        ids: HashMap::new(),
+        refusals: VecDeque::new(),
+    };
+    let driver = tokio::spawn(batch.run(request.into_inner()));
+    Ok(Response::new(BatchAnswer { messages, driver: Some(driver) }))
+}
+
+// === impl BatchAnswer ===
+
+impl Stream for BatchAnswer {
+    type Item = Result<v1::BatchExtractResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(message) = ready!(self.messages.poll_recv(cx)) {
+            return Poll::Ready(Some(Ok(message)));
+        }
+        let Some(driver) = &mut self.driver else { return Poll::Ready(None) };
+        let ended = ready!(Pin::new(driver).poll(cx));
+        self.driver = None;
+        Poll::Ready(match ended {
+            Ok(Ok(())) => None,
+            Ok(Err(status)) => Some(Err(status)),
+            // Documents without an outcome must not look like a call that went well.
+            Err(_) => Some(Err(error::panicked())),
+        })
+    }
+}
+
+impl Drop for BatchAnswer {
+    fn drop(&mut self) {
+        if let Some(driver) = &self.driver {
+            driver.abort();
+        }
+    }
+}
+
+// === impl Batch ===
+
+impl Batch {
+    /// Reads until the client has said all, and goes on until every document has its outcome.
+    async fn run(mut self, mut requests: Streaming<v1::BatchExtractRequest>) -> Result<(), Status> {
+        let refusals_max = self.state.config.batch_in_flight_max;
+        let out = self.out.clone();
+        let mut reading = true;
+        loop {
+            if !reading && self.documents.is_empty() && self.refusals.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                Some(ended) = self.documents.join_next_with_id() => self.ended(ended),
+                permit = out.reserve(), if !self.refusals.is_empty() => {
+                    let Ok(permit) = permit else { return Ok(()) };
+                    if let Some(refusal) = self.refusals.pop_front() {
+                        permit.send(refusal);
+                    }
+                }
+                request = requests.message(), if reading && self.refusals.len() < refusals_max => {
+                    match request? {
+                        Some(request) => self.take(request)?,
+                        None => reading = false,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes one message; an error ends the whole call.
+    fn take(&mut self, request: v1::BatchExtractRequest) -> Result<(), Status> {
+        match request.message {
+            Some(Message::Extract(request)) => self.begin(request),
+            Some(Message::CancelRequestId(id)) => {
+                // Unknown or ended: there is nothing to stop.
+                if let Some(cancel) = self.in_flight.get(&id) {
+                    cancel.cancel();
+                }
+                Ok(())
+            }
+            None => Err(wrong("message", "is not set: send extract or cancel_request_id")),
+        }
+    }
+
+    fn begin(&mut self, request: v1::ExtractRequest) -> Result<(), Status> {
+        let id = request.request_id.clone();
+        if id.is_empty() {
+            // Without a name its outcome could not be told from another's.
+            return Err(wrong("extract.request_id", "is empty: each document needs its own"));
+        }
+        if self.in_flight.contains_key(&id) {
+            let what = format!("{id:?} is in flight already: each document needs its own");
+            return Err(wrong("extract.request_id", &what));
+        }
+        let most = self.state.config.batch_in_flight_max;
+        if self.in_flight.len() >= most {
+            let status = error::batch_full(self.in_flight.len(), most);
+            self.refusals.push_back(failed(id, &status));
+            return Ok(());
+        }
+        let cancel = CancellationToken::new();
+        self.in_flight.insert(id.clone(), cancel.clone());
+        let document = Document {
+            call: Arc::new(self.call.document(&id)),
+            traced: self.traced,
+            state: Arc::clone(&self.state),
+            out: self.out.clone(),
+            id: id.clone(),
+        };
+        let task = self.documents.spawn(document.run(request, cancel));
+        self.ids.insert(task.id(), id);
+        Ok(())
+    }
+
+    fn ended(&mut self, ended: Result<(Id, String), tokio::task::JoinError>) {
+        let task = match &ended {
+            Ok((task, _)) => *task,
+            Err(error) => error.id(),
+        };
+        let Some(id) = self.ids.remove(&task) else { return };
+        self.in_flight.remove(&id);
+        if ended.is_err() {
+            self.refusals.push_back(failed(id, &error::panicked()));
+        }
+    }
+}
+
+/// One document on its way.
+struct Document {
+    call: Arc<Call>,
+    traced: Option<TraceOptions>,
+    state: Arc<State>,
+    out: mpsc::Sender<v1::BatchExtractResponse>,
+    id: String,
+}
+
+impl Document {
+    /// Sends all messages of the document, the last of which is its outcome.
+    async fn run(self, request: v1::ExtractRequest, cancel: CancellationToken) -> String {
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.answer(request) => outcome,
+            () = cancel.cancelled() => Err(Status::cancelled("cancelled by cancel_request_id")),
+        };
+        if let Err(status) = outcome {
+            self.call.finish(&status);
+            // A client that is gone needs no outcome.
+            let _ = self.out.send(failed(self.id.clone(), &status)).await;
+        }
+        self.id.clone()
+    }
+
+    async fn answer(&self, request: v1::ExtractRequest) -> Result<(), Status> {
+        let mut answer =
+            extract::begin(&self.state, Arc::clone(&self.call), self.traced, request).await?;
+        while let Some(response) = answer.next().await {
+            let response = response?;
+            let is_last = matches!(response.event, Some(Event::Completed(_)));
+            if is_last {
+                self.call.finish(&Status::ok(""));
+            }
+            let message = v1::BatchExtractResponse {
+                request_id: self.id.clone(),
+                outcome: Some(Outcome::Response(response)),
+            };
+            if self.out.send(message).await.is_err() {
+                return Err(Status::cancelled("the client went away"));
+            }
+            // What was sent last is the outcome: a cancellation must not add another.
+            if is_last {
+                return Ok(());
+            }
+        }
+        Err(error::panicked())
+    }
+}
+
+impl Drop for Document {
+    fn drop(&mut self) {
+        self.call.finish_dropped();
+    }
+}
+
+/// The outcome that `status` would have been.
+fn failed(id: String, status: &Status) -> v1::BatchExtractResponse {
+    let details = status.get_error_details();
+    let retry = details.retry_info().and_then(|retry| retry.retry_delay);
+    let fields = details.bad_request().map(|bad| &bad.field_violations);
+    let error = v1::ExtractError {
+        code: status.code() as i32,
+        reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
+        message: status.message().to_owned(),
+        retry_after: retry.and_then(|after| after.try_into().ok()),
+        fields: fields.into_iter().flatten().map(|violation| violation.field.clone()).collect(),
+    };
+    v1::BatchExtractResponse { request_id: id, outcome: Some(Outcome::Error(error)) }
+}
+
+fn wrong(field: &str, what: &str) -> Status {
+    Failure::fields("INVALID_FIELD", vec![FieldViolation::new(field, what)]).into_status()
+}
