@@ -3,7 +3,9 @@
 
 mod support;
 
+mod access;
 mod cancel;
+mod connections;
 mod contract;
 mod deadline;
 mod drain;
@@ -11,10 +13,13 @@ mod faults;
 mod fields;
 mod guard;
 mod health;
+mod hostile;
+mod load;
 mod metrics;
 mod model_info;
 mod orca;
 mod overload;
 mod reflection;
 mod refusal;
+mod tls;
 mod web;
