@@ -10,7 +10,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # The clients test this binary: the dev profile, which the tests have built anyway.
 BINARY = $(abspath $(TARGET_DIR))/debug/tessera
 
-.PHONY: help demo test format lint unit docs binary python go web collector proto deny
+.PHONY: help demo test format lint unit docs binary python go web collector proto deny deploy-check release fuzz
 # One after the other: they share two cores and one build directory.
 .NOTPARALLEL:
 
@@ -18,6 +18,7 @@ help:
 	@echo "make demo    build, and watch a bundled receipt being read"
 	@echo "make test    everything that CI runs"
 	@echo "make format  put the code into its form"
+	@echo "make deploy-check  chart, manifests, proxies and unit against their schemas"
 
 demo:
 	$(CARGO) build --release --locked
@@ -112,6 +113,19 @@ collector:
 	else \
 		echo "traced Python client: skipped, $(PYTHON) has no venv"; \
 	fi
+
+# All of deploy/ that can be checked without a cluster; names what is not installed.
+deploy-check:
+	deploy/validate/validate.sh
+
+# A stripped binary with its pages, completions, bill of materials and checksums, in dist/.
+release:
+	CARGO="$(CARGO)" TARGET_DIR="$(TARGET_DIR)" packaging/release.sh
+
+# Every fuzz target for FUZZ_SECONDS; needs a nightly compiler.
+FUZZ_SECONDS ?= 60
+fuzz:
+	fuzz/run.sh $(FUZZ_SECONDS)
 
 deny:
 	@if command -v cargo-deny >/dev/null; then \

@@ -10,10 +10,14 @@ use std::process::Command;
 use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let own = ["extraction.proto", "model_info.proto", "schema.proto"]
-        .map(|name| format!("proto/tessera/v1/{name}"));
-    let orca = "proto/xds/service/orca/v3/orca.proto".to_owned();
-    let protos: Vec<String> = own.into_iter().chain([orca]).collect();
+    let protos = [
+        "tessera/v1/extraction.proto",
+        "tessera/v1/model_info.proto",
+        "tessera/v1/schema.proto",
+        "grpc/health/v1/health.proto",
+        "xds/service/orca/v3/orca.proto",
+    ]
+    .map(|name| format!("proto/{name}"));
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(protos, ["proto"])?;
     let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);

@@ -5,27 +5,35 @@
 
 pub mod load;
 mod observe;
+pub mod preflight;
 mod probe;
 mod signals;
+mod watchdog;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin;
 use crate::config::Config;
 use crate::engine::{self, ModelState};
 use crate::model::ModelSpec;
-use crate::service::{self, Ended, ServeError};
+use crate::service::{self, Ended, ServeError, Shutdown};
 use crate::telemetry::Telemetry;
 use signals::Signals;
+
+/// How long calls that were on their way when connections were told to go may still arrive: above a
+/// round trip, far below what anybody waits for.
+const GOAWAY_HEARD: Duration = Duration::from_millis(500);
 
 /// Where a server is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,9 +92,10 @@ pub struct Server {
     engine: engine::Handle,
     config: Config,
     started: Instant,
-    stop: CancellationToken,
+    stop: Shutdown,
     /// Cancelled last: operators see the drain.
     admin: Option<(SocketAddr, DropGuard)>,
+    watchdog: Option<AbortOnDropHandle<()>>,
     serving: JoinHandle<Result<Ended, ServeError>>,
 }
 
@@ -104,7 +113,10 @@ pub async fn run(
     }
     let signal = tokio::select! {
         signal = signals.next() => signal,
-        error = server.failed() => return Err(error),
+        error = server.failed() => {
+            server.abandon().await;
+            return Err(error);
+        }
     };
     server.leave(signal, signals).await
 }
@@ -137,8 +149,8 @@ impl Server {
         let listening = |source| AppError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
-        let admin = match config.server.admin_listen {
-            Some(address) => Some(serve_operators(address, &telemetry).await?),
+        let operators = match config.server.admin_listen {
+            Some(address) => Some(listen_to_operators(address).await?),
             None => None,
         };
         enter(Phase::Loading);
@@ -151,14 +163,21 @@ impl Server {
         });
         let model = config.model.checkpoint.name();
         telemetry.metrics().observe(observe::source(model, engine.status()));
-        let stop = CancellationToken::new();
+        let admin = operators.map(|(listener, address)| {
+            let routes = admin::routes(&telemetry).merge(admin::probes(engine.status()));
+            (address, serve_operators(listener, address, routes))
+        });
+        let watchdog = config.server.watchdog.map(|limit| {
+            AbortOnDropHandle::new(tokio::spawn(watchdog::watch(engine.clone(), limit)))
+        });
+        let stop = Shutdown::default();
         let serving = tokio::spawn(service::serve(
             listener,
             engine.clone(),
             service_config(&config, &telemetry),
             stop.clone(),
         ));
-        Ok(Self { address, engine, config, started, stop, admin, serving })
+        Ok(Self { address, engine, config, started, stop, admin, watchdog, serving })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -215,18 +234,36 @@ impl Server {
         }
     }
 
+    /// Ends at once what an engine that failed would never end.
+    async fn abandon(&mut self) {
+        self.stop.now.cancel();
+        // Bounded by itself; whatever it says comes after the failure that counts.
+        let _ = (&mut self.serving).await;
+        enter(Phase::Stopped);
+    }
+
     /// Says that it leaves, takes no more requests, lets running ones end, and ends the rest.
-    pub async fn stop(self) -> Result<Goodbye, AppError> {
+    pub async fn stop(mut self) -> Result<Goodbye, AppError> {
         enter(Phase::Leaving);
         // Whoever balances load learns of it from health; until then refusing would fail requests.
         self.engine.leave();
+        let mut served = None;
         if self.engine.current().state == ModelState::Leaving {
             tokio::time::sleep(self.config.server.drain_propagation).await;
+            // No new connections, and the open ones are told to go. A call that is on its way meanwhile
+            // did nothing wrong: it is taken.
+            self.stop.gently.cancel();
+            served = tokio::time::timeout(GOAWAY_HEARD, &mut self.serving).await.ok();
         }
         enter(Phase::Draining);
         self.engine.drain();
-        self.stop.cancel();
-        let ended = match self.serving.await {
+        self.stop.gently.cancel();
+        let served = match served {
+            Some(served) => served,
+            None => (&mut self.serving).await,
+        };
+        drop(self.watchdog);
+        let ended = match served {
             Ok(ended) => ended?,
             // Its task died: there is nothing left to wait for.
             Err(_) => Ended::Cut,
@@ -245,18 +282,19 @@ impl Server {
     }
 }
 
-/// Metrics and the log level, over HTTP; ends when the guard is dropped.
-async fn serve_operators(
-    address: SocketAddr,
-    telemetry: &Telemetry,
-) -> Result<(SocketAddr, DropGuard), AppError> {
+async fn listen_to_operators(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
     let failed = |source| AppError::Admin { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// Metrics, probes and the log level, over HTTP; ends when the guard is dropped.
+fn serve_operators(listener: TcpListener, address: SocketAddr, routes: Router) -> DropGuard {
     let stop = CancellationToken::new();
     tracing::info!(%address, "serving operators");
-    tokio::spawn(admin::serve(listener, admin::routes(telemetry), stop.clone()));
-    Ok((address, stop.drop_guard()))
+    tokio::spawn(admin::serve(listener, routes, stop.clone()));
+    stop.drop_guard()
 }
 
 fn engine_config(config: &Config, telemetry: &Telemetry) -> engine::Config {
@@ -280,6 +318,9 @@ fn service_config(config: &Config, telemetry: &Telemetry) -> service::Config {
     service.cors_origins.clone_from(&config.server.cors_origins);
     service.playground = config.server.playground;
     service.drain_timeout = config.server.drain_timeout;
+    service.transport = config.server.transport.clone();
+    service.access = config.server.access.clone();
+    service.request_memory_bytes = config.server.request_memory;
     service.tiles_per_page_max = load::tiles_max(config);
     service
 }

@@ -10,7 +10,7 @@
 //! | 4 | [`engine`] |
 //! | 3 | [`model`] |
 //! | 2 | [`accuracy`], [`placement`], [`weights`] |
-//! | 1 | [`device`], [`fields`], [`preprocess`], [`prompt`] |
+//! | 1 | [`access`], [`device`], [`fields`], [`preprocess`], [`prompt`], [`transport`] |
 //! | 0 | [`checkpoint`], [`limits`], [`telemetry`] |
 
 pub mod cli;
@@ -30,10 +30,12 @@ pub mod accuracy;
 pub mod placement;
 pub mod weights;
 
+pub mod access;
 pub mod device;
 pub mod fields;
 pub mod preprocess;
 pub mod prompt;
+pub mod transport;
 
 pub mod checkpoint;
 pub mod limits;

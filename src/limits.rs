@@ -7,6 +7,19 @@ pub const REQUEST_BYTES_MAX: usize = 64 << 20;
 pub const RESPONSE_BYTES_MAX: usize = 4 << 20;
 /// Calls that one connection may have open, whatever the configuration asks for.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
+/// Bytes of all requests that arrive, wait and run, where nobody says.
+pub const REQUEST_MEMORY_BYTES: usize = 2 << 30;
+/// Connections at once: each costs a file descriptor and some buffers.
+pub const CONNECTIONS_MAX: usize = 10_000;
+/// What a peer may take to agree on TLS, and then to say its first word.
+pub const HANDSHAKE_MS_MAX: u64 = 10_000;
+/// Silence of a peer after which it is asked whether it is there, and what it may take to answer.
+pub const KEEPALIVE_INTERVAL_MS: u64 = 30_000;
+pub const KEEPALIVE_TIMEOUT_MS: u64 = 20_000;
+/// What the calls of a connection that reached its age may take to end.
+pub const CONNECTION_GRACE_MS: u64 = 600_000;
+/// How often files that may change under a running server are looked at.
+pub const RELOAD_INTERVAL_MS: u64 = 5_000;
 /// Documents without an outcome in one batch call.
 pub const BATCH_IN_FLIGHT_MAX: usize = 64;
 /// Size of one page file inside a request.
@@ -74,6 +87,8 @@ pub const PIXEL_BYTES_WAITING_MAX: usize = 2 << 30;
 /// Forward passes in a row that may fail for every sequence before the model counts as failed.
 pub const DEVICE_FAILURES_MAX: usize = 3;
 
+const _: () = assert!(REQUEST_BYTES_MAX <= REQUEST_MEMORY_BYTES);
+const _: () = assert!(RELOAD_INTERVAL_MS > 0);
 const _: () = assert!(FILE_BYTES_MAX <= REQUEST_BYTES_MAX);
 // A page of the largest size is rendered at 4 bytes a pixel and sent on at 3, beside the file itself.
 const _: () = assert!(PAGE_PIXELS_MAX * 7 + FILE_BYTES_MAX as u64 <= PDF_MEMORY_BYTES_MAX);

@@ -1,4 +1,4 @@
-//! Generated messages, clients and servers of `proto/tessera/v1`, and their descriptors.
+//! Generated messages, clients and servers of `proto`, and their descriptors.
 #![allow(
     clippy::pedantic,
     clippy::large_enum_variant,
@@ -30,7 +30,12 @@ pub mod xds {
     }
 }
 
-/// The encoded `FileDescriptorSet` of the package, which reflection serves.
+/// Package `grpc.health.v1`.
+pub mod health {
+    tonic::include_proto!("grpc.health.v1");
+}
+
+/// The encoded `FileDescriptorSet` of the packages, which reflection serves.
 pub const DESCRIPTOR_SET: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/tessera_descriptor.bin"));
 

@@ -1,9 +1,10 @@
-//! HTTP for whoever operates the server: metrics, and what is logged. Not for clients, and not on
+//! HTTP for whoever operates the server: metrics, probes, and what is logged. Not for clients, and not on
 //! their port.
 //!
 //! [`routes`] are this module's own; `app` merges those of others into them.
 
 mod log_level;
+mod probes;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -11,6 +12,8 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+pub use probes::probes;
 
 use crate::telemetry::{Metrics, Telemetry, metrics};
 

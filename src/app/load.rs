@@ -77,6 +77,30 @@ impl Loader {
         self.runner(prompter.image_token_id(), probe, progress)
     }
 
+    /// Everything that stands against [`load`](Self::load) and can be known without loading weights.
+    pub fn check(&self) -> Vec<String> {
+        let checkpoint = &self.model.checkpoint;
+        let architecture = match internvl::Config::load(checkpoint) {
+            Ok(architecture) => architecture,
+            // All else is about it.
+            Err(error) => return vec![error.to_string()],
+        };
+        let mut problems = Vec::new();
+        if let Err(error) = tiling(checkpoint, &architecture, self.requests.max_tiles) {
+            problems.push(error.to_string());
+        }
+        match self.prompter(&architecture) {
+            Ok(prompter) => {
+                let options = self.options(prompter.image_token_id(), None);
+                problems.extend(
+                    internvl::check(checkpoint, &options).err().map(|error| error.to_string()),
+                );
+            }
+            Err(error) => problems.push(error.to_string()),
+        }
+        problems
+    }
+
     /// What the model reads before it serves; none where that is switched off.
     fn probe(
         &self,
@@ -106,7 +130,16 @@ impl Loader {
         probe: Option<internvl::ProbeInput>,
         progress: &mut dyn FnMut(&str),
     ) -> Result<internvl::InternVl, LoadError> {
-        let options = internvl::LoadOptions {
+        let options = self.options(image_token_id, probe);
+        Ok(internvl::load(&self.model.checkpoint, &options, progress)?)
+    }
+
+    fn options(
+        &self,
+        image_token_id: u32,
+        probe: Option<internvl::ProbeInput>,
+    ) -> internvl::LoadOptions {
+        internvl::LoadOptions {
             devices: self.model.devices.clone(),
             layout: internvl::LayoutOptions {
                 map: self.model.device_map.clone(),
@@ -121,8 +154,7 @@ impl Loader {
             slot_tokens: Some(self.requests.slot_tokens),
             kv_tokens: self.requests.kv_tokens,
             image_token_id: Some(image_token_id),
-        };
-        Ok(internvl::load(&self.model.checkpoint, &options, progress)?)
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod bench;
 mod chart;
+mod check;
 mod client;
 mod debug;
 mod demo;
@@ -14,8 +15,10 @@ mod eval;
 mod extract;
 mod failure;
 mod files;
+mod key;
 mod lines;
 mod local;
+mod manual;
 mod plan;
 mod refusal;
 mod render_pdf;
@@ -27,7 +30,7 @@ mod view;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::env::ProcessEnv;
 use failure::{Exit, Failure};
@@ -68,8 +71,12 @@ enum Command {
     #[command(subcommand)]
     Bench(bench::BenchCommand),
     Trace(trace::TraceArgs),
+    Check(check::CheckArgs),
+    Key(key::KeyArgs),
     #[command(subcommand)]
     Debug(debug::DebugCommand),
+    Man(manual::ManArgs),
+    Completions(manual::CompletionsArgs),
     /// Print version, commit, features and target
     Version,
     #[command(hide = true)]
@@ -89,6 +96,10 @@ pub fn run() -> ExitCode {
         Command::Eval(args) => eval::run(&args, &term),
         Command::Bench(command) => bench::run(&command, &term),
         Command::Trace(args) => trace::run(&args, &term),
+        Command::Check(args) => check::run(&args, &term),
+        Command::Key(args) => key::run(&args),
+        Command::Man(args) => manual::man(&args, Cli::command()),
+        Command::Completions(args) => manual::completions(&args, Cli::command()),
         Command::Debug(command) => debug::run(&command),
         Command::RenderPdf(args) => render_pdf::run(&args),
         Command::Version => term::print(&version::text()).map_err(Failure::from),
@@ -119,10 +130,10 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
     }
 }

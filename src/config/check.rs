@@ -1,6 +1,7 @@
 //! From [`Low`] to [`Config`]: reads every value and goes on after a mistake, so that one start shows
 //! all of them.
 
+mod access;
 mod model;
 
 use std::ops::RangeInclusive;
@@ -37,7 +38,8 @@ pub fn check(low: &Low) -> Result<Config, Problems> {
     if let Some(requests) = &requests {
         reader.relations(requests);
     }
-    let warnings = low.warnings.clone();
+    let mut warnings = low.warnings.clone();
+    warnings.extend(server.iter().flat_map(access::warnings));
     match (model, requests, guard, server, telemetry) {
         (Some(model), Some(requests), Some(guard), Some(server), Some(telemetry))
             if reader.problems.is_empty() =>
@@ -166,7 +168,16 @@ fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
     let no_reflection = reader.read_or_unset(Key::NoReflection, value::switch);
     let no_playground = reader.read_or_unset(Key::NoPlayground, value::switch);
     let cors_origins = reader.read_or_unset(Key::CorsOrigin, value::origins);
+    let watchdog =
+        reader.read(Key::Watchdog, value::duration).map(|time| (!time.is_zero()).then_some(time));
+    let transport = access::transport(reader);
+    let access = access::access(reader);
+    let request_memory = reader.read(Key::RequestMemory, access::request_memory);
     Some(ServerConfig {
+        watchdog: watchdog?,
+        transport: transport?,
+        access: access?,
+        request_memory: request_memory?,
         listen: listen?,
         drain_timeout: drain_timeout?,
         drain_propagation: drain_propagation?,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::access;
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceSelection;
 use crate::engine::GuardConfig;
@@ -10,6 +11,7 @@ use crate::placement::{DeviceMap, DtypePolicy};
 use crate::preprocess::PdfRenderer;
 use crate::prompt::PromptStyle;
 use crate::telemetry;
+use crate::transport;
 use crate::weights::WeightSource;
 
 /// The whole configuration of a server.
@@ -79,4 +81,10 @@ pub struct ServerConfig {
     /// Empty: only pages of this server.
     pub cors_origins: Vec<String>,
     pub playground: bool,
+    /// A step that runs for longer is stuck; none: nobody looks.
+    pub watchdog: Option<Duration>,
+    pub transport: transport::Options,
+    pub access: access::Config,
+    /// Bytes of all requests that arrive, wait and run.
+    pub request_memory: usize,
 }

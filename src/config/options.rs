@@ -34,6 +34,17 @@ pub enum Key {
     AdminListen,
     CorsOrigin,
     NoPlayground,
+    Watchdog,
+    TlsCert,
+    TlsKey,
+    TlsClientCa,
+    TlsClientAuth,
+    AccessFile,
+    ClientInFlight,
+    ClientPerMinute,
+    RequestMemory,
+    MaxConnections,
+    ConnectionAge,
     LogLevel,
     LogFormat,
     OtlpEndpoint,
@@ -86,10 +97,11 @@ pub const MODEL: &str = "Model";
 const REQUESTS: &str = "Requests";
 const GUARD: &str = "Answers that are none";
 const SERVER: &str = "Server";
+const ACCESS: &str = "Who may call";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 42] = [
+pub const ALL: [Spec; 53] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -181,6 +193,39 @@ pub const ALL: [Spec; 42] = [
         .help("Origins whose pages may call by gRPC-Web: https://app.example.com, or *"),
     Spec::new(Key::NoPlayground, "no-playground", SERVER)
         .help("Do not serve the page at / that reads documents in a browser"),
+    Spec::new(Key::Watchdog, "watchdog", SERVER)
+        .takes("TIME", "10m")
+        .help("A step that runs for longer is stuck: the process ends, to be started anew; 0s: never"),
+    Spec::new(Key::TlsCert, "tls-cert", ACCESS)
+        .takes("FILE", "")
+        .help("Serve TLS with this certificate chain in PEM; read again when it changes"),
+    Spec::new(Key::TlsKey, "tls-key", ACCESS)
+        .takes("FILE", "")
+        .help("Private key of --tls-cert in PEM"),
+    Spec::new(Key::TlsClientCa, "tls-client-ca", ACCESS)
+        .takes("FILE", "")
+        .help("Mutual TLS: clients need a certificate of one of these authorities, in PEM"),
+    Spec::new(Key::TlsClientAuth, "tls-client-auth", ACCESS)
+        .takes("MODE", "require")
+        .help("require, or request: with --tls-client-ca, whether a client may come without one"),
+    Spec::new(Key::AccessFile, "access-file", ACCESS)
+        .takes("FILE", "")
+        .help("TOML file of API keys, token issuers and rules; unset: everybody may call everything"),
+    Spec::new(Key::ClientInFlight, "client-in-flight", ACCESS)
+        .takes("N", "0")
+        .help("Requests that one address may have open, where no access file has quotas; 0: any"),
+    Spec::new(Key::ClientPerMinute, "client-per-minute", ACCESS)
+        .takes("N", "0")
+        .help("Requests that one address may begin per minute, likewise; 0: any"),
+    Spec::new(Key::RequestMemory, "request-memory", ACCESS)
+        .takes("SIZE", "2GiB")
+        .help("Bytes of all requests that arrive, wait and run; more are refused"),
+    Spec::new(Key::MaxConnections, "max-connections", ACCESS)
+        .takes("N", "10000")
+        .help("Connections at once; more are closed at once"),
+    Spec::new(Key::ConnectionAge, "connection-age", ACCESS)
+        .takes("TIME", "0s")
+        .help("After it a connection is told to go, give or take a tenth; 0s: never; not in a mesh"),
     Spec::new(Key::LogLevel, "log-level", TELEMETRY).takes("LEVEL", "info").help(
         "error, warn, info, debug, trace or off; also per module: info,tessera::engine=debug",
     ),

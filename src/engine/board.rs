@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::engine::pulse::Pulse;
 use crate::engine::{Load, ModelState, Reject, Status};
 use crate::model::ModelSpec;
 
@@ -26,6 +27,7 @@ pub(super) struct Board {
     queued_max: usize,
     /// Moving mean of how long requests keep their slot.
     held_mean_ms: AtomicU64,
+    pulse: Pulse,
 }
 
 /// One request that was taken; counted until it is dropped.
@@ -45,11 +47,20 @@ impl Board {
             spec: None,
             load: Load::default(),
         };
-        Self { status: watch::Sender::new(status), queued_max, held_mean_ms: AtomicU64::new(0) }
+        Self {
+            status: watch::Sender::new(status),
+            queued_max,
+            held_mean_ms: AtomicU64::new(0),
+            pulse: Pulse::default(),
+        }
     }
 
     pub(super) fn watch(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
+    }
+
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Counts one more request, or says why not.

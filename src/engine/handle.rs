@@ -142,6 +142,17 @@ impl Handle {
         self.shared.board.draining();
     }
 
+    /// How long the present turn of the step thread has run; zero between turns.
+    pub fn busy_for(&self) -> Duration {
+        self.shared.board.pulse().busy_for()
+    }
+
+    /// Gives the model up: no more requests are taken, and none that runs can be trusted to end.
+    pub fn fail(&self, why: &str) {
+        tracing::error!(why, "the engine is given up");
+        self.shared.board.failed(why.to_owned());
+    }
+
     /// Waits until no request is left, or the model failed.
     pub async fn idle(&self) {
         let idle = |status: &Status| {

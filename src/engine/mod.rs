@@ -22,6 +22,7 @@ mod channel;
 mod intake;
 mod life;
 mod prepare;
+mod pulse;
 mod stepper;
 
 mod answer;

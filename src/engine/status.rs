@@ -30,6 +30,23 @@ pub struct Status {
     pub load: Load,
 }
 
+impl Status {
+    /// Whether it takes requests and means to go on.
+    pub fn is_ready(&self) -> bool {
+        self.state == ModelState::Ready
+    }
+
+    /// Whether to keep the process: a model that failed, or is poisoned and has sent its last answer, is
+    /// well again only after a restart.
+    pub fn is_alive(&self) -> bool {
+        match self.state {
+            ModelState::Failed => false,
+            ModelState::Poisoned => self.load.running + self.load.queued > 0,
+            _ => true,
+        }
+    }
+}
+
 /// How busy the engine is.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Load {

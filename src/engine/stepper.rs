@@ -94,7 +94,10 @@ impl Stepper {
             for sequence in sequences {
                 self.enqueue(sequence);
             }
-            wait = match self.turn() {
+            self.board.pulse().turn_begins();
+            let turned = self.turn();
+            self.board.pulse().turn_ended();
+            wait = match turned {
                 Ok(wait) => wait,
                 Err(ending) => return ending,
             };

@@ -9,12 +9,14 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::orca::{self, Cost, LoadMeter};
+use super::received::Received;
 use super::trace;
+use crate::access::{Admitted, Permit};
 use crate::telemetry::metrics::CallEnded;
 use crate::telemetry::{Metrics, Telemetry};
 
-/// Tonic cuts a call whose head is late with its own CANCELLED; this much earlier the call ends
-/// with `DEADLINE_EXCEEDED` and its details instead. Two ticks of tokio's timer.
+/// A client cuts a call that is late by itself, without the details; this much earlier the call ends
+/// with them. Two ticks of tokio's timer.
 const DEADLINE_LEAD: Duration = Duration::from_millis(2);
 
 /// Longest `grpc-timeout` that is taken literally; beyond it a deadline is as good as none, and
@@ -37,12 +39,24 @@ pub(super) struct Call {
     /// None where a handler is driven without the envelope.
     load: Option<Arc<LoadMeter>>,
     record: Mutex<Record>,
+    /// What counts against quotas and memory; given back when the call ends.
+    held: Mutex<Held>,
+}
+
+/// What a call holds until it ends.
+#[derive(Debug, Default)]
+#[expect(dead_code, reason = "what counts is when they are dropped")]
+struct Held {
+    permit: Option<Permit>,
+    received: Option<Arc<Received>>,
 }
 
 /// What a handler tells about its call, for the log line.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Record {
     pub(super) request_id: Option<String>,
+    /// Who calls, where that is known.
+    caller: Option<String>,
     /// Where the request is, for whoever has to say where it was stopped.
     pub(super) phase: Option<&'static str>,
     pub(super) pages: Option<usize>,
@@ -76,6 +90,7 @@ impl Call {
             metrics: telemetry.metrics().clone(),
             load,
             record: Mutex::default(),
+            held: Mutex::default(),
         }
     }
 
@@ -91,13 +106,22 @@ impl Call {
                 metrics: Metrics::default(),
                 load: None,
                 record: Mutex::default(),
+                held: Mutex::default(),
             })
         })
     }
 
+    /// The call may go on, under this name.
+    pub(super) fn admitted(&self, admitted: Admitted, received: Option<Arc<Received>>) {
+        self.lock().caller = admitted.caller;
+        let held = Held { permit: admitted.permit, received };
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+    }
+
     /// A document of this call, with a span, a log line and an end of its own.
     pub(super) fn document(&self, request_id: &str) -> Self {
-        let record = Record { request_id: Some(request_id.to_owned()), ..Record::default() };
+        let caller = self.lock().caller.clone();
+        let record = Record { request_id: Some(request_id.to_owned()), caller, ..Record::default() };
         Self {
             span: trace::document_span(&self.span, request_id),
             received: Instant::now(),
@@ -107,6 +131,7 @@ impl Call {
             metrics: self.metrics.clone(),
             load: self.load.clone(),
             record: Mutex::new(record),
+            held: Mutex::default(),
         }
     }
 
@@ -139,6 +164,7 @@ impl Call {
             }
             record.clone()
         };
+        drop(std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner)));
         trace::end_rpc_span(&self.span, status.code());
         if let Some(method) = self.method.filter(|_| !self.is_document) {
             let (code, duration) = (trace::code_name(status.code()), self.received.elapsed());
@@ -189,6 +215,7 @@ impl Call {
                     reason,
                     error = message,
                     request_id = record.request_id.as_deref(),
+                    caller = record.caller.as_deref(),
                     trace_id = trace::sampled_trace_id(&self.span.context()),
                     phase = record.phase,
                     finish_reason = record.finish_reason,

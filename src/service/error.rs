@@ -11,6 +11,7 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
+use crate::access::Refusal;
 use crate::engine::{EngineError, Reject};
 use crate::model::{NonFinite, RunError};
 use crate::preprocess::DecodeError;
@@ -36,6 +37,9 @@ const RETRY_AFTER_BATCH: Duration = Duration::from_millis(500);
 
 /// When to try again a request that the drain cut off: another replica is there by then.
 const RETRY_AFTER_DRAIN: Duration = Duration::from_secs(1);
+
+/// When to try again where memory is full: as with a full queue, nobody knows when one ends.
+const RETRY_MEMORY: Duration = Duration::from_secs(2);
 
 /// A failure on its way to becoming a [`Status`].
 #[derive(Debug)]
@@ -98,6 +102,46 @@ impl Failure {
         }
         Status::with_error_details_and_metadata(code, message, details, trailers)
     }
+}
+
+/// Why a caller was not let in.
+pub(super) fn refused(refusal: &Refusal) -> Status {
+    let message = refusal.to_string();
+    let failure = match refusal {
+        Refusal::Missing => Failure::new(Code::Unauthenticated, "CREDENTIALS_MISSING", message),
+        Refusal::Invalid { .. } => {
+            Failure::new(Code::Unauthenticated, "CREDENTIALS_INVALID", message)
+        }
+        Refusal::NotAllowed { caller, action } => {
+            Failure::new(Code::PermissionDenied, "METHOD_NOT_ALLOWED", message)
+                .with("caller", caller)
+                .with("method", action)
+        }
+        Refusal::InFlight { caller, limit, retry_after } => {
+            Failure::new(Code::ResourceExhausted, "QUOTA_IN_FLIGHT", message)
+                .with("caller", caller)
+                .with("limit", limit)
+                .retry(*retry_after)
+        }
+        Refusal::Rate { caller, limit, retry_after } => {
+            Failure::new(Code::ResourceExhausted, "QUOTA_PER_MINUTE", message)
+                .with("caller", caller)
+                .with("limit", limit)
+                .retry(*retry_after)
+        }
+    };
+    failure.into_status()
+}
+
+/// Requests in memory are as many bytes as may be.
+pub(super) fn too_much_received(bytes_max: usize) -> Status {
+    let message =
+        format!("requests in memory fill the {bytes_max} bytes that they may have together");
+    Failure::new(Code::ResourceExhausted, "REQUEST_MEMORY_FULL", message)
+        .with("limit", "request_memory")
+        .with("limit_value", &bytes_max)
+        .retry(RETRY_MEMORY)
+        .into_status()
 }
 
 /// Why a request was not taken.

@@ -1,17 +1,19 @@
 //! `grpc.health.v1`. Not tonic-health's own server: its Watch answers `NOT_FOUND` for a name it does
 //! not know, where clients that check health (gRFC A17) need a stream that says
-//! `SERVICE_UNKNOWN`.
+//! `SERVICE_UNKNOWN`; and it has no List (gRFC A90).
 
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_server::Health;
-use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::trace::SERVICE;
-use crate::engine::{self, ModelState};
+use crate::engine;
+use crate::pb::health::health_check_response::ServingStatus;
+use crate::pb::health::health_server::Health;
+use crate::pb::health::{
+    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
+};
 
 /// Health of the process (`""`), which says whether to keep it, and of the service, which says whether
 /// to send it requests and follows the model.
@@ -39,14 +41,12 @@ impl Subject {
     }
 
     fn serving(self, status: &engine::Status) -> ServingStatus {
-        let open = status.load.running + status.load.queued > 0;
-        match (self, status.state) {
-            // Whoever starts processes anew shall do so, once the last answer is out.
-            (Self::Process, ModelState::Poisoned) if !open => ServingStatus::NotServing,
-            (Self::Process, _) | (Self::Service, ModelState::Ready) => ServingStatus::Serving,
-            (Self::Service, _) => ServingStatus::NotServing,
-            (Self::Unknown, _) => ServingStatus::ServiceUnknown,
-        }
+        let well = match self {
+            Self::Process => status.is_alive(),
+            Self::Service => status.is_ready(),
+            Self::Unknown => return ServingStatus::ServiceUnknown,
+        };
+        if well { ServingStatus::Serving } else { ServingStatus::NotServing }
     }
 }
 
@@ -63,6 +63,17 @@ impl Health for HealthService {
             return Err(Status::not_found("no service of this name"));
         }
         Ok(Response::new(answer(subject.serving(&self.status.borrow()))))
+    }
+
+    async fn list(
+        &self,
+        _: Request<HealthListRequest>,
+    ) -> Result<Response<HealthListResponse>, Status> {
+        let status = self.status.borrow();
+        let statuses = ["", SERVICE]
+            .map(|name| (name.to_owned(), answer(Subject::of(name).serving(&status))))
+            .into();
+        Ok(Response::new(HealthListResponse { statuses }))
     }
 
     async fn watch(

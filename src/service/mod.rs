@@ -1,8 +1,9 @@
 //! gRPC: every request checked and turned into a job, every event into a message, every failure into
 //! a status. No rule about documents or models is made here.
 //!
-//! A call passes `server` (the layer list), `web` if a browser sent it, `envelope` (deadline, trace, log), `extract` (the handler),
-//! `validate`, `convert`, and then the engine; its events come back through `stream`.
+//! A call passes `server` (the layer list), `web` if a browser sent it, `envelope` (deadline, trace, log),
+//! `gate` (who may), `extract` (the handler), `validate`, `convert`, and then the engine; its events come
+//! back through `stream`.
 
 mod batch;
 mod call;
@@ -12,12 +13,14 @@ mod envelope;
 mod error;
 mod extract;
 mod field_trace;
+mod gate;
 mod generation;
 mod health;
 mod model_info;
 mod orca;
 mod playground;
 mod reading;
+mod received;
 mod server;
 mod stream;
 mod trace;
@@ -29,12 +32,15 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-pub use server::{Ended, ServeError, serve};
+pub use gate::rule_names;
+pub use server::{Ended, ServeError, Shutdown, serve};
 pub use trace::code_name;
 
+use crate::access;
 use crate::engine::{Handle, Status};
 use crate::limits;
 use crate::telemetry::Telemetry;
+use crate::transport;
 use validate::Bounds;
 
 /// What an operator can set about the service.
@@ -61,12 +67,16 @@ pub struct Config {
     pub heartbeat: Duration,
     /// How long running calls may take to end once the server shuts down.
     pub drain_timeout: Duration,
-    /// Calls that one connection may have open.
-    pub streams_per_connection_max: u32,
     /// Documents without an outcome in one batch call.
     pub batch_in_flight_max: usize,
     /// Where calls and requests are recorded.
     pub telemetry: Telemetry,
+    /// Sockets, TLS, and how long connections live.
+    pub transport: transport::Options,
+    /// Who may call what.
+    pub access: access::Config,
+    /// Bytes of all requests that arrive, wait and run.
+    pub request_memory_bytes: usize,
 }
 
 impl Config {
@@ -83,9 +93,11 @@ impl Config {
             playground: true,
             heartbeat: Duration::from_millis(limits::HEARTBEAT_MS),
             drain_timeout: Duration::from_secs(30),
-            streams_per_connection_max: limits::STREAMS_PER_CONNECTION_MAX,
             batch_in_flight_max: limits::BATCH_IN_FLIGHT_MAX,
             telemetry: Telemetry::default(),
+            transport: transport::Options::default(),
+            access: access::Config::default(),
+            request_memory_bytes: limits::REQUEST_MEMORY_BYTES,
         }
     }
 }

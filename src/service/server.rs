@@ -5,30 +5,29 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
-use tonic_health::pb::health_server::HealthServer;
-use tower::layer::util::{Identity, Stack};
+use tower::ServiceBuilder;
 
 use super::batch::{BatchAnswer, batch};
 use super::call::Call;
-use super::envelope::EnvelopeLayer;
+use super::envelope::{Envelope, EnvelopeLayer};
 use super::extract::extract;
+use super::gate::{GateLayer, Gated, rule_names};
 use super::health::HealthService;
 use super::orca::{LoadMeter, OrcaService};
+use super::received::Memory;
 use super::stream::Answer;
-use super::web::WebLayer;
+use super::web::{Web, WebLayer};
 use super::{Config, State, model_info, validate};
+use crate::access::{AccessError, Gate};
 use crate::engine::{Events, Handle};
 use crate::limits;
+use crate::pb::health::health_server::HealthServer;
 use crate::pb::v1;
 use crate::pb::v1::extraction_service_server::{ExtractionService, ExtractionServiceServer};
 use crate::pb::xds::service::orca::v3::open_rca_service_server::OpenRcaServiceServer;
-
-/// Pings find peers that are gone without a word while nothing is sent to them.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+use crate::transport::{self, TlsError};
 
 /// How long cut calls may take to tell their clients.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -38,8 +37,10 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub enum ServeError {
     #[error("cannot describe the services for reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-    #[error("the server failed: {0}")]
-    Transport(#[from] tonic::transport::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Access(#[from] AccessError),
 }
 
 /// How the server ended.
@@ -51,8 +52,17 @@ pub enum Ended {
     Cut,
 }
 
-/// Serves until `shutdown` is cancelled; then takes no connections, tells the open ones to go, and
-/// returns when they have, or `config.drain_timeout` later.
+/// How a server is told to end.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    /// Takes no more connections, tells the open ones to go, and waits for their calls.
+    pub gently: CancellationToken,
+    /// Waits for nobody.
+    pub now: CancellationToken,
+}
+
+/// Serves until `shutdown` says so; then returns when all calls have ended, or `config.drain_timeout`
+/// later.
 ///
 /// Draining the engine, so that new calls are refused and health says so, is the caller's step
 /// before.
@@ -60,59 +70,77 @@ pub async fn serve(
     listener: TcpListener,
     engine: Handle,
     config: Config,
-    shutdown: CancellationToken,
+    shutdown: Shutdown,
 ) -> Result<Ended, ServeError> {
+    let Shutdown { gently, now } = shutdown;
     let drain_timeout = config.drain_timeout;
+    let transport = config.transport.clone();
     let cut = CancellationToken::new();
-    let state = Arc::new(State {
-        load: Arc::new(LoadMeter::new(engine.clone())),
-        engine,
-        config,
-        shutdown: shutdown.clone(),
-    });
-    let router = router(&state, &cut)?;
-    // The server's own `tcp_nodelay` does not reach sockets that are handed to it.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let stop = shutdown.clone();
-    let serving =
-        router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await });
+    let gate = Arc::new(Gate::open(config.access.clone(), &rule_names())?);
+    let watching = watch_file(Arc::clone(&gate), transport.reload_interval);
+    let load = Arc::new(LoadMeter::new(engine.clone()));
+    let state = Arc::new(State { load, engine, config, shutdown: gently.clone() });
+    let service = layered(&state, gate, &cut)?;
+    let serving = transport::serve(listener, transport, service, gently.clone());
+    let serving = async {
+        tokio::select! {
+            served = serving => served,
+            never = watching => never,
+        }
+    };
     tokio::pin!(serving);
     tokio::select! {
         served = &mut serving => return Ok(served.map(|()| Ended::Idle)?),
-        () = async { shutdown.cancelled().await; tokio::time::sleep(drain_timeout).await } => {}
+        () = async { gently.cancelled().await; tokio::time::sleep(drain_timeout).await } => {}
+        () = now.cancelled() => gently.cancel(),
     }
-    // Tonic alone would wait for ever: for a peer that reads nothing, or that never spoke.
+    // A peer that reads nothing would be waited for for ever.
     cut.cancel();
     if let Ok(served) = tokio::time::timeout(GOODBYE, serving).await {
         served?;
     } else {
-        tracing::warn!("connections are still open after the drain");
+        tracing::warn!("connections are still open after the drain, and end now");
     }
     Ok(Ended::Cut)
 }
 
-/// What every call passes before its service, innermost first.
-type Layers = Stack<EnvelopeLayer, Stack<WebLayer, Identity>>;
+/// Keeps the access file in force that is there now.
+async fn watch_file<T>(gate: Arc<Gate>, interval: Duration) -> T {
+    if !gate.has_file() {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(interval).await;
+        let gate = Arc::clone(&gate);
+        // Reading may block; a failure of the task would only mean to look again.
+        let _ = tokio::task::spawn_blocking(move || gate.reload()).await;
+    }
+}
 
 /// The one list of what a call passes through, outermost first.
-fn router(state: &Arc<State>, cut: &CancellationToken) -> Result<Router<Layers>, ServeError> {
-    let mut router = Server::builder()
-        // Browsers speak HTTP/2 only over TLS.
-        .accept_http1(true)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        // One connection may carry all the requests of a proxy, but not without end.
-        .max_concurrent_streams(state.config.streams_per_connection_max)
-        // No connection age: tonic's grace period cuts live streams, and without one it has no jitter.
-        .layer(WebLayer::new(&state.config.cors_origins, state.config.playground))
+fn layered(
+    state: &Arc<State>,
+    gate: Arc<Gate>,
+    cut: &CancellationToken,
+) -> Result<Web<Envelope<Gated<Routes>>>, ServeError> {
+    let config = &state.config;
+    let layers = ServiceBuilder::new()
+        .layer(WebLayer::new(&config.cors_origins, config.playground))
         // Deadline, trace, log line and panic guard: outside of decoding, so that a message which is
         // too large or malformed is seen as well.
         .layer(EnvelopeLayer {
             cut: cut.clone(),
-            telemetry: state.config.telemetry.clone(),
+            telemetry: config.telemetry.clone(),
             load: Arc::clone(&state.load),
         })
-        .add_service(extraction_service(state))
+        // Who may call: before a byte of the message is read.
+        .layer(GateLayer { gate, memory: Memory::new(config.request_memory_bytes) });
+    Ok(layers.service(routes(state)?))
+}
+
+/// What is served.
+fn routes(state: &Arc<State>) -> Result<Routes, ServeError> {
+    let mut routes = Routes::new(extraction_service(state))
         .add_service(OpenRcaServiceServer::new(OrcaService {
             meter: Arc::clone(&state.load),
             shutdown: state.shutdown.clone(),
@@ -123,10 +151,10 @@ fn router(state: &Arc<State>, cut: &CancellationToken) -> Result<Router<Layers>,
         }));
     if state.config.reflection {
         // Two versions: older tools know v1alpha only.
-        router =
-            router.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+        routes =
+            routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
     }
-    Ok(router)
+    Ok(routes.prepare())
 }
 
 fn extraction_service(state: &Arc<State>) -> ExtractionServiceServer<Extraction> {
@@ -139,7 +167,6 @@ fn extraction_service(state: &Arc<State>) -> ExtractionServiceServer<Extraction>
 fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(crate::pb::DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
 /// The handlers.

@@ -8,7 +8,6 @@ use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry::{Array, Context, StringValue, Value};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tonic::metadata::MetadataMap;
-use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 use tonic_types::FieldViolation;
 use tracing::Span;
@@ -19,6 +18,7 @@ use super::error::Failure;
 use crate::engine::{Done, FinishReason, Job};
 use crate::telemetry::Tracing;
 use crate::telemetry::spans::{Level, ParseLevelError, RequestTrace, StepCap, TraceOptions};
+use crate::transport::Peer;
 
 /// Full name of the service: the health name, and the start of every traced method.
 pub(super) const SERVICE: &str = "tessera.v1.ExtractionService";
@@ -28,7 +28,7 @@ const LEVEL_KEY: &str = "x-trace-level";
 const STEPS_KEY: &str = "x-trace-steps";
 
 /// A closed list, so that a made-up path cannot become a span name.
-const METHODS: [&str; 4] = [
+pub(super) const METHODS: [&str; 4] = [
     "tessera.v1.ExtractionService/BatchExtract",
     "tessera.v1.ExtractionService/Extract",
     "tessera.v1.ExtractionService/ModelInfo",
@@ -48,9 +48,9 @@ pub(super) fn is_extract(method: &str) -> bool {
 
 /// The server span of a call, child of the caller's span where `traceparent` names one.
 pub(super) fn rpc_span<B>(method: &'static str, request: &http::Request<B>) -> Span {
-    let peers = request.extensions().get::<TcpConnectInfo>();
-    let local = peers.and_then(TcpConnectInfo::local_addr);
-    let remote = peers.and_then(TcpConnectInfo::remote_addr);
+    let peer = request.extensions().get::<Peer>();
+    let local = peer.map(|peer| peer.local);
+    let remote = peer.map(|peer| peer.remote);
     let span = tracing::info_span!(
         parent: None,
         "rpc",

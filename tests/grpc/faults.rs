@@ -106,6 +106,25 @@ async fn a_device_error() {
 }
 
 #[tokio::test]
+async fn a_step_that_does_not_end_is_seen() {
+    let hang = Duration::from_millis(1500);
+    let server = Setup::endless(Duration::from_millis(5)).start().await;
+    let mut stream = open(&server, question("Read on")).await;
+    first_token(&mut stream).await;
+    assert!(server.engine.busy_for() < Duration::from_millis(500));
+    server.faults.add(Fault::next(FaultKind::Hang(hang)));
+    let seen = async {
+        while server.engine.busy_for() < Duration::from_millis(700) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), seen).await.expect("the hang is seen");
+    server.engine.fail("a step does not end");
+    let status = refuse(&server, question("And now?")).await;
+    assert_failure(&status, Code::Unavailable, "MODEL_FAILED");
+}
+
+#[tokio::test]
 async fn a_panic_of_the_model() {
     let server = Setup::endless(Duration::from_millis(5)).start().await;
     let mut stream = open(&server, question("Read on")).await;

@@ -58,6 +58,31 @@ async fn follows_the_model() {
 }
 
 #[tokio::test]
+async fn lists_what_it_knows() {
+    use tessera::pb::health::HealthListRequest;
+    use tessera::pb::health::health_client::HealthClient;
+
+    let server = Setup::default().start().await;
+    let mut client = HealthClient::new(server.channel().await);
+    let mut list = async || {
+        let listed = client.list(HealthListRequest::default()).await.unwrap().into_inner();
+        let mut names: Vec<(String, String)> = listed
+            .statuses
+            .into_iter()
+            .map(|(name, answer)| (name, answer.status().as_str_name().to_owned()))
+            .collect();
+        names.sort();
+        names
+    };
+    let named = |name: &str, status: &str| (name.to_owned(), status.to_owned());
+    assert_eq!(list().await, [named("", "SERVING"), named(SERVICE, "SERVING")]);
+    server.engine.drain();
+    assert_eq!(list().await, [named("", "SERVING"), named(SERVICE, "NOT_SERVING")]);
+    server.engine.fail("for this test");
+    assert_eq!(list().await, [named("", "NOT_SERVING"), named(SERVICE, "NOT_SERVING")]);
+}
+
+#[tokio::test]
 async fn an_unknown_name() {
     let server = Setup::default().start().await;
     assert_eq!(check(&server, "no.such.Service").await, Err(Code::NotFound));

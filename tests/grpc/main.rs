@@ -3,8 +3,10 @@
 
 mod support;
 
+mod access;
 mod batch;
 mod cancel;
+mod connections;
 mod contract;
 mod deadline;
 mod drain;
@@ -12,10 +14,13 @@ mod faults;
 mod fields;
 mod guard;
 mod health;
+mod hostile;
+mod load;
 mod metrics;
 mod model_info;
 mod orca;
 mod overload;
 mod reflection;
 mod refusal;
+mod tls;
 mod web;

@@ -77,6 +77,19 @@ async fn an_answer_is_counted_as_its_usage_says() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_whole_is_no_cancellation() {
+    let (setup, telemetry) = measured(Setup::default());
+    let server = setup.start().await;
+    for _ in 0..50 {
+        let (_, status) = collect(open(&server, receipt()).await).await;
+        assert_eq!(status.code(), Code::Ok);
+    }
+    server.until_idle().await;
+    until(&telemetry, &["tessera_answers_total"], 50).await;
+    assert_eq!(value(&telemetry, &["tessera_engine_cancellations_total"]), 0);
+}
+
+#[tokio::test]
 async fn a_reader_that_leaves_is_a_cancellation() {
     let (setup, telemetry) = measured(Setup::endless(Duration::from_millis(2)));
     let server = setup.start().await;

@@ -29,6 +29,26 @@ async fn a_full_queue_refuses_at_once() {
 }
 
 #[tokio::test]
+async fn requests_have_a_bound_together() {
+    let mut setup = Setup::endless(Duration::from_millis(2));
+    setup.service.request_memory_bytes = 100_000;
+    let server = setup.start().await;
+    // A file that is too large for what is left, and no image either: it is never looked at.
+    let large = |bytes: usize| tessera::pb::v1::ExtractRequest {
+        files: vec![crate::support::file(vec![b'x'; bytes])],
+        ..question("Too much?")
+    };
+    let status = refuse(&server, large(120_000)).await;
+    assert_failure(&status, Code::ResourceExhausted, "REQUEST_MEMORY_FULL");
+    assert_eq!(info(&status).1.metadata["limit_value"], "100000");
+    assert!(status.get_details_retry_info().is_some());
+    // What is over has given back what it had.
+    assert_failure(&refuse(&server, large(90_000)).await, Code::InvalidArgument, "INVALID_FIELD");
+    assert_failure(&refuse(&server, large(90_000)).await, Code::InvalidArgument, "INVALID_FIELD");
+    first_token(&mut open(&server, question("Read on")).await).await;
+}
+
+#[tokio::test]
 async fn a_reader_that_reads_nothing_is_ended() {
     let slow_client = Duration::from_millis(300);
     let setup = Setup {

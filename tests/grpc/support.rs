@@ -15,7 +15,7 @@ use tessera::pb::v1::extract_response::Event;
 use tessera::pb::v1::extraction_service_client::ExtractionServiceClient;
 use tessera::preprocess;
 use tessera::prompt::{PromptOptions, Prompter};
-use tessera::service::{self, Ended, ServeError};
+use tessera::service::{self, Ended, ServeError, Shutdown};
 use tokenizers::Tokenizer;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -135,8 +135,8 @@ impl Setup {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let serving =
-            tokio::spawn(service::serve(listener, engine.clone(), self.service, shutdown.clone()));
+        let ending = Shutdown { gently: shutdown.clone(), ..Shutdown::default() };
+        let serving = tokio::spawn(service::serve(listener, engine.clone(), self.service, ending));
         Server { address, engine, faults, probe, shutdown, serving }
     }
 }

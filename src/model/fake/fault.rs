@@ -1,6 +1,7 @@
 //! Failures that a test orders from the fake runner.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::model::{RunError, Slot};
 
@@ -12,6 +13,8 @@ pub enum FaultKind {
     OutOfMemory,
     Device,
     Panic,
+    /// The pass takes this long, as if a driver hung.
+    Hang(Duration),
 }
 
 /// When something goes wrong.
@@ -111,5 +114,9 @@ fn fail(kind: FaultKind, site: &'static str, slot: Slot) -> Result<(), RunError>
         }
         FaultKind::Device => Err(RunError::Device { site, message }),
         FaultKind::Panic => panic!("{message}"),
+        FaultKind::Hang(time) => {
+            std::thread::sleep(time);
+            Ok(())
+        }
     }
 }

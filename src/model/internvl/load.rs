@@ -77,6 +77,13 @@ pub enum LoadError {
     NearF16Max { module: String, site: &'static str, max_abs: f32 },
 }
 
+/// Whether [`load`] would begin: files, their headers, devices and memory, without reading a weight.
+pub fn check(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<(), LoadError> {
+    let config = Config::load(checkpoint)?;
+    let weights = Weights::open(checkpoint, options.weights)?;
+    layout::decide(&config, &weights, options, room(&config, options)).map(|_| ())
+}
+
 /// Loads the model that `checkpoint` describes. `progress` is told what is done, for people.
 pub fn load(
     checkpoint: &Checkpoint,

@@ -25,6 +25,6 @@ mod vision;
 pub use config::{Config, ConfigError};
 pub use cost::{VISION_BATCH_TILES_GPU, cost};
 pub use layout::{LayoutError, LayoutOptions};
-pub use load::{LoadError, LoadOptions, load};
+pub use load::{LoadError, LoadOptions, check, load};
 pub use probe::ProbeInput;
 pub use runner::InternVl;

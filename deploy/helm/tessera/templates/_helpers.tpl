@@ -1,0 +1,36 @@
+{{- define "tessera.name" -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "tessera.selector" -}}
+app.kubernetes.io/name: tessera
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "tessera.labels" -}}
+{{ include "tessera.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "tessera.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "tessera.name" .) -}}
+{{- end -}}
+
+{{/* What Kubernetes asks: gRPC where it can, the admin port where TLS is in the way. */}}
+{{- define "tessera.readiness" -}}
+{{- if .Values.tls.secretName -}}
+httpGet: { path: /readyz, port: admin }
+{{- else -}}
+grpc: { port: {{ .Values.service.port }}, service: tessera.v1.ExtractionService }
+{{- end -}}
+{{- end -}}
+
+{{- define "tessera.liveness" -}}
+{{- if .Values.tls.secretName -}}
+httpGet: { path: /livez, port: admin }
+{{- else -}}
+grpc: { port: {{ .Values.service.port }} }
+{{- end -}}
+{{- end -}}

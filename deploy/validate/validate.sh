@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Checks everything under deploy/ that can be checked without a cluster: the chart (helm lint, and rendered
+# in every shape), kustomize, all manifests against the real schemas (kubeconform), Envoy's file against
+# Envoy's own types, nginx's and systemd's by their own tools. What is not installed is named and skipped;
+# with STRICT=1 that is a failure.
+#
+#   make deploy-check
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=${WORK:-$(mktemp -d)}
+skipped=0
+
+have() {
+    command -v "$1" >/dev/null && return 0
+    echo "skipped: $2, $1 is not installed"
+    skipped=1
+    return 1
+}
+
+conform() {
+    kubeconform -strict -summary -schema-location "$work/schemas/{{ .ResourceKind }}-{{ .Group }}-{{ .ResourceAPIVersion }}.json" "$@"
+}
+
+if have helm "the chart"; then
+    mkdir -p "$work/chart"
+    n=0
+    while read -r -a values; do
+        n=$((n + 1))
+        helm lint --strict helm/tessera "${values[@]}" >"$work/lint" 2>&1 || { cat "$work/lint"; exit 1; }
+        helm template tessera helm/tessera --kube-version 1.35.0 "${values[@]}" >"$work/chart/$n.yaml"
+    done <<'SHAPES'
+
+--set tls.secretName=t --set tls.clientAuth=require --set access.secretName=a
+--set autoscaling.mode=keda --set serviceMonitor.enabled=true --set inferencePool.enabled=true
+--set autoscaling.mode=hpa --set gpu.count=2 --set gpu.runtimeClassName=nvidia --set model.path=/m --set model.volume.persistentVolumeClaim.claimName=c --set env.TESSERA_SLOTS=8
+--set service.headless=false --set networkPolicy.enabled=false --set podDisruptionBudget.enabled=false --set topologySpread.enabled=false
+SHAPES
+    # What must be refused is.
+    for wrong in replicas=many env.SLOTS=8 tls.clientAuth=maybe autoscaling.mode=magic model.volume.emptyDir.medium=Memory; do
+        if helm template tessera helm/tessera --kube-version 1.35.0 --set "$wrong" >/dev/null 2>&1; then
+            echo "the chart takes --set $wrong"
+            exit 1
+        fi
+    done
+    echo "helm: $n shapes rendered"
+fi
+
+if have kustomize kustomize; then
+    mkdir -p "$work/kustomize"
+    for one in base gpu; do kustomize build "kustomize/$one" >"$work/kustomize/$one.yaml"; done
+    echo "kustomize: built"
+fi
+
+if have kubeconform "schemas of manifests" && have go "schemas of manifests"; then
+    [ -d "$work/schemas" ] || python3 validate/schemas.py "$work/schemas"
+    conform mesh/*.yaml
+    if [ -d "$work/chart" ]; then conform -skip ServiceMonitor,ScaledObject "$work"/chart/*.yaml; fi
+    if [ -d "$work/kustomize" ]; then conform "$work"/kustomize/*.yaml; fi
+fi
+
+if have go "Envoy's file"; then
+    (cd validate/envoy && go run . ../../proxy/envoy.yaml)
+fi
+
+if have nginx "nginx's file"; then
+    nginx -t -p "$work" -e "$work/nginx.log" -c "$PWD/proxy/nginx.conf" -g "pid $work/nginx.pid;" 2>&1 | tail -n 1
+fi
+
+if have systemd-analyze "the systemd unit"; then
+    mkdir -p "$work/systemd"
+    sed 's#/usr/local/bin/tessera#/bin/true#' systemd/tessera.service >"$work/systemd/tessera.service"
+    systemd-analyze verify "$work/systemd/tessera.service"
+    systemd-analyze security --offline=true --threshold=30 "$work/systemd/tessera.service" >/dev/null
+    echo "systemd: unit verified"
+fi
+
+if [ "$skipped" = 1 ] && [ "${STRICT:-0}" = 1 ]; then
+    echo "something was skipped, and STRICT=1"
+    exit 1
+fi
+echo "deploy: checked"

@@ -1,0 +1,18 @@
+//! Any bytes as a page file: pages within the limits or an error, and tiles of every page.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tessera::preprocess::{Config, DecodeLimits, Orientation, decode, tile};
+
+fuzz_target!(|bytes: &[u8]| {
+    let limits = DecodeLimits::default();
+    let Ok(pages) = decode(bytes, &limits, Orientation::default()) else { return };
+    let config = Config { tile_size_px: 28, ..Config::default() };
+    for page in &pages {
+        let pixels = u64::from(page.width_px()) * u64::from(page.height_px());
+        assert_eq!(page.rgb().len() as u64, pixels * 3);
+        let tiles = tile(page, &config);
+        assert!(tiles.tiles >= 1 && tiles.tiles <= config.max_tiles + 1);
+        assert!(tiles.data.iter().all(|value| value.is_finite()));
+    }
+});

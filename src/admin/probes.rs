@@ -1,0 +1,32 @@
+//! `/livez` and `/readyz`: what health says over gRPC, for probes that cannot speak it or its TLS.
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use tokio::sync::watch;
+
+use crate::engine::Status;
+
+/// `GET /livez`: whether to keep the process. `GET /readyz`: whether to send it requests.
+pub fn probes(status: watch::Receiver<Status>) -> Router {
+    let live = status.clone();
+    Router::new()
+        .route(
+            "/livez",
+            get(move || async move { answer(live.borrow().is_alive(), &live.borrow()) }),
+        )
+        .route(
+            "/readyz",
+            get(move || async move { answer(status.borrow().is_ready(), &status.borrow()) }),
+        )
+}
+
+/// 200, or 503 with the reason, for people.
+fn answer(well: bool, status: &Status) -> (StatusCode, String) {
+    if well {
+        return (StatusCode::OK, "ok\n".to_owned());
+    }
+    let state = format!("{:?}", status.state).to_lowercase();
+    let separator = if status.message.is_empty() { "" } else { ": " };
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{state}{separator}{}\n", status.message))
+}

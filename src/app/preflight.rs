@@ -1,0 +1,119 @@
+//! What stands against serving, known before anything is loaded. Looks at everything, also after a
+//! failure.
+
+use std::net::{SocketAddr, TcpListener};
+
+use super::load::Loader;
+use crate::config::Config;
+
+/// Files that the process needs beside its connections: weights, libraries, logs, threads.
+const FILES_BESIDE_CONNECTIONS: u64 = 256;
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// "address", "model"
+    pub what: &'static str,
+    pub outcome: Outcome,
+    pub found: String,
+    pub remedy: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Well,
+    /// Serving is possible, and may not be what was meant.
+    Warning,
+    Wrong,
+}
+
+impl Finding {
+    fn new(what: &'static str, outcome: Outcome, found: impl Into<String>) -> Self {
+        Self { what, outcome, found: found.into(), remedy: None }
+    }
+
+    fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+}
+
+/// Looks at everything that serving with `config` needs.
+pub fn run(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![Finding::new("configuration", Outcome::Well, "every value is right")];
+    findings.extend(
+        config
+            .warnings
+            .iter()
+            .map(|warning| Finding::new("configuration", Outcome::Warning, warning)),
+    );
+    findings.push(address("address", config.server.listen));
+    findings.push(files(config.server.transport.connections_max as u64));
+    findings.extend(access(config));
+    findings.extend(model(config));
+    findings
+}
+
+fn address(what: &'static str, address: SocketAddr) -> Finding {
+    match TcpListener::bind(address) {
+        Ok(_) => Finding::new(what, Outcome::Well, format!("{address} is free")),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Finding::new(what, Outcome::Warning, format!("{address} is in use"))
+                .remedy("well if that is this server; else another port, or stop what uses it")
+        }
+        Err(error) => {
+            Finding::new(what, Outcome::Wrong, format!("cannot listen on {address}: {error}"))
+                .remedy("an address of this machine, and a port above 1023")
+        }
+    }
+}
+
+/// Each connection is an open file.
+fn files(connections: u64) -> Finding {
+    let needed = connections + FILES_BESIDE_CONNECTIONS;
+    match rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+        Some(limit) if limit < needed => {
+            let found =
+                format!("{limit} open files are fewer than --max-connections {connections} needs");
+            Finding::new("open files", Outcome::Warning, found)
+                .remedy(format!("ulimit -n {needed}, or LimitNOFILE={needed} in a unit"))
+        }
+        Some(limit) => Finding::new("open files", Outcome::Well, format!("{limit} are allowed")),
+        None => Finding::new("open files", Outcome::Well, "any number is allowed"),
+    }
+}
+
+/// What the configuration has read already; who may call is worth a line.
+fn access(config: &Config) -> Vec<Finding> {
+    let transport = &config.server.transport;
+    let tls = match &transport.tls {
+        None => "plaintext".to_owned(),
+        Some(files) => {
+            let clients = match &files.clients {
+                None => "clients without certificates",
+                Some(trust) if trust.required => "clients with certificates only",
+                Some(_) => "clients with or without certificates",
+            };
+            format!("certificate and key fit; {clients}")
+        }
+    };
+    let callers = match &config.server.access.file {
+        None => "everybody may call".to_owned(),
+        Some(path) => format!("by the rules of {}", path.display()),
+    };
+    vec![Finding::new("tls", Outcome::Well, tls), Finding::new("callers", Outcome::Well, callers)]
+}
+
+fn model(config: &Config) -> Vec<Finding> {
+    let name = config.model.checkpoint.name();
+    let problems = Loader::new(config).check();
+    if problems.is_empty() {
+        let found = format!("{name}: files are whole, and it fits");
+        return vec![Finding::new("model", Outcome::Well, found)];
+    }
+    let wrong = |problem: String| {
+        Finding::new("model", Outcome::Wrong, format!("{name}: {problem}"))
+            .remedy("`tessera plan` shows memory, `tessera doctor` devices; or another --model")
+    };
+    problems.into_iter().map(wrong).collect()
+}

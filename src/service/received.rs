@@ -1,0 +1,131 @@
+//! How many bytes of requests are in memory at once: those that arrive, that wait, and that run. The queue
+//! bounds how many requests wait; a few large ones are as much as many small ones.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tonic::Status;
+use tonic::body::Body;
+
+use super::error;
+
+/// The bound, and what is used of it. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Memory {
+    used: Arc<AtomicUsize>,
+    bytes_max: usize,
+}
+
+/// What one call uses; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Received {
+    memory: Memory,
+    bytes: AtomicUsize,
+}
+
+/// A request body whose bytes count.
+struct Counted {
+    inner: Body,
+    received: Arc<Received>,
+}
+
+// === impl Memory ===
+
+impl Memory {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { used: Arc::default(), bytes_max }
+    }
+
+    /// An account for one call, or none where all is used already: then its first byte is not read.
+    pub(super) fn open(&self) -> Result<Arc<Received>, Status> {
+        let used = self.used.load(Ordering::Relaxed);
+        if used >= self.bytes_max {
+            return Err(error::too_much_received(self.bytes_max));
+        }
+        Ok(Arc::new(Received { memory: self.clone(), bytes: AtomicUsize::new(0) }))
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before + bytes <= self.bytes_max;
+        if !fits {
+            self.used.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+}
+
+// === impl Received ===
+
+impl Received {
+    /// Counts what `body` brings.
+    pub(super) fn count(self: &Arc<Self>, body: Body) -> Body {
+        Body::new(Counted { inner: body, received: Arc::clone(self) })
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), Status> {
+        if !self.memory.take(bytes) {
+            return Err(error::too_much_received(self.memory.bytes_max));
+        }
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        self.memory.used.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+    }
+}
+
+// === impl Counted ===
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+            && let Err(status) = self.received.take(data.len())
+        {
+            return Poll::Ready(Some(Err(status)));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_is_given_back() {
+        let memory = Memory::new(100);
+        let (one, two) = (memory.open().unwrap(), memory.open().unwrap());
+        one.take(60).unwrap();
+        assert!(two.take(41).is_err(), "one byte too much, and none of them counts");
+        two.take(40).unwrap();
+        assert!(memory.open().is_err(), "nothing is left");
+        drop(one);
+        two.take(60).unwrap();
+        drop(two);
+        assert_eq!(memory.used.load(Ordering::Relaxed), 0);
+    }
+}

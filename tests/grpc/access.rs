@@ -1,0 +1,106 @@
+//! Keys and quotas over the wire; files, tokens and rules have their tests in `access`.
+
+use std::time::Duration;
+
+use tessera::access::{Quota, digest_of_key};
+use tessera::pb::v1::ModelInfoRequest;
+use tonic::{Code, Request};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_types::StatusExt as _;
+
+use crate::support::{Server, Setup, assert_failure, first_token, open, question, refuse};
+
+const KEY: &str = "tsr_a-key-of-these-tests";
+
+async fn guarded(rule: &str) -> (Server, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let sha256 = digest_of_key(KEY);
+    let file = dir.path().join("access.toml");
+    let text = format!("[[key]]\nname = \"till\"\nsha256 = \"{sha256}\"\n[[rule]]\n{rule}");
+    std::fs::write(&file, text).unwrap();
+    let mut setup = Setup::endless(Duration::from_millis(2));
+    setup.service.access.file = Some(file);
+    (setup.start().await, dir)
+}
+
+fn with<T>(message: T, header: &'static str, value: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert(header, value.parse().unwrap());
+    request
+}
+
+#[tokio::test]
+async fn a_key_opens_what_its_rule_says() {
+    let (server, _dir) = guarded("callers = [\"key:till\"]\nmethods = [\"ModelInfo\"]").await;
+    let mut client = server.client().await;
+    let asking = ModelInfoRequest::default;
+
+    let status = client.model_info(asking()).await.unwrap_err();
+    assert_failure(&status, Code::Unauthenticated, "CREDENTIALS_MISSING");
+    assert!(status.get_details_retry_info().is_none());
+    for (header, value) in [("authorization", &*format!("Bearer {KEY}")), ("x-api-key", KEY)] {
+        client.model_info(with(asking(), header, value)).await.unwrap();
+    }
+    let status = client.model_info(with(asking(), "x-api-key", "tsr_guess")).await.unwrap_err();
+    assert_failure(&status, Code::Unauthenticated, "CREDENTIALS_INVALID");
+    assert!(!format!("{status:?}").contains("tsr_guess"), "a key is never said back");
+    let status = client.extract(with(question("Total?"), "x-api-key", KEY)).await.unwrap_err();
+    assert_failure(&status, Code::PermissionDenied, "METHOD_NOT_ALLOWED");
+}
+
+#[tokio::test]
+async fn health_is_open_and_reflection_is_not() {
+    let (server, _dir) = guarded("callers = [\"key:till\"]\nmethods = [\"ModelInfo\"]").await;
+    let channel = server.channel().await;
+    HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
+    let asked = tokio_stream::once(ServerReflectionRequest::default());
+    let status =
+        ServerReflectionClient::new(channel).server_reflection_info(asked).await.unwrap_err();
+    assert_failure(&status, Code::Unauthenticated, "CREDENTIALS_MISSING");
+}
+
+#[tokio::test]
+async fn quotas_of_a_rule() {
+    let rule = "callers = [\"key:till\"]\nmethods = [\"*\"]\nin-flight = 1\nper-minute = 3";
+    let (server, _dir) = guarded(rule).await;
+    let mut client = server.client().await;
+    let request = || with(question("Read on"), "x-api-key", KEY);
+    let mut running = client.extract(request()).await.unwrap().into_inner();
+    first_token(&mut running).await;
+
+    let status = client.extract(request()).await.unwrap_err();
+    assert_failure(&status, Code::ResourceExhausted, "QUOTA_IN_FLIGHT");
+    let retry = status.get_details_retry_info().unwrap().retry_delay.unwrap();
+    let pushback = status.metadata().get("grpc-retry-pushback-ms").unwrap().to_str().unwrap();
+    assert_eq!(pushback, retry.as_millis().to_string());
+
+    // What is over counts no more; what began within the minute does.
+    drop(running);
+    server.until_idle().await;
+    for _ in 0..2 {
+        drop(client.extract(request()).await.unwrap());
+        server.until_idle().await;
+    }
+    let status = client.extract(request()).await.unwrap_err();
+    assert_failure(&status, Code::ResourceExhausted, "QUOTA_PER_MINUTE");
+    let retry = status.get_details_retry_info().unwrap().retry_delay.unwrap();
+    assert!(retry > Duration::from_secs(10) && retry <= Duration::from_secs(20), "{retry:?}");
+    client.model_info(with(ModelInfoRequest::default(), "x-api-key", KEY)).await.unwrap();
+}
+
+#[tokio::test]
+async fn quotas_of_an_address() {
+    let mut setup = Setup::endless(Duration::from_millis(2));
+    setup.service.access.quota = Quota { in_flight: Some(1), per_minute: None };
+    let server = setup.start().await;
+    let mut running = open(&server, question("Read on")).await;
+    first_token(&mut running).await;
+    let status = refuse(&server, question("Me too")).await;
+    assert_failure(&status, Code::ResourceExhausted, "QUOTA_IN_FLIGHT");
+    drop(running);
+    server.until_idle().await;
+    open(&server, question("And now")).await;
+}

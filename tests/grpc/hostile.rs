@@ -1,0 +1,211 @@
+//! Peers that mean no good: bytes that are no message, messages that are no request, peers that break off,
+//! and storms of all of them. Whatever comes, the answer is a status that blames the right side, and the
+//! next honest request is answered.
+
+use std::time::Duration;
+
+use bytes::{Buf as _, BufMut as _, Bytes};
+use http::uri::PathAndQuery;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use prost::Message as _;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use crate::support::{
+    SOON, Server, Setup, collect, completed, file, first_token, open, question, receipt,
+};
+
+/// Bytes as they are, in both directions.
+#[derive(Debug, Clone, Copy, Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}
+
+/// Sends `bytes` as the request of Extract; how the call ended.
+async fn send(channel: Channel, bytes: Bytes) -> Code {
+    let mut grpc = tonic::client::Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let path = PathAndQuery::from_static("/tessera.v1.ExtractionService/Extract");
+    let called = grpc.server_streaming(Request::new(bytes), path, Raw).await;
+    let mut stream = match called {
+        Ok(response) => response.into_inner(),
+        Err(status) => return status.code(),
+    };
+    loop {
+        match tokio::time::timeout(SOON, stream.message()).await.unwrap() {
+            Ok(Some(_)) => {}
+            Ok(None) => return Code::Ok,
+            Err(status) => return status.code(),
+        }
+    }
+}
+
+async fn assert_well(server: &Server) {
+    let (events, status) = collect(open(server, receipt()).await).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    assert!(!completed(&events).text.is_empty());
+    server.until_idle().await;
+}
+
+/// A request with some of its bytes changed, cut off or doubled.
+fn damaged() -> impl Strategy<Value = Bytes> {
+    let honest = receipt().encode_to_vec();
+    let length = honest.len();
+    let changes = prop::collection::vec((0..length, any::<u8>()), 0..8);
+    (changes, 0..=length, any::<bool>()).prop_map(move |(changes, cut, doubled)| {
+        let mut bytes = honest.clone();
+        for (at, value) in changes {
+            bytes[at] = value;
+        }
+        bytes.truncate(cut);
+        if doubled {
+            bytes.extend_from_within(..);
+        }
+        bytes.into()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_no_request_are_the_callers_mistake() {
+    let server = Setup::default().start().await;
+    let channel = server.channel().await;
+    let runtime = tokio::runtime::Handle::current();
+    let try_out = move |strategy: BoxedStrategy<Bytes>| {
+        let (channel, runtime) = (channel.clone(), runtime.clone());
+        let mut runner = TestRunner::new(Config { cases: 150, ..Config::default() });
+        runner
+            .run(&strategy, |bytes| {
+                let code = runtime.block_on(send(channel.clone(), bytes));
+                // INTERNAL is how gRPC names a message that cannot be decoded.
+                prop_assert!(
+                    matches!(
+                        code,
+                        Code::Ok | Code::InvalidArgument | Code::NotFound | Code::Internal
+                    ),
+                    "{code:?}"
+                );
+                Ok(())
+            })
+            .unwrap();
+    };
+    tokio::task::spawn_blocking(move || {
+        try_out(prop::collection::vec(any::<u8>(), 0..512).prop_map(Bytes::from).boxed());
+        try_out(damaged().boxed());
+    })
+    .await
+    .unwrap();
+    assert_well(&server).await;
+}
+
+#[tokio::test]
+async fn an_image_that_unpacks_to_too_much_costs_nothing() {
+    let server = Setup::default().start().await;
+    // A PNG of 60,000 × 60,000 pixels in its header, and nothing behind it.
+    let mut header = b"IHDR".to_vec();
+    header.extend(60_000_u32.to_be_bytes());
+    header.extend(60_000_u32.to_be_bytes());
+    header.extend([8, 2, 0, 0, 0]);
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    png.extend(13_u32.to_be_bytes());
+    png.extend(&header);
+    png.extend(crc32(&header).to_be_bytes());
+    let pixels = b"IDAT\x78\x9c\x63\x60";
+    png.extend(4_u32.to_be_bytes());
+    png.extend(pixels);
+    png.extend(crc32(pixels).to_be_bytes());
+    let request = tessera::pb::v1::ExtractRequest { files: vec![file(png)], ..question("?") };
+    let status = crate::support::refuse(&server, request).await;
+    crate::support::assert_failure(&status, Code::InvalidArgument, "LIMIT_EXCEEDED");
+    assert_well(&server).await;
+}
+
+/// As PNG has it.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 { 0xEDB8_8320 ^ (crc >> 1) } else { crc >> 1 }
+        })
+    })
+}
+
+#[tokio::test]
+async fn peers_that_speak_no_http_are_dropped_alone() {
+    let mut setup = Setup::default();
+    setup.service.transport.handshake_timeout = Duration::from_millis(300);
+    let server = setup.start().await;
+    for garbage in [&b"EHLO mail.example\r\nMAIL FROM:<a@b>\r\n"[..], &[0; 64], &[0xFF; 4096]] {
+        let mut peer = TcpStream::connect(server.address).await.unwrap();
+        peer.write_all(garbage).await.unwrap();
+        let mut rest = Vec::new();
+        let read = tokio::io::AsyncReadExt::read_to_end(&mut peer, &mut rest);
+        let _ = tokio::time::timeout(SOON, read).await.expect("the server hangs up");
+    }
+    assert_well(&server).await;
+}
+
+#[tokio::test]
+async fn clients_that_are_gone_without_a_word_free_their_slots() {
+    let server = Setup::endless(Duration::from_millis(2)).start().await;
+    // Each on a connection of its own, which breaks with it.
+    for _ in 0..20 {
+        let mut stream = open(&server, question("Read on")).await;
+        first_token(&mut stream).await;
+    }
+    server.until_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_resets_hurts_nobody_else() {
+    let server = Setup::endless(Duration::from_millis(2)).start().await;
+    let mut honest = open(&server, question("Read on")).await;
+    first_token(&mut honest).await;
+    let channel = server.channel().await;
+    for _ in 0..500 {
+        // Begun and given up before there is an answer.
+        let mut client = tessera::pb::v1::extraction_service_client::ExtractionServiceClient::new(
+            channel.clone(),
+        );
+        let call = client.extract(question("Never mind"));
+        let _ = tokio::time::timeout(Duration::from_micros(200), call).await;
+    }
+    first_token(&mut honest).await;
+    drop(honest);
+    server.until_idle().await;
+}
