@@ -164,9 +164,10 @@ Event: TypeAlias = Accepted | Progress | TokenDelta | FieldDelta | FieldComplete
 def from_response(response: pb.ExtractResponse) -> Event | None:
     """The event of a message; None for one of a newer server, which is to be skipped."""
     kind = response.WhichOneof("event")
-    if kind is None:
+    read = _READERS.get(kind or "")
+    if read is None:
         return None
-    event: Event = _READERS[kind](response.sequence, getattr(response, kind))
+    event: Event = read(response.sequence, getattr(response, kind))
     return event
 
 

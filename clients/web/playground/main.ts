@@ -116,9 +116,12 @@ async function run(): Promise<void> {
   const abort = new AbortController();
   running = abort;
   ready();
-  cancel.focus();
+  cancel.focus({ preventScroll: true });
   hideFailure();
   reading.begin(names());
+  // On a phone the answer is below what was asked.
+  const narrow = matchMedia("(max-width: 52rem)").matches;
+  byId("answer", HTMLElement).scrollIntoView({ block: narrow ? "start" : "nearest" });
   const timeout = number("timeout");
   const options: CallOptions = { signal: abort.signal, ...(timeout !== undefined && { timeoutMs: timeout * 1000 }) };
   try {
@@ -133,7 +136,7 @@ async function run(): Promise<void> {
   } finally {
     running = undefined;
     ready();
-    read.focus();
+    read.focus({ preventScroll: true });
   }
 }
 

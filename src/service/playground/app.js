@@ -61,21 +61,21 @@ if(!Vt){let e=globalThis;if(!e.TextEncoder||!e.TextDecoder)throw new Error("enco
 TextEncoder,n=new e.TextDecoder("utf-8",{ignoreBOM:!0}),r,o={encodeUtf8(a){return t.encode(a)},decodeUtf8(a,i){return i?(r||(r=new e.TextDecoder("utf-8",{fatal:!0,
 ignoreBOM:!0})),r.decode(a)):n.decode(a)},checkUtf8(a){try{return encodeURIComponent(a),!0}catch{return!1}}};t.encodeInto&&(o.encodeUtf8Into=t.encodeInto.bind(t));
 let s=String.prototype.isWellFormed;s&&(o.checkUtf8=a=>s.call(a)),Js(o)}return Vt}function Ot(e){return(t,n)=>{let r=e(t);return n.set(r),{written:r.byteLength}}}var w;(function(e){e[e.Varint=0]="Varint",e[e.Bit64=1]="Bit64",e[e.LengthDelimited=2]="LengthDelimited",e[e.StartGroup=3]="StartGroup",e[e.EndGroup=4]="EndGroup",
-e[e.Bit32=5]="Bit32"})(w||(w={}));var Mt=4294967295,Dt=2147483647,Ft=-2147483648,ee=class{constructor(t){this.stackPos=[],this.encodeUtf8Into=t?Ot(t):be().encodeUtf8Into,this.buffer=hr,this.viewCache=
+e[e.Bit32=5]="Bit32"})(w||(w={}));var _t=4294967295,Dt=2147483647,Ft=-2147483648,ee=class{constructor(t){this.stackPos=[],this.encodeUtf8Into=t?Ot(t):be().encodeUtf8Into,this.buffer=hr,this.viewCache=
 js,this.pos=0}ensureCapacity(t){let n=this.pos+t;if(n>this.buffer.length){let r=this.buffer.length||Hs;for(;r<n;)r*=2;let o=new Uint8Array(r);this.pos>0&&o.set(
 this.buffer),this.buffer=o}}view(){let t=this.buffer,n=this.viewCache;if(n.byteLength===t.byteLength)return n;let r=new DataView(t.buffer);return this.viewCache=
 r,r}finish(){let t=this.buffer.slice(0,this.pos);return this.pos=0,this.stackPos=[],t}fork(){return this.stackPos.push(this.pos),this.ensureCapacity(ye),this.buffer[this.
 pos++]=0,this}join(){let t=this.stackPos.pop();if(t===void 0)throw new Error("invalid state, fork stack empty");let n=this.pos-t-ye,r=kt(n);return r>ye&&(this.ensureCapacity(
 r-ye),this.buffer.copyWithin(t+r,t+ye,this.pos)),this.pos=t,this.uint32(n),this.pos+=n,this}tag(t,n){return this.uint32((t<<3|n)>>>0)}raw(t){return this.ensureCapacity(
 t.length),this.buffer.set(t,this.pos),this.pos+=t.length,this}uint32(t){if(pr(t),this.ensureCapacity(5),t<128)return this.buffer[this.pos++]=t,this;for(;t>127;)
-this.buffer[this.pos++]=t&127|128,t>>>=7;return this.buffer[this.pos++]=t,this}int32(t){if(_t(t),t>=0)return this.uint32(t);this.ensureCapacity(10);for(let n=0;n<
+this.buffer[this.pos++]=t&127|128,t>>>=7;return this.buffer[this.pos++]=t,this}int32(t){if(Mt(t),t>=0)return this.uint32(t);this.ensureCapacity(10);for(let n=0;n<
 9;n++)this.buffer[this.pos++]=t&127|128,t>>=7;return this.buffer[this.pos++]=1,this}bool(t){return this.ensureCapacity(1),this.buffer[this.pos++]=t?1:0,this}bytes(t){
 return this.uint32(t.byteLength),this.raw(t)}string(t){typeof t!="string"&&(t=String(t));let n=t.length;if(n<=gr){this.ensureCapacity(n+1);let c=this.buffer,u=this.
 pos;c[u++]=n;let m=0;for(;m<n;m++){let p=t.charCodeAt(m);if(p>127)break;c[u++]=p}if(m==n)return this.pos=u,this}this.ensureCapacity(n*3+5);let r=kt(n),o=this.buffer,
 s=this.pos,{written:a}=this.encodeUtf8Into(t,o.subarray(s+r)),i=kt(a);return i!=r&&o.copyWithin(s+i,s+r,s+r+a),this.uint32(a),this.pos+=a,this}float(t){return zs(
 t),this.ensureCapacity(4),this.view().setFloat32(this.pos,t,!0),this.pos+=4,this}double(t){return this.ensureCapacity(8),this.view().setFloat64(this.pos,t,!0),this.
-pos+=8,this}fixed32(t){return pr(t),this.ensureCapacity(4),this.view().setUint32(this.pos,t,!0),this.pos+=4,this}sfixed32(t){return _t(t),this.ensureCapacity(4),
-this.view().setInt32(this.pos,t,!0),this.pos+=4,this}sint32(t){return _t(t),this.uint32((t<<1^t>>31)>>>0)}sfixed64(t){let n=v.enc(t);this.ensureCapacity(8);let r=this.
+pos+=8,this}fixed32(t){return pr(t),this.ensureCapacity(4),this.view().setUint32(this.pos,t,!0),this.pos+=4,this}sfixed32(t){return Mt(t),this.ensureCapacity(4),
+this.view().setInt32(this.pos,t,!0),this.pos+=4,this}sint32(t){return Mt(t),this.uint32((t<<1^t>>31)>>>0)}sfixed64(t){let n=v.enc(t);this.ensureCapacity(8);let r=this.
 view();return r.setInt32(this.pos,n.lo,!0),r.setInt32(this.pos+4,n.hi,!0),this.pos+=8,this}fixed64(t){let n=v.uEnc(t);this.ensureCapacity(8);let r=this.view();return r.
 setInt32(this.pos,n.lo,!0),r.setInt32(this.pos+4,n.hi,!0),this.pos+=8,this}int64(t){let n=v.enc(t);return this.writeVarint64(n.lo,n.hi)}sint64(t){let n=v.enc(t),
 r=n.hi>>31,o=n.lo<<1^r,s=(n.hi<<1|n.lo>>>31)^r;return this.writeVarint64(o,s)}uint64(t){let n=v.uEnc(t);return this.writeVarint64(n.lo,n.hi)}writeVarint64(t,n){
@@ -96,17 +96,17 @@ view.getUint32((this.pos+=4)-4,!0)}sfixed32(){return this.view.getInt32((this.po
 return v.dec(this.sfixed32(),this.sfixed32())}float(){return this.view.getFloat32((this.pos+=4)-4,!0)}double(){return this.view.getFloat64((this.pos+=8)-8,!0)}bytes(){
 let t=this.uint32(),n=this.pos;return this.pos+=t,this.assertBounds(),this.buf.subarray(n,n+t)}string(t){let n=this.uint32(),r=this.pos;this.pos+=n,this.assertBounds();
 let o=this.buf;if(n<=gr){let s=new Array(n);for(let a=0;a<n;a++){let i=o[r+a];if(i>127)return this.decodeUtf8(o.subarray(r,this.pos),t);s[a]=i}return String.fromCharCode.
-apply(String,s)}return this.decodeUtf8(o.subarray(r,this.pos),t)}};function _t(e){if(typeof e=="string")e=Number(e);else if(typeof e!="number")throw new Error("\
+apply(String,s)}return this.decodeUtf8(o.subarray(r,this.pos),t)}};function Mt(e){if(typeof e=="string")e=Number(e);else if(typeof e!="number")throw new Error("\
 invalid int32: "+typeof e);if(!Number.isInteger(e)||e>Dt||e<Ft)throw new Error("invalid int32: "+e)}function pr(e){if(typeof e=="string")e=Number(e);else if(typeof e!=
-"number")throw new Error("invalid uint32: "+typeof e);if(!Number.isInteger(e)||e>Mt||e<0)throw new Error("invalid uint32: "+e)}function zs(e){if(typeof e=="stri\
+"number")throw new Error("invalid uint32: "+typeof e);if(!Number.isInteger(e)||e>_t||e<0)throw new Error("invalid uint32: "+e)}function zs(e){if(typeof e=="stri\
 ng"){let t=e;if(e=Number(e),Number.isNaN(e)&&t!=="NaN")throw new Error("invalid float32: "+t)}else if(typeof e!="number")throw new Error("invalid float32: "+typeof e);
-if(!Number.isFinite(Math.fround(e))&&Number.isFinite(e))throw new Error("invalid float32: "+e)}function _e(e,t){let n=e.fieldKind=="list"?de(t,e):e.fieldKind=="map"?pe(t,e):Ut(e,t);if(n===!0)return;let r;switch(e.fieldKind){case"list":r=`expected ${Er(e)}\
+if(!Number.isFinite(Math.fround(e))&&Number.isFinite(e))throw new Error("invalid float32: "+e)}function Me(e,t){let n=e.fieldKind=="list"?de(t,e):e.fieldKind=="map"?pe(t,e):Ut(e,t);if(n===!0)return;let r;switch(e.fieldKind){case"list":r=`expected ${Er(e)}\
 , got ${A(t)}`;break;case"map":r=`expected ${Nr(e)}, got ${A(t)}`;break;default:r=G(e,t,n)}return new x(e,r)}function Ct(e,t,n){let r=Ut(e,n);if(r!==!0)return new x(
 e,`list item #${t+1}: ${G(e,n,r)}`)}function br(e,t,n){let r=W(e.mapKey)(t);if(r!==!0)return new x(e,`invalid map key: ${G({scalar:e.mapKey},t,r)}`);let o=Ut(e,
 n);if(o!==!0)return new x(e,`map entry ${A(t)}: ${G(e,n,o)}`)}function Ut(e,t){return e.scalar!==void 0?W(e.scalar)(t):e.enum!==void 0?e.enum.open?W(l.INT32)(t):
 e.enum.values.some(n=>n.number===t):he(t,e.message)}function W(e){switch(e){case l.DOUBLE:return t=>typeof t=="number";case l.FLOAT:return t=>typeof t!="number"?
 !1:!Number.isFinite(Math.fround(t))&&Number.isFinite(t)?`${t.toFixed()} out of range`:!0;case l.INT32:case l.SFIXED32:case l.SINT32:return t=>typeof t!="number"||
-!Number.isInteger(t)?!1:t>Dt||t<Ft?`${t.toFixed()} out of range`:!0;case l.FIXED32:case l.UINT32:return t=>typeof t!="number"||!Number.isInteger(t)?!1:t>Mt||t<0?
+!Number.isInteger(t)?!1:t>Dt||t<Ft?`${t.toFixed()} out of range`:!0;case l.FIXED32:case l.UINT32:return t=>typeof t!="number"||!Number.isInteger(t)?!1:t>_t||t<0?
 `${t.toFixed()} out of range`:!0;case l.BOOL:return t=>typeof t=="boolean";case l.STRING:return t=>typeof t!="string"?!1:be().checkUtf8(t)||"invalid UTF8";case l.
 BYTES:return t=>t instanceof Uint8Array;case l.INT64:case l.SFIXED64:case l.SINT64:return t=>{if(typeof t=="bigint"||typeof t=="number"||typeof t=="string"&&t.length>
 0)try{return v.parse(t),!0}catch{return`${t} out of range`}return!1};case l.FIXED64:case l.UINT64:return t=>{if(typeof t=="bigint"||typeof t=="number"||typeof t==
@@ -120,22 +120,22 @@ scalar]})`}}function Nr(e){switch(e.mapKind){case"message":return`ReflectMap (${
 , ${e.enum.toString()})`;case"scalar":return`ReflectMap (${l[e.mapKey]}, ${l[e.scalar]})`}}function Qs(e){switch(e){case l.STRING:return"string";case l.BOOL:return"\
 boolean";case l.INT64:case l.SINT64:case l.SFIXED64:return"bigint (int64)";case l.UINT64:case l.FIXED64:return"bigint (uint64)";case l.BYTES:return"Uint8Array";case l.
 DOUBLE:return"number (float64)";case l.FLOAT:return"number (float32)";case l.FIXED32:case l.UINT32:return"number (uint32)";case l.INT32:case l.SFIXED32:case l.SINT32:
-return"number (int32)"}}var qs=0;function M(e){if(ea(e))return{toMessage:n=>Me(n),toLocal:n=>De(n)};if(e.fieldKind=="message"&&!e.oneof&&C(e.message)){let n=e.message,r=n.fields[0].localName;
+return"number (int32)"}}var qs=0;function _(e){if(ea(e))return{toMessage:n=>_e(n),toLocal:n=>De(n)};if(e.fieldKind=="message"&&!e.oneof&&C(e.message)){let n=e.message,r=n.fields[0].localName;
 return{toMessage:o=>{let s=T(n);return o!==void 0&&(s[r]=o),s},toLocal:o=>o[r]}}let t=e.message;return{toMessage:n=>n===void 0?T(t):n,toLocal:n=>n}}function ea(e){
-return e.message.typeName=="google.protobuf.Struct"&&e.parent.typeName!="google.protobuf.Value"}function Me(e){let t={$typeName:"google.protobuf.Struct",fields:{}};
+return e.message.typeName=="google.protobuf.Struct"&&e.parent.typeName!="google.protobuf.Value"}function _e(e){let t={$typeName:"google.protobuf.Struct",fields:{}};
 if(Y(e))for(let n of Object.keys(e))V(t.fields,n,Ir(e[n]));return t}function De(e){let t={};for(let n of Object.keys(e.fields))V(t,n,Sr(e.fields[n]));return t}function Sr(e){
 switch(e.kind.case){case"structValue":return De(e.kind.value);case"listValue":return e.kind.value.values.map(Sr);case"nullValue":case void 0:return null;default:
 return e.kind.value}}function Ir(e){let t={$typeName:"google.protobuf.Value",kind:{case:void 0}};switch(typeof e){case"number":t.kind={case:"numberValue",value:e};
 break;case"string":t.kind={case:"stringValue",value:e};break;case"boolean":t.kind={case:"boolValue",value:e};break;case"object":if(e===null)t.kind={case:"nullVa\
 lue",value:qs};else if(Array.isArray(e)){let n={$typeName:"google.protobuf.ListValue",values:[]};if(Array.isArray(e))for(let r of e)n.values.push(Ir(r));t.kind=
-{case:"listValue",value:n}}else t.kind={case:"structValue",value:Me(e)};break}return t}function Tr(e,t,n=!0){return new Ce(e,t,n)}var vr=new WeakMap,Ce=class{get sortedFields(){let t=vr.get(this.desc);if(t)return t;let n=this.desc.fields.concat().
+{case:"listValue",value:n}}else t.kind={case:"structValue",value:_e(e)};break}return t}function Tr(e,t,n=!0){return new Ce(e,t,n)}var vr=new WeakMap,Ce=class{get sortedFields(){let t=vr.get(this.desc);if(t)return t;let n=this.desc.fields.concat().
 sort((r,o)=>r.number-o.number);return vr.set(this.desc,n),n}constructor(t,n,r=!0){this.lists=new Map,this.maps=new Map,this.check=r,this.desc=t,this.message=this[L]=
 n??T(t),this.fields=t.fields,this.oneofs=t.oneofs,this.members=t.members}findNumber(t){return this._fieldsByNumber||(this._fieldsByNumber=new Map(this.desc.fields.
 map(n=>[n.number,n]))),this._fieldsByNumber.get(t)}oneofCase(t){return Ee(this.message,t),qn(this.message,t)}isSet(t){return Ee(this.message,t),er(this.message,
 t)}clear(t){Ee(this.message,t),or(this.message,t)}get(t){Ee(this.message,t);let n=tr(this.message,t);switch(t.fieldKind){case"list":let r=this.lists.get(t);return(!r||
 r[L]!==n)&&this.lists.set(t,r=new Yt(t,n,this.check)),r;case"map":let o=this.maps.get(t);return(!o||o[L]!==n)&&this.maps.set(t,o=new Pt(t,n,this.check)),o;case"\
 message":return $t(t,n,this.check);case"scalar":return n===void 0?O(t.scalar,!1):Xt(t,n);case"enum":return n??t.enum.values[0].number}}set(t,n){if(Ee(this.message,
-t),this.check){let o=_e(t,n);if(o)throw o}let r;t.fieldKind=="message"?r=Zt(t,n):pe(n)||de(n)?r=n[L]:r=Wt(t,n),nr(this.message,t,r)}getUnknown(){return this.message.
+t),this.check){let o=Me(t,n);if(o)throw o}let r;t.fieldKind=="message"?r=Zt(t,n):pe(n)||de(n)?r=n[L]:r=Wt(t,n),nr(this.message,t,r)}getUnknown(){return this.message.
 $unknown}setUnknown(t){this.message.$unknown=t}};function Ee(e,t){if(t.parent.typeName!==e.$typeName)throw new x(t,`cannot use ${t.toString()} with message ${e.
 $typeName}`,"ForeignFieldError")}var Yt=class{field(){return this._field}get size(){return this._arr.length}constructor(t,n,r){this._field=t,this._arr=this[L]=n,this.check=r}get(t){let n=this._arr[t];
 return n===void 0?void 0:Gt(this._field,n,this.check)}set(t,n){if(t<0||t>=this._arr.length)throw new x(this._field,`list item #${t+1}: out of range`);if(this.check){
@@ -149,7 +149,7 @@ obj))yield[wr(t[0],this._field.mapKey),Bt(this._field,t[1],this.check)]}[Symbol.
 for(let t of Object.values(this.obj))yield Bt(this._field,t,this.check)}forEach(t,n){for(let r of this.entries())t.call(n,r[1],r[0],this)}};function Zt(e,t){return he(
 t)?sr(t.message)&&!e.oneof&&e.fieldKind=="message"?t.message.value:t.desc.typeName=="google.protobuf.Struct"&&e.parent.typeName!="google.protobuf.Value"?De(t.message):
 t.message:t}function $t(e,t,n){return t!==void 0&&(C(e.message)&&!e.oneof&&e.fieldKind=="message"?t={$typeName:e.message.typeName,value:Xt(e.message.fields[0],t)}:
-e.message.typeName=="google.protobuf.Struct"&&e.parent.typeName!="google.protobuf.Value"&&Y(t)&&(t=Me(t))),new Ce(e.message,t,n)}function xr(e,t){return e.listKind==
+e.message.typeName=="google.protobuf.Struct"&&e.parent.typeName!="google.protobuf.Value"&&Y(t)&&(t=_e(t))),new Ce(e.message,t,n)}function xr(e,t){return e.listKind==
 "message"?Zt(e,t):Wt(e,t)}function Gt(e,t,n){return e.listKind=="message"?$t(e,t,n):Xt(e,t)}function ta(e,t){return e.mapKind=="message"?Zt(e,t):Wt(e,t)}function Bt(e,t,n){
 return e.mapKind=="message"?$t(e,t,n):t}function Fe(e){return typeof e=="string"||typeof e=="number"?e:String(e)}function wr(e,t){switch(t){case l.STRING:return e;case l.
 INT32:case l.FIXED32:case l.UINT32:case l.SFIXED32:case l.SINT32:{let n=Number.parseInt(e);if(Number.isFinite(n))return n;break}case l.BOOL:switch(e){case"true":
@@ -188,7 +188,7 @@ addFile(r,o,s){if(n.set(r.proto.name,r),!o)for(let a of Be(r))this.add(a);if(s)f
 get(r.extendee.typeName);o||t.set(r.extendee.typeName,o=new Map),o.set(r.number,r)}e.set(r.typeName,r)},get(r){return e.get(r)},getFile(r){return n.get(r)},getMessage(r){
 let o=e.get(r);return o?.kind=="message"?o:void 0},getEnum(r){let o=e.get(r);return o?.kind=="enum"?o:void 0},getExtension(r){let o=e.get(r);return o?.kind=="ex\
 tension"?o:void 0},getExtensionFor(r,o){var s;return(s=t.get(r.typeName))===null||s===void 0?void 0:s.get(o)},getService(r){let o=e.get(r);return o?.kind=="serv\
-ice"?o:void 0}}}var ua=998,la=999,ma=9999,fa=9,Ie=10,Se=11,da=12,_r=14,Qt=3,pa=2,Mr=1,ha=0,Jt=1,Dr=2,ga=3,ba=1,ya=2,Ea=1,Na=2;var Sa=1002,Ur={998:{fieldPresence:1,enumType:2,repeatedFieldEncoding:2,utf8Validation:3,messageEncoding:1,jsonFormat:2,enforceNamingStyle:2,defaultSymbolVisibility:1,
+ice"?o:void 0}}}var ua=998,la=999,ma=9999,fa=9,Ie=10,Se=11,da=12,Mr=14,Qt=3,pa=2,_r=1,ha=0,Jt=1,Dr=2,ga=3,ba=1,ya=2,Ea=1,Na=2;var Sa=1002,Ur={998:{fieldPresence:1,enumType:2,repeatedFieldEncoding:2,utf8Validation:3,messageEncoding:1,jsonFormat:2,enforceNamingStyle:2,defaultSymbolVisibility:1,
 enforceProtoLimits:1},999:{fieldPresence:2,enumType:1,repeatedFieldEncoding:1,utf8Validation:2,messageEncoding:1,jsonFormat:1,enforceNamingStyle:2,defaultSymbolVisibility:1,
 enforceProtoLimits:1},1e3:{fieldPresence:1,enumType:1,repeatedFieldEncoding:1,utf8Validation:2,messageEncoding:1,jsonFormat:1,enforceNamingStyle:2,defaultSymbolVisibility:1,
 enforceProtoLimits:1},1001:{fieldPresence:1,enumType:1,repeatedFieldEncoding:1,utf8Validation:2,messageEncoding:1,jsonFormat:1,enforceNamingStyle:1,defaultSymbolVisibility:2,
@@ -202,7 +202,7 @@ message":for(let n of e.proto.extension){let r=zt(n,e,t);e.nestedExtensions.push
 proto.oneofDecl.map(s=>xa(s,e)),o=new Set;for(let s of e.proto.field){let a=Va(s,r),i=zt(s,e,t,a,n);e.fields.push(i),e.field[i.localName]=i,a===void 0?e.members.
 push(i):(a.fields.push(i),o.has(a)||(o.add(a),e.members.push(a)))}for(let s of r.filter(a=>o.has(a)))e.oneofs.push(s);for(let s of e.nestedMessages)jt(s,t,n)}function Gr(e,t,n,r){
 var o,s,a,i,c,u,m,p,h;let f=Aa(e.name,e.value),d={kind:"enum",proto:e,deprecated:(s=(o=e.options)===null||o===void 0?void 0:o.deprecated)!==null&&s!==void 0?s:!1,
-file:t,parent:n,open:!0,name:e.name,typeName:Pe(e,n,t),value:{},values:[],sharedPrefix:f,toString(){return`enum ${this.typeName}`}};d.open=Ma(d),r.add(d);for(let y of e.
+file:t,parent:n,open:!0,name:e.name,typeName:Pe(e,n,t),value:{},values:[],sharedPrefix:f,toString(){return`enum ${this.typeName}`}};d.open=_a(d),r.add(d);for(let y of e.
 value){let N=y.name,S={kind:"enum_value",proto:y,deprecated:(i=(a=y.options)===null||a===void 0?void 0:a.deprecated)!==null&&i!==void 0?i:!1,parent:d,name:N,localName:re(
 f==null?N:N.substring(f.length)),number:y.number,jsonName:(c=Ra(y))!==null&&c!==void 0?c:N,toString(){return`enum value ${d.typeName}.${N}`}};d.values.push(S),(u=
 (p=d.value)[h=y.number])!==null&&u!==void 0||(p[h]=S)}((m=n?.nestedEnums)!==null&&m!==void 0?m:t.enums).push(d)}function Br(e,t,n,r,o){var s,a,i,c;let u={kind:"\
@@ -223,13 +223,13 @@ mapKey:void 0,delimitedEncoding:void 0,packed:void 0,longAsString:!1,getDefaultV
 e,y,d);u.kind="extension",u.file=d,u.parent=y,u.oneof=void 0,u.typeName=N,u.jsonName=`[${N}]`,m=()=>`extension ${N}`;let S=n.getMessage(J(e.extendee));P(S,`inva\
 lid FieldDescriptorProto: extendee ${e.extendee} not found`),u.extendee=S}else{let d=t;P(d.kind=="message"),u.parent=d,u.oneof=r,u.localName=r?K(e.name):re(K(e.
 name)),u.jsonName=e.jsonName,m=()=>`field ${d.typeName}.${e.name}`}Object.defineProperty(u,"toString",{value:m,writable:!0,enumerable:!0,configurable:!0});let p=e.
-label,h=e.type,f=(i=e.options)===null||i===void 0?void 0:i.jstype;if(p===Qt){let d=h==Se?o?.get(J(e.typeName)):void 0;if(d){u.fieldKind="map";let{key:y,value:N}=_a(
+label,h=e.type,f=(i=e.options)===null||i===void 0?void 0:i.jstype;if(p===Qt){let d=h==Se?o?.get(J(e.typeName)):void 0;if(d){u.fieldKind="map";let{key:y,value:N}=Ma(
 d);return u.mapKey=y.scalar,u.mapKind=N.fieldKind,u.message=N.message,u.delimitedEncoding=!1,u.enum=N.enum,u.scalar=N.scalar,u}switch(u.fieldKind="list",h){case Se:case Ie:
-u.listKind="message",u.message=n.getMessage(J(e.typeName)),P(u.message),u.delimitedEncoding=Cr(e,t);break;case _r:u.listKind="enum",u.enum=n.getEnum(J(e.typeName)),
-P(u.enum);break;default:u.listKind="scalar",u.scalar=h,u.longAsString=f==Mr;break}return u.packed=ka(e,t),u}switch(h){case Se:case Ie:u.fieldKind="message",u.message=
+u.listKind="message",u.message=n.getMessage(J(e.typeName)),P(u.message),u.delimitedEncoding=Cr(e,t);break;case Mr:u.listKind="enum",u.enum=n.getEnum(J(e.typeName)),
+P(u.enum);break;default:u.listKind="scalar",u.scalar=h,u.longAsString=f==_r;break}return u.packed=ka(e,t),u}switch(h){case Se:case Ie:u.fieldKind="message",u.message=
 n.getMessage(J(e.typeName)),P(u.message,`invalid FieldDescriptorProto: type_name ${e.typeName} not found`),u.delimitedEncoding=Cr(e,t),u.getDefaultValue=()=>{};
-break;case _r:{let d=n.getEnum(J(e.typeName));P(d!==void 0,`invalid FieldDescriptorProto: type_name ${e.typeName} not found`),u.fieldKind="enum",u.enum=n.getEnum(
-J(e.typeName)),u.getDefaultValue=()=>z(e,"defaultValue")?Or(d,e.defaultValue):void 0;break}default:{u.fieldKind="scalar",u.scalar=h,u.longAsString=f==Mr,u.getDefaultValue=
+break;case Mr:{let d=n.getEnum(J(e.typeName));P(d!==void 0,`invalid FieldDescriptorProto: type_name ${e.typeName} not found`),u.fieldKind="enum",u.enum=n.getEnum(
+J(e.typeName)),u.getDefaultValue=()=>z(e,"defaultValue")?Or(d,e.defaultValue):void 0;break}default:{u.fieldKind="scalar",u.scalar=h,u.longAsString=f==_r,u.getDefaultValue=
 ()=>z(e,"defaultValue")?kr(h,e.defaultValue):void 0;break}}return u}function wa(e){switch(e.syntax){case"":case"proto2":return ua;case"proto3":return la;case"ed\
 itions":if(e.edition===ma)return Sa;if(e.edition in Ur)return e.edition;throw new Error(`${e.name}: unsupported edition`);default:throw new Error(`${e.name}: un\
 supported syntax "${e.syntax}"`)}}function Ta(e,t){return e.dependency.map(n=>{let r=t.getFile(n);if(!r)throw new Error(`Cannot find ${n}, imported by ${e.name}`);
@@ -241,8 +241,8 @@ u,c)}}return s}function La(e){return(e.substring(0,1)+e.substring(1).replace(/[A
 e,"oneofIndex")||e.proto3Optional)return;let n=t[e.oneofIndex];return P(n,`invalid FieldDescriptorProto: oneof #${e.oneofIndex} for field #${e.number} not found`),
 n}function Oa(e,t,n,r){if(e.label==pa)return ga;if(e.label==Qt)return Dr;if(t||e.proto3Optional||n)return Jt;let o=Q("fieldPresence",{proto:e,parent:r});return o==
 Dr&&(e.type==Se||e.type==Ie)?Jt:o}function ka(e,t){if(e.label!=Qt)return!1;switch(e.type){case fa:case da:case Ie:case Se:return!1}let n=e.options;return n&&z(n,
-"packed")?n.packed:ba==Q("repeatedFieldEncoding",{proto:e,parent:t})}function _a(e){let t=e.fields.find(r=>r.number===1),n=e.fields.find(r=>r.number===2);return P(
-t&&t.fieldKind=="scalar"&&t.scalar!=l.BYTES&&t.scalar!=l.FLOAT&&t.scalar!=l.DOUBLE&&n&&n.fieldKind!="list"&&n.fieldKind!="map"),{key:t,value:n}}function Ma(e){var t;
+"packed")?n.packed:ba==Q("repeatedFieldEncoding",{proto:e,parent:t})}function Ma(e){let t=e.fields.find(r=>r.number===1),n=e.fields.find(r=>r.number===2);return P(
+t&&t.fieldKind=="scalar"&&t.scalar!=l.BYTES&&t.scalar!=l.FLOAT&&t.scalar!=l.DOUBLE&&n&&n.fieldKind!="list"&&n.fieldKind!="map"),{key:t,value:n}}function _a(e){var t;
 return Ea==Q("enumType",{proto:e.proto,parent:(t=e.parent)!==null&&t!==void 0?t:e.file})}function Cr(e,t){return e.type==Ie?!0:ya==Q("messageEncoding",{proto:e,
 parent:t})}function Da(e,t){return Na==Q("utf8Validation",{proto:e,parent:t})}function Q(e,t){var n,r;let o=(n=t.proto.options)===null||n===void 0?void 0:n.features;
 if(o){let s=o[e];if(s!=0)return s}if("kind"in t){if(t.kind=="message")return Q(e,(r=t.parent)!==null&&r!==void 0?r:t.file);let s=Ur[t.edition];if(!s)throw new Error(
@@ -258,7 +258,7 @@ void 0}))}function Ua(e){var t,n,r;return Object.assign(Object.create({ctype:0,p
 retention:0}),Object.assign(Object.assign({$typeName:"google.protobuf.FieldOptions"},e),{targets:(t=e.targets)!==null&&t!==void 0?t:[],editionDefaults:(r=(n=e.editionDefaults)===
 null||n===void 0?void 0:n.map(s=>Object.assign({$typeName:"google.protobuf.FieldOptions.EditionDefault"},s)))!==null&&r!==void 0?r:[],uninterpretedOption:[]}))}
 function Zr(e){return Object.assign(Object.create({visibility:0}),{$typeName:"google.protobuf.EnumDescriptorProto",name:e.name,reservedName:[],reservedRange:[],
-value:e.value.map(n=>Object.assign({$typeName:"google.protobuf.EnumValueDescriptorProto"},n))})}function _(e,t,...n){return n.reduce((r,o)=>r.nestedMessages[o],e.messages[t])}var Ga=Yr({name:"google/protobuf/descriptor.proto",package:"google.protobuf",messageType:[{name:"FileDescriptorSet",field:[{name:"file",number:1,type:11,label:3,
+value:e.value.map(n=>Object.assign({$typeName:"google.protobuf.EnumValueDescriptorProto"},n))})}function M(e,t,...n){return n.reduce((r,o)=>r.nestedMessages[o],e.messages[t])}var Ga=Yr({name:"google/protobuf/descriptor.proto",package:"google.protobuf",messageType:[{name:"FileDescriptorSet",field:[{name:"file",number:1,type:11,label:3,
 typeName:".google.protobuf.FileDescriptorProto"}],extensionRange:[{start:536e6,end:536000001}]},{name:"FileDescriptorProto",field:[{name:"name",number:1,type:9,
 label:1},{name:"package",number:2,type:9,label:1},{name:"dependency",number:3,type:9,label:3},{name:"public_dependency",number:10,type:5,label:3},{name:"weak_de\
 pendency",number:11,type:5,label:3},{name:"option_dependency",number:15,type:9,label:3},{name:"message_type",number:4,type:11,label:3,typeName:".google.protobuf\
@@ -383,7 +383,7 @@ NONE",number:0},{name:"SET",number:1},{name:"ALIAS",number:2}]}]}]}],enumType:[{
 {name:"EDITION_PROTO2",number:998},{name:"EDITION_PROTO3",number:999},{name:"EDITION_2023",number:1e3},{name:"EDITION_2024",number:1001},{name:"EDITION_2026",number:1002},
 {name:"EDITION_UNSTABLE",number:9999},{name:"EDITION_1_TEST_ONLY",number:1},{name:"EDITION_2_TEST_ONLY",number:2},{name:"EDITION_99997_TEST_ONLY",number:99997},
 {name:"EDITION_99998_TEST_ONLY",number:99998},{name:"EDITION_99999_TEST_ONLY",number:99999},{name:"EDITION_MAX",number:2147483647}]},{name:"SymbolVisibility",value:[
-{name:"VISIBILITY_UNSET",number:0},{name:"VISIBILITY_LOCAL",number:1},{name:"VISIBILITY_EXPORT",number:2}]}]});var mo=_(Ga,1);var $r;(function(e){e[e.DECLARATION=0]="DECLARATION",e[e.UNVERIFIED=1]="UNVERIFIED"})($r||($r={}));var Xr;(function(e){e[e.DOUBLE=1]="DOUBLE",e[e.FLOAT=2]="FLOAT",e[e.INT64=3]="INT64",e[e.UINT64=4]="UINT64",e[e.INT32=5]="INT32",e[e.FIXED64=6]="FIXED64",e[e.FIXED32=
+{name:"VISIBILITY_UNSET",number:0},{name:"VISIBILITY_LOCAL",number:1},{name:"VISIBILITY_EXPORT",number:2}]}]});var mo=M(Ga,1);var $r;(function(e){e[e.DECLARATION=0]="DECLARATION",e[e.UNVERIFIED=1]="UNVERIFIED"})($r||($r={}));var Xr;(function(e){e[e.DOUBLE=1]="DOUBLE",e[e.FLOAT=2]="FLOAT",e[e.INT64=3]="INT64",e[e.UINT64=4]="UINT64",e[e.INT32=5]="INT32",e[e.FIXED64=6]="FIXED64",e[e.FIXED32=
 7]="FIXED32",e[e.BOOL=8]="BOOL",e[e.STRING=9]="STRING",e[e.GROUP=10]="GROUP",e[e.MESSAGE=11]="MESSAGE",e[e.BYTES=12]="BYTES",e[e.UINT32=13]="UINT32",e[e.ENUM=14]=
 "ENUM",e[e.SFIXED32=15]="SFIXED32",e[e.SFIXED64=16]="SFIXED64",e[e.SINT32=17]="SINT32",e[e.SINT64=18]="SINT64"})(Xr||(Xr={}));var Wr;(function(e){e[e.OPTIONAL=1]="OPTIONAL",e[e.REPEATED=3]="REPEATED",e[e.REQUIRED=2]="REQUIRED"})(Wr||(Wr={}));var Kr;(function(e){e[e.SPEED=1]="SPEED",e[e.CODE_SIZE=2]="CODE_SIZE",e[e.LITE_RUNTIME=3]="LITE_RUNTIME"})(Kr||(Kr={}));var Jr;(function(e){e[e.STRING=0]="STRING",e[e.CORD=1]="CORD",e[e.STRING_PIECE=2]="STRING_PIECE"})(Jr||(Jr={}));var Hr;(function(e){e[e.JS_NORMAL=0]="JS_NORMAL",e[e.JS_STRING=1]="JS_STRING",e[e.JS_NUMBER=2]="JS_NUMBER"})(Hr||(Hr={}));var jr;(function(e){e[e.RETENTION_UNKNOWN=0]="RETENTION_UNKNOWN",e[e.RETENTION_RUNTIME=1]="RETENTION_RUNTIME",e[e.RETENTION_SOURCE=2]="RETENTION_SOURCE"})(jr||(jr=
 {}));var zr;(function(e){e[e.TARGET_TYPE_UNKNOWN=0]="TARGET_TYPE_UNKNOWN",e[e.TARGET_TYPE_FILE=1]="TARGET_TYPE_FILE",e[e.TARGET_TYPE_EXTENSION_RANGE=2]="TARGET_TYPE_\
@@ -411,14 +411,14 @@ e);case"enum":return $a(e);case"message":return Xa(e);case"list":return Wa(e);ca
 n=e.localName;if(e.oneof){let r=e.oneof.localName;return(o,s)=>{o[r]={case:n,value:t(s)}}}return(r,o)=>{r[n]=t(o)}}function $a(e){var t;let n=e.localName,r=(t=e.
 oneof)===null||t===void 0?void 0:t.localName;if(e.enum.open)return r!==void 0?(a,i)=>{a[r]={case:n,value:i.int32()}}:(a,i)=>{a[n]=i.int32()};let o=e.enum.values,
 s=e.number;return(a,i,c,u)=>{var m;let p=i.int32();if(o.some(h=>h.number===p))r!==void 0?a[r]={case:n,value:p}:a[n]=p;else if(c.readUnknownFields){let h=[];Kn(p,
-h);let f=(m=a.$unknown)!==null&&m!==void 0?m:[];f.push({no:s,wireType:u,data:new Uint8Array(h)}),a.$unknown=f}}}function Xa(e){let t=e.localName,{toMessage:n,toLocal:r}=M(
+h);let f=(m=a.$unknown)!==null&&m!==void 0?m:[];f.push({no:s,wireType:u,data:new Uint8Array(h)}),a.$unknown=f}}}function Xa(e){let t=e.localName,{toMessage:n,toLocal:r}=_(
 e),o=go(e);if(e.oneof){let s=e.oneof.localName;return(a,i,c)=>{let u=a[s],m=n(u.case===t?u.value:void 0);o(m,i,c),a[s]={case:t,value:r(m)}}}return(s,a,i)=>{let c=n(
 s[t]);o(c,a,i),s[t]=r(c)}}function go(e){let t=en(e.message);if(e.delimitedEncoding){let n=e.number;return(r,o,s)=>t.readGroup(r,o,s,n)}return(n,r,o)=>t.read(n,
-r,o,r.uint32())}function Wa(e){let t=e.localName;if(e.listKind=="message"){let{toMessage:a,toLocal:i}=M(e),c=go(e);return(u,m,p)=>{let h=a(void 0);c(h,m,p),u[t].
+r,o,r.uint32())}function Wa(e){let t=e.localName;if(e.listKind=="message"){let{toMessage:a,toLocal:i}=_(e),c=go(e);return(u,m,p)=>{let h=a(void 0);c(h,m,p),u[t].
 push(i(h))}}let n=e.listKind=="enum"?l.INT32:e.scalar,r=e.listKind=="scalar"?e.longAsString:!1,o=Ze(n,e.utf8Validation,r),s=n!=l.STRING&&n!=l.BYTES;return(a,i,c,u)=>{
 let m=a[t];if(u==w.LengthDelimited&&s){let p=i.uint32()+i.pos;for(;i.pos<p;)m.push(o(i))}else m.push(o(i))}}function Ka(e){let t=e.localName,n=Ze(e.mapKey,e.utf8Validation,
 !1),r=O(e.mapKey,!1),o,s;switch(e.mapKind){case"scalar":{let a=e.scalar,i=Ze(a,e.utf8Validation,!1);if(o=c=>i(c),a==l.BYTES)s=()=>new Uint8Array(0);else{let c=O(
-a,!1);s=()=>c}break}case"enum":{let a=e.enum.values[0].number;o=i=>i.int32(),s=()=>a;break}case"message":{let{toMessage:a,toLocal:i}=M(e),c=en(e.message).read;o=
+a,!1);s=()=>c}break}case"enum":{let a=e.enum.values[0].number;o=i=>i.int32(),s=()=>a;break}case"message":{let{toMessage:a,toLocal:i}=_(e),c=en(e.message).read;o=
 (u,m,p)=>{let h=a(p);return c(h,u,m,u.uint32()),i(h)},s=()=>i(a(void 0));break}}return(a,i,c)=>{let u=a[t],m,p,h=i.uint32(),f=i.pos+h;for(;i.pos<f;){let[d,y]=i.
 tag();switch(d){case 1:m=n(i);break;case 2:p=o(i,c,p);break;default:i.skip(y,d,c.recursionLimit-c.depth)}}m===void 0&&(m=r),p===void 0&&(p=s()),V(u,m,p)}}function Ze(e,t,n){
 switch(e){case l.STRING:return r=>r.string(t);case l.BOOL:return r=>r.bool();case l.DOUBLE:return r=>r.double();case l.FLOAT:return r=>r.float();case l.INT32:return r=>r.
@@ -428,7 +428,7 @@ sfixed64()):r=>r.sfixed64();case l.SINT64:return n?r=>String(r.sint64()):r=>r.si
 name===s)).getFile(r.name)}var bo=D("Ch5nb29nbGUvcHJvdG9idWYvZHVyYXRpb24ucHJvdG8SD2dvb2dsZS5wcm90b2J1ZiIqCghEdXJhdGlvbhIPCgdzZWNvbmRzGAEgASgDEg0KBW5hbm9zGAIgASgFQoMBChNjb20uZ29vZ2xlLnByb3\
 RvYnVmQg1EdXJhdGlvblByb3RvUAFaMWdvb2dsZS5nb2xhbmcub3JnL3Byb3RvYnVmL3R5cGVzL2tub3duL2R1cmF0aW9ucGL4AQGiAgNHUEKqAh5Hb29nbGUuUHJvdG9idWYuV2VsbEtub3duVHlwZXNiBnByb3\
 RvMw");var tn=D("Chlnb29nbGUvcHJvdG9idWYvYW55LnByb3RvEg9nb29nbGUucHJvdG9idWYiJgoDQW55EhAKCHR5cGVfdXJsGAEgASgJEg0KBXZhbHVlGAIgASgMQnYKE2NvbS5nb29nbGUucHJvdG9idWZCCEFueV\
-Byb3RvUAFaLGdvb2dsZS5nb2xhbmcub3JnL3Byb3RvYnVmL3R5cGVzL2tub3duL2FueXBiogIDR1BCqgIeR29vZ2xlLlByb3RvYnVmLldlbGxLbm93blR5cGVzYgZwcm90bzM"),yo=_(tn,0);var Ja=2,Ha=3,Eo={writeUnknownFields:!0};function ja(e){return e?Object.assign(Object.assign({},Eo),e):Eo}function oe(e,t,n){let r=new ee;return nn(e)(r,ja(n),t),
+Byb3RvUAFaLGdvb2dsZS5nb2xhbmcub3JnL3Byb3RvYnVmL3R5cGVzL2tub3duL2FueXBiogIDR1BCqgIeR29vZ2xlLlByb3RvYnVmLldlbGxLbm93blR5cGVzYgZwcm90bzM"),yo=M(tn,0);var Ja=2,Ha=3,Eo={writeUnknownFields:!0};function ja(e){return e?Object.assign(Object.assign({},Eo),e):Eo}function oe(e,t,n){let r=new ee;return nn(e)(r,ja(n),t),
 r.finish()}var No=new WeakMap;function nn(e){let t=No.get(e);return t===void 0&&(t=za(e)),t}function za(e){let t=e.typeName,n=e.fields.concat().sort((a,i)=>a.number-
 i.number),r=n[0],o=[],s=(a,i,c)=>{if(c.$typeName!==t&&r!==void 0)throw new x(r,`cannot use ${r} with message ${c.$typeName}`,"ForeignFieldError");for(let m=0;m<
 o.length;m++)o[m](a,i,c);let u=c.$unknown;if(u!==void 0&&i.writeUnknownFields)for(let m=0;m<u.length;m++){let{no:p,wireType:h,data:f}=u[m];a.tag(p,h).raw(f)}};No.
@@ -438,12 +438,12 @@ Ja){let r=e.presence==Ha?`cannot encode ${e} to binary: required field not set`:
 call(a,n))t(o,s,i);else if(r!==void 0)throw new Error(r)}}if(e.fieldKind=="enum"){let r=e.enum.values[0].number;return(o,s,a)=>{let i=a[n];i!==r&&t(o,s,i)}}switch(e.
 scalar){case l.BOOL:return(r,o,s)=>{let a=s[n];a!==!1&&t(r,o,a)};case l.STRING:return(r,o,s)=>{let a=s[n];a!==""&&t(r,o,a)};case l.BYTES:return(r,o,s)=>{let a=s[n];
 (!(a instanceof Uint8Array)||a.byteLength>0)&&t(r,o,a)};case l.DOUBLE:case l.FLOAT:return(r,o,s)=>{let a=s[n];Object.is(a,0)||t(r,o,a)};default:return(r,o,s)=>{
-let a=s[n];a!=0&&t(r,o,a)}}}function qa(e){switch(e.fieldKind){case"message":{let{toMessage:t}=M(e),n=vo(e);return(r,o,s)=>{n(r,o,t(s))}}case"scalar":case"enum":{
+let a=s[n];a!=0&&t(r,o,a)}}}function qa(e){switch(e.fieldKind){case"message":{let{toMessage:t}=_(e),n=vo(e);return(r,o,s)=>{n(r,o,t(s))}}case"scalar":case"enum":{
 let t=e.fieldKind=="enum"?l.INT32:e.scalar,n=e.number,r=Xe(t),o=$e(t,e.parent.typeName,e.name);return(s,a,i)=>{s.tag(n,r),o(s,i)}}}}function ei(e){let t=e.localName,
-n=e.number;switch(e.listKind){case"message":{let{toMessage:r}=M(e),o=vo(e);return(s,a,i)=>{let c=i[t];for(let u=0;u<c.length;u++)o(s,a,r(c[u]))}}case"scalar":case"\
+n=e.number;switch(e.listKind){case"message":{let{toMessage:r}=_(e),o=vo(e);return(s,a,i)=>{let c=i[t];for(let u=0;u<c.length;u++)o(s,a,r(c[u]))}}case"scalar":case"\
 enum":{let r=e.listKind=="enum"?l.INT32:e.scalar,o=$e(r,e.parent.typeName,e.name);if(e.packed)return(a,i,c)=>{let u=c[t];if(u.length!=0){a.tag(n,w.LengthDelimited).
 fork();for(let m=0;m<u.length;m++)o(a,u[m]);a.join()}};let s=Xe(r);return(a,i,c)=>{let u=c[t];for(let m=0;m<u.length;m++)a.tag(n,s),o(a,u[m])}}}}function ti(e){
-let t=e.localName,n=e.number,r=ni(e);if(e.mapKind=="message"){let{toMessage:i}=M(e),c=nn(e.message);return(u,m,p)=>{let h=p[t],f=Object.keys(h);for(let d=0;d<f.
+let t=e.localName,n=e.number,r=ni(e);if(e.mapKind=="message"){let{toMessage:i}=_(e),c=nn(e.message);return(u,m,p)=>{let h=p[t],f=Object.keys(h);for(let d=0;d<f.
 length;d++){let y=f[d];u.tag(n,w.LengthDelimited).fork(),r(u,y),u.tag(2,w.LengthDelimited).fork(),c(u,m,i(h[y])),u.join(),u.join()}}}let o=e.mapKind=="enum"?l.INT32:
 e.scalar,s=Xe(o),a=$e(o,e.parent.typeName,e.name);return(i,c,u)=>{let m=u[t],p=Object.keys(m);for(let h=0;h<p.length;h++){let f=p[h];i.tag(n,w.LengthDelimited).
 fork(),r(i,f),i.tag(2,s),a(i,m[f]),i.join()}}}function ni(e){let t=Xe(e.mapKey),n=$e(e.mapKey,e.parent.typeName,e.name),r=ri(e.mapKey);return(o,s)=>{o.tag(1,t),
@@ -464,14 +464,14 @@ UKC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi
 VsbFZhbHVlSAASFgoMbnVtYmVyX3ZhbHVlGAIgASgBSAASFgoMc3RyaW5nX3ZhbHVlGAMgASgJSAASFAoKYm9vbF92YWx1ZRgEIAEoCEgAEi8KDHN0cnVjdF92YWx1ZRgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi\
 5TdHJ1Y3RIABIwCgpsaXN0X3ZhbHVlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLkxpc3RWYWx1ZUgAQgYKBGtpbmQiMwoJTGlzdFZhbHVlEiYKBnZhbHVlcxgBIAMoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZS\
 obCglOdWxsVmFsdWUSDgoKTlVMTF9WQUxVRRAAQn8KE2NvbS5nb29nbGUucHJvdG9idWZCC1N0cnVjdFByb3RvUAFaL2dvb2dsZS5nb2xhbmcub3JnL3Byb3RvYnVmL3R5cGVzL2tub3duL3N0cnVjdHBi+AEBog\
-IDR1BCqgIeR29vZ2xlLlByb3RvYnVmLldlbGxLbm93blR5cGVzYgZwcm90bzM"),Ao=_(ve,0),rn=_(ve,1),Ro=_(ve,2),We;(function(e){e[e.NULL_VALUE=0]="NULL_VALUE"})(We||(We={}));function Lo(e,t,n){Oo(t,e);let r=ci(e.$unknown,t),[o,s,a]=se(t),i=qt(n);for(let c of r)po(o,new U(c.data),s,c.wireType,i);return a()}function Vo(e,t,n){var r;Oo(
+IDR1BCqgIeR29vZ2xlLlByb3RvYnVmLldlbGxLbm93blR5cGVzYgZwcm90bzM"),Ao=M(ve,0),rn=M(ve,1),Ro=M(ve,2),We;(function(e){e[e.NULL_VALUE=0]="NULL_VALUE"})(We||(We={}));function Lo(e,t,n){Oo(t,e);let r=ci(e.$unknown,t),[o,s,a]=se(t),i=qt(n);for(let c of r)po(o,new U(c.data),s,c.wireType,i);return a()}function Vo(e,t,n){var r;Oo(
 t,e);let o=((r=e.$unknown)!==null&&r!==void 0?r:[]).filter(u=>u.no!==t.number),[s,a]=se(t,n),i=new ee;Io(i,{writeUnknownFields:!0},s,a);let c=new U(i.finish());
 for(;c.pos<c.len;){let[u,m]=c.tag(),p=c.skip(m,u);o.push({no:u,wireType:m,data:p})}e.$unknown=o}function ci(e,t){if(e===void 0)return[];if(t.fieldKind==="enum"||t.fieldKind==="scalar"){for(let n=e.length-1;n>=0;--n)if(e[n].no==t.number)return[e[n]];return[]}
 return e.filter(n=>n.no===t.number)}function se(e,t){let n=e.typeName,r=Object.assign(Object.assign({},e),{kind:"field",parent:e.extendee,localName:n}),o=Object.
 assign(Object.assign({},e.extendee),{fields:[r],members:[r],oneofs:[]}),s=T(o,t!==void 0?{[n]:t}:void 0);return[Tr(o,s),r,()=>{let a=s[n];if(a===void 0){let i=e.
 message;return C(i)?O(i.fields[0].scalar,i.fields[0].longAsString):T(i)}return a}]}function Oo(e,t){if(e.extendee.typeName!=t.$typeName)throw new Error(`extensi\
 on ${e.typeName} can only be applied to message ${e.extendee.typeName}`)}var Ke=Date.parse("0001-01-01T00:00:00Z"),Je=Date.parse("9999-12-31T23:59:59Z"),He=-315576e6,je=315576e6;var ui=3,li=2,ko={alwaysEmitImplicit:!1,enumAsInteger:!1,useProtoFieldName:!1};function mi(e){return e?Object.assign(Object.assign({},ko),e):ko}function sn(e,t,n){
-return ze(e)(mi(n),t)}function Mo(e,t,n){var r;let o=sn(e,t,n);return JSON.stringify(o,null,(r=n?.prettySpaces)!==null&&r!==void 0?r:0)}var on=new WeakMap;function ze(e){let t=on.get(e);return t===void 0&&(t=fi(e)),t}function fi(e){let t=e.typeName,n=pi(e);if(n!==void 0){let i=e.fields[0],c=(u,m)=>{
+return ze(e)(mi(n),t)}function _o(e,t,n){var r;let o=sn(e,t,n);return JSON.stringify(o,null,(r=n?.prettySpaces)!==null&&r!==void 0?r:0)}var on=new WeakMap;function ze(e){let t=on.get(e);return t===void 0&&(t=fi(e)),t}function fi(e){let t=e.typeName,n=pi(e);if(n!==void 0){let i=e.fields[0],c=(u,m)=>{
 if(m.$typeName!==t&&i!==void 0)throw new x(i,`cannot use ${i} with message ${m.$typeName}`,"ForeignFieldError");return n(u,m)};return on.set(e,c),c}let r=e.fields.
 concat().sort((i,c)=>i.number-c.number),o=r[0],s=[],a=(i,c)=>{if(c.$typeName!==t&&o!==void 0)throw new x(o,`cannot use ${o} with message ${c.$typeName}`,"Foreig\
 nFieldError");let u={};for(let m=0;m<s.length;m++)s[m](i,c,u);return i.registry&&Ni(u,i,i.registry,c,e),u};on.set(e,a);for(let i of r){let c=hi(i);s.push(i.jsonName===
@@ -489,19 +489,19 @@ useProtoFieldName?n:r]=t(s,c))};case l.STRING:return(s,a,i)=>{let c=a[o];(c!==""
 let c=a[o];(!(c instanceof Uint8Array)||c.byteLength>0||s.alwaysEmitImplicit)&&(i[s.useProtoFieldName?n:r]=t(s,c))};case l.DOUBLE:case l.FLOAT:return(s,a,i)=>{let c=a[o];
 (!Object.is(c,0)||s.alwaysEmitImplicit)&&(i[s.useProtoFieldName?n:r]=t(s,c))};default:return(s,a,i)=>{let c=a[o];(c!=0||s.alwaysEmitImplicit)&&(i[s.useProtoFieldName?
 n:r]=t(s,c))}}}function bi(e){switch(e.fieldKind){case"scalar":case"enum":case"message":return Do(e);case"list":return Fo(e);case"map":return Co(e)}}function Do(e){
-switch(e.fieldKind){case"scalar":return Qe(e);case"enum":return cn(e);case"message":return an(e)}}function an(e){let{toMessage:t}=M(e),n=ze(e.message);return(r,o)=>n(
+switch(e.fieldKind){case"scalar":return Qe(e);case"enum":return cn(e);case"message":return an(e)}}function an(e){let{toMessage:t}=_(e),n=ze(e.message);return(r,o)=>n(
 r,t(o))}function Fo(e){let t=yi(e);return(n,r)=>{let o=r;if(o.length==0&&!n.alwaysEmitImplicit)return;let s=[];for(let a=0;a<o.length;a++)s.push(t(n,o[a]));return s}}
 function yi(e){switch(e.listKind){case"scalar":return Qe(e);case"enum":return cn(e);case"message":return an(e)}}function Co(e){let t=Ei(e);return(n,r)=>{let o=r,
 s=Object.keys(o);if(s.length==0&&!n.alwaysEmitImplicit)return;let a={};for(let i=0;i<s.length;i++){let c=s[i];V(a,c,t(n,o[c]))}return a}}function Ei(e){switch(e.
 mapKind){case"scalar":return Qe(e);case"enum":return cn(e);case"message":return an(e)}}function cn(e){let t=e.enum;return t.typeName=="google.protobuf.NullValue"?
-(n,r)=>{if(typeof r!="number")throw _o(t,r);return null}:(n,r)=>{var o,s;if(typeof r!="number")throw _o(t,r);return n.enumAsInteger?r:(s=(o=t.value[r])===null||
-o===void 0?void 0:o.jsonName)!==null&&s!==void 0?s:r}}function _o(e,t){return new Error(`cannot encode ${e} to JSON: expected number, got ${A(t)}`)}function Qe(e){
+(n,r)=>{if(typeof r!="number")throw Mo(t,r);return null}:(n,r)=>{var o,s;if(typeof r!="number")throw Mo(t,r);return n.enumAsInteger?r:(s=(o=t.value[r])===null||
+o===void 0?void 0:o.jsonName)!==null&&s!==void 0?s:r}}function Mo(e,t){return new Error(`cannot encode ${e} to JSON: expected number, got ${A(t)}`)}function Qe(e){
 switch(e.scalar){case l.INT32:case l.SFIXED32:case l.SINT32:case l.FIXED32:case l.UINT32:return(t,n)=>{if(typeof n!="number")throw ae(e,n);return n};case l.FLOAT:case l.
 DOUBLE:return(t,n)=>{if(typeof n!="number")throw ae(e,n);return Number.isNaN(n)?"NaN":n===Number.POSITIVE_INFINITY?"Infinity":n===Number.NEGATIVE_INFINITY?"-Inf\
 inity":n};case l.STRING:return(t,n)=>{if(typeof n!="string")throw ae(e,n);return n};case l.BOOL:return(t,n)=>{if(typeof n!="boolean")throw ae(e,n);return n};case l.
 UINT64:case l.FIXED64:case l.INT64:case l.SFIXED64:case l.SINT64:return(t,n)=>{if(typeof n=="bigint"||typeof n=="string"||typeof n=="number"&&Number.isInteger(n))
 return n.toString();throw ae(e,n)};case l.BYTES:return(t,n)=>{if(n instanceof Uint8Array)return Kt(n);throw ae(e,n)}}}function ae(e,t){var n;return new Error(`c\
-annot encode ${e} to JSON: ${(n=_e(e,t))===null||n===void 0?void 0:n.message}`)}function Ni(e,t,n,r,o){let s=r.$unknown;if(s===void 0)return;let a=new Set;for(let i=0;i<
+annot encode ${e} to JSON: ${(n=Me(e,t))===null||n===void 0?void 0:n.message}`)}function Ni(e,t,n,r,o){let s=r.$unknown;if(s===void 0)return;let a=new Set;for(let i=0;i<
 s.length;i++){let{no:c}=s[i];if(!a.has(c)){a.add(c);let u=n.getExtensionFor(o,c);if(!u)continue;let m=Lo(r,u),[p,h]=se(u,m),f=p[L],d=bi(h)(t,f[h.localName]);d!==
 void 0&&(e[u.jsonName]=d)}}}function Si(e,t){if(e.typeUrl==="")return{};let{registry:n}=t,r,o;if(n&&(r=wo(e,n),r&&(o=n.getMessage(r.$typeName))),!o||!r)throw new Error(
 `cannot encode message ${e.$typeName} to JSON: "${e.typeUrl}" is not in the type registry`);let s=Oe(o)?{value:ze(o)(t,r)}:ze(o)(t,r);return s["@type"]=e.typeUrl,
@@ -530,23 +530,23 @@ i)}return s}function Vi(e){if(e.typeName.startsWith("google.protobuf."))switch(e
 uf.Timestamp":return(t,n)=>Yi(t,n);case"google.protobuf.Duration":return(t,n)=>Pi(t,n);case"google.protobuf.FieldMask":return(t,n)=>Zi(t,n);case"google.protobuf\
 .Struct":return(t,n,r)=>Xo(t,n,r);case"google.protobuf.Value":return(t,n,r)=>hn(t,n,r);case"google.protobuf.ListValue":return(t,n,r)=>Wo(t,n,r);default:if(C(e)){
 let t=e.fields[0],n=t.localName,r=t.scalar,o=t.longAsString,s=Zo(t);return(a,i)=>{i===null?a[n]=O(r,o):a[n]=s(i)}}return}}function Bo(e){switch(e.fieldKind){case"\
-scalar":return Oi(e);case"enum":return ki(e);case"message":return _i(e);case"list":return Mi(e);case"map":return Fi(e)}}function Oi(e){let t=Zo(e),n=e.localName;
+scalar":return Oi(e);case"enum":return ki(e);case"message":return Mi(e);case"list":return _i(e);case"map":return Fi(e)}}function Oi(e){let t=Zo(e),n=e.localName;
 if(e.oneof){let o=e.oneof.localName;return(s,a)=>{s[o]={case:n,value:t(a)}}}let r=Po(e);return(o,s)=>{s===null?r(o):o[n]=t(s)}}function Po(e){let t=e.localName;
 if(e.presence!=wi)return o=>{delete o[t]};if(e.fieldKind=="enum"){let o=e.enum.values[0].number;return s=>{s[t]=o}}let n=e.scalar,r=e.longAsString;return o=>{o[t]=
 O(n,r)}}function ki(e){let t=mn(e.enum),n=fn(e.enum),r=e.localName,o=e.enum.typeName!="google.protobuf.NullValue";if(e.oneof){let a=e.oneof.localName;return(i,c,u)=>{
 if(c===null&&o){i[a].case===r&&(i[a]={case:void 0});return}let m=t(c,u.ignoreUnknownFields);if(m===ce)return;let p=n(m);if(p!==!0)throw new x(e,G(e,m,p));i[a]={
 case:r,value:m}}}let s=Po(e);return(a,i,c)=>{if(i===null&&o){s(a);return}let u=t(i,c.ignoreUnknownFields);if(u===ce)return;let m=n(u);if(m!==!0)throw new x(e,G(
-e,u,m));a[r]=u}}function _i(e){let t=e.localName,{toMessage:n,toLocal:r}=M(e),o=ie(e.message),s=e.message.typeName!="google.protobuf.Value";if(e.oneof){let a=e.
+e,u,m));a[r]=u}}function Mi(e){let t=e.localName,{toMessage:n,toLocal:r}=_(e),o=ie(e.message),s=e.message.typeName!="google.protobuf.Value";if(e.oneof){let a=e.
 oneof.localName;return(i,c,u)=>{let m=i[a];if(c===null&&s){m.case===t&&(i[a]={case:void 0});return}let p=n(m.case===t?m.value:void 0);o(p,c,u),i[a]={case:t,value:r(
-p)}}}return(a,i,c)=>{if(i===null&&s){delete a[t];return}let u=n(a[t]);o(u,i,c),a[t]=r(u)}}function Mi(e){let t=e.localName,n=Di(e);return(r,o,s)=>{if(o===null)return;
+p)}}}return(a,i,c)=>{if(i===null&&s){delete a[t];return}let u=n(a[t]);o(u,i,c),a[t]=r(u)}}function _i(e){let t=e.localName,n=Di(e);return(r,o,s)=>{if(o===null)return;
 if(!Array.isArray(o))throw new x(e,"expected Array, got "+A(o));let a=r[t];for(let i=0;i<o.length;i++){let c=n(o[i],s,a.length);c!==ce&&a.push(c)}}}function Di(e){
 switch(e.listKind){case"scalar":{let t=dn(e),n=W(e.scalar),r=pn(e);return(o,s,a)=>{if(o===null)throw new x(e,"list item must not be null");let i=t(o),c=n(i);if(c!==
 !0)throw new x(e,`list item #${a+1}: ${G(e,i,c)}`);return r(i)}}case"enum":{let t=mn(e.enum),n=fn(e.enum),r=e.enum.typeName!="google.protobuf.NullValue";return(o,s,a)=>{
 if(o===null&&r)throw new x(e,"list item must not be null");let i=t(o,s.ignoreUnknownFields);if(i===ce)return i;let c=n(i);if(c!==!0)throw new x(e,`list item #${a+
-1}: ${G(e,i,c)}`);return i}}case"message":{let{toMessage:t,toLocal:n}=M(e),r=ie(e.message),o=e.message.typeName!="google.protobuf.Value";return(s,a)=>{if(s===null&&
+1}: ${G(e,i,c)}`);return i}}case"message":{let{toMessage:t,toLocal:n}=_(e),r=ie(e.message),o=e.message.typeName!="google.protobuf.Value";return(s,a)=>{if(s===null&&
 o)throw new x(e,"list item must not be null");let i=t(void 0);return r(i,s,a),n(i)}}}}function Fi(e){let t=e.localName,n=e.mapKey,r=Ci(n),o=W(n),s,a,i=u=>u,c=!0;
 switch(e.mapKind){case"scalar":{s=dn(e),a=W(e.scalar),i=pn(e);break}case"enum":{let u=mn(e.enum);s=(m,p)=>u(m,p.ignoreUnknownFields),a=fn(e.enum),c=e.enum.typeName!=
-"google.protobuf.NullValue";break}case"message":{let{toMessage:u,toLocal:m}=M(e),p=ie(e.message);c=e.message.typeName!="google.protobuf.Value",s=(h,f)=>{let d=u(
+"google.protobuf.NullValue";break}case"message":{let{toMessage:u,toLocal:m}=_(e),p=ie(e.message);c=e.message.typeName!="google.protobuf.Value",s=(h,f)=>{let d=u(
 void 0);return p(d,h,f),m(d)};break}}return(u,m,p)=>{if(m===null)return;if(typeof m!="object"||Array.isArray(m))throw new x(e,"expected object, got "+A(m));let h=u[t],
 f=new Set,d=Object.keys(m);for(let y=0;y<d.length;y++){let N=d[y],S=m[N],R=r(N);if(f.has(R))throw new x(e,`duplicate map key "${N}"`);if(f.add(R),S===null&&c)throw new x(
 e,"map value must not be null");let k=s(S,p);if(k===ce)continue;let F=o(R);if(F!==!0)throw new x(e,`invalid map key: ${G({scalar:n},R,F)}`);if(a!==void 0){let H=a(
@@ -639,13 +639,13 @@ r)}function r(){t.signal.aborted||t.abort(nt(this));for(let o of n)o.removeEvent
 new I("the operation timed out",b.DeadlineExceeded))},r;return e!==void 0&&(e<=0?n():r=setTimeout(n,e)),{signal:t.signal,cleanup:()=>clearTimeout(r)}}function nt(e){
 if(!e.aborted)return;if(e.reason!==void 0)return e.reason;let t=new Error("This operation was aborted");return t.name="AbortError",t}function rt(){return{get(e){return e.id in this?this[e.id]:e.defaultValue},set(e,t){return this[e.id]=t,this},delete(e){return delete this[e.id],this}}}function ot(e){let t=new Headers,n=new TextDecoder().decode(e).split(`\r
 `);for(let r of n){if(r==="")continue;let o=r.indexOf(":");if(o>0){let s=r.substring(0,o).trim(),a=r.substring(o+1).trim();t.append(s,a)}}return t}var En="Content-Type";var Nn="Grpc-Timeout",$="Grpc-Status",we="Grpc-Message";var Sn="Grpc-Status-Details-Bin";var st="User-Agent";var In="X-User-Agent",ns="X-Grpc-Web";var rs="application/grpc-web+proto",os="application/grpc-web+json";function ss(e,t,...n){if(n.length>0)throw new Error;return e.services[t]}var nc=D("CgxzdGF0dXMucHJvdG8SCmdvb2dsZS5ycGMiTgoGU3RhdHVzEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCRIlCgdkZXRhaWxzGAMgAygLMhQuZ29vZ2xlLnByb3RvYnVmLkFueUJeCg5jb2\
-0uZ29vZ2xlLnJwY0ILU3RhdHVzUHJvdG9QAVo3Z29vZ2xlLmdvbGFuZy5vcmcvZ2VucHJvdG8vZ29vZ2xlYXBpcy9ycGMvc3RhdHVzO3N0YXR1c6ICA1JQQ2IGcHJvdG8z",[tn]),as=_(nc,0);var is="0";function at(e){var t;let n=e.get(Sn);if(n!=null){let o=Ko(n,as);if(o.code==0)return;let s=new I(o.message,o.code,e);return s.details=o.details.map(a=>({type:a.typeUrl.
+0uZ29vZ2xlLnJwY0ILU3RhdHVzUHJvdG9QAVo3Z29vZ2xlLmdvbGFuZy5vcmcvZ2VucHJvdG8vZ29vZ2xlYXBpcy9ycGMvc3RhdHVzO3N0YXR1c6ICA1JQQ2IGcHJvdG8z",[tn]),as=M(nc,0);var is="0";function at(e){var t;let n=e.get(Sn);if(n!=null){let o=Ko(n,as);if(o.code==0)return;let s=new I(o.message,o.code,e);return s.details=o.details.map(a=>({type:a.typeUrl.
 substring(a.typeUrl.lastIndexOf("/")+1),value:a.value})),s.isWireError=!0,s}let r=e.get($);if(r!=null){if(r===is)return;let o=parseInt(r,10),s;return o in b?s=new I(
 decodeURIComponent((t=e.get(we))!==null&&t!==void 0?t:""),o,e):s=new I(`invalid grpc-status: ${r}`,b.Internal,e),s.isWireError=!0,s}}function it(e,t){return e.toString().replace(/\/?$/,`/${t.parent.typeName}/${t.name}`)}function vn(e,t){return T(e,t)}function cs(e,t){function n(r){return r.done===!0?r:{done:r.done,value:vn(e,r.value)}}return{[Symbol.asyncIterator](){let r=t[Symbol.
 asyncIterator](),o={next:()=>r.next().then(n)};return r.throw!==void 0&&(o.throw=s=>r.throw(s).then(n)),r.return!==void 0&&(o.return=s=>r.return(s).then(n)),o}}}function xn(e,t){if(!t)return e;for(let n of t.concat().reverse())e=n(e);return e}function ms(e){var t;let n=Object.assign({},e);return(t=n.ignoreUnknownFields)!==null&&t!==void 0||(n.ignoreUnknownFields=!0),n}function ct(e,t,n,r){let o=t?us(e.input,r):ls(e.input,n);return{parse:(t?us(e.output,r):ls(e.output,n)).parse,serialize:o.serialize}}function us(e,t){return{parse(n){try{return Z(e,n,t)}catch(r){let o=r instanceof Error?r.message:String(r);throw new I(`parse binary: ${o}`,b.Internal)}},serialize(n){
 try{return oe(e,n,t)}catch(r){let o=r instanceof Error?r.message:String(r);throw new I(`serialize binary: ${o}`,b.Internal)}}}}function ls(e,t){var n,r;let o=(n=
 t?.textEncoder)!==null&&n!==void 0?n:new TextEncoder,s=(r=t?.textDecoder)!==null&&r!==void 0?r:new TextDecoder,a=ms(t);return{parse(i){try{let c=s.decode(i);return Yo(
-e,c,a)}catch(c){throw I.from(c,b.InvalidArgument)}},serialize(i){try{let c=Mo(e,i,a);return o.encode(c)}catch(c){throw I.from(c,b.Internal)}}}}function wn(e){let t=xn(e.next,e.interceptors),[n,r,o]=fs(e),s=Object.assign(Object.assign({},e.req),{message:vn(e.req.method.input,e.req.message),signal:n});return t(
+e,c,a)}catch(c){throw I.from(c,b.InvalidArgument)}},serialize(i){try{let c=_o(e,i,a);return o.encode(c)}catch(c){throw I.from(c,b.Internal)}}}}function wn(e){let t=xn(e.next,e.interceptors),[n,r,o]=fs(e),s=Object.assign(Object.assign({},e.req),{message:vn(e.req.method.input,e.req.message),signal:n});return t(
 s).then(a=>(o(),a),r)}function Tn(e){let t=xn(e.next,e.interceptors),[n,r,o]=fs(e),s=Object.assign(Object.assign({},e.req),{message:cs(e.req.method.input,e.req.
 message),signal:n}),a=!1;return n.addEventListener("abort",function(){var i,c;let u=e.req.message[Symbol.asyncIterator]();a||(i=u.throw)===null||i===void 0||i.call(
 u,this.reason).catch(()=>{}),(c=u.return)===null||c===void 0||c.call(u).catch(()=>{})}),t(s).then(i=>Object.assign(Object.assign({},i),{message:{[Symbol.asyncIterator](){
@@ -670,7 +670,7 @@ throw"extra trailer";S=ot(H);continue}if(R!==void 0)throw new I("extra message",
 d.headers.has($)?b.Unimplemented:b.Unknown);if(Te(S,d.headers),R===void 0)throw new I("missing message",S.has($)?b.Unimplemented:b.Unknown);return{stream:!1,service:r.
 parent,method:r,header:d.headers,message:R,trailer:S}}})},async stream(r,o,s,a,i,c){let{serialize:u,parse:m}=ct(r,n,e.jsonOptions,e.binaryOptions);function p(f,d,y,N,S){
 return rc(this,arguments,function*(){let k=et(f).getReader();if(d){if(!(yield q(k.read())).done)throw"extra data for trailers-only";return yield q(void 0)}let F=!1;
-for(;;){let H=yield q(k.read());if(H.done)break;let{flags:Ms,data:Yn}=H.value;if((Ms&128)===128){if(F)throw"extra trailer";F=!0;let Pn=ot(Yn);Te(Pn,N),Pn.forEach(
+for(;;){let H=yield q(k.read());if(H.done)break;let{flags:_s,data:Yn}=H.value;if((_s&128)===128){if(F)throw"extra trailer";F=!0;let Pn=ot(Yn);Te(Pn,N),Pn.forEach(
 (Ds,Fs)=>y.set(Fs,Ds));continue}if(F)throw"extra message";yield yield q(m(Yn))}if("throwIfAborted"in S&&S.throwIfAborted(),!F)throw"missing trailer"})}async function h(f){
 if(r.methodKind!="server_streaming")throw"The fetch API does not support streaming request bodies";let d=await f[Symbol.asyncIterator]().next();if(d.done==!0)throw"\
 missing request message";return tt(0,u(d.value))}return s=s===void 0?e.defaultTimeoutMs:s<=0?void 0:s,Tn({interceptors:e.interceptors,signal:o,timeoutMs:s,req:{
@@ -743,7 +743,7 @@ JFEAMSGQoVQ0hFQ0tfUlVMRV9EQVRFX09SREVSEAQqXwoMRmluaXNoUmVhc29uEh0KGUZJTklTSF9SRU
 xFTkdUSBACMt8CChFFeHRyYWN0aW9uU2VydmljZRJECgdFeHRyYWN0EhoudGVzc2VyYS52MS5FeHRyYWN0UmVxdWVzdBobLnRlc3NlcmEudjEuRXh0cmFjdFJlc3BvbnNlMAESVQoMQmF0Y2hFeHRyYWN0Eh8udG\
 Vzc2VyYS52MS5CYXRjaEV4dHJhY3RSZXF1ZXN0GiAudGVzc2VyYS52MS5CYXRjaEV4dHJhY3RSZXNwb25zZSgBMAESTQoJTW9kZWxJbmZvEhwudGVzc2VyYS52MS5Nb2RlbEluZm9SZXF1ZXN0Gh0udGVzc2VyYS\
 52MS5Nb2RlbEluZm9SZXNwb25zZSIDkAIBEl4KDldhdGNoTW9kZWxJbmZvEiEudGVzc2VyYS52MS5XYXRjaE1vZGVsSW5mb1JlcXVlc3QaIi50ZXNzZXJhLnYxLldhdGNoTW9kZWxJbmZvUmVzcG9uc2UiA5ACAT\
-ABYgZwcm90bzM",[bo,ve,bs,ft]),ys=_(Vn,0);var Es=_(Vn,10);var On=(r=>(r[r.UNSPECIFIED=0]="UNSPECIFIED",r[r.STOP=1]="STOP",r[r.LENGTH=2]="LENGTH",r))(On||{});var Ns=ss(Vn,0);var Ss={receipt:1,invoice:2,"bank-statement":3};async function Is(e){let t=await Promise.all(e.files.map(async n=>({content:await uc(n)})));return T(ys,{requestId:e.
+ABYgZwcm90bzM",[bo,ve,bs,ft]),ys=M(Vn,0);var Es=M(Vn,10);var On=(r=>(r[r.UNSPECIFIED=0]="UNSPECIFIED",r[r.STOP=1]="STOP",r[r.LENGTH=2]="LENGTH",r))(On||{});var Ns=ss(Vn,0);var Ss={receipt:1,invoice:2,"bank-statement":3};async function Is(e){let t=await Promise.all(e.files.map(async n=>({content:await uc(n)})));return T(ys,{requestId:e.
 requestId??"",model:e.model??"",files:t,task:ic(e),eventKinds:e.eventKinds??[],...e.generation&&{generation:e.generation}})}function ic(e){if([e.documentType,e.
 schema,e.prompt].filter(r=>r!==void 0).length>1)throw new TypeError("give one of documentType, schema and prompt");return e.prompt!==void 0?{case:"prompt",value:e.
 prompt}:e.schema!==void 0?{case:"schema",value:e.schema}:e.documentType===void 0?{case:void 0}:{case:"schema",value:{source:{case:"documentType",value:cc(e.documentType)},
@@ -781,20 +781,20 @@ ton"},"Try again");s.addEventListener("click",t),n.append(s)}n.hidden=!1}functio
 e.code==="UNKNOWN"||e.code==="UNAVAILABLE"?"The server cannot be reached from this page.":""}function Ts(){g("failure",HTMLDivElement).hidden=!0}var As=.9,bt=class{#e=g("fields",HTMLDivElement);#t=g("checks",HTMLUListElement);#n=new Map;#r=0;reset(t){this.#n.clear(),this.#e.replaceChildren(),this.#t.replaceChildren(),
 this.#t.hidden=!0;for(let n of t)this.#o(`/${n.replaceAll("~","~0").replaceAll("/","~1")}`)}delta(t,n){let r=this.#o(t);r.done||(r.root.classList.add("writing"),
 r.root.classList.remove("empty"),r.value.value+=n,kn(r.value))}complete(t){let n=this.#o(t.pointer);n.done=!0,n.root.classList.remove("writing","empty"),n.value.
-value=Mn(t),n.root.classList.toggle("absent",Rs(t)),n.trust.replaceChildren(...yc(t));let r=Ec(t);n.normal.textContent=r===void 0?"":`= ${r}`,n.normal.hidden=r===
+value=_n(t),n.root.classList.toggle("absent",Rs(t)),n.trust.replaceChildren(...yc(t));let r=Ec(t);n.normal.textContent=r===void 0?"":`= ${r}`,n.normal.hidden=r===
 void 0,kn(n.value)}end(){for(let t of this.#n.values())t.root.classList.remove("writing"),!t.done&&t.value.value!==""&&(t.value.value="",t.root.classList.add("e\
 mpty"),t.trust.replaceChildren(E("span",{class:"doubt"},"not finished")),kn(t.value))}checks(t){this.#t.hidden=t.length===0,this.#t.replaceChildren(...t.map(n=>{
-let r=n.pointers.map(_n).join(", "),o=n.passed?`${r}: agree`:`${r}: ${n.message}`;return E("li",{class:n.passed?"passed":"failed"},o)}))}#o(t){let n=this.#n.get(
+let r=n.pointers.map(Mn).join(", "),o=n.passed?`${r}: agree`:`${r}: ${n.message}`;return E("li",{class:n.passed?"passed":"failed"},o)}))}#o(t){let n=this.#n.get(
 t);if(n)return n;this.#r+=1;let r=`field-${this.#r}`,o=E("textarea",{id:r,rows:"1",readonly:!0,"data-pointer":t}),s=E("div",{class:"trust"}),a=E("div",{class:"n\
-ormal",hidden:!0}),i=E("label",{for:r,title:t},_n(t)),c=E("div",{class:"field empty"},i,o,s,a);this.#e.append(c);let u={root:c,value:o,trust:s,normal:a,done:!1};
-return this.#n.set(t,u),u}};function kn(e){e.style.height="auto",e.style.height=`${e.scrollHeight+2}px`}function _n(e){return e.split("/").slice(1).map(r=>r.replaceAll(
+ormal",hidden:!0}),i=E("label",{for:r,title:t},Mn(t)),c=E("div",{class:"field empty"},i,o,s,a);this.#e.append(c);let u={root:c,value:o,trust:s,normal:a,done:!1};
+return this.#n.set(t,u),u}};function kn(e){e.style.height="auto",e.style.height=`${e.scrollHeight+2}px`}function Mn(e){return e.split("/").slice(1).map(r=>r.replaceAll(
 "~1","/").replaceAll("~0","~")).map(r=>{if(/^\d+$/.test(r))return String(Number(r)+1);let o=r.replaceAll("_"," ").toLowerCase().replace(/\b(gst|abn)\b/g,s=>s.toUpperCase());
-return o.charAt(0).toUpperCase()+o.slice(1)}).join(" \u203A ")||"Value"}function Mn(e){if(Rs(e))return"not on the page";let{kind:t}=e.value??{};return t?.case===
+return o.charAt(0).toUpperCase()+o.slice(1)}).join(" \u203A ")||"Value"}function _n(e){if(Rs(e))return"not on the page";let{kind:t}=e.value??{};return t?.case===
 "stringValue"?t.value:e.raw}function Rs(e){return e.raw==="null"||e.raw==='"NOT_FOUND"'}function yc(e){if(e.confidence===void 0)return[];let t=`${Math.floor(e.confidence*
-1e3)/10} %`,n=E("meter",{min:"0",max:"1",low:"0.7",high:String(As),optimum:"1",value:String(e.confidence),"aria-label":`Confidence in ${_n(e.pointer)}`});n.title=
+1e3)/10} %`,n=E("meter",{min:"0",max:"1",low:"0.7",high:String(As),optimum:"1",value:String(e.confidence),"aria-label":`Confidence in ${Mn(e.pointer)}`});n.title=
 `confidence ${e.confidence.toFixed(4)}, least probable token ${e.minTokenProbability?.toFixed(4)??"unknown"}`;let r=e.confidence<As||(e.minTokenProbability??1)<
-.5;return[n,E("span",r?{class:"doubt"}:{},r?`${t}, look`:t)]}function Ec(e){let t=e.normalized?.kind;switch(t?.case){case"stringValue":return t.value===Mn(e)?void 0:
-t.value;case"boolValue":return String(t.value)===Mn(e)?void 0:String(t.value);case"numberValue":return String(t.value)===e.raw?void 0:String(t.value);default:return}}var yt=class{#e=[];#t=[];#n=g("pages",HTMLOListElement);#r;constructor(t){this.#r=t;let n=g("files",HTMLInputElement),r=g("drop",HTMLLabelElement);n.addEventListener(
+.5;return[n,E("span",r?{class:"doubt"}:{},r?`${t}, look`:t)]}function Ec(e){let t=e.normalized?.kind;switch(t?.case){case"stringValue":return t.value===_n(e)?void 0:
+t.value;case"boolValue":return String(t.value)===_n(e)?void 0:String(t.value);case"numberValue":return String(t.value)===e.raw?void 0:String(t.value);default:return}}var yt=class{#e=[];#t=[];#n=g("pages",HTMLOListElement);#r;constructor(t){this.#r=t;let n=g("files",HTMLInputElement),r=g("drop",HTMLLabelElement);n.addEventListener(
 "change",()=>{this.add([...n.files??[]]),n.value=""}),document.addEventListener("dragover",o=>{o.preventDefault(),r.classList.add("over")}),document.addEventListener(
 "dragleave",()=>r.classList.remove("over")),document.addEventListener("drop",o=>{o.preventDefault(),r.classList.remove("over"),this.add([...o.dataTransfer?.files??
 []])}),document.addEventListener("paste",o=>{let s=[...o.clipboardData?.files??[]];s.length!==0&&(o.preventDefault(),this.add(s))})}get files(){return this.#e}add(t){
@@ -844,7 +844,7 @@ round(t*1e3)} ms`:`${t.toFixed(2)} s`}var wc=2e3;async function Os(e,t){for(;;){
 n=>setTimeout(n,wc))}}function Tc(e){let t=(dt[e.state]??"unknown").toLowerCase(),n=g("state",HTMLSpanElement);n.dataset.state!==t&&(n.dataset.state=t,n.textContent=
 t);let r=e.state===2?"":` ${e.stateMessage}`;g("model",HTMLSpanElement).textContent=`${e.model}${r}`;let{runningRequests:o=0,queuedRequests:s=0}=e.load??{};g("l\
 oad",HTMLParagraphElement).textContent=`${o} running, ${s} waiting`,g("version",HTMLSpanElement).textContent=`Tessera ${e.serverVersion}, ${e.model} ${e.revision}\
-.`}function Ac(){let e=g("state",HTMLSpanElement);e.dataset.state="gone",e.textContent="no connection",g("load",HTMLParagraphElement).textContent=""}var Cn="prompt",X=g("task",HTMLSelectElement),vt=g("read",HTMLButtonElement),Un=g("cancel",HTMLButtonElement),ks=g("token",HTMLInputElement),_s=xs(location.origin,
+.`}function Ac(){let e=g("state",HTMLSpanElement);e.dataset.state="gone",e.textContent="no connection",g("load",HTMLParagraphElement).textContent=""}var Cn="prompt",X=g("task",HTMLSelectElement),vt=g("read",HTMLButtonElement),Un=g("cancel",HTMLButtonElement),ks=g("token",HTMLInputElement),Ms=xs(location.origin,
 {attempts:1,interceptors:[e=>t=>(ks.value&&t.header.set("authorization",`Bearer ${ks.value}`),e(t))]}),Rc=new bt,St=new Nt(Rc),Le=new yt(wt),xt,j;function wt(){
 vt.disabled=Le.files.length===0||j!==void 0||xt?.state!==2,vt.hidden=j!==void 0,Un.hidden=j===void 0}function Lc(e){let t=xt===void 0;xt=e,e&&((t||X.options.length<=
 1)&&Vc(e),Oc(e),Ls(e)),wt()}function Vc(e){let t=X.value,n=e.capabilities?.builtInSchemas??[];X.replaceChildren(...n.map(({documentType:r})=>{let o=(Ae[r]??`typ\
@@ -855,11 +855,12 @@ HTMLInputElement);n.placeholder=n.max=String(e.limits?.maxOutputTokens??"");let 
 "")}function Gn(){let e=X.value===Cn;g("prompt-row",HTMLDivElement).hidden=!e,g("instructions-row",HTMLDivElement).hidden=e}function It(e){let{value:t}=g(e,HTMLInputElement);
 return t===""?void 0:Number(t)}function kc(){let e=It("max-output-tokens"),t=It("max-tiles"),n=It("temperature"),r={...e!==void 0&&{maxOutputTokens:e},...t!==void 0&&
 {maxTilesPerPage:t},...n!==void 0&&{temperature:n}};if(X.value===Cn)return{files:Le.files,generation:r,prompt:g("prompt",HTMLTextAreaElement).value};let o=g("in\
-structions",HTMLTextAreaElement).value;return{files:Le.files,generation:r,documentType:Number(X.value),instructions:o}}function _c(){return(xt?.capabilities?.builtInSchemas??
-[]).find(({documentType:t})=>String(t)===X.value)?.fields??[]}async function Bn(){if(j||Le.files.length===0)return;let e=new AbortController;j=e,wt(),Un.focus(),
-Ts(),St.begin(_c());let t=It("timeout"),n={signal:e.signal,...t!==void 0&&{timeoutMs:t*1e3}};try{for await(let r of _s.stream(kc(),n))St.show(r)}catch(r){e.signal.
-aborted?St.stop("Cancelled. The server has stopped reading."):(St.stop("It failed."),ws(B.from(r),()=>{Bn()}))}finally{j=void 0,wt(),vt.focus()}}async function Mc(e){
-let t=await fetch(`/samples/${e}.png`);Le.replace([new File([await t.blob()],`${e}.png`,{type:"image/png"})]);let n=e.replaceAll("-","_").toUpperCase();X.value=
-String(Ae[n]),Gn()}X.addEventListener("change",Gn);Un.addEventListener("click",()=>j?.abort());g("ask",HTMLFormElement).addEventListener("submit",e=>{e.preventDefault(),
-Bn()});document.addEventListener("keydown",e=>{e.key==="Escape"&&j?.abort(),e.key==="Enter"&&(e.ctrlKey||e.metaKey)&&!vt.disabled&&Bn()});for(let e of document.
-querySelectorAll("[data-sample]"))e.addEventListener("click",()=>{Mc(e.dataset.sample??"")});Os(_s,Lc);
+structions",HTMLTextAreaElement).value;return{files:Le.files,generation:r,documentType:Number(X.value),instructions:o}}function Mc(){return(xt?.capabilities?.builtInSchemas??
+[]).find(({documentType:t})=>String(t)===X.value)?.fields??[]}async function Bn(){if(j||Le.files.length===0)return;let e=new AbortController;j=e,wt(),Un.focus({
+preventScroll:!0}),Ts(),St.begin(Mc());let t=matchMedia("(max-width: 52rem)").matches;g("answer",HTMLElement).scrollIntoView({block:t?"start":"nearest"});let n=It(
+"timeout"),r={signal:e.signal,...n!==void 0&&{timeoutMs:n*1e3}};try{for await(let o of Ms.stream(kc(),r))St.show(o)}catch(o){e.signal.aborted?St.stop("Cancelled\
+. The server has stopped reading."):(St.stop("It failed."),ws(B.from(o),()=>{Bn()}))}finally{j=void 0,wt(),vt.focus({preventScroll:!0})}}async function _c(e){let t=await fetch(
+`/samples/${e}.png`);Le.replace([new File([await t.blob()],`${e}.png`,{type:"image/png"})]);let n=e.replaceAll("-","_").toUpperCase();X.value=String(Ae[n]),Gn()}
+X.addEventListener("change",Gn);Un.addEventListener("click",()=>j?.abort());g("ask",HTMLFormElement).addEventListener("submit",e=>{e.preventDefault(),Bn()});document.
+addEventListener("keydown",e=>{e.key==="Escape"&&j?.abort(),e.key==="Enter"&&(e.ctrlKey||e.metaKey)&&!vt.disabled&&Bn()});for(let e of document.querySelectorAll(
+"[data-sample]"))e.addEventListener("click",()=>{_c(e.dataset.sample??"")});Os(Ms,Lc);
