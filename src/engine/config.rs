@@ -26,6 +26,8 @@ pub struct Config {
     pub slow_client: Duration,
     /// Pages of one document.
     pub pages_max: usize,
+    /// Whether what prompts and pages became is kept for requests that begin alike.
+    pub prefix_cache: bool,
     /// When an answer is none, and when the model is not to be trusted any more.
     pub guard: GuardConfig,
     /// Where steps and requests are recorded.
@@ -43,6 +45,7 @@ impl Default for Config {
             events_buffered: limits::EVENTS_BUFFERED_MAX,
             slow_client: Duration::from_millis(limits::SLOW_CLIENT_MS_MAX),
             pages_max: limits::PAGES_MAX,
+            prefix_cache: true,
             guard: GuardConfig::default(),
             telemetry: Telemetry::default(),
         }
@@ -63,6 +66,7 @@ impl Config {
             events_buffered: self.events_buffered.clamp(1, limits::EVENTS_BUFFERED_MAX),
             slow_client: self.slow_client,
             pages_max: self.pages_max.min(limits::PAGES_MAX),
+            prefix_cache: self.prefix_cache,
             guard: self.guard,
             telemetry: self.telemetry,
         }

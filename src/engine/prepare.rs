@@ -8,9 +8,10 @@ use tracing::field::Empty;
 
 use crate::engine::answer::Detokenize;
 use crate::engine::invariant::{InvariantId, check_invariant};
+use crate::engine::prefix::page_key;
 use crate::engine::{EngineError, Job};
-use crate::model::ModelSpec;
-use crate::preprocess::{self, DecodeLimits, Orientation, Page};
+use crate::model::{FeatureKey, ModelSpec};
+use crate::preprocess::{self, DecodeLimits, Grid, Orientation, Page};
 use crate::prompt::{Detokenizer, PromptTokens, Prompter};
 
 /// A job as the model takes it.
@@ -18,6 +19,8 @@ use crate::prompt::{Detokenizer, PromptTokens, Prompter};
 pub(super) struct Prepared {
     /// Thumbnail included.
     pub(super) tiles_per_page: Vec<u32>,
+    /// What each page is made of; empty where nobody asks.
+    pub(super) page_keys: Vec<FeatureKey>,
     /// Normalised pixels of all tiles, one tile after the other.
     pub(super) pixels: Vec<f32>,
     pub(super) prompt: Vec<u32>,
@@ -45,12 +48,15 @@ pub(super) struct Preparer {
     pub(super) tiling: preprocess::Config,
     pub(super) spec: ModelSpec,
     pub(super) pages_max: usize,
+    /// Whether pages that were seen before are to be known again.
+    pub(super) prefix_cache: bool,
 }
 
 /// What the pages of one document become, page by page.
 #[derive(Debug, Default)]
 struct Pages {
     tiles_per_page: Vec<u32>,
+    keys: Vec<FeatureKey>,
     pixels: Vec<f32>,
 }
 
@@ -73,10 +79,10 @@ impl Prepare for Preparer {
                 self.add_page(&mut pages, &page, &tiling, &job.span);
             }
         }
-        let Pages { tiles_per_page, pixels } = pages;
+        let Pages { tiles_per_page, keys: page_keys, pixels } = pages;
         let prompt = self.prompter.build(&job.question, &tiles_per_page)?;
         let PromptTokens { ids, image_tokens } = prompt;
-        Ok(Prepared { tiles_per_page, pixels, prompt: ids, image_tokens })
+        Ok(Prepared { tiles_per_page, page_keys, pixels, prompt: ids, image_tokens })
     }
 
     fn detokenizer(&self) -> Box<dyn Detokenize> {
@@ -150,20 +156,23 @@ impl Preparer {
             made.tiles
         );
         pages.pixels.extend(made.data);
+        if self.prefix_cache {
+            let (size_px, grid) = ((page.width_px(), page.height_px()), grid_of(page, tiling));
+            pages.keys.push(page_key(size_px, (grid.columns, grid.rows), page.rgb()));
+        }
     }
 }
 
 /// Tiles that `page` will become, thumbnail included.
 fn tiles_of(page: &Page, tiling: &preprocess::Config) -> u32 {
-    let preprocess::Config { min_tiles, max_tiles, tile_size_px, .. } = *tiling;
-    let grid = preprocess::choose_grid(
-        page.width_px(),
-        page.height_px(),
-        min_tiles,
-        max_tiles,
-        tile_size_px.max(1),
-    );
+    let grid = grid_of(page, tiling);
     grid.tiles() + u32::from(tiling.use_thumbnail && grid.tiles() > 1)
+}
+
+fn grid_of(page: &Page, tiling: &preprocess::Config) -> Grid {
+    let preprocess::Config { min_tiles, max_tiles, tile_size_px, .. } = *tiling;
+    let side = tile_size_px.max(1);
+    preprocess::choose_grid(page.width_px(), page.height_px(), min_tiles, max_tiles, side)
 }
 
 impl Detokenize for Detokenizer {

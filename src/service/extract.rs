@@ -26,6 +26,7 @@ pub(super) async fn extract(
     let checked = validate::check(request.into_inner(), &state.bounds(&status))?;
     let wishes = Wishes {
         tokens: checked.kinds.tokens,
+        logprobs: checked.logprobs,
         fields: checked.kinds.fields,
         document: matches!(checked.task, Task::Document { .. }),
         heartbeat: state.config.heartbeat,

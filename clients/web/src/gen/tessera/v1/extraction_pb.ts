@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tessera/v1/extraction.proto.
  */
 export const file_tessera_v1_extraction: GenFile = /*@__PURE__*/
-  fileDesc("Cht0ZXNzZXJhL3YxL2V4dHJhY3Rpb24ucHJvdG8SCnRlc3NlcmEudjEiggIKDkV4dHJhY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFZmlsZXMYAyADKAsyFS50ZXNzZXJhLnYxLklucHV0RmlsZRIuCgZzY2hlbWEYBCABKAsyHC50ZXNzZXJhLnYxLkV4dHJhY3Rpb25TY2hlbWFIABIQCgZwcm9tcHQYBSABKAlIABIxCgpnZW5lcmF0aW9uGAYgASgLMh0udGVzc2VyYS52MS5HZW5lcmF0aW9uT3B0aW9ucxIqCgtldmVudF9raW5kcxgHIAMoDjIVLnRlc3NlcmEudjEuRXZlbnRLaW5kQgYKBHRhc2siHAoJSW5wdXRGaWxlEg8KB2NvbnRlbnQYASABKAwi/QEKEUdlbmVyYXRpb25PcHRpb25zEh4KEW1heF9vdXRwdXRfdG9rZW5zGAEgASgNSACIAQESGAoLdGVtcGVyYXR1cmUYAiABKAJIAYgBARIRCgRzZWVkGAMgASgESAKIAQESFgoOc3RvcF9zZXF1ZW5jZXMYBCADKAkSHwoSbWF4X3RpbGVzX3Blcl9wYWdlGAUgASgNSAOIAQESEgoFdG9wX3AYBiABKAJIBIgBAUIUChJfbWF4X291dHB1dF90b2tlbnNCDgoMX3RlbXBlcmF0dXJlQgcKBV9zZWVkQhUKE19tYXhfdGlsZXNfcGVyX3BhZ2VCCAoGX3RvcF9wIsECCg9FeHRyYWN0UmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQSKAoIYWNjZXB0ZWQYAiABKAsyFC50ZXNzZXJhLnYxLkFjY2VwdGVkSAASKAoIcHJvZ3Jlc3MYAyABKAsyFC50ZXNzZXJhLnYxLlByb2dyZXNzSAASLQoLdG9rZW5fZGVsdGEYBCABKAsyFi50ZXNzZXJhLnYxLlRva2VuRGVsdGFIABItCgtmaWVsZF9kZWx0YRgFIAEoCzIWLnRlc3NlcmEudjEuRmllbGREZWx0YUgAEjUKD2ZpZWxkX2NvbXBsZXRlZBgGIAEoCzIaLnRlc3NlcmEudjEuRXh0cmFjdGVkRmllbGRIABIqCgljb21wbGV0ZWQYByABKAsyFS50ZXNzZXJhLnYxLkNvbXBsZXRlZEgAQgcKBWV2ZW50IoUBCghBY2NlcHRlZBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBW1vZGVsGAIgASgJEhYKDm1vZGVsX3JldmlzaW9uGAMgASgJEhAKCHRyYWNlX2lkGAQgASgJEhYKDnRpbGVzX3Blcl9wYWdlGAUgAygNEhQKDGlucHV0X3Rva2VucxgGIAEoDSLQAQoIUHJvZ3Jlc3MSIAoFcGhhc2UYASABKA4yES50ZXNzZXJhLnYxLlBoYXNlEioKB2VsYXBzZWQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGwoOcXVldWVfcG9zaXRpb24YAyABKA1IAIgBARIVCg1lbmNvZGVkX3RpbGVzGAQgASgNEhgKEHByZWZpbGxlZF90b2tlbnMYBSABKA0SFQoNb3V0cHV0X3Rva2VucxgGIAEoDUIRCg9fcXVldWVfcG9zaXRpb24iLwoKVG9rZW5EZWx0YRIMCgR0ZXh0GAEgASgJEhMKC3Rva2VuX2NvdW50GAIgASgNIisKCkZpZWxkRGVsdGESDwoHcG9pbnRlchgBIAEoCRIMCgR0ZXh0GAIgASgJIucBCg5FeHRyYWN0ZWRGaWVsZBIPCgdwb2ludGVyGAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEgsKA3JhdxgDIAEoCRIXCgpjb25maWRlbmNlGAQgASgCSACIAQESIgoVbWluX3Rva2VuX3Byb2JhYmlsaXR5GAUgASgCSAGIAQESKgoKbm9ybWFsaXplZBgGIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUINCgtfY29uZmlkZW5jZUIYChZfbWluX3Rva2VuX3Byb2JhYmlsaXR5IqcCCglDb21wbGV0ZWQSLwoNZmluaXNoX3JlYXNvbhgBIAEoDjIYLnRlc3NlcmEudjEuRmluaXNoUmVhc29uEgwKBHRleHQYAiABKAkSGgoNZG9jdW1lbnRfanNvbhgDIAEoCUgAiAEBEhYKDmRvY3VtZW50X2Vycm9yGAQgASgJEiAKBXVzYWdlGAUgASgLMhEudGVzc2VyYS52MS5Vc2FnZRIkCgd0aW1pbmdzGAYgASgLMhMudGVzc2VyYS52MS5UaW1pbmdzEioKBmZpZWxkcxgHIAMoCzIaLnRlc3NlcmEudjEuRXh0cmFjdGVkRmllbGQSIQoGY2hlY2tzGAggAygLMhEudGVzc2VyYS52MS5DaGVja0IQCg5fZG9jdW1lbnRfanNvbiJfCgVDaGVjaxIjCgRydWxlGAEgASgOMhUudGVzc2VyYS52MS5DaGVja1J1bGUSDgoGcGFzc2VkGAIgASgIEg8KB21lc3NhZ2UYAyABKAkSEAoIcG9pbnRlcnMYBCADKAkiSgoFVXNhZ2USFAoMaW5wdXRfdG9rZW5zGAEgASgNEhQKDGltYWdlX3Rva2VucxgCIAEoDRIVCg1vdXRwdXRfdG9rZW5zGAMgASgNIsYCCgdUaW1pbmdzEigKBXF1ZXVlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KCnByZXByb2Nlc3MYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKQoGdmlzaW9uGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB3ByZWZpbGwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKQoGZGVjb2RlGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjYKE3RpbWVfdG9fZmlyc3RfdG9rZW4YBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFdG90YWwYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iIQoQTW9kZWxJbmZvUmVxdWVzdBINCgVtb2RlbBgBIAEoCSI8ChFNb2RlbEluZm9SZXNwb25zZRInCgZzdGF0dXMYASABKAsyFy50ZXNzZXJhLnYxLk1vZGVsU3RhdHVzIiYKFVdhdGNoTW9kZWxJbmZvUmVxdWVzdBINCgVtb2RlbBgBIAEoCSJBChZXYXRjaE1vZGVsSW5mb1Jlc3BvbnNlEicKBnN0YXR1cxgBIAEoCzIXLnRlc3NlcmEudjEuTW9kZWxTdGF0dXMqagoJRXZlbnRLaW5kEhoKFkVWRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIVChFFVkVOVF9LSU5EX1RPS0VOUxABEhMKD0VWRU5UX0tJTkRfTk9ORRACEhUKEUVWRU5UX0tJTkRfRklFTERTEAMqZwoFUGhhc2USFQoRUEhBU0VfVU5TUEVDSUZJRUQQABIQCgxQSEFTRV9RVUVVRUQQARIQCgxQSEFTRV9WSVNJT04QAhIRCg1QSEFTRV9QUkVGSUxMEAMSEAoMUEhBU0VfREVDT0RFEAQqmAEKCUNoZWNrUnVsZRIaChZDSEVDS19SVUxFX1VOU1BFQ0lGSUVEEAASGwoXQ0hFQ0tfUlVMRV9BQk5fQ0hFQ0tTVU0QARIdChlDSEVDS19SVUxFX0xJTkVfSVRFTVNfU1VNEAISGAoUQ0hFQ0tfUlVMRV9HU1RfU0hBUkUQAxIZChVDSEVDS19SVUxFX0RBVEVfT1JERVIQBCpfCgxGaW5pc2hSZWFzb24SHQoZRklOSVNIX1JFQVNPTl9VTlNQRUNJRklFRBAAEhYKEkZJTklTSF9SRUFTT05fU1RPUBABEhgKFEZJTklTSF9SRUFTT05fTEVOR1RIEAIyiAIKEUV4dHJhY3Rpb25TZXJ2aWNlEkQKB0V4dHJhY3QSGi50ZXNzZXJhLnYxLkV4dHJhY3RSZXF1ZXN0GhsudGVzc2VyYS52MS5FeHRyYWN0UmVzcG9uc2UwARJNCglNb2RlbEluZm8SHC50ZXNzZXJhLnYxLk1vZGVsSW5mb1JlcXVlc3QaHS50ZXNzZXJhLnYxLk1vZGVsSW5mb1Jlc3BvbnNlIgOQAgESXgoOV2F0Y2hNb2RlbEluZm8SIS50ZXNzZXJhLnYxLldhdGNoTW9kZWxJbmZvUmVxdWVzdBoiLnRlc3NlcmEudjEuV2F0Y2hNb2RlbEluZm9SZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_tessera_v1_model_info, file_tessera_v1_schema]);
+  fileDesc("Cht0ZXNzZXJhL3YxL2V4dHJhY3Rpb24ucHJvdG8SCnRlc3NlcmEudjEiqgIKDkV4dHJhY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFZmlsZXMYAyADKAsyFS50ZXNzZXJhLnYxLklucHV0RmlsZRIuCgZzY2hlbWEYBCABKAsyHC50ZXNzZXJhLnYxLkV4dHJhY3Rpb25TY2hlbWFIABIQCgZwcm9tcHQYBSABKAlIABIxCgpnZW5lcmF0aW9uGAYgASgLMh0udGVzc2VyYS52MS5HZW5lcmF0aW9uT3B0aW9ucxIqCgtldmVudF9raW5kcxgHIAMoDjIVLnRlc3NlcmEudjEuRXZlbnRLaW5kEiYKCHByaW9yaXR5GAggASgOMhQudGVzc2VyYS52MS5Qcmlvcml0eUIGCgR0YXNrIhwKCUlucHV0RmlsZRIPCgdjb250ZW50GAEgASgMIoMDChFHZW5lcmF0aW9uT3B0aW9ucxIeChFtYXhfb3V0cHV0X3Rva2VucxgBIAEoDUgAiAEBEhgKC3RlbXBlcmF0dXJlGAIgASgCSAGIAQESEQoEc2VlZBgDIAEoBEgCiAEBEhYKDnN0b3Bfc2VxdWVuY2VzGAQgAygJEh8KEm1heF90aWxlc19wZXJfcGFnZRgFIAEoDUgDiAEBEhIKBXRvcF9wGAYgASgCSASIAQESEgoFdG9wX2sYCCABKA1IBYgBARISCgVtaW5fcBgJIAEoAkgGiAEBEh8KEnJlcGV0aXRpb25fcGVuYWx0eRgKIAEoAkgHiAEBEhAKCGxvZ3Byb2JzGAsgASgIQhQKEl9tYXhfb3V0cHV0X3Rva2Vuc0IOCgxfdGVtcGVyYXR1cmVCBwoFX3NlZWRCFQoTX21heF90aWxlc19wZXJfcGFnZUIICgZfdG9wX3BCCAoGX3RvcF9rQggKBl9taW5fcEIVChNfcmVwZXRpdGlvbl9wZW5hbHR5IsECCg9FeHRyYWN0UmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQSKAoIYWNjZXB0ZWQYAiABKAsyFC50ZXNzZXJhLnYxLkFjY2VwdGVkSAASKAoIcHJvZ3Jlc3MYAyABKAsyFC50ZXNzZXJhLnYxLlByb2dyZXNzSAASLQoLdG9rZW5fZGVsdGEYBCABKAsyFi50ZXNzZXJhLnYxLlRva2VuRGVsdGFIABItCgtmaWVsZF9kZWx0YRgFIAEoCzIWLnRlc3NlcmEudjEuRmllbGREZWx0YUgAEjUKD2ZpZWxkX2NvbXBsZXRlZBgGIAEoCzIaLnRlc3NlcmEudjEuRXh0cmFjdGVkRmllbGRIABIqCgljb21wbGV0ZWQYByABKAsyFS50ZXNzZXJhLnYxLkNvbXBsZXRlZEgAQgcKBWV2ZW50IoUBCghBY2NlcHRlZBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBW1vZGVsGAIgASgJEhYKDm1vZGVsX3JldmlzaW9uGAMgASgJEhAKCHRyYWNlX2lkGAQgASgJEhYKDnRpbGVzX3Blcl9wYWdlGAUgAygNEhQKDGlucHV0X3Rva2VucxgGIAEoDSLQAQoIUHJvZ3Jlc3MSIAoFcGhhc2UYASABKA4yES50ZXNzZXJhLnYxLlBoYXNlEioKB2VsYXBzZWQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGwoOcXVldWVfcG9zaXRpb24YAyABKA1IAIgBARIVCg1lbmNvZGVkX3RpbGVzGAQgASgNEhgKEHByZWZpbGxlZF90b2tlbnMYBSABKA0SFQoNb3V0cHV0X3Rva2VucxgGIAEoDUIRCg9fcXVldWVfcG9zaXRpb24iQQoKVG9rZW5EZWx0YRIMCgR0ZXh0GAEgASgJEhMKC3Rva2VuX2NvdW50GAIgASgNEhAKCGxvZ3Byb2JzGAMgAygCIisKCkZpZWxkRGVsdGESDwoHcG9pbnRlchgBIAEoCRIMCgR0ZXh0GAIgASgJIucBCg5FeHRyYWN0ZWRGaWVsZBIPCgdwb2ludGVyGAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEgsKA3JhdxgDIAEoCRIXCgpjb25maWRlbmNlGAQgASgCSACIAQESIgoVbWluX3Rva2VuX3Byb2JhYmlsaXR5GAUgASgCSAGIAQESKgoKbm9ybWFsaXplZBgGIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUINCgtfY29uZmlkZW5jZUIYChZfbWluX3Rva2VuX3Byb2JhYmlsaXR5IqcCCglDb21wbGV0ZWQSLwoNZmluaXNoX3JlYXNvbhgBIAEoDjIYLnRlc3NlcmEudjEuRmluaXNoUmVhc29uEgwKBHRleHQYAiABKAkSGgoNZG9jdW1lbnRfanNvbhgDIAEoCUgAiAEBEhYKDmRvY3VtZW50X2Vycm9yGAQgASgJEiAKBXVzYWdlGAUgASgLMhEudGVzc2VyYS52MS5Vc2FnZRIkCgd0aW1pbmdzGAYgASgLMhMudGVzc2VyYS52MS5UaW1pbmdzEioKBmZpZWxkcxgHIAMoCzIaLnRlc3NlcmEudjEuRXh0cmFjdGVkRmllbGQSIQoGY2hlY2tzGAggAygLMhEudGVzc2VyYS52MS5DaGVja0IQCg5fZG9jdW1lbnRfanNvbiJfCgVDaGVjaxIjCgRydWxlGAEgASgOMhUudGVzc2VyYS52MS5DaGVja1J1bGUSDgoGcGFzc2VkGAIgASgIEg8KB21lc3NhZ2UYAyABKAkSEAoIcG9pbnRlcnMYBCADKAkiZwoFVXNhZ2USFAoMaW5wdXRfdG9rZW5zGAEgASgNEhQKDGltYWdlX3Rva2VucxgCIAEoDRIVCg1vdXRwdXRfdG9rZW5zGAMgASgNEhsKE2NhY2hlZF9pbnB1dF90b2tlbnMYBCABKA0ixgIKB1RpbWluZ3MSKAoFcXVldWUYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoKcHJlcHJvY2VzcxgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIpCgZ2aXNpb24YAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoHcHJlZmlsbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIpCgZkZWNvZGUYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNgoTdGltZV90b19maXJzdF90b2tlbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgV0b3RhbBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIhChBNb2RlbEluZm9SZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIjwKEU1vZGVsSW5mb1Jlc3BvbnNlEicKBnN0YXR1cxgBIAEoCzIXLnRlc3NlcmEudjEuTW9kZWxTdGF0dXMiJgoVV2F0Y2hNb2RlbEluZm9SZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIkEKFldhdGNoTW9kZWxJbmZvUmVzcG9uc2USJwoGc3RhdHVzGAEgASgLMhcudGVzc2VyYS52MS5Nb2RlbFN0YXR1cypSCghQcmlvcml0eRIYChRQUklPUklUWV9VTlNQRUNJRklFRBAAEhgKFFBSSU9SSVRZX0lOVEVSQUNUSVZFEAESEgoOUFJJT1JJVFlfQkFUQ0gQAipqCglFdmVudEtpbmQSGgoWRVZFTlRfS0lORF9VTlNQRUNJRklFRBAAEhUKEUVWRU5UX0tJTkRfVE9LRU5TEAESEwoPRVZFTlRfS0lORF9OT05FEAISFQoRRVZFTlRfS0lORF9GSUVMRFMQAypnCgVQaGFzZRIVChFQSEFTRV9VTlNQRUNJRklFRBAAEhAKDFBIQVNFX1FVRVVFRBABEhAKDFBIQVNFX1ZJU0lPThACEhEKDVBIQVNFX1BSRUZJTEwQAxIQCgxQSEFTRV9ERUNPREUQBCqYAQoJQ2hlY2tSdWxlEhoKFkNIRUNLX1JVTEVfVU5TUEVDSUZJRUQQABIbChdDSEVDS19SVUxFX0FCTl9DSEVDS1NVTRABEh0KGUNIRUNLX1JVTEVfTElORV9JVEVNU19TVU0QAhIYChRDSEVDS19SVUxFX0dTVF9TSEFSRRADEhkKFUNIRUNLX1JVTEVfREFURV9PUkRFUhAEKl8KDEZpbmlzaFJlYXNvbhIdChlGSU5JU0hfUkVBU09OX1VOU1BFQ0lGSUVEEAASFgoSRklOSVNIX1JFQVNPTl9TVE9QEAESGAoURklOSVNIX1JFQVNPTl9MRU5HVEgQAjKIAgoRRXh0cmFjdGlvblNlcnZpY2USRAoHRXh0cmFjdBIaLnRlc3NlcmEudjEuRXh0cmFjdFJlcXVlc3QaGy50ZXNzZXJhLnYxLkV4dHJhY3RSZXNwb25zZTABEk0KCU1vZGVsSW5mbxIcLnRlc3NlcmEudjEuTW9kZWxJbmZvUmVxdWVzdBodLnRlc3NlcmEudjEuTW9kZWxJbmZvUmVzcG9uc2UiA5ACARJeCg5XYXRjaE1vZGVsSW5mbxIhLnRlc3NlcmEudjEuV2F0Y2hNb2RlbEluZm9SZXF1ZXN0GiIudGVzc2VyYS52MS5XYXRjaE1vZGVsSW5mb1Jlc3BvbnNlIgOQAgEwAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_tessera_v1_model_info, file_tessera_v1_schema]);
 
 /**
  * @generated from message tessera.v1.ExtractRequest
@@ -79,6 +79,13 @@ export type ExtractRequest = Message<"tessera.v1.ExtractRequest"> & {
    * @generated from field: repeated tessera.v1.EventKind event_kinds = 7;
    */
   eventKinds: EventKind[];
+
+  /**
+   * Unset: INTERACTIVE.
+   *
+   * @generated from field: tessera.v1.Priority priority = 8;
+   */
+  priority: Priority;
 };
 
 /**
@@ -157,6 +164,39 @@ export type GenerationOptions = Message<"tessera.v1.GenerationOptions"> & {
    * @generated from field: optional float top_p = 6;
    */
   topP?: number | undefined;
+
+  /**
+   * At least 1: a token is drawn from so many of the likeliest. Unset: from all.
+   * Used only when temperature > 0.
+   *
+   * @generated from field: optional uint32 top_k = 8;
+   */
+  topK?: number | undefined;
+
+  /**
+   * [0, 1]: tokens less probable than this share of the likeliest are not drawn.
+   * Unset or 0: no cut. Used only when temperature > 0.
+   *
+   * @generated from field: optional float min_p = 9;
+   */
+  minP?: number | undefined;
+
+  /**
+   * (0, 2]. Logits of tokens that the prompt or the answer has already are divided
+   * by it where they are positive, else multiplied: above 1, what was said is less
+   * likely to be said again. Unset or 1: no change. Documents repeat themselves,
+   * in amounts and keys: leave it unless an answer loops.
+   *
+   * @generated from field: optional float repetition_penalty = 10;
+   */
+  repetitionPenalty?: number | undefined;
+
+  /**
+   * Whether TokenDelta.logprobs are sent.
+   *
+   * @generated from field: bool logprobs = 11;
+   */
+  logprobs: boolean;
 };
 
 /**
@@ -359,6 +399,15 @@ export type TokenDelta = Message<"tessera.v1.TokenDelta"> & {
    * @generated from field: uint32 token_count = 2;
    */
   tokenCount: number;
+
+  /**
+   * With GenerationOptions.logprobs: for each token that wrote some of `text`, in
+   * order, the natural logarithm of its probability at temperature 1, before
+   * anything was cut or ruled out. Tokens of a character come with its last one.
+   *
+   * @generated from field: repeated float logprobs = 3;
+   */
+  logprobs: number[];
 };
 
 /**
@@ -587,6 +636,14 @@ export type Usage = Message<"tessera.v1.Usage"> & {
    * @generated from field: uint32 output_tokens = 3;
    */
   outputTokens: number;
+
+  /**
+   * The part of `input_tokens` that was not computed again, because an earlier
+   * request began alike.
+   *
+   * @generated from field: uint32 cached_input_tokens = 4;
+   */
+  cachedInputTokens: number;
 };
 
 /**
@@ -718,6 +775,39 @@ export const WatchModelInfoResponseSchema: GenMessage<WatchModelInfoResponse> = 
   messageDesc(file_tessera_v1_extraction, 16);
 
 /**
+ * Who goes first when there is not room for all.
+ *
+ * @generated from enum tessera.v1.Priority
+ */
+export enum Priority {
+  /**
+   * @generated from enum value: PRIORITY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Somebody waits for the answer: it goes before those of a batch.
+   *
+   * @generated from enum value: PRIORITY_INTERACTIVE = 1;
+   */
+  INTERACTIVE = 1,
+
+  /**
+   * Nobody waits yet: it takes what is left, and may be put off while it runs.
+   * Its turn comes, however many others there are.
+   *
+   * @generated from enum value: PRIORITY_BATCH = 2;
+   */
+  BATCH = 2,
+}
+
+/**
+ * Describes the enum tessera.v1.Priority.
+ */
+export const PrioritySchema: GenEnum<Priority> = /*@__PURE__*/
+  enumDesc(file_tessera_v1_extraction, 0);
+
+/**
  * @generated from enum tessera.v1.EventKind
  */
 export enum EventKind {
@@ -753,7 +843,7 @@ export enum EventKind {
  * Describes the enum tessera.v1.EventKind.
  */
 export const EventKindSchema: GenEnum<EventKind> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 0);
+  enumDesc(file_tessera_v1_extraction, 1);
 
 /**
  * @generated from enum tessera.v1.Phase
@@ -791,7 +881,7 @@ export enum Phase {
  * Describes the enum tessera.v1.Phase.
  */
 export const PhaseSchema: GenEnum<Phase> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 1);
+  enumDesc(file_tessera_v1_extraction, 2);
 
 /**
  * @generated from enum tessera.v1.CheckRule
@@ -836,7 +926,7 @@ export enum CheckRule {
  * Describes the enum tessera.v1.CheckRule.
  */
 export const CheckRuleSchema: GenEnum<CheckRule> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 2);
+  enumDesc(file_tessera_v1_extraction, 3);
 
 /**
  * @generated from enum tessera.v1.FinishReason
@@ -866,7 +956,7 @@ export enum FinishReason {
  * Describes the enum tessera.v1.FinishReason.
  */
 export const FinishReasonSchema: GenEnum<FinishReason> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 3);
+  enumDesc(file_tessera_v1_extraction, 4);
 
 /**
  * Reads fields, or free text, out of document pages with a vision-language model.
