@@ -147,7 +147,7 @@ fn endpoint(address: SocketAddr) -> Endpoint {
 fn short_question() -> v1::ExtractRequest {
     let page = include_bytes!("../models/tessera-tiny/samples/receipt-01.png");
     v1::ExtractRequest {
-        files: vec![v1::InputFile { content: page.as_slice().into() }],
+        files: vec![v1::InputFile { content: page.as_slice().into(), ..Default::default() }],
         task: Some(v1::extract_request::Task::Prompt("What is the total?".to_owned())),
         generation: Some(v1::GenerationOptions {
             max_output_tokens: Some(16),

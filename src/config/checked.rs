@@ -7,6 +7,7 @@ use crate::access;
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceSelection;
 use crate::engine::GuardConfig;
+use crate::model::fake::Pace;
 use crate::placement::{DeviceMap, DtypePolicy};
 use crate::preprocess::PdfRenderer;
 use crate::prompt::PromptStyle;
@@ -32,6 +33,8 @@ pub struct Config {
 pub struct ModelConfig {
     pub checkpoint: Checkpoint,
     pub weights: WeightSource,
+    /// There is no model behind the tokenizer, but something that takes so long: for load tests.
+    pub fake: Option<Pace>,
     pub devices: DeviceSelection,
     pub device_map: DeviceMap,
     /// None: what is free.
@@ -62,6 +65,7 @@ pub struct RequestConfig {
     pub slot_tokens: usize,
     /// None: `slots` times `slot_tokens`.
     pub kv_tokens: Option<usize>,
+    pub prefix_cache: bool,
     pub prefill_chunk: usize,
     pub queue: usize,
     /// None: the checkpoint's own bound.

@@ -121,7 +121,8 @@ impl Call {
     /// A document of this call, with a span, a log line and an end of its own.
     pub(super) fn document(&self, request_id: &str) -> Self {
         let caller = self.lock().caller.clone();
-        let record = Record { request_id: Some(request_id.to_owned()), caller, ..Record::default() };
+        let record =
+            Record { request_id: Some(request_id.to_owned()), caller, ..Record::default() };
         Self {
             span: trace::document_span(&self.span, request_id),
             received: Instant::now(),

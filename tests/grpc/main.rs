@@ -22,5 +22,6 @@ mod orca;
 mod overload;
 mod reflection;
 mod refusal;
+mod sampling;
 mod tls;
 mod web;

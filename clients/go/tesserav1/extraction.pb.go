@@ -23,6 +23,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Who goes first when there is not room for all.
+type Priority int32
+
+const (
+	Priority_PRIORITY_UNSPECIFIED Priority = 0
+	// Somebody waits for the answer: it goes before those of a batch.
+	Priority_PRIORITY_INTERACTIVE Priority = 1
+	// Nobody waits yet: it takes what is left, and may be put off while it runs.
+	// Its turn comes, however many others there are.
+	Priority_PRIORITY_BATCH Priority = 2
+)
+
+// Enum value maps for Priority.
+var (
+	Priority_name = map[int32]string{
+		0: "PRIORITY_UNSPECIFIED",
+		1: "PRIORITY_INTERACTIVE",
+		2: "PRIORITY_BATCH",
+	}
+	Priority_value = map[string]int32{
+		"PRIORITY_UNSPECIFIED": 0,
+		"PRIORITY_INTERACTIVE": 1,
+		"PRIORITY_BATCH":       2,
+	}
+)
+
+func (x Priority) Enum() *Priority {
+	p := new(Priority)
+	*p = x
+	return p
+}
+
+func (x Priority) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Priority) Descriptor() protoreflect.EnumDescriptor {
+	return file_tessera_v1_extraction_proto_enumTypes[0].Descriptor()
+}
+
+func (Priority) Type() protoreflect.EnumType {
+	return &file_tessera_v1_extraction_proto_enumTypes[0]
+}
+
+func (x Priority) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Priority.Descriptor instead.
+func (Priority) EnumDescriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{0}
+}
+
 type EventKind int32
 
 const (
@@ -63,11 +116,11 @@ func (x EventKind) String() string {
 }
 
 func (EventKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[0].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[1].Descriptor()
 }
 
 func (EventKind) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[0]
+	return &file_tessera_v1_extraction_proto_enumTypes[1]
 }
 
 func (x EventKind) Number() protoreflect.EnumNumber {
@@ -76,7 +129,7 @@ func (x EventKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EventKind.Descriptor instead.
 func (EventKind) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{0}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{1}
 }
 
 type Phase int32
@@ -119,11 +172,11 @@ func (x Phase) String() string {
 }
 
 func (Phase) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[1].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[2].Descriptor()
 }
 
 func (Phase) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[1]
+	return &file_tessera_v1_extraction_proto_enumTypes[2]
 }
 
 func (x Phase) Number() protoreflect.EnumNumber {
@@ -132,7 +185,7 @@ func (x Phase) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Phase.Descriptor instead.
 func (Phase) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{1}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{2}
 }
 
 type CheckRule int32
@@ -179,11 +232,11 @@ func (x CheckRule) String() string {
 }
 
 func (CheckRule) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[2].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[3].Descriptor()
 }
 
 func (CheckRule) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[2]
+	return &file_tessera_v1_extraction_proto_enumTypes[3]
 }
 
 func (x CheckRule) Number() protoreflect.EnumNumber {
@@ -192,7 +245,7 @@ func (x CheckRule) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CheckRule.Descriptor instead.
 func (CheckRule) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{2}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{3}
 }
 
 type FinishReason int32
@@ -230,11 +283,11 @@ func (x FinishReason) String() string {
 }
 
 func (FinishReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[3].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[4].Descriptor()
 }
 
 func (FinishReason) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[3]
+	return &file_tessera_v1_extraction_proto_enumTypes[4]
 }
 
 func (x FinishReason) Number() protoreflect.EnumNumber {
@@ -243,7 +296,7 @@ func (x FinishReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FinishReason.Descriptor instead.
 func (FinishReason) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{3}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{4}
 }
 
 type ExtractRequest struct {
@@ -265,7 +318,9 @@ type ExtractRequest struct {
 	Generation *GenerationOptions    `protobuf:"bytes,6,opt,name=generation,proto3" json:"generation,omitempty"`
 	// Events to send beside `accepted`, `progress` and `completed`.
 	// Empty: TOKENS, and with `schema` also FIELDS. NONE goes alone.
-	EventKinds    []EventKind `protobuf:"varint,7,rep,packed,name=event_kinds,json=eventKinds,proto3,enum=tessera.v1.EventKind" json:"event_kinds,omitempty"`
+	EventKinds []EventKind `protobuf:"varint,7,rep,packed,name=event_kinds,json=eventKinds,proto3,enum=tessera.v1.EventKind" json:"event_kinds,omitempty"`
+	// Unset: INTERACTIVE.
+	Priority      Priority `protobuf:"varint,8,opt,name=priority,proto3,enum=tessera.v1.Priority" json:"priority,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -360,6 +415,13 @@ func (x *ExtractRequest) GetEventKinds() []EventKind {
 	return nil
 }
 
+func (x *ExtractRequest) GetPriority() Priority {
+	if x != nil {
+		return x.Priority
+	}
+	return Priority_PRIORITY_UNSPECIFIED
+}
+
 type isExtractRequest_Task interface {
 	isExtractRequest_Task()
 }
@@ -380,17 +442,10 @@ func (*ExtractRequest_Prompt) isExtractRequest_Task() {}
 
 type InputFile struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A PNG, JPEG, WebP, TIFF or PDF file; recognized by its first bytes. Each
-	// page of a multi-page TIFF or of a PDF is a page. The orientation that a
-	// camera noted in the file (EXIF) is applied. A PDF that needs a password is
-	// refused.
-	Content []byte `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
-	// Pages of a PDF or multi-page TIFF to read, in this order, each at most
-	// once; the first is 1. Empty: all. At most Limits.max_pages.
-	Pages []uint32 `protobuf:"varint,2,rep,packed,name=pages,proto3" json:"pages,omitempty"`
-	// Dots per inch at which pages of a PDF are rendered, [24, 600]. Lowered for a
-	// page that would have more than Limits.max_page_pixels. Unset: 200.
-	Dpi           *uint32 `protobuf:"varint,3,opt,name=dpi,proto3,oneof" json:"dpi,omitempty"`
+	// A PNG, JPEG, WebP or TIFF file; recognized by its first bytes. Each page of
+	// a multi-page TIFF is a page. The orientation that a camera noted in the
+	// file (EXIF) is applied.
+	Content       []byte `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -432,20 +487,6 @@ func (x *InputFile) GetContent() []byte {
 	return nil
 }
 
-func (x *InputFile) GetPages() []uint32 {
-	if x != nil {
-		return x.Pages
-	}
-	return nil
-}
-
-func (x *InputFile) GetDpi() uint32 {
-	if x != nil && x.Dpi != nil {
-		return *x.Dpi
-	}
-	return 0
-}
-
 type GenerationOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// [1, Limits.max_output_tokens]. Unset: Limits.max_output_tokens.
@@ -462,7 +503,20 @@ type GenerationOptions struct {
 	// Unset: Limits.max_tiles_per_page.
 	MaxTilesPerPage *uint32 `protobuf:"varint,5,opt,name=max_tiles_per_page,json=maxTilesPerPage,proto3,oneof" json:"max_tiles_per_page,omitempty"`
 	// (0, 1]. Unset: 1, no cut. Used only when temperature > 0.
-	TopP          *float32 `protobuf:"fixed32,6,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
+	TopP *float32 `protobuf:"fixed32,6,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
+	// At least 1: a token is drawn from so many of the likeliest. Unset: from all.
+	// Used only when temperature > 0.
+	TopK *uint32 `protobuf:"varint,8,opt,name=top_k,json=topK,proto3,oneof" json:"top_k,omitempty"`
+	// [0, 1]: tokens less probable than this share of the likeliest are not drawn.
+	// Unset or 0: no cut. Used only when temperature > 0.
+	MinP *float32 `protobuf:"fixed32,9,opt,name=min_p,json=minP,proto3,oneof" json:"min_p,omitempty"`
+	// (0, 2]. Logits of tokens that the prompt or the answer has already are divided
+	// by it where they are positive, else multiplied: above 1, what was said is less
+	// likely to be said again. Unset or 1: no change. Documents repeat themselves,
+	// in amounts and keys: leave it unless an answer loops.
+	RepetitionPenalty *float32 `protobuf:"fixed32,10,opt,name=repetition_penalty,json=repetitionPenalty,proto3,oneof" json:"repetition_penalty,omitempty"`
+	// Whether TokenDelta.logprobs are sent.
+	Logprobs      bool `protobuf:"varint,11,opt,name=logprobs,proto3" json:"logprobs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -537,6 +591,34 @@ func (x *GenerationOptions) GetTopP() float32 {
 		return *x.TopP
 	}
 	return 0
+}
+
+func (x *GenerationOptions) GetTopK() uint32 {
+	if x != nil && x.TopK != nil {
+		return *x.TopK
+	}
+	return 0
+}
+
+func (x *GenerationOptions) GetMinP() float32 {
+	if x != nil && x.MinP != nil {
+		return *x.MinP
+	}
+	return 0
+}
+
+func (x *GenerationOptions) GetRepetitionPenalty() float32 {
+	if x != nil && x.RepetitionPenalty != nil {
+		return *x.RepetitionPenalty
+	}
+	return 0
+}
+
+func (x *GenerationOptions) GetLogprobs() bool {
+	if x != nil {
+		return x.Logprobs
+	}
+	return false
 }
 
 type ExtractResponse struct {
@@ -712,9 +794,7 @@ type Accepted struct {
 	// One entry per page: tiles used, the overview tile included.
 	TilesPerPage []uint32 `protobuf:"varint,5,rep,packed,name=tiles_per_page,json=tilesPerPage,proto3" json:"tiles_per_page,omitempty"`
 	// Text and image tokens of the whole prompt.
-	InputTokens uint32 `protobuf:"varint,6,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
-	// One entry per page: where it came from.
-	Pages         []*PageSource `protobuf:"bytes,7,rep,name=pages,proto3" json:"pages,omitempty"`
+	InputTokens   uint32 `protobuf:"varint,6,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -791,84 +871,6 @@ func (x *Accepted) GetInputTokens() uint32 {
 	return 0
 }
 
-func (x *Accepted) GetPages() []*PageSource {
-	if x != nil {
-		return x.Pages
-	}
-	return nil
-}
-
-type PageSource struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Index into ExtractRequest.files.
-	File uint32 `protobuf:"varint,1,opt,name=file,proto3" json:"file,omitempty"`
-	// Number of the page in its file; the first is 1.
-	Page uint32 `protobuf:"varint,2,opt,name=page,proto3" json:"page,omitempty"`
-	// As decoded or rendered, upright.
-	WidthPx       uint32 `protobuf:"varint,3,opt,name=width_px,json=widthPx,proto3" json:"width_px,omitempty"`
-	HeightPx      uint32 `protobuf:"varint,4,opt,name=height_px,json=heightPx,proto3" json:"height_px,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *PageSource) Reset() {
-	*x = PageSource{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PageSource) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PageSource) ProtoMessage() {}
-
-func (x *PageSource) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PageSource.ProtoReflect.Descriptor instead.
-func (*PageSource) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *PageSource) GetFile() uint32 {
-	if x != nil {
-		return x.File
-	}
-	return 0
-}
-
-func (x *PageSource) GetPage() uint32 {
-	if x != nil {
-		return x.Page
-	}
-	return 0
-}
-
-func (x *PageSource) GetWidthPx() uint32 {
-	if x != nil {
-		return x.WidthPx
-	}
-	return 0
-}
-
-func (x *PageSource) GetHeightPx() uint32 {
-	if x != nil {
-		return x.HeightPx
-	}
-	return 0
-}
-
 // Sent when the phase changes, and as a heartbeat while nothing else is sent.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -888,7 +890,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +902,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +915,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{6}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Progress) GetPhase() Phase {
@@ -965,14 +967,18 @@ type TokenDelta struct {
 	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	// Tokens in this piece: more than 1 when the reader is slower than the model,
 	// or when a character takes more than one token.
-	TokenCount    uint32 `protobuf:"varint,2,opt,name=token_count,json=tokenCount,proto3" json:"token_count,omitempty"`
+	TokenCount uint32 `protobuf:"varint,2,opt,name=token_count,json=tokenCount,proto3" json:"token_count,omitempty"`
+	// With GenerationOptions.logprobs: for each token that wrote some of `text`, in
+	// order, the natural logarithm of its probability at temperature 1, before
+	// anything was cut or ruled out. Tokens of a character come with its last one.
+	Logprobs      []float32 `protobuf:"fixed32,3,rep,packed,name=logprobs,proto3" json:"logprobs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TokenDelta) Reset() {
 	*x = TokenDelta{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +990,7 @@ func (x *TokenDelta) String() string {
 func (*TokenDelta) ProtoMessage() {}
 
 func (x *TokenDelta) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1003,7 @@ func (x *TokenDelta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenDelta.ProtoReflect.Descriptor instead.
 func (*TokenDelta) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{7}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TokenDelta) GetText() string {
@@ -1012,6 +1018,13 @@ func (x *TokenDelta) GetTokenCount() uint32 {
 		return x.TokenCount
 	}
 	return 0
+}
+
+func (x *TokenDelta) GetLogprobs() []float32 {
+	if x != nil {
+		return x.Logprobs
+	}
+	return nil
 }
 
 // The next piece of a string that is still being written. Other values only
@@ -1031,7 +1044,7 @@ type FieldDelta struct {
 
 func (x *FieldDelta) Reset() {
 	*x = FieldDelta{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +1056,7 @@ func (x *FieldDelta) String() string {
 func (*FieldDelta) ProtoMessage() {}
 
 func (x *FieldDelta) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +1069,7 @@ func (x *FieldDelta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldDelta.ProtoReflect.Descriptor instead.
 func (*FieldDelta) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{8}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *FieldDelta) GetPointer() string {
@@ -1102,7 +1115,7 @@ type ExtractedField struct {
 
 func (x *ExtractedField) Reset() {
 	*x = ExtractedField{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1114,7 +1127,7 @@ func (x *ExtractedField) String() string {
 func (*ExtractedField) ProtoMessage() {}
 
 func (x *ExtractedField) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1127,7 +1140,7 @@ func (x *ExtractedField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtractedField.ProtoReflect.Descriptor instead.
 func (*ExtractedField) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{9}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ExtractedField) GetPointer() string {
@@ -1196,7 +1209,7 @@ type Completed struct {
 
 func (x *Completed) Reset() {
 	*x = Completed{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1221,7 @@ func (x *Completed) String() string {
 func (*Completed) ProtoMessage() {}
 
 func (x *Completed) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1234,7 @@ func (x *Completed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completed.ProtoReflect.Descriptor instead.
 func (*Completed) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{10}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Completed) GetFinishReason() FinishReason {
@@ -1294,7 +1307,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1319,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1332,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{11}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Check) GetRule() CheckRule {
@@ -1355,15 +1368,18 @@ type Usage struct {
 	// Text and image.
 	InputTokens uint32 `protobuf:"varint,1,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
 	// The part of `input_tokens` that came from pages.
-	ImageTokens   uint32 `protobuf:"varint,2,opt,name=image_tokens,json=imageTokens,proto3" json:"image_tokens,omitempty"`
-	OutputTokens  uint32 `protobuf:"varint,3,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ImageTokens  uint32 `protobuf:"varint,2,opt,name=image_tokens,json=imageTokens,proto3" json:"image_tokens,omitempty"`
+	OutputTokens uint32 `protobuf:"varint,3,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
+	// The part of `input_tokens` that was not computed again, because an earlier
+	// request began alike.
+	CachedInputTokens uint32 `protobuf:"varint,4,opt,name=cached_input_tokens,json=cachedInputTokens,proto3" json:"cached_input_tokens,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1391,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1404,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{12}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Usage) GetInputTokens() uint32 {
@@ -1412,6 +1428,13 @@ func (x *Usage) GetOutputTokens() uint32 {
 	return 0
 }
 
+func (x *Usage) GetCachedInputTokens() uint32 {
+	if x != nil {
+		return x.CachedInputTokens
+	}
+	return 0
+}
+
 type Timings struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Queue      *durationpb.Duration   `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
@@ -1428,7 +1451,7 @@ type Timings struct {
 
 func (x *Timings) Reset() {
 	*x = Timings{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1440,7 +1463,7 @@ func (x *Timings) String() string {
 func (*Timings) ProtoMessage() {}
 
 func (x *Timings) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1453,7 +1476,7 @@ func (x *Timings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timings.ProtoReflect.Descriptor instead.
 func (*Timings) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{13}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Timings) GetQueue() *durationpb.Duration {
@@ -1505,271 +1528,6 @@ func (x *Timings) GetTotal() *durationpb.Duration {
 	return nil
 }
 
-type BatchExtractRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
-	//
-	// Types that are valid to be assigned to Message:
-	//
-	//	*BatchExtractRequest_Extract
-	//	*BatchExtractRequest_CancelRequestId
-	Message       isBatchExtractRequest_Message `protobuf_oneof:"message"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *BatchExtractRequest) Reset() {
-	*x = BatchExtractRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *BatchExtractRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*BatchExtractRequest) ProtoMessage() {}
-
-func (x *BatchExtractRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use BatchExtractRequest.ProtoReflect.Descriptor instead.
-func (*BatchExtractRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *BatchExtractRequest) GetMessage() isBatchExtractRequest_Message {
-	if x != nil {
-		return x.Message
-	}
-	return nil
-}
-
-func (x *BatchExtractRequest) GetExtract() *ExtractRequest {
-	if x != nil {
-		if x, ok := x.Message.(*BatchExtractRequest_Extract); ok {
-			return x.Extract
-		}
-	}
-	return nil
-}
-
-func (x *BatchExtractRequest) GetCancelRequestId() string {
-	if x != nil {
-		if x, ok := x.Message.(*BatchExtractRequest_CancelRequestId); ok {
-			return x.CancelRequestId
-		}
-	}
-	return ""
-}
-
-type isBatchExtractRequest_Message interface {
-	isBatchExtractRequest_Message()
-}
-
-type BatchExtractRequest_Extract struct {
-	// Begins a document. Its request_id must be set and differ from those of all
-	// documents without an outcome, or the whole call ends with INVALID_ARGUMENT.
-	// Beyond Limits.max_batch_in_flight this document alone fails, with
-	// RESOURCE_EXHAUSTED, reason BATCH_FULL.
-	Extract *ExtractRequest `protobuf:"bytes,1,opt,name=extract,proto3,oneof"`
-}
-
-type BatchExtractRequest_CancelRequestId struct {
-	// The request_id of a document to stop: it ends with an error, code
-	// CANCELLED. One that is unknown, or has its outcome, is ignored.
-	CancelRequestId string `protobuf:"bytes,2,opt,name=cancel_request_id,json=cancelRequestId,proto3,oneof"`
-}
-
-func (*BatchExtractRequest_Extract) isBatchExtractRequest_Message() {}
-
-func (*BatchExtractRequest_CancelRequestId) isBatchExtractRequest_Message() {}
-
-type BatchExtractResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Of the document.
-	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Types that are valid to be assigned to Outcome:
-	//
-	//	*BatchExtractResponse_Response
-	//	*BatchExtractResponse_Error
-	Outcome       isBatchExtractResponse_Outcome `protobuf_oneof:"outcome"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *BatchExtractResponse) Reset() {
-	*x = BatchExtractResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *BatchExtractResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*BatchExtractResponse) ProtoMessage() {}
-
-func (x *BatchExtractResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use BatchExtractResponse.ProtoReflect.Descriptor instead.
-func (*BatchExtractResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *BatchExtractResponse) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-func (x *BatchExtractResponse) GetOutcome() isBatchExtractResponse_Outcome {
-	if x != nil {
-		return x.Outcome
-	}
-	return nil
-}
-
-func (x *BatchExtractResponse) GetResponse() *ExtractResponse {
-	if x != nil {
-		if x, ok := x.Outcome.(*BatchExtractResponse_Response); ok {
-			return x.Response
-		}
-	}
-	return nil
-}
-
-func (x *BatchExtractResponse) GetError() *ExtractError {
-	if x != nil {
-		if x, ok := x.Outcome.(*BatchExtractResponse_Error); ok {
-			return x.Error
-		}
-	}
-	return nil
-}
-
-type isBatchExtractResponse_Outcome interface {
-	isBatchExtractResponse_Outcome()
-}
-
-type BatchExtractResponse_Response struct {
-	// As in the stream of an Extract call.
-	Response *ExtractResponse `protobuf:"bytes,2,opt,name=response,proto3,oneof"`
-}
-
-type BatchExtractResponse_Error struct {
-	// Instead of `completed`. What came before stays delivered.
-	Error *ExtractError `protobuf:"bytes,3,opt,name=error,proto3,oneof"`
-}
-
-func (*BatchExtractResponse_Response) isBatchExtractResponse_Outcome() {}
-
-func (*BatchExtractResponse_Error) isBatchExtractResponse_Outcome() {}
-
-// What the status of an Extract call would have said.
-type ExtractError struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// google.rpc.Code: 3 is INVALID_ARGUMENT, 8 RESOURCE_EXHAUSTED.
-	Code int32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
-	// ErrorInfo.reason: "QUEUE_FULL". May be empty.
-	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	// For people.
-	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
-	// Unset: do not retry.
-	RetryAfter *durationpb.Duration `protobuf:"bytes,4,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
-	// Fields of the ExtractRequest that are wrong.
-	Fields        []string `protobuf:"bytes,5,rep,name=fields,proto3" json:"fields,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ExtractError) Reset() {
-	*x = ExtractError{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ExtractError) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ExtractError) ProtoMessage() {}
-
-func (x *ExtractError) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ExtractError.ProtoReflect.Descriptor instead.
-func (*ExtractError) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{16}
-}
-
-func (x *ExtractError) GetCode() int32 {
-	if x != nil {
-		return x.Code
-	}
-	return 0
-}
-
-func (x *ExtractError) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
-func (x *ExtractError) GetMessage() string {
-	if x != nil {
-		return x.Message
-	}
-	return ""
-}
-
-func (x *ExtractError) GetRetryAfter() *durationpb.Duration {
-	if x != nil {
-		return x.RetryAfter
-	}
-	return nil
-}
-
-func (x *ExtractError) GetFields() []string {
-	if x != nil {
-		return x.Fields
-	}
-	return nil
-}
-
 type ModelInfoRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As ExtractRequest.model.
@@ -1780,7 +1538,7 @@ type ModelInfoRequest struct {
 
 func (x *ModelInfoRequest) Reset() {
 	*x = ModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[17]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1792,7 +1550,7 @@ func (x *ModelInfoRequest) String() string {
 func (*ModelInfoRequest) ProtoMessage() {}
 
 func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[17]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1805,7 +1563,7 @@ func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*ModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{17}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ModelInfoRequest) GetModel() string {
@@ -1824,7 +1582,7 @@ type ModelInfoResponse struct {
 
 func (x *ModelInfoResponse) Reset() {
 	*x = ModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[18]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1836,7 +1594,7 @@ func (x *ModelInfoResponse) String() string {
 func (*ModelInfoResponse) ProtoMessage() {}
 
 func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[18]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1849,7 +1607,7 @@ func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*ModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{18}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ModelInfoResponse) GetStatus() *ModelStatus {
@@ -1869,7 +1627,7 @@ type WatchModelInfoRequest struct {
 
 func (x *WatchModelInfoRequest) Reset() {
 	*x = WatchModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[19]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1881,7 +1639,7 @@ func (x *WatchModelInfoRequest) String() string {
 func (*WatchModelInfoRequest) ProtoMessage() {}
 
 func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[19]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1894,7 +1652,7 @@ func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{19}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchModelInfoRequest) GetModel() string {
@@ -1913,7 +1671,7 @@ type WatchModelInfoResponse struct {
 
 func (x *WatchModelInfoResponse) Reset() {
 	*x = WatchModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[20]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1925,7 +1683,7 @@ func (x *WatchModelInfoResponse) String() string {
 func (*WatchModelInfoResponse) ProtoMessage() {}
 
 func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[20]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1938,7 +1696,7 @@ func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{20}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchModelInfoResponse) GetStatus() *ModelStatus {
@@ -1953,7 +1711,7 @@ var File_tessera_v1_extraction_proto protoreflect.FileDescriptor
 const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\n" +
 	"\x1btessera/v1/extraction.proto\x12\n" +
-	"tessera.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1btessera/v1/model_info.proto\x1a\x17tessera/v1/schema.proto\"\xc3\x02\n" +
+	"tessera.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1btessera/v1/model_info.proto\x1a\x17tessera/v1/schema.proto\"\xf5\x02\n" +
 	"\x0eExtractRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -1965,25 +1723,31 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"generation\x18\x06 \x01(\v2\x1d.tessera.v1.GenerationOptionsR\n" +
 	"generation\x126\n" +
 	"\vevent_kinds\x18\a \x03(\x0e2\x15.tessera.v1.EventKindR\n" +
-	"eventKindsB\x06\n" +
-	"\x04task\"Z\n" +
+	"eventKinds\x120\n" +
+	"\bpriority\x18\b \x01(\x0e2\x14.tessera.v1.PriorityR\bpriorityB\x06\n" +
+	"\x04task\"%\n" +
 	"\tInputFile\x12\x18\n" +
-	"\acontent\x18\x01 \x01(\fR\acontent\x12\x14\n" +
-	"\x05pages\x18\x02 \x03(\rR\x05pages\x12\x15\n" +
-	"\x03dpi\x18\x03 \x01(\rH\x00R\x03dpi\x88\x01\x01B\x06\n" +
-	"\x04_dpi\"\xc7\x02\n" +
+	"\acontent\x18\x01 \x01(\fR\acontent\"\xf6\x03\n" +
 	"\x11GenerationOptions\x12/\n" +
 	"\x11max_output_tokens\x18\x01 \x01(\rH\x00R\x0fmaxOutputTokens\x88\x01\x01\x12%\n" +
 	"\vtemperature\x18\x02 \x01(\x02H\x01R\vtemperature\x88\x01\x01\x12\x17\n" +
 	"\x04seed\x18\x03 \x01(\x04H\x02R\x04seed\x88\x01\x01\x12%\n" +
 	"\x0estop_sequences\x18\x04 \x03(\tR\rstopSequences\x120\n" +
 	"\x12max_tiles_per_page\x18\x05 \x01(\rH\x03R\x0fmaxTilesPerPage\x88\x01\x01\x12\x18\n" +
-	"\x05top_p\x18\x06 \x01(\x02H\x04R\x04topP\x88\x01\x01B\x14\n" +
+	"\x05top_p\x18\x06 \x01(\x02H\x04R\x04topP\x88\x01\x01\x12\x18\n" +
+	"\x05top_k\x18\b \x01(\rH\x05R\x04topK\x88\x01\x01\x12\x18\n" +
+	"\x05min_p\x18\t \x01(\x02H\x06R\x04minP\x88\x01\x01\x122\n" +
+	"\x12repetition_penalty\x18\n" +
+	" \x01(\x02H\aR\x11repetitionPenalty\x88\x01\x01\x12\x1a\n" +
+	"\blogprobs\x18\v \x01(\bR\blogprobsB\x14\n" +
 	"\x12_max_output_tokensB\x0e\n" +
 	"\f_temperatureB\a\n" +
 	"\x05_seedB\x15\n" +
 	"\x13_max_tiles_per_pageB\b\n" +
-	"\x06_top_p\"\x92\x03\n" +
+	"\x06_top_pB\b\n" +
+	"\x06_top_kB\b\n" +
+	"\x06_min_pB\x15\n" +
+	"\x13_repetition_penalty\"\x92\x03\n" +
 	"\x0fExtractResponse\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x122\n" +
 	"\baccepted\x18\x02 \x01(\v2\x14.tessera.v1.AcceptedH\x00R\baccepted\x122\n" +
@@ -1994,7 +1758,7 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"fieldDelta\x12E\n" +
 	"\x0ffield_completed\x18\x06 \x01(\v2\x1a.tessera.v1.ExtractedFieldH\x00R\x0efieldCompleted\x125\n" +
 	"\tcompleted\x18\a \x01(\v2\x15.tessera.v1.CompletedH\x00R\tcompletedB\a\n" +
-	"\x05event\"\xf8\x01\n" +
+	"\x05event\"\xca\x01\n" +
 	"\bAccepted\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -2002,14 +1766,7 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\x0emodel_revision\x18\x03 \x01(\tR\rmodelRevision\x12\x19\n" +
 	"\btrace_id\x18\x04 \x01(\tR\atraceId\x12$\n" +
 	"\x0etiles_per_page\x18\x05 \x03(\rR\ftilesPerPage\x12!\n" +
-	"\finput_tokens\x18\x06 \x01(\rR\vinputTokens\x12,\n" +
-	"\x05pages\x18\a \x03(\v2\x16.tessera.v1.PageSourceR\x05pages\"l\n" +
-	"\n" +
-	"PageSource\x12\x12\n" +
-	"\x04file\x18\x01 \x01(\rR\x04file\x12\x12\n" +
-	"\x04page\x18\x02 \x01(\rR\x04page\x12\x19\n" +
-	"\bwidth_px\x18\x03 \x01(\rR\awidthPx\x12\x1b\n" +
-	"\theight_px\x18\x04 \x01(\rR\bheightPx\"\x9c\x02\n" +
+	"\finput_tokens\x18\x06 \x01(\rR\vinputTokens\"\x9c\x02\n" +
 	"\bProgress\x12'\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x11.tessera.v1.PhaseR\x05phase\x123\n" +
 	"\aelapsed\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\x12*\n" +
@@ -2017,12 +1774,13 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\rencoded_tiles\x18\x04 \x01(\rR\fencodedTiles\x12)\n" +
 	"\x10prefilled_tokens\x18\x05 \x01(\rR\x0fprefilledTokens\x12#\n" +
 	"\routput_tokens\x18\x06 \x01(\rR\foutputTokensB\x11\n" +
-	"\x0f_queue_position\"A\n" +
+	"\x0f_queue_position\"]\n" +
 	"\n" +
 	"TokenDelta\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1f\n" +
 	"\vtoken_count\x18\x02 \x01(\rR\n" +
-	"tokenCount\":\n" +
+	"tokenCount\x12\x1a\n" +
+	"\blogprobs\x18\x03 \x03(\x02R\blogprobs\":\n" +
 	"\n" +
 	"FieldDelta\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
@@ -2054,11 +1812,12 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\x04rule\x18\x01 \x01(\x0e2\x15.tessera.v1.CheckRuleR\x04rule\x12\x16\n" +
 	"\x06passed\x18\x02 \x01(\bR\x06passed\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x1a\n" +
-	"\bpointers\x18\x04 \x03(\tR\bpointers\"r\n" +
+	"\bpointers\x18\x04 \x03(\tR\bpointers\"\xa2\x01\n" +
 	"\x05Usage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\rR\vinputTokens\x12!\n" +
 	"\fimage_tokens\x18\x02 \x01(\rR\vimageTokens\x12#\n" +
-	"\routput_tokens\x18\x03 \x01(\rR\foutputTokens\"\x8b\x03\n" +
+	"\routput_tokens\x18\x03 \x01(\rR\foutputTokens\x12.\n" +
+	"\x13cached_input_tokens\x18\x04 \x01(\rR\x11cachedInputTokens\"\x8b\x03\n" +
 	"\aTimings\x12/\n" +
 	"\x05queue\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05queue\x129\n" +
 	"\n" +
@@ -2068,24 +1827,7 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\aprefill\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\aprefill\x121\n" +
 	"\x06decode\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x06decode\x12H\n" +
 	"\x13time_to_first_token\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x10timeToFirstToken\x12/\n" +
-	"\x05total\x18\a \x01(\v2\x19.google.protobuf.DurationR\x05total\"\x86\x01\n" +
-	"\x13BatchExtractRequest\x126\n" +
-	"\aextract\x18\x01 \x01(\v2\x1a.tessera.v1.ExtractRequestH\x00R\aextract\x12,\n" +
-	"\x11cancel_request_id\x18\x02 \x01(\tH\x00R\x0fcancelRequestIdB\t\n" +
-	"\amessage\"\xad\x01\n" +
-	"\x14BatchExtractResponse\x12\x1d\n" +
-	"\n" +
-	"request_id\x18\x01 \x01(\tR\trequestId\x129\n" +
-	"\bresponse\x18\x02 \x01(\v2\x1b.tessera.v1.ExtractResponseH\x00R\bresponse\x120\n" +
-	"\x05error\x18\x03 \x01(\v2\x18.tessera.v1.ExtractErrorH\x00R\x05errorB\t\n" +
-	"\aoutcome\"\xa8\x01\n" +
-	"\fExtractError\x12\x12\n" +
-	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\x12:\n" +
-	"\vretry_after\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"retryAfter\x12\x16\n" +
-	"\x06fields\x18\x05 \x03(\tR\x06fields\"(\n" +
+	"\x05total\x18\a \x01(\v2\x19.google.protobuf.DurationR\x05total\"(\n" +
 	"\x10ModelInfoRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\"D\n" +
 	"\x11ModelInfoResponse\x12/\n" +
@@ -2093,7 +1835,11 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\x15WatchModelInfoRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\"I\n" +
 	"\x16WatchModelInfoResponse\x12/\n" +
-	"\x06status\x18\x01 \x01(\v2\x17.tessera.v1.ModelStatusR\x06status*j\n" +
+	"\x06status\x18\x01 \x01(\v2\x17.tessera.v1.ModelStatusR\x06status*R\n" +
+	"\bPriority\x12\x18\n" +
+	"\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14PRIORITY_INTERACTIVE\x10\x01\x12\x12\n" +
+	"\x0ePRIORITY_BATCH\x10\x02*j\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11EVENT_KIND_TOKENS\x10\x01\x12\x13\n" +
@@ -2114,10 +1860,9 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\fFinishReason\x12\x1d\n" +
 	"\x19FINISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
-	"\x14FINISH_REASON_LENGTH\x10\x022\xdf\x02\n" +
+	"\x14FINISH_REASON_LENGTH\x10\x022\x88\x02\n" +
 	"\x11ExtractionService\x12D\n" +
-	"\aExtract\x12\x1a.tessera.v1.ExtractRequest\x1a\x1b.tessera.v1.ExtractResponse0\x01\x12U\n" +
-	"\fBatchExtract\x12\x1f.tessera.v1.BatchExtractRequest\x1a .tessera.v1.BatchExtractResponse(\x010\x01\x12M\n" +
+	"\aExtract\x12\x1a.tessera.v1.ExtractRequest\x1a\x1b.tessera.v1.ExtractResponse0\x01\x12M\n" +
 	"\tModelInfo\x12\x1c.tessera.v1.ModelInfoRequest\x1a\x1d.tessera.v1.ModelInfoResponse\"\x03\x90\x02\x01\x12^\n" +
 	"\x0eWatchModelInfo\x12!.tessera.v1.WatchModelInfoRequest\x1a\".tessera.v1.WatchModelInfoResponse\"\x03\x90\x02\x010\x01b\x06proto3"
 
@@ -2133,19 +1878,19 @@ func file_tessera_v1_extraction_proto_rawDescGZIP() []byte {
 	return file_tessera_v1_extraction_proto_rawDescData
 }
 
-var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_tessera_v1_extraction_proto_goTypes = []any{
-	(EventKind)(0),                 // 0: tessera.v1.EventKind
-	(Phase)(0),                     // 1: tessera.v1.Phase
-	(CheckRule)(0),                 // 2: tessera.v1.CheckRule
-	(FinishReason)(0),              // 3: tessera.v1.FinishReason
-	(*ExtractRequest)(nil),         // 4: tessera.v1.ExtractRequest
-	(*InputFile)(nil),              // 5: tessera.v1.InputFile
-	(*GenerationOptions)(nil),      // 6: tessera.v1.GenerationOptions
-	(*ExtractResponse)(nil),        // 7: tessera.v1.ExtractResponse
-	(*Accepted)(nil),               // 8: tessera.v1.Accepted
-	(*PageSource)(nil),             // 9: tessera.v1.PageSource
+	(Priority)(0),                  // 0: tessera.v1.Priority
+	(EventKind)(0),                 // 1: tessera.v1.EventKind
+	(Phase)(0),                     // 2: tessera.v1.Phase
+	(CheckRule)(0),                 // 3: tessera.v1.CheckRule
+	(FinishReason)(0),              // 4: tessera.v1.FinishReason
+	(*ExtractRequest)(nil),         // 5: tessera.v1.ExtractRequest
+	(*InputFile)(nil),              // 6: tessera.v1.InputFile
+	(*GenerationOptions)(nil),      // 7: tessera.v1.GenerationOptions
+	(*ExtractResponse)(nil),        // 8: tessera.v1.ExtractResponse
+	(*Accepted)(nil),               // 9: tessera.v1.Accepted
 	(*Progress)(nil),               // 10: tessera.v1.Progress
 	(*TokenDelta)(nil),             // 11: tessera.v1.TokenDelta
 	(*FieldDelta)(nil),             // 12: tessera.v1.FieldDelta
@@ -2154,66 +1899,57 @@ var file_tessera_v1_extraction_proto_goTypes = []any{
 	(*Check)(nil),                  // 15: tessera.v1.Check
 	(*Usage)(nil),                  // 16: tessera.v1.Usage
 	(*Timings)(nil),                // 17: tessera.v1.Timings
-	(*BatchExtractRequest)(nil),    // 18: tessera.v1.BatchExtractRequest
-	(*BatchExtractResponse)(nil),   // 19: tessera.v1.BatchExtractResponse
-	(*ExtractError)(nil),           // 20: tessera.v1.ExtractError
-	(*ModelInfoRequest)(nil),       // 21: tessera.v1.ModelInfoRequest
-	(*ModelInfoResponse)(nil),      // 22: tessera.v1.ModelInfoResponse
-	(*WatchModelInfoRequest)(nil),  // 23: tessera.v1.WatchModelInfoRequest
-	(*WatchModelInfoResponse)(nil), // 24: tessera.v1.WatchModelInfoResponse
-	(*ExtractionSchema)(nil),       // 25: tessera.v1.ExtractionSchema
-	(*durationpb.Duration)(nil),    // 26: google.protobuf.Duration
-	(*structpb.Value)(nil),         // 27: google.protobuf.Value
-	(*ModelStatus)(nil),            // 28: tessera.v1.ModelStatus
+	(*ModelInfoRequest)(nil),       // 18: tessera.v1.ModelInfoRequest
+	(*ModelInfoResponse)(nil),      // 19: tessera.v1.ModelInfoResponse
+	(*WatchModelInfoRequest)(nil),  // 20: tessera.v1.WatchModelInfoRequest
+	(*WatchModelInfoResponse)(nil), // 21: tessera.v1.WatchModelInfoResponse
+	(*ExtractionSchema)(nil),       // 22: tessera.v1.ExtractionSchema
+	(*durationpb.Duration)(nil),    // 23: google.protobuf.Duration
+	(*structpb.Value)(nil),         // 24: google.protobuf.Value
+	(*ModelStatus)(nil),            // 25: tessera.v1.ModelStatus
 }
 var file_tessera_v1_extraction_proto_depIdxs = []int32{
-	5,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
-	25, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
-	6,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
-	0,  // 3: tessera.v1.ExtractRequest.event_kinds:type_name -> tessera.v1.EventKind
-	8,  // 4: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
-	10, // 5: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
-	11, // 6: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
-	12, // 7: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
-	13, // 8: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
-	14, // 9: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
-	9,  // 10: tessera.v1.Accepted.pages:type_name -> tessera.v1.PageSource
-	1,  // 11: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
-	26, // 12: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
-	27, // 13: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
-	27, // 14: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
-	3,  // 15: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
+	6,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
+	22, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
+	7,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
+	1,  // 3: tessera.v1.ExtractRequest.event_kinds:type_name -> tessera.v1.EventKind
+	0,  // 4: tessera.v1.ExtractRequest.priority:type_name -> tessera.v1.Priority
+	9,  // 5: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
+	10, // 6: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
+	11, // 7: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
+	12, // 8: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
+	13, // 9: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
+	14, // 10: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
+	2,  // 11: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
+	23, // 12: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
+	24, // 13: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
+	24, // 14: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
+	4,  // 15: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
 	16, // 16: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
 	17, // 17: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
 	13, // 18: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
 	15, // 19: tessera.v1.Completed.checks:type_name -> tessera.v1.Check
-	2,  // 20: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
-	26, // 21: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
-	26, // 22: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
-	26, // 23: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
-	26, // 24: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
-	26, // 25: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
-	26, // 26: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
-	26, // 27: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
-	4,  // 28: tessera.v1.BatchExtractRequest.extract:type_name -> tessera.v1.ExtractRequest
-	7,  // 29: tessera.v1.BatchExtractResponse.response:type_name -> tessera.v1.ExtractResponse
-	20, // 30: tessera.v1.BatchExtractResponse.error:type_name -> tessera.v1.ExtractError
-	26, // 31: tessera.v1.ExtractError.retry_after:type_name -> google.protobuf.Duration
-	28, // 32: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	28, // 33: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	4,  // 34: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
-	18, // 35: tessera.v1.ExtractionService.BatchExtract:input_type -> tessera.v1.BatchExtractRequest
-	21, // 36: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
-	23, // 37: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
-	7,  // 38: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
-	19, // 39: tessera.v1.ExtractionService.BatchExtract:output_type -> tessera.v1.BatchExtractResponse
-	22, // 40: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
-	24, // 41: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
-	38, // [38:42] is the sub-list for method output_type
-	34, // [34:38] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	3,  // 20: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
+	23, // 21: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
+	23, // 22: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
+	23, // 23: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
+	23, // 24: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
+	23, // 25: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
+	23, // 26: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
+	23, // 27: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
+	25, // 28: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	25, // 29: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	5,  // 30: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
+	18, // 31: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
+	20, // 32: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
+	8,  // 33: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
+	19, // 34: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
+	21, // 35: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
+	33, // [33:36] is the sub-list for method output_type
+	30, // [30:33] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_tessera_v1_extraction_proto_init() }
@@ -2227,7 +1963,6 @@ func file_tessera_v1_extraction_proto_init() {
 		(*ExtractRequest_Schema)(nil),
 		(*ExtractRequest_Prompt)(nil),
 	}
-	file_tessera_v1_extraction_proto_msgTypes[1].OneofWrappers = []any{}
 	file_tessera_v1_extraction_proto_msgTypes[2].OneofWrappers = []any{}
 	file_tessera_v1_extraction_proto_msgTypes[3].OneofWrappers = []any{
 		(*ExtractResponse_Accepted)(nil),
@@ -2237,24 +1972,16 @@ func file_tessera_v1_extraction_proto_init() {
 		(*ExtractResponse_FieldCompleted)(nil),
 		(*ExtractResponse_Completed)(nil),
 	}
-	file_tessera_v1_extraction_proto_msgTypes[6].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[5].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[8].OneofWrappers = []any{}
 	file_tessera_v1_extraction_proto_msgTypes[9].OneofWrappers = []any{}
-	file_tessera_v1_extraction_proto_msgTypes[10].OneofWrappers = []any{}
-	file_tessera_v1_extraction_proto_msgTypes[14].OneofWrappers = []any{
-		(*BatchExtractRequest_Extract)(nil),
-		(*BatchExtractRequest_CancelRequestId)(nil),
-	}
-	file_tessera_v1_extraction_proto_msgTypes[15].OneofWrappers = []any{
-		(*BatchExtractResponse_Response)(nil),
-		(*BatchExtractResponse_Error)(nil),
-	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tessera_v1_extraction_proto_rawDesc), len(file_tessera_v1_extraction_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   21,
+			NumEnums:      5,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
