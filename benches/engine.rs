@@ -67,6 +67,7 @@ fn job(sampling: Sampling) -> Job {
         id: String::new(),
         files: Vec::new(),
         question: "What is this?".to_owned(),
+        grammar: None,
         priority: Priority::Interactive,
         sampling,
         output_tokens_max: OUTPUT_TOKENS,

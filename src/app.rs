@@ -27,7 +27,9 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::admin;
 use crate::config::Config;
 use crate::engine::{self, ModelState};
+use crate::fields::Calibration;
 use crate::model::ModelSpec;
+use crate::prompt::{QuestionError, Questions};
 use crate::service::{self, Ended, ServeError, Shutdown};
 use crate::telemetry::Telemetry;
 use signals::Signals;
@@ -158,6 +160,15 @@ impl Server {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
+        let mut service_config = service_config(&config, &telemetry);
+        let calibration = Calibration::load(&config.model.checkpoint);
+        service_config.calibration = calibration
+            .map_err(|error| AppError::Model {
+                model: config.model.checkpoint.to_string(),
+                message: error.to_string(),
+            })?
+            .map(Arc::new);
+        service_config.questions = questions(&config)?.map(Arc::new);
         let loader = load::Loader::new(&config);
         let engine = engine::Handle::start(engine_config(&config, &telemetry), move |progress| {
             loader.load(progress)
@@ -172,12 +183,8 @@ impl Server {
             AbortOnDropHandle::new(tokio::spawn(watchdog::watch(engine.clone(), limit)))
         });
         let stop = Shutdown::default();
-        let serving = tokio::spawn(service::serve(
-            listener,
-            engine.clone(),
-            service_config(&config, &telemetry),
-            stop.clone(),
-        ));
+        let serving =
+            tokio::spawn(service::serve(listener, engine.clone(), service_config, stop.clone()));
         Ok(Self { address, engine, config, started, stop, admin, watchdog, serving })
     }
 
@@ -296,6 +303,16 @@ fn serve_operators(listener: TcpListener, address: SocketAddr, routes: Router) -
     tracing::info!(%address, "serving operators");
     tokio::spawn(admin::serve(listener, routes, stop.clone()));
     stop.drop_guard()
+}
+
+/// The operator's own; none where the built-in ones are to be used.
+fn questions(config: &Config) -> Result<Option<Questions>, AppError> {
+    let Some(dir) = &config.model.prompts else { return Ok(None) };
+    let failed = |error: QuestionError| AppError::Model {
+        model: config.model.checkpoint.to_string(),
+        message: error.to_string(),
+    };
+    Questions::load(Some(dir)).map(Some).map_err(failed)
 }
 
 fn engine_config(config: &Config, telemetry: &Telemetry) -> engine::Config {

@@ -104,7 +104,7 @@ struct Tally {
 
 fn request(content: &'static [u8], output_tokens: u32) -> v1::ExtractRequest {
     v1::ExtractRequest {
-        files: vec![v1::InputFile { content: content.into() }],
+        files: vec![v1::InputFile { content: content.into(), ..Default::default() }],
         task: Some(v1::extract_request::Task::Prompt("What is the total?".to_owned())),
         generation: Some(v1::GenerationOptions {
             max_output_tokens: Some(output_tokens),

@@ -10,7 +10,7 @@ use crate::model::ModelSpec;
 use crate::model::fake::{Fake, Options, Pace, Script};
 use crate::model::internvl;
 use crate::prompt::Prompter;
-use crate::prompt::document::DocumentKind;
+use crate::schema::DocumentKind;
 
 /// As the real one's.
 const BLOCK_TOKENS: usize = 64;
@@ -53,7 +53,7 @@ pub(super) fn runner(
 
 /// An answer as long as a short one.
 fn document() -> String {
-    let fields = DocumentKind::Receipt.fields().iter();
+    let fields = DocumentKind::Receipt.fields();
     let fields: Vec<String> = fields.map(|name| format!("{name:?}: \"NOT_FOUND\"")).collect();
     format!("{{{}}}", fields.join(", "))
 }

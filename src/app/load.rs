@@ -9,8 +9,9 @@ use super::{fake, probe};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::{Config, ModelConfig, RequestConfig, Verify};
 use crate::engine::{LoadError, LoadProgress, Loaded};
+use crate::fields::Calibration;
 use crate::limits;
-use crate::model::internvl;
+use crate::model::{Runner as _, internvl};
 use crate::preprocess;
 use crate::prompt::{PromptOptions, Prompter};
 
@@ -61,10 +62,14 @@ impl Loader {
             let runner = fake::runner(checkpoint, &architecture, &prompter, &self.requests, pace)?;
             return Ok(Loaded { runner: Box::new(runner), prompter: Arc::new(prompter), tiling });
         }
+        let calibration = Calibration::load(checkpoint)?;
         progress.say("loading weights");
         let probe = self.probe(&prompter, &tiling)?;
         let runner =
             self.runner(prompter.image_token_id(), probe, &mut |step| progress.say(step))?;
+        if let Some(calibration) = calibration {
+            calibration.check_revision(&runner.spec().revision)?;
+        }
         Ok(Loaded { runner: Box::new(runner), prompter: Arc::new(prompter), tiling })
     }
 

@@ -15,6 +15,7 @@ pub enum Key {
     Verify,
     PromptStyle,
     SystemMessage,
+    Prompts,
     Slots,
     SlotTokens,
     KvTokens,
@@ -102,7 +103,7 @@ const ACCESS: &str = "Who may call";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 54] = [
+pub const ALL: [Spec; 55] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -139,6 +140,9 @@ pub const ALL: [Spec; 54] = [
     Spec::new(Key::SystemMessage, "system-message", MODEL)
         .takes("TEXT", "")
         .help("System message of every prompt; unset: the model's own"),
+    Spec::new(Key::Prompts, "prompts", MODEL)
+        .takes("DIR", "")
+        .help("Templates of questions to use instead of the built-in ones, such as receipt.json.jinja"),
     Spec::new(Key::Slots, "slots", REQUESTS)
         .takes("N", "4")
         .help("Requests that run at once, as far as the KV cache has room for them"),

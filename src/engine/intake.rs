@@ -263,6 +263,7 @@ impl Worker {
         let sequence = Sequence::new(
             request,
             (prepared.prompt, prepared.image_tokens, contents),
+            prepared.constrained,
             (pixels, tiles),
             (self.prepare.detokenizer(), self.guard.watch(prepared.tiles_per_page.len())),
             (preparing, now),

@@ -29,6 +29,7 @@ mod answer;
 mod blocks;
 mod board;
 mod clock;
+mod constrained;
 mod counters;
 mod encoder_cache;
 mod ending;

@@ -1,7 +1,7 @@
 //! Decides, once per step, which sequences run and how far. Pure: ids and integers, no clock, no
 //! tensor, no channel.
 //!
-//! Every step takes each decoding sequence one token further and, beside them, at most
+//! Every step takes each decoding sequence one choice further and, beside them, at most
 //! `prefill_chunk_tokens` of the prompts that are being taken in: a long prompt is cut into chunks and never
 //! holds up a running answer. Pages are encoded in chunks between steps, for the same reason.
 //!
@@ -76,7 +76,8 @@ pub(super) struct Planned {
     /// Position of the first token in the sequence.
     pub(super) start: usize,
     pub(super) tokens: usize,
-    /// Of the prompt, or of an answer that is taken in again; otherwise it is the one token chosen last.
+    /// Of the prompt, or of an answer that is taken in again; otherwise they are the token chosen last and
+    /// those that it forced.
     pub(super) prefill: bool,
     /// A token is chosen after this step.
     pub(super) wants_logits: bool,
@@ -105,8 +106,10 @@ struct Running {
     first_needed: usize,
     /// Tokens that the blocks hold.
     held: usize,
-    /// Tokens of the prompt and of the answer so far, the last of which is not held yet.
+    /// Tokens of the prompt and of the answer so far, the last of which are not held yet.
     tokens: usize,
+    /// Tokens that the last choice brought: the one chosen, and those that it forced.
+    fresh: usize,
     /// Its reader is behind.
     paused: bool,
 }
@@ -212,6 +215,7 @@ impl Scheduler {
             first_needed: 0,
             held: 0,
             tokens,
+            fresh: 1,
             paused: false,
             demand,
         };
@@ -359,10 +363,10 @@ impl Scheduler {
         plan
     }
 
-    /// The next token of a sequence, with a block for it. None where it had to give up its own.
+    /// The next tokens of a sequence, with blocks for them. None where it had to give up its own.
     fn plan_decode(&mut self, id: SeqId) -> Option<Planned> {
         while let Some(running) = self.running.get_mut(&id).filter(|running| running.decodes()) {
-            if running.held < running.blocks.len() * self.bounds.block_tokens {
+            if running.held + running.fresh <= running.blocks.len() * self.bounds.block_tokens {
                 return Some(running.decode());
             }
             if let Some(block) = self.pool.take(1) {
@@ -418,7 +422,18 @@ impl Scheduler {
             running.held,
             running.blocks.len()
         );
-        running.tokens += usize::from(planned.wants_logits);
+        if planned.wants_logits {
+            running.tokens += 1;
+            running.fresh = 1;
+        }
+    }
+
+    /// The last choice brought so many tokens.
+    pub(super) fn expect(&mut self, id: SeqId, tokens: usize) {
+        if let Some(running) = self.running.get_mut(&id) {
+            running.tokens += tokens.saturating_sub(1);
+            running.fresh = tokens.max(1);
+        }
     }
 
     /// Keeps an answering sequence out of the next steps, or lets it in again.
@@ -539,9 +554,9 @@ impl Running {
         self.tokens > self.demand.prompt_tokens
     }
 
-    /// Whether all but the last token of an answer are held.
+    /// Whether all tokens of an answer are held but those that the last choice brought.
     fn is_answering(&self) -> bool {
-        self.has_output() && self.held + 1 == self.tokens
+        self.has_output() && self.held + self.fresh == self.tokens
     }
 
     fn decodes(&self) -> bool {
@@ -557,7 +572,7 @@ impl Running {
             id: self.demand.id,
             slot: self.slot,
             start: self.held,
-            tokens: 1,
+            tokens: self.fresh,
             prefill: false,
             wants_logits: true,
         }

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio_stream::{Stream, StreamExt as _};
@@ -47,7 +48,8 @@ struct Batch {
     /// Documents without an outcome: how to stop each.
     in_flight: HashMap<String, CancellationToken>,
     documents: JoinSet<String>,
-    ids: HashMap<Id, String>,
+    /// The document of each task, and the bytes of its request.
+    ids: HashMap<Id, (String, usize)>,
     /// Refusals that wait for the client.
     refusals: VecDeque<v1::BatchExtractResponse>,
 }
@@ -160,7 +162,10 @@ impl Batch {
             return Err(wrong("extract.request_id", &what));
         }
         let most = self.state.config.batch_in_flight_max;
+        // The call may go on for long after the document.
+        let bytes = request.encoded_len();
         if self.in_flight.len() >= most {
+            self.call.message_done(bytes);
             let status = error::batch_full(self.in_flight.len(), most);
             self.refusals.push_back(failed(id, &status));
             return Ok(());
@@ -175,7 +180,7 @@ impl Batch {
             id: id.clone(),
         };
         let task = self.documents.spawn(document.run(request, cancel));
-        self.ids.insert(task.id(), id);
+        self.ids.insert(task.id(), (id, bytes));
         Ok(())
     }
 
@@ -184,7 +189,8 @@ impl Batch {
             Ok((task, _)) => *task,
             Err(error) => error.id(),
         };
-        let Some(id) = self.ids.remove(&task) else { return };
+        let Some((id, bytes)) = self.ids.remove(&task) else { return };
+        self.call.message_done(bytes);
         self.in_flight.remove(&id);
         if ended.is_err() {
             self.refusals.push_back(failed(id, &error::panicked()));

@@ -118,6 +118,14 @@ impl Call {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
     }
 
+    /// A message of this call, of so many bytes, is not needed any more.
+    pub(super) fn message_done(&self, bytes: usize) {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(received) = &held.received {
+            received.give_back(bytes);
+        }
+    }
+
     /// A document of this call, with a span, a log line and an end of its own.
     pub(super) fn document(&self, request_id: &str) -> Self {
         let caller = self.lock().caller.clone();

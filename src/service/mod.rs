@@ -16,6 +16,7 @@ mod field_trace;
 mod gate;
 mod generation;
 mod health;
+mod kind;
 mod model_info;
 mod orca;
 mod playground;
@@ -38,13 +39,15 @@ pub use trace::code_name;
 
 use crate::access;
 use crate::engine::{Handle, Status};
+use crate::fields::Calibration;
 use crate::limits;
+use crate::prompt::Questions;
 use crate::telemetry::Telemetry;
 use crate::transport;
 use validate::Bounds;
 
 /// What an operator can set about the service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// The model's name, to answer to before it is loaded.
     pub model: String,
@@ -77,6 +80,10 @@ pub struct Config {
     pub access: access::Config,
     /// Bytes of all requests that arrive, wait and run.
     pub request_memory_bytes: usize,
+    /// What the model's confidence is worth; none: not known.
+    pub calibration: Option<Arc<Calibration>>,
+    /// What documents are asked; none: the built-in questions.
+    pub questions: Option<Arc<Questions>>,
 }
 
 impl Config {
@@ -98,6 +105,8 @@ impl Config {
             transport: transport::Options::default(),
             access: access::Config::default(),
             request_memory_bytes: limits::REQUEST_MEMORY_BYTES,
+            calibration: None,
+            questions: None,
         }
     }
 }
@@ -108,6 +117,7 @@ struct State {
     load: Arc<orca::LoadMeter>,
     engine: Handle,
     config: Config,
+    questions: Arc<Questions>,
     shutdown: CancellationToken,
 }
 

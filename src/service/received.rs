@@ -74,6 +74,15 @@ impl Received {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
+
+    /// A message of so many bytes is not needed any more, though its call goes on.
+    pub(super) fn give_back(&self, bytes: usize) {
+        let counted = self.bytes.load(Ordering::Relaxed);
+        // Encoded again it may be longer than it came.
+        let bytes = bytes.min(counted);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.memory.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Received {
@@ -125,6 +134,11 @@ mod tests {
         assert!(memory.open().is_err(), "nothing is left");
         drop(one);
         two.take(60).unwrap();
+        two.give_back(30);
+        assert_eq!(memory.used.load(Ordering::Relaxed), 70);
+        two.give_back(1000);
+        assert_eq!(memory.used.load(Ordering::Relaxed), 0, "no more than came");
+        two.take(5).unwrap();
         drop(two);
         assert_eq!(memory.used.load(Ordering::Relaxed), 0);
     }

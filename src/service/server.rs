@@ -27,6 +27,7 @@ use crate::pb::health::health_server::HealthServer;
 use crate::pb::v1;
 use crate::pb::v1::extraction_service_server::{ExtractionService, ExtractionServiceServer};
 use crate::pb::xds::service::orca::v3::open_rca_service_server::OpenRcaServiceServer;
+use crate::prompt::{QuestionError, Questions};
 use crate::transport::{self, TlsError};
 
 /// How long cut calls may take to tell their clients.
@@ -41,6 +42,8 @@ pub enum ServeError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Access(#[from] AccessError),
+    #[error(transparent)]
+    Questions(#[from] QuestionError),
 }
 
 /// How the server ended.
@@ -78,8 +81,12 @@ pub async fn serve(
     let cut = CancellationToken::new();
     let gate = Arc::new(Gate::open(config.access.clone(), &rule_names())?);
     let watching = watch_file(Arc::clone(&gate), transport.reload_interval);
+    let questions = match &config.questions {
+        Some(questions) => Arc::clone(questions),
+        None => Arc::new(Questions::load(None)?),
+    };
     let load = Arc::new(LoadMeter::new(engine.clone()));
-    let state = Arc::new(State { load, engine, config, shutdown: gently.clone() });
+    let state = Arc::new(State { load, engine, config, questions, shutdown: gently.clone() });
     let service = layered(&state, gate, &cut)?;
     let serving = transport::serve(listener, transport, service, gently.clone());
     let serving = async {

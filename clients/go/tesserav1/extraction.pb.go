@@ -23,59 +23,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Who goes first when there is not room for all.
-type Priority int32
-
-const (
-	Priority_PRIORITY_UNSPECIFIED Priority = 0
-	// Somebody waits for the answer: it goes before those of a batch.
-	Priority_PRIORITY_INTERACTIVE Priority = 1
-	// Nobody waits yet: it takes what is left, and may be put off while it runs.
-	// Its turn comes, however many others there are.
-	Priority_PRIORITY_BATCH Priority = 2
-)
-
-// Enum value maps for Priority.
-var (
-	Priority_name = map[int32]string{
-		0: "PRIORITY_UNSPECIFIED",
-		1: "PRIORITY_INTERACTIVE",
-		2: "PRIORITY_BATCH",
-	}
-	Priority_value = map[string]int32{
-		"PRIORITY_UNSPECIFIED": 0,
-		"PRIORITY_INTERACTIVE": 1,
-		"PRIORITY_BATCH":       2,
-	}
-)
-
-func (x Priority) Enum() *Priority {
-	p := new(Priority)
-	*p = x
-	return p
-}
-
-func (x Priority) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Priority) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[0].Descriptor()
-}
-
-func (Priority) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[0]
-}
-
-func (x Priority) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Priority.Descriptor instead.
-func (Priority) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{0}
-}
-
 type EventKind int32
 
 const (
@@ -116,11 +63,11 @@ func (x EventKind) String() string {
 }
 
 func (EventKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[1].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[0].Descriptor()
 }
 
 func (EventKind) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[1]
+	return &file_tessera_v1_extraction_proto_enumTypes[0]
 }
 
 func (x EventKind) Number() protoreflect.EnumNumber {
@@ -129,7 +76,7 @@ func (x EventKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EventKind.Descriptor instead.
 func (EventKind) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{1}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{0}
 }
 
 type Phase int32
@@ -172,11 +119,11 @@ func (x Phase) String() string {
 }
 
 func (Phase) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[2].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[1].Descriptor()
 }
 
 func (Phase) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[2]
+	return &file_tessera_v1_extraction_proto_enumTypes[1]
 }
 
 func (x Phase) Number() protoreflect.EnumNumber {
@@ -185,6 +132,78 @@ func (x Phase) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Phase.Descriptor instead.
 func (Phase) EnumDescriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{1}
+}
+
+type Repair int32
+
+const (
+	Repair_REPAIR_UNSPECIFIED Repair = 0
+	// Texts in single or in typographic quotes.
+	Repair_REPAIR_QUOTES Repair = 1
+	// Names without quotes.
+	Repair_REPAIR_BARE_NAMES     Repair = 2
+	Repair_REPAIR_TRAILING_COMMA Repair = 3
+	Repair_REPAIR_MISSING_COMMA  Repair = 4
+	// "True", "None".
+	Repair_REPAIR_WORDS Repair = 5
+	// Line breaks inside a text, escapes that JSON does not have.
+	Repair_REPAIR_CHARACTERS Repair = 6
+	Repair_REPAIR_COMMENTS   Repair = 7
+	// "KEY: value" lines were read.
+	Repair_REPAIR_LINES Repair = 8
+)
+
+// Enum value maps for Repair.
+var (
+	Repair_name = map[int32]string{
+		0: "REPAIR_UNSPECIFIED",
+		1: "REPAIR_QUOTES",
+		2: "REPAIR_BARE_NAMES",
+		3: "REPAIR_TRAILING_COMMA",
+		4: "REPAIR_MISSING_COMMA",
+		5: "REPAIR_WORDS",
+		6: "REPAIR_CHARACTERS",
+		7: "REPAIR_COMMENTS",
+		8: "REPAIR_LINES",
+	}
+	Repair_value = map[string]int32{
+		"REPAIR_UNSPECIFIED":    0,
+		"REPAIR_QUOTES":         1,
+		"REPAIR_BARE_NAMES":     2,
+		"REPAIR_TRAILING_COMMA": 3,
+		"REPAIR_MISSING_COMMA":  4,
+		"REPAIR_WORDS":          5,
+		"REPAIR_CHARACTERS":     6,
+		"REPAIR_COMMENTS":       7,
+		"REPAIR_LINES":          8,
+	}
+)
+
+func (x Repair) Enum() *Repair {
+	p := new(Repair)
+	*p = x
+	return p
+}
+
+func (x Repair) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Repair) Descriptor() protoreflect.EnumDescriptor {
+	return file_tessera_v1_extraction_proto_enumTypes[2].Descriptor()
+}
+
+func (Repair) Type() protoreflect.EnumType {
+	return &file_tessera_v1_extraction_proto_enumTypes[2]
+}
+
+func (x Repair) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Repair.Descriptor instead.
+func (Repair) EnumDescriptor() ([]byte, []int) {
 	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{2}
 }
 
@@ -318,9 +337,7 @@ type ExtractRequest struct {
 	Generation *GenerationOptions    `protobuf:"bytes,6,opt,name=generation,proto3" json:"generation,omitempty"`
 	// Events to send beside `accepted`, `progress` and `completed`.
 	// Empty: TOKENS, and with `schema` also FIELDS. NONE goes alone.
-	EventKinds []EventKind `protobuf:"varint,7,rep,packed,name=event_kinds,json=eventKinds,proto3,enum=tessera.v1.EventKind" json:"event_kinds,omitempty"`
-	// Unset: INTERACTIVE.
-	Priority      Priority `protobuf:"varint,8,opt,name=priority,proto3,enum=tessera.v1.Priority" json:"priority,omitempty"`
+	EventKinds    []EventKind `protobuf:"varint,7,rep,packed,name=event_kinds,json=eventKinds,proto3,enum=tessera.v1.EventKind" json:"event_kinds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -415,13 +432,6 @@ func (x *ExtractRequest) GetEventKinds() []EventKind {
 	return nil
 }
 
-func (x *ExtractRequest) GetPriority() Priority {
-	if x != nil {
-		return x.Priority
-	}
-	return Priority_PRIORITY_UNSPECIFIED
-}
-
 type isExtractRequest_Task interface {
 	isExtractRequest_Task()
 }
@@ -442,10 +452,17 @@ func (*ExtractRequest_Prompt) isExtractRequest_Task() {}
 
 type InputFile struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A PNG, JPEG, WebP or TIFF file; recognized by its first bytes. Each page of
-	// a multi-page TIFF is a page. The orientation that a camera noted in the
-	// file (EXIF) is applied.
-	Content       []byte `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
+	// A PNG, JPEG, WebP, TIFF or PDF file; recognized by its first bytes. Each
+	// page of a multi-page TIFF or of a PDF is a page. The orientation that a
+	// camera noted in the file (EXIF) is applied. A PDF that needs a password is
+	// refused.
+	Content []byte `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
+	// Pages of a PDF or multi-page TIFF to read, in this order, each at most
+	// once; the first is 1. Empty: all. At most Limits.max_pages.
+	Pages []uint32 `protobuf:"varint,2,rep,packed,name=pages,proto3" json:"pages,omitempty"`
+	// Dots per inch at which pages of a PDF are rendered, [24, 600]. Lowered for a
+	// page that would have more than Limits.max_page_pixels. Unset: 200.
+	Dpi           *uint32 `protobuf:"varint,3,opt,name=dpi,proto3,oneof" json:"dpi,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -487,6 +504,20 @@ func (x *InputFile) GetContent() []byte {
 	return nil
 }
 
+func (x *InputFile) GetPages() []uint32 {
+	if x != nil {
+		return x.Pages
+	}
+	return nil
+}
+
+func (x *InputFile) GetDpi() uint32 {
+	if x != nil && x.Dpi != nil {
+		return *x.Dpi
+	}
+	return 0
+}
+
 type GenerationOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// [1, Limits.max_output_tokens]. Unset: Limits.max_output_tokens.
@@ -504,19 +535,10 @@ type GenerationOptions struct {
 	MaxTilesPerPage *uint32 `protobuf:"varint,5,opt,name=max_tiles_per_page,json=maxTilesPerPage,proto3,oneof" json:"max_tiles_per_page,omitempty"`
 	// (0, 1]. Unset: 1, no cut. Used only when temperature > 0.
 	TopP *float32 `protobuf:"fixed32,6,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
-	// At least 1: a token is drawn from so many of the likeliest. Unset: from all.
-	// Used only when temperature > 0.
-	TopK *uint32 `protobuf:"varint,8,opt,name=top_k,json=topK,proto3,oneof" json:"top_k,omitempty"`
-	// [0, 1]: tokens less probable than this share of the likeliest are not drawn.
-	// Unset or 0: no cut. Used only when temperature > 0.
-	MinP *float32 `protobuf:"fixed32,9,opt,name=min_p,json=minP,proto3,oneof" json:"min_p,omitempty"`
-	// (0, 2]. Logits of tokens that the prompt or the answer has already are divided
-	// by it where they are positive, else multiplied: above 1, what was said is less
-	// likely to be said again. Unset or 1: no change. Documents repeat themselves,
-	// in amounts and keys: leave it unless an answer loops.
-	RepetitionPenalty *float32 `protobuf:"fixed32,10,opt,name=repetition_penalty,json=repetitionPenalty,proto3,oneof" json:"repetition_penalty,omitempty"`
-	// Whether TokenDelta.logprobs are sent.
-	Logprobs      bool `protobuf:"varint,11,opt,name=logprobs,proto3" json:"logprobs,omitempty"`
+	// Holds the answer to the schema: it is a document of it unless it was cut.
+	// Only with `schema`, and not with ANSWER_STYLE_KEY_VALUE. Unset: true where
+	// that can be.
+	Constrain     *bool `protobuf:"varint,7,opt,name=constrain,proto3,oneof" json:"constrain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -593,30 +615,9 @@ func (x *GenerationOptions) GetTopP() float32 {
 	return 0
 }
 
-func (x *GenerationOptions) GetTopK() uint32 {
-	if x != nil && x.TopK != nil {
-		return *x.TopK
-	}
-	return 0
-}
-
-func (x *GenerationOptions) GetMinP() float32 {
-	if x != nil && x.MinP != nil {
-		return *x.MinP
-	}
-	return 0
-}
-
-func (x *GenerationOptions) GetRepetitionPenalty() float32 {
-	if x != nil && x.RepetitionPenalty != nil {
-		return *x.RepetitionPenalty
-	}
-	return 0
-}
-
-func (x *GenerationOptions) GetLogprobs() bool {
-	if x != nil {
-		return x.Logprobs
+func (x *GenerationOptions) GetConstrain() bool {
+	if x != nil && x.Constrain != nil {
+		return *x.Constrain
 	}
 	return false
 }
@@ -635,6 +636,7 @@ type ExtractResponse struct {
 	//	*ExtractResponse_FieldDelta
 	//	*ExtractResponse_FieldCompleted
 	//	*ExtractResponse_Completed
+	//	*ExtractResponse_DocumentType
 	Event         isExtractResponse_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -738,6 +740,15 @@ func (x *ExtractResponse) GetCompleted() *Completed {
 	return nil
 }
 
+func (x *ExtractResponse) GetDocumentType() *DocumentTypeFound {
+	if x != nil {
+		if x, ok := x.Event.(*ExtractResponse_DocumentType); ok {
+			return x.DocumentType
+		}
+	}
+	return nil
+}
+
 type isExtractResponse_Event interface {
 	isExtractResponse_Event()
 }
@@ -770,6 +781,11 @@ type ExtractResponse_Completed struct {
 	Completed *Completed `protobuf:"bytes,7,opt,name=completed,proto3,oneof"`
 }
 
+type ExtractResponse_DocumentType struct {
+	// Only for DOCUMENT_TYPE_AUTO, once, before the first token and field.
+	DocumentType *DocumentTypeFound `protobuf:"bytes,8,opt,name=document_type,json=documentType,proto3,oneof"`
+}
+
 func (*ExtractResponse_Accepted) isExtractResponse_Event() {}
 
 func (*ExtractResponse_Progress) isExtractResponse_Event() {}
@@ -781,6 +797,8 @@ func (*ExtractResponse_FieldDelta) isExtractResponse_Event() {}
 func (*ExtractResponse_FieldCompleted) isExtractResponse_Event() {}
 
 func (*ExtractResponse_Completed) isExtractResponse_Event() {}
+
+func (*ExtractResponse_DocumentType) isExtractResponse_Event() {}
 
 type Accepted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -794,9 +812,13 @@ type Accepted struct {
 	// One entry per page: tiles used, the overview tile included.
 	TilesPerPage []uint32 `protobuf:"varint,5,rep,packed,name=tiles_per_page,json=tilesPerPage,proto3" json:"tiles_per_page,omitempty"`
 	// Text and image tokens of the whole prompt.
-	InputTokens   uint32 `protobuf:"varint,6,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	InputTokens uint32 `protobuf:"varint,6,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
+	// One entry per page: where it came from.
+	Pages []*PageSource `protobuf:"bytes,7,rep,name=pages,proto3" json:"pages,omitempty"`
+	// For `schema`: the template of the question and its version, "receipt.json@1".
+	PromptTemplate string `protobuf:"bytes,8,opt,name=prompt_template,json=promptTemplate,proto3" json:"prompt_template,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Accepted) Reset() {
@@ -871,6 +893,166 @@ func (x *Accepted) GetInputTokens() uint32 {
 	return 0
 }
 
+func (x *Accepted) GetPages() []*PageSource {
+	if x != nil {
+		return x.Pages
+	}
+	return nil
+}
+
+func (x *Accepted) GetPromptTemplate() string {
+	if x != nil {
+		return x.PromptTemplate
+	}
+	return ""
+}
+
+type PageSource struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index into ExtractRequest.files.
+	File uint32 `protobuf:"varint,1,opt,name=file,proto3" json:"file,omitempty"`
+	// Number of the page in its file; the first is 1.
+	Page uint32 `protobuf:"varint,2,opt,name=page,proto3" json:"page,omitempty"`
+	// As decoded or rendered, upright.
+	WidthPx       uint32 `protobuf:"varint,3,opt,name=width_px,json=widthPx,proto3" json:"width_px,omitempty"`
+	HeightPx      uint32 `protobuf:"varint,4,opt,name=height_px,json=heightPx,proto3" json:"height_px,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PageSource) Reset() {
+	*x = PageSource{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PageSource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PageSource) ProtoMessage() {}
+
+func (x *PageSource) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PageSource.ProtoReflect.Descriptor instead.
+func (*PageSource) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PageSource) GetFile() uint32 {
+	if x != nil {
+		return x.File
+	}
+	return 0
+}
+
+func (x *PageSource) GetPage() uint32 {
+	if x != nil {
+		return x.Page
+	}
+	return 0
+}
+
+func (x *PageSource) GetWidthPx() uint32 {
+	if x != nil {
+		return x.WidthPx
+	}
+	return 0
+}
+
+func (x *PageSource) GetHeightPx() uint32 {
+	if x != nil {
+		return x.HeightPx
+	}
+	return 0
+}
+
+// What kind of document the pages are; its fields follow.
+type DocumentTypeFound struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Never AUTO.
+	DocumentType DocumentType `protobuf:"varint,1,opt,name=document_type,json=documentType,proto3,enum=tessera.v1.DocumentType" json:"document_type,omitempty"`
+	// [0, 1]: the probability that the model gave to this answer among all that it
+	// could have written; not calibrated.
+	Confidence *float32 `protobuf:"fixed32,2,opt,name=confidence,proto3,oneof" json:"confidence,omitempty"`
+	// Of the question for the kind; Completed.usage is that of the fields.
+	Usage *Usage `protobuf:"bytes,3,opt,name=usage,proto3" json:"usage,omitempty"`
+	// As Accepted.prompt_template, for the fields; that one names the question for
+	// the kind.
+	PromptTemplate string `protobuf:"bytes,4,opt,name=prompt_template,json=promptTemplate,proto3" json:"prompt_template,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *DocumentTypeFound) Reset() {
+	*x = DocumentTypeFound{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentTypeFound) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentTypeFound) ProtoMessage() {}
+
+func (x *DocumentTypeFound) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentTypeFound.ProtoReflect.Descriptor instead.
+func (*DocumentTypeFound) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *DocumentTypeFound) GetDocumentType() DocumentType {
+	if x != nil {
+		return x.DocumentType
+	}
+	return DocumentType_DOCUMENT_TYPE_UNSPECIFIED
+}
+
+func (x *DocumentTypeFound) GetConfidence() float32 {
+	if x != nil && x.Confidence != nil {
+		return *x.Confidence
+	}
+	return 0
+}
+
+func (x *DocumentTypeFound) GetUsage() *Usage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+func (x *DocumentTypeFound) GetPromptTemplate() string {
+	if x != nil {
+		return x.PromptTemplate
+	}
+	return ""
+}
+
 // Sent when the phase changes, and as a heartbeat while nothing else is sent.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -890,7 +1072,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[5]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -902,7 +1084,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[5]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -915,7 +1097,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{5}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Progress) GetPhase() Phase {
@@ -967,18 +1149,14 @@ type TokenDelta struct {
 	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	// Tokens in this piece: more than 1 when the reader is slower than the model,
 	// or when a character takes more than one token.
-	TokenCount uint32 `protobuf:"varint,2,opt,name=token_count,json=tokenCount,proto3" json:"token_count,omitempty"`
-	// With GenerationOptions.logprobs: for each token that wrote some of `text`, in
-	// order, the natural logarithm of its probability at temperature 1, before
-	// anything was cut or ruled out. Tokens of a character come with its last one.
-	Logprobs      []float32 `protobuf:"fixed32,3,rep,packed,name=logprobs,proto3" json:"logprobs,omitempty"`
+	TokenCount    uint32 `protobuf:"varint,2,opt,name=token_count,json=tokenCount,proto3" json:"token_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TokenDelta) Reset() {
 	*x = TokenDelta{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1168,7 @@ func (x *TokenDelta) String() string {
 func (*TokenDelta) ProtoMessage() {}
 
 func (x *TokenDelta) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1181,7 @@ func (x *TokenDelta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenDelta.ProtoReflect.Descriptor instead.
 func (*TokenDelta) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{6}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TokenDelta) GetText() string {
@@ -1018,13 +1196,6 @@ func (x *TokenDelta) GetTokenCount() uint32 {
 		return x.TokenCount
 	}
 	return 0
-}
-
-func (x *TokenDelta) GetLogprobs() []float32 {
-	if x != nil {
-		return x.Logprobs
-	}
-	return nil
 }
 
 // The next piece of a string that is still being written. Other values only
@@ -1044,7 +1215,7 @@ type FieldDelta struct {
 
 func (x *FieldDelta) Reset() {
 	*x = FieldDelta{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1056,7 +1227,7 @@ func (x *FieldDelta) String() string {
 func (*FieldDelta) ProtoMessage() {}
 
 func (x *FieldDelta) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1069,7 +1240,7 @@ func (x *FieldDelta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldDelta.ProtoReflect.Descriptor instead.
 func (*FieldDelta) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{7}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *FieldDelta) GetPointer() string {
@@ -1104,10 +1275,11 @@ type ExtractedField struct {
 	// with one doubtful digit may have a high confidence, but not a high minimum.
 	MinTokenProbability *float32 `protobuf:"fixed32,5,opt,name=min_token_probability,json=minTokenProbability,proto3,oneof" json:"min_token_probability,omitempty"`
 	// For `schema`, where the value is understood: in one form, beside what the
-	// model wrote. Amounts are decimal numbers without currency ("5976.93"), dates
-	// are YYYY-MM-DD (day before month, as in Australia), ranges of dates two of
-	// them with a slash, an ABN is its digits, all as strings. IS_GST_INCLUDED is a
-	// bool. Lists are lists. What the page does not have is null.
+	// model wrote. Amounts and numbers are decimal numbers without currency
+	// ("5976.93"), dates are YYYY-MM-DD (day before month, as in Australia), ranges
+	// of dates two of them with a slash, an ABN is its digits, all as strings. A
+	// value out of several is spelt as the schema has it. IS_GST_INCLUDED is a
+	// bool. Lists in one string are lists. What the page does not have is null.
 	Normalized    *structpb.Value `protobuf:"bytes,6,opt,name=normalized,proto3" json:"normalized,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1115,7 +1287,7 @@ type ExtractedField struct {
 
 func (x *ExtractedField) Reset() {
 	*x = ExtractedField{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1127,7 +1299,7 @@ func (x *ExtractedField) String() string {
 func (*ExtractedField) ProtoMessage() {}
 
 func (x *ExtractedField) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1140,7 +1312,7 @@ func (x *ExtractedField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtractedField.ProtoReflect.Descriptor instead.
 func (*ExtractedField) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{8}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ExtractedField) GetPointer() string {
@@ -1191,7 +1363,8 @@ type Completed struct {
 	// The whole raw output.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
 	// For `schema`, when there is a JSON object in the output: the first one as
-	// JSON text, digits and key order as generated. Unset otherwise.
+	// JSON text, digits and key order as generated. Unset otherwise. It satisfies
+	// the schema where the answer was held to it (GenerationOptions.constrain).
 	DocumentJson *string `protobuf:"bytes,3,opt,name=document_json,json=documentJson,proto3,oneof" json:"document_json,omitempty"`
 	// For `schema`, when `document_json` is unset: why there is none.
 	DocumentError string   `protobuf:"bytes,4,opt,name=document_error,json=documentError,proto3" json:"document_error,omitempty"`
@@ -1202,14 +1375,18 @@ type Completed struct {
 	Fields []*ExtractedField `protobuf:"bytes,7,rep,name=fields,proto3" json:"fields,omitempty"`
 	// For `schema`: whether values agree with one another, one entry for each
 	// check whose values are all there. No value is changed because of one.
-	Checks        []*Check `protobuf:"bytes,8,rep,name=checks,proto3" json:"checks,omitempty"`
+	Checks []*Check `protobuf:"bytes,8,rep,name=checks,proto3" json:"checks,omitempty"`
+	// What had to be mended in the output to read it, each kind once; only where
+	// the answer was not held to its schema. `document_json` is the mended text
+	// then, while `text` stays as generated.
+	Repairs       []Repair `protobuf:"varint,9,rep,packed,name=repairs,proto3,enum=tessera.v1.Repair" json:"repairs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Completed) Reset() {
 	*x = Completed{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1398,7 @@ func (x *Completed) String() string {
 func (*Completed) ProtoMessage() {}
 
 func (x *Completed) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1411,7 @@ func (x *Completed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completed.ProtoReflect.Descriptor instead.
 func (*Completed) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{9}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Completed) GetFinishReason() FinishReason {
@@ -1293,6 +1470,13 @@ func (x *Completed) GetChecks() []*Check {
 	return nil
 }
 
+func (x *Completed) GetRepairs() []Repair {
+	if x != nil {
+		return x.Repairs
+	}
+	return nil
+}
+
 type Check struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Rule   CheckRule              `protobuf:"varint,1,opt,name=rule,proto3,enum=tessera.v1.CheckRule" json:"rule,omitempty"`
@@ -1307,7 +1491,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1319,7 +1503,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1332,7 +1516,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{10}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Check) GetRule() CheckRule {
@@ -1368,18 +1552,15 @@ type Usage struct {
 	// Text and image.
 	InputTokens uint32 `protobuf:"varint,1,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
 	// The part of `input_tokens` that came from pages.
-	ImageTokens  uint32 `protobuf:"varint,2,opt,name=image_tokens,json=imageTokens,proto3" json:"image_tokens,omitempty"`
-	OutputTokens uint32 `protobuf:"varint,3,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
-	// The part of `input_tokens` that was not computed again, because an earlier
-	// request began alike.
-	CachedInputTokens uint32 `protobuf:"varint,4,opt,name=cached_input_tokens,json=cachedInputTokens,proto3" json:"cached_input_tokens,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	ImageTokens   uint32 `protobuf:"varint,2,opt,name=image_tokens,json=imageTokens,proto3" json:"image_tokens,omitempty"`
+	OutputTokens  uint32 `protobuf:"varint,3,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1572,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1585,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{11}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Usage) GetInputTokens() uint32 {
@@ -1428,13 +1609,6 @@ func (x *Usage) GetOutputTokens() uint32 {
 	return 0
 }
 
-func (x *Usage) GetCachedInputTokens() uint32 {
-	if x != nil {
-		return x.CachedInputTokens
-	}
-	return 0
-}
-
 type Timings struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Queue      *durationpb.Duration   `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
@@ -1451,7 +1625,7 @@ type Timings struct {
 
 func (x *Timings) Reset() {
 	*x = Timings{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1463,7 +1637,7 @@ func (x *Timings) String() string {
 func (*Timings) ProtoMessage() {}
 
 func (x *Timings) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1476,7 +1650,7 @@ func (x *Timings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timings.ProtoReflect.Descriptor instead.
 func (*Timings) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{12}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Timings) GetQueue() *durationpb.Duration {
@@ -1528,6 +1702,271 @@ func (x *Timings) GetTotal() *durationpb.Duration {
 	return nil
 }
 
+type BatchExtractRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	//
+	// Types that are valid to be assigned to Message:
+	//
+	//	*BatchExtractRequest_Extract
+	//	*BatchExtractRequest_CancelRequestId
+	Message       isBatchExtractRequest_Message `protobuf_oneof:"message"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchExtractRequest) Reset() {
+	*x = BatchExtractRequest{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchExtractRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchExtractRequest) ProtoMessage() {}
+
+func (x *BatchExtractRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchExtractRequest.ProtoReflect.Descriptor instead.
+func (*BatchExtractRequest) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *BatchExtractRequest) GetMessage() isBatchExtractRequest_Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *BatchExtractRequest) GetExtract() *ExtractRequest {
+	if x != nil {
+		if x, ok := x.Message.(*BatchExtractRequest_Extract); ok {
+			return x.Extract
+		}
+	}
+	return nil
+}
+
+func (x *BatchExtractRequest) GetCancelRequestId() string {
+	if x != nil {
+		if x, ok := x.Message.(*BatchExtractRequest_CancelRequestId); ok {
+			return x.CancelRequestId
+		}
+	}
+	return ""
+}
+
+type isBatchExtractRequest_Message interface {
+	isBatchExtractRequest_Message()
+}
+
+type BatchExtractRequest_Extract struct {
+	// Begins a document. Its request_id must be set and differ from those of all
+	// documents without an outcome, or the whole call ends with INVALID_ARGUMENT.
+	// Beyond Limits.max_batch_in_flight this document alone fails, with
+	// RESOURCE_EXHAUSTED, reason BATCH_FULL.
+	Extract *ExtractRequest `protobuf:"bytes,1,opt,name=extract,proto3,oneof"`
+}
+
+type BatchExtractRequest_CancelRequestId struct {
+	// The request_id of a document to stop: it ends with an error, code
+	// CANCELLED. One that is unknown, or has its outcome, is ignored.
+	CancelRequestId string `protobuf:"bytes,2,opt,name=cancel_request_id,json=cancelRequestId,proto3,oneof"`
+}
+
+func (*BatchExtractRequest_Extract) isBatchExtractRequest_Message() {}
+
+func (*BatchExtractRequest_CancelRequestId) isBatchExtractRequest_Message() {}
+
+type BatchExtractResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the document.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*BatchExtractResponse_Response
+	//	*BatchExtractResponse_Error
+	Outcome       isBatchExtractResponse_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchExtractResponse) Reset() {
+	*x = BatchExtractResponse{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchExtractResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchExtractResponse) ProtoMessage() {}
+
+func (x *BatchExtractResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchExtractResponse.ProtoReflect.Descriptor instead.
+func (*BatchExtractResponse) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *BatchExtractResponse) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *BatchExtractResponse) GetOutcome() isBatchExtractResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *BatchExtractResponse) GetResponse() *ExtractResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*BatchExtractResponse_Response); ok {
+			return x.Response
+		}
+	}
+	return nil
+}
+
+func (x *BatchExtractResponse) GetError() *ExtractError {
+	if x != nil {
+		if x, ok := x.Outcome.(*BatchExtractResponse_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isBatchExtractResponse_Outcome interface {
+	isBatchExtractResponse_Outcome()
+}
+
+type BatchExtractResponse_Response struct {
+	// As in the stream of an Extract call.
+	Response *ExtractResponse `protobuf:"bytes,2,opt,name=response,proto3,oneof"`
+}
+
+type BatchExtractResponse_Error struct {
+	// Instead of `completed`. What came before stays delivered.
+	Error *ExtractError `protobuf:"bytes,3,opt,name=error,proto3,oneof"`
+}
+
+func (*BatchExtractResponse_Response) isBatchExtractResponse_Outcome() {}
+
+func (*BatchExtractResponse_Error) isBatchExtractResponse_Outcome() {}
+
+// What the status of an Extract call would have said.
+type ExtractError struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// google.rpc.Code: 3 is INVALID_ARGUMENT, 8 RESOURCE_EXHAUSTED.
+	Code int32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	// ErrorInfo.reason: "QUEUE_FULL". May be empty.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// For people.
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// Unset: do not retry.
+	RetryAfter *durationpb.Duration `protobuf:"bytes,4,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
+	// Fields of the ExtractRequest that are wrong.
+	Fields        []string `protobuf:"bytes,5,rep,name=fields,proto3" json:"fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtractError) Reset() {
+	*x = ExtractError{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtractError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtractError) ProtoMessage() {}
+
+func (x *ExtractError) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtractError.ProtoReflect.Descriptor instead.
+func (*ExtractError) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ExtractError) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *ExtractError) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ExtractError) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *ExtractError) GetRetryAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RetryAfter
+	}
+	return nil
+}
+
+func (x *ExtractError) GetFields() []string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
 type ModelInfoRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As ExtractRequest.model.
@@ -1538,7 +1977,7 @@ type ModelInfoRequest struct {
 
 func (x *ModelInfoRequest) Reset() {
 	*x = ModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1550,7 +1989,7 @@ func (x *ModelInfoRequest) String() string {
 func (*ModelInfoRequest) ProtoMessage() {}
 
 func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1563,7 +2002,7 @@ func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*ModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{13}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ModelInfoRequest) GetModel() string {
@@ -1582,7 +2021,7 @@ type ModelInfoResponse struct {
 
 func (x *ModelInfoResponse) Reset() {
 	*x = ModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +2033,7 @@ func (x *ModelInfoResponse) String() string {
 func (*ModelInfoResponse) ProtoMessage() {}
 
 func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +2046,7 @@ func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*ModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{14}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ModelInfoResponse) GetStatus() *ModelStatus {
@@ -1627,7 +2066,7 @@ type WatchModelInfoRequest struct {
 
 func (x *WatchModelInfoRequest) Reset() {
 	*x = WatchModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1639,7 +2078,7 @@ func (x *WatchModelInfoRequest) String() string {
 func (*WatchModelInfoRequest) ProtoMessage() {}
 
 func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1652,7 +2091,7 @@ func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{15}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WatchModelInfoRequest) GetModel() string {
@@ -1671,7 +2110,7 @@ type WatchModelInfoResponse struct {
 
 func (x *WatchModelInfoResponse) Reset() {
 	*x = WatchModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1683,7 +2122,7 @@ func (x *WatchModelInfoResponse) String() string {
 func (*WatchModelInfoResponse) ProtoMessage() {}
 
 func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1696,7 +2135,7 @@ func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{16}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchModelInfoResponse) GetStatus() *ModelStatus {
@@ -1711,7 +2150,7 @@ var File_tessera_v1_extraction_proto protoreflect.FileDescriptor
 const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\n" +
 	"\x1btessera/v1/extraction.proto\x12\n" +
-	"tessera.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1btessera/v1/model_info.proto\x1a\x17tessera/v1/schema.proto\"\xf5\x02\n" +
+	"tessera.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1btessera/v1/model_info.proto\x1a\x17tessera/v1/schema.proto\"\xc3\x02\n" +
 	"\x0eExtractRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -1723,31 +2162,28 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"generation\x18\x06 \x01(\v2\x1d.tessera.v1.GenerationOptionsR\n" +
 	"generation\x126\n" +
 	"\vevent_kinds\x18\a \x03(\x0e2\x15.tessera.v1.EventKindR\n" +
-	"eventKinds\x120\n" +
-	"\bpriority\x18\b \x01(\x0e2\x14.tessera.v1.PriorityR\bpriorityB\x06\n" +
-	"\x04task\"%\n" +
+	"eventKindsB\x06\n" +
+	"\x04task\"Z\n" +
 	"\tInputFile\x12\x18\n" +
-	"\acontent\x18\x01 \x01(\fR\acontent\"\xf6\x03\n" +
+	"\acontent\x18\x01 \x01(\fR\acontent\x12\x14\n" +
+	"\x05pages\x18\x02 \x03(\rR\x05pages\x12\x15\n" +
+	"\x03dpi\x18\x03 \x01(\rH\x00R\x03dpi\x88\x01\x01B\x06\n" +
+	"\x04_dpi\"\xf8\x02\n" +
 	"\x11GenerationOptions\x12/\n" +
 	"\x11max_output_tokens\x18\x01 \x01(\rH\x00R\x0fmaxOutputTokens\x88\x01\x01\x12%\n" +
 	"\vtemperature\x18\x02 \x01(\x02H\x01R\vtemperature\x88\x01\x01\x12\x17\n" +
 	"\x04seed\x18\x03 \x01(\x04H\x02R\x04seed\x88\x01\x01\x12%\n" +
 	"\x0estop_sequences\x18\x04 \x03(\tR\rstopSequences\x120\n" +
 	"\x12max_tiles_per_page\x18\x05 \x01(\rH\x03R\x0fmaxTilesPerPage\x88\x01\x01\x12\x18\n" +
-	"\x05top_p\x18\x06 \x01(\x02H\x04R\x04topP\x88\x01\x01\x12\x18\n" +
-	"\x05top_k\x18\b \x01(\rH\x05R\x04topK\x88\x01\x01\x12\x18\n" +
-	"\x05min_p\x18\t \x01(\x02H\x06R\x04minP\x88\x01\x01\x122\n" +
-	"\x12repetition_penalty\x18\n" +
-	" \x01(\x02H\aR\x11repetitionPenalty\x88\x01\x01\x12\x1a\n" +
-	"\blogprobs\x18\v \x01(\bR\blogprobsB\x14\n" +
+	"\x05top_p\x18\x06 \x01(\x02H\x04R\x04topP\x88\x01\x01\x12!\n" +
+	"\tconstrain\x18\a \x01(\bH\x05R\tconstrain\x88\x01\x01B\x14\n" +
 	"\x12_max_output_tokensB\x0e\n" +
 	"\f_temperatureB\a\n" +
 	"\x05_seedB\x15\n" +
 	"\x13_max_tiles_per_pageB\b\n" +
-	"\x06_top_pB\b\n" +
-	"\x06_top_kB\b\n" +
-	"\x06_min_pB\x15\n" +
-	"\x13_repetition_penalty\"\x92\x03\n" +
+	"\x06_top_pB\f\n" +
+	"\n" +
+	"_constrain\"\xd8\x03\n" +
 	"\x0fExtractResponse\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x122\n" +
 	"\baccepted\x18\x02 \x01(\v2\x14.tessera.v1.AcceptedH\x00R\baccepted\x122\n" +
@@ -1757,8 +2193,9 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\vfield_delta\x18\x05 \x01(\v2\x16.tessera.v1.FieldDeltaH\x00R\n" +
 	"fieldDelta\x12E\n" +
 	"\x0ffield_completed\x18\x06 \x01(\v2\x1a.tessera.v1.ExtractedFieldH\x00R\x0efieldCompleted\x125\n" +
-	"\tcompleted\x18\a \x01(\v2\x15.tessera.v1.CompletedH\x00R\tcompletedB\a\n" +
-	"\x05event\"\xca\x01\n" +
+	"\tcompleted\x18\a \x01(\v2\x15.tessera.v1.CompletedH\x00R\tcompleted\x12D\n" +
+	"\rdocument_type\x18\b \x01(\v2\x1d.tessera.v1.DocumentTypeFoundH\x00R\fdocumentTypeB\a\n" +
+	"\x05event\"\xa1\x02\n" +
 	"\bAccepted\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -1766,7 +2203,23 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\x0emodel_revision\x18\x03 \x01(\tR\rmodelRevision\x12\x19\n" +
 	"\btrace_id\x18\x04 \x01(\tR\atraceId\x12$\n" +
 	"\x0etiles_per_page\x18\x05 \x03(\rR\ftilesPerPage\x12!\n" +
-	"\finput_tokens\x18\x06 \x01(\rR\vinputTokens\"\x9c\x02\n" +
+	"\finput_tokens\x18\x06 \x01(\rR\vinputTokens\x12,\n" +
+	"\x05pages\x18\a \x03(\v2\x16.tessera.v1.PageSourceR\x05pages\x12'\n" +
+	"\x0fprompt_template\x18\b \x01(\tR\x0epromptTemplate\"l\n" +
+	"\n" +
+	"PageSource\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\rR\x04file\x12\x12\n" +
+	"\x04page\x18\x02 \x01(\rR\x04page\x12\x19\n" +
+	"\bwidth_px\x18\x03 \x01(\rR\awidthPx\x12\x1b\n" +
+	"\theight_px\x18\x04 \x01(\rR\bheightPx\"\xd8\x01\n" +
+	"\x11DocumentTypeFound\x12=\n" +
+	"\rdocument_type\x18\x01 \x01(\x0e2\x18.tessera.v1.DocumentTypeR\fdocumentType\x12#\n" +
+	"\n" +
+	"confidence\x18\x02 \x01(\x02H\x00R\n" +
+	"confidence\x88\x01\x01\x12'\n" +
+	"\x05usage\x18\x03 \x01(\v2\x11.tessera.v1.UsageR\x05usage\x12'\n" +
+	"\x0fprompt_template\x18\x04 \x01(\tR\x0epromptTemplateB\r\n" +
+	"\v_confidence\"\x9c\x02\n" +
 	"\bProgress\x12'\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x11.tessera.v1.PhaseR\x05phase\x123\n" +
 	"\aelapsed\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\x12*\n" +
@@ -1774,13 +2227,12 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\rencoded_tiles\x18\x04 \x01(\rR\fencodedTiles\x12)\n" +
 	"\x10prefilled_tokens\x18\x05 \x01(\rR\x0fprefilledTokens\x12#\n" +
 	"\routput_tokens\x18\x06 \x01(\rR\foutputTokensB\x11\n" +
-	"\x0f_queue_position\"]\n" +
+	"\x0f_queue_position\"A\n" +
 	"\n" +
 	"TokenDelta\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1f\n" +
 	"\vtoken_count\x18\x02 \x01(\rR\n" +
-	"tokenCount\x12\x1a\n" +
-	"\blogprobs\x18\x03 \x03(\x02R\blogprobs\":\n" +
+	"tokenCount\":\n" +
 	"\n" +
 	"FieldDelta\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
@@ -1797,7 +2249,7 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"normalized\x18\x06 \x01(\v2\x16.google.protobuf.ValueR\n" +
 	"normalizedB\r\n" +
 	"\v_confidenceB\x18\n" +
-	"\x16_min_token_probability\"\xf8\x02\n" +
+	"\x16_min_token_probability\"\xa6\x03\n" +
 	"\tCompleted\x12=\n" +
 	"\rfinish_reason\x18\x01 \x01(\x0e2\x18.tessera.v1.FinishReasonR\ffinishReason\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12(\n" +
@@ -1806,18 +2258,18 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\x05usage\x18\x05 \x01(\v2\x11.tessera.v1.UsageR\x05usage\x12-\n" +
 	"\atimings\x18\x06 \x01(\v2\x13.tessera.v1.TimingsR\atimings\x122\n" +
 	"\x06fields\x18\a \x03(\v2\x1a.tessera.v1.ExtractedFieldR\x06fields\x12)\n" +
-	"\x06checks\x18\b \x03(\v2\x11.tessera.v1.CheckR\x06checksB\x10\n" +
+	"\x06checks\x18\b \x03(\v2\x11.tessera.v1.CheckR\x06checks\x12,\n" +
+	"\arepairs\x18\t \x03(\x0e2\x12.tessera.v1.RepairR\arepairsB\x10\n" +
 	"\x0e_document_json\"\x80\x01\n" +
 	"\x05Check\x12)\n" +
 	"\x04rule\x18\x01 \x01(\x0e2\x15.tessera.v1.CheckRuleR\x04rule\x12\x16\n" +
 	"\x06passed\x18\x02 \x01(\bR\x06passed\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x1a\n" +
-	"\bpointers\x18\x04 \x03(\tR\bpointers\"\xa2\x01\n" +
+	"\bpointers\x18\x04 \x03(\tR\bpointers\"r\n" +
 	"\x05Usage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\rR\vinputTokens\x12!\n" +
 	"\fimage_tokens\x18\x02 \x01(\rR\vimageTokens\x12#\n" +
-	"\routput_tokens\x18\x03 \x01(\rR\foutputTokens\x12.\n" +
-	"\x13cached_input_tokens\x18\x04 \x01(\rR\x11cachedInputTokens\"\x8b\x03\n" +
+	"\routput_tokens\x18\x03 \x01(\rR\foutputTokens\"\x8b\x03\n" +
 	"\aTimings\x12/\n" +
 	"\x05queue\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05queue\x129\n" +
 	"\n" +
@@ -1827,7 +2279,24 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\aprefill\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\aprefill\x121\n" +
 	"\x06decode\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x06decode\x12H\n" +
 	"\x13time_to_first_token\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x10timeToFirstToken\x12/\n" +
-	"\x05total\x18\a \x01(\v2\x19.google.protobuf.DurationR\x05total\"(\n" +
+	"\x05total\x18\a \x01(\v2\x19.google.protobuf.DurationR\x05total\"\x86\x01\n" +
+	"\x13BatchExtractRequest\x126\n" +
+	"\aextract\x18\x01 \x01(\v2\x1a.tessera.v1.ExtractRequestH\x00R\aextract\x12,\n" +
+	"\x11cancel_request_id\x18\x02 \x01(\tH\x00R\x0fcancelRequestIdB\t\n" +
+	"\amessage\"\xad\x01\n" +
+	"\x14BatchExtractResponse\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x129\n" +
+	"\bresponse\x18\x02 \x01(\v2\x1b.tessera.v1.ExtractResponseH\x00R\bresponse\x120\n" +
+	"\x05error\x18\x03 \x01(\v2\x18.tessera.v1.ExtractErrorH\x00R\x05errorB\t\n" +
+	"\aoutcome\"\xa8\x01\n" +
+	"\fExtractError\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12:\n" +
+	"\vretry_after\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"retryAfter\x12\x16\n" +
+	"\x06fields\x18\x05 \x03(\tR\x06fields\"(\n" +
 	"\x10ModelInfoRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\"D\n" +
 	"\x11ModelInfoResponse\x12/\n" +
@@ -1835,11 +2304,7 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\x15WatchModelInfoRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\"I\n" +
 	"\x16WatchModelInfoResponse\x12/\n" +
-	"\x06status\x18\x01 \x01(\v2\x17.tessera.v1.ModelStatusR\x06status*R\n" +
-	"\bPriority\x12\x18\n" +
-	"\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x18\n" +
-	"\x14PRIORITY_INTERACTIVE\x10\x01\x12\x12\n" +
-	"\x0ePRIORITY_BATCH\x10\x02*j\n" +
+	"\x06status\x18\x01 \x01(\v2\x17.tessera.v1.ModelStatusR\x06status*j\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11EVENT_KIND_TOKENS\x10\x01\x12\x13\n" +
@@ -1850,7 +2315,17 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\fPHASE_QUEUED\x10\x01\x12\x10\n" +
 	"\fPHASE_VISION\x10\x02\x12\x11\n" +
 	"\rPHASE_PREFILL\x10\x03\x12\x10\n" +
-	"\fPHASE_DECODE\x10\x04*\x98\x01\n" +
+	"\fPHASE_DECODE\x10\x04*\xcf\x01\n" +
+	"\x06Repair\x12\x16\n" +
+	"\x12REPAIR_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rREPAIR_QUOTES\x10\x01\x12\x15\n" +
+	"\x11REPAIR_BARE_NAMES\x10\x02\x12\x19\n" +
+	"\x15REPAIR_TRAILING_COMMA\x10\x03\x12\x18\n" +
+	"\x14REPAIR_MISSING_COMMA\x10\x04\x12\x10\n" +
+	"\fREPAIR_WORDS\x10\x05\x12\x15\n" +
+	"\x11REPAIR_CHARACTERS\x10\x06\x12\x13\n" +
+	"\x0fREPAIR_COMMENTS\x10\a\x12\x10\n" +
+	"\fREPAIR_LINES\x10\b*\x98\x01\n" +
 	"\tCheckRule\x12\x1a\n" +
 	"\x16CHECK_RULE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CHECK_RULE_ABN_CHECKSUM\x10\x01\x12\x1d\n" +
@@ -1860,9 +2335,10 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\fFinishReason\x12\x1d\n" +
 	"\x19FINISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
-	"\x14FINISH_REASON_LENGTH\x10\x022\x88\x02\n" +
+	"\x14FINISH_REASON_LENGTH\x10\x022\xdf\x02\n" +
 	"\x11ExtractionService\x12D\n" +
-	"\aExtract\x12\x1a.tessera.v1.ExtractRequest\x1a\x1b.tessera.v1.ExtractResponse0\x01\x12M\n" +
+	"\aExtract\x12\x1a.tessera.v1.ExtractRequest\x1a\x1b.tessera.v1.ExtractResponse0\x01\x12U\n" +
+	"\fBatchExtract\x12\x1f.tessera.v1.BatchExtractRequest\x1a .tessera.v1.BatchExtractResponse(\x010\x01\x12M\n" +
 	"\tModelInfo\x12\x1c.tessera.v1.ModelInfoRequest\x1a\x1d.tessera.v1.ModelInfoResponse\"\x03\x90\x02\x01\x12^\n" +
 	"\x0eWatchModelInfo\x12!.tessera.v1.WatchModelInfoRequest\x1a\".tessera.v1.WatchModelInfoResponse\"\x03\x90\x02\x010\x01b\x06proto3"
 
@@ -1879,11 +2355,11 @@ func file_tessera_v1_extraction_proto_rawDescGZIP() []byte {
 }
 
 var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_tessera_v1_extraction_proto_goTypes = []any{
-	(Priority)(0),                  // 0: tessera.v1.Priority
-	(EventKind)(0),                 // 1: tessera.v1.EventKind
-	(Phase)(0),                     // 2: tessera.v1.Phase
+	(EventKind)(0),                 // 0: tessera.v1.EventKind
+	(Phase)(0),                     // 1: tessera.v1.Phase
+	(Repair)(0),                    // 2: tessera.v1.Repair
 	(CheckRule)(0),                 // 3: tessera.v1.CheckRule
 	(FinishReason)(0),              // 4: tessera.v1.FinishReason
 	(*ExtractRequest)(nil),         // 5: tessera.v1.ExtractRequest
@@ -1891,65 +2367,81 @@ var file_tessera_v1_extraction_proto_goTypes = []any{
 	(*GenerationOptions)(nil),      // 7: tessera.v1.GenerationOptions
 	(*ExtractResponse)(nil),        // 8: tessera.v1.ExtractResponse
 	(*Accepted)(nil),               // 9: tessera.v1.Accepted
-	(*Progress)(nil),               // 10: tessera.v1.Progress
-	(*TokenDelta)(nil),             // 11: tessera.v1.TokenDelta
-	(*FieldDelta)(nil),             // 12: tessera.v1.FieldDelta
-	(*ExtractedField)(nil),         // 13: tessera.v1.ExtractedField
-	(*Completed)(nil),              // 14: tessera.v1.Completed
-	(*Check)(nil),                  // 15: tessera.v1.Check
-	(*Usage)(nil),                  // 16: tessera.v1.Usage
-	(*Timings)(nil),                // 17: tessera.v1.Timings
-	(*ModelInfoRequest)(nil),       // 18: tessera.v1.ModelInfoRequest
-	(*ModelInfoResponse)(nil),      // 19: tessera.v1.ModelInfoResponse
-	(*WatchModelInfoRequest)(nil),  // 20: tessera.v1.WatchModelInfoRequest
-	(*WatchModelInfoResponse)(nil), // 21: tessera.v1.WatchModelInfoResponse
-	(*ExtractionSchema)(nil),       // 22: tessera.v1.ExtractionSchema
-	(*durationpb.Duration)(nil),    // 23: google.protobuf.Duration
-	(*structpb.Value)(nil),         // 24: google.protobuf.Value
-	(*ModelStatus)(nil),            // 25: tessera.v1.ModelStatus
+	(*PageSource)(nil),             // 10: tessera.v1.PageSource
+	(*DocumentTypeFound)(nil),      // 11: tessera.v1.DocumentTypeFound
+	(*Progress)(nil),               // 12: tessera.v1.Progress
+	(*TokenDelta)(nil),             // 13: tessera.v1.TokenDelta
+	(*FieldDelta)(nil),             // 14: tessera.v1.FieldDelta
+	(*ExtractedField)(nil),         // 15: tessera.v1.ExtractedField
+	(*Completed)(nil),              // 16: tessera.v1.Completed
+	(*Check)(nil),                  // 17: tessera.v1.Check
+	(*Usage)(nil),                  // 18: tessera.v1.Usage
+	(*Timings)(nil),                // 19: tessera.v1.Timings
+	(*BatchExtractRequest)(nil),    // 20: tessera.v1.BatchExtractRequest
+	(*BatchExtractResponse)(nil),   // 21: tessera.v1.BatchExtractResponse
+	(*ExtractError)(nil),           // 22: tessera.v1.ExtractError
+	(*ModelInfoRequest)(nil),       // 23: tessera.v1.ModelInfoRequest
+	(*ModelInfoResponse)(nil),      // 24: tessera.v1.ModelInfoResponse
+	(*WatchModelInfoRequest)(nil),  // 25: tessera.v1.WatchModelInfoRequest
+	(*WatchModelInfoResponse)(nil), // 26: tessera.v1.WatchModelInfoResponse
+	(*ExtractionSchema)(nil),       // 27: tessera.v1.ExtractionSchema
+	(DocumentType)(0),              // 28: tessera.v1.DocumentType
+	(*durationpb.Duration)(nil),    // 29: google.protobuf.Duration
+	(*structpb.Value)(nil),         // 30: google.protobuf.Value
+	(*ModelStatus)(nil),            // 31: tessera.v1.ModelStatus
 }
 var file_tessera_v1_extraction_proto_depIdxs = []int32{
 	6,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
-	22, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
+	27, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
 	7,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
-	1,  // 3: tessera.v1.ExtractRequest.event_kinds:type_name -> tessera.v1.EventKind
-	0,  // 4: tessera.v1.ExtractRequest.priority:type_name -> tessera.v1.Priority
-	9,  // 5: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
-	10, // 6: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
-	11, // 7: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
-	12, // 8: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
-	13, // 9: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
-	14, // 10: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
-	2,  // 11: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
-	23, // 12: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
-	24, // 13: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
-	24, // 14: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
-	4,  // 15: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
-	16, // 16: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
-	17, // 17: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
-	13, // 18: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
-	15, // 19: tessera.v1.Completed.checks:type_name -> tessera.v1.Check
-	3,  // 20: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
-	23, // 21: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
-	23, // 22: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
-	23, // 23: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
-	23, // 24: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
-	23, // 25: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
-	23, // 26: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
-	23, // 27: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
-	25, // 28: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	25, // 29: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	5,  // 30: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
-	18, // 31: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
-	20, // 32: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
-	8,  // 33: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
-	19, // 34: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
-	21, // 35: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
-	33, // [33:36] is the sub-list for method output_type
-	30, // [30:33] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	0,  // 3: tessera.v1.ExtractRequest.event_kinds:type_name -> tessera.v1.EventKind
+	9,  // 4: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
+	12, // 5: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
+	13, // 6: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
+	14, // 7: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
+	15, // 8: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
+	16, // 9: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
+	11, // 10: tessera.v1.ExtractResponse.document_type:type_name -> tessera.v1.DocumentTypeFound
+	10, // 11: tessera.v1.Accepted.pages:type_name -> tessera.v1.PageSource
+	28, // 12: tessera.v1.DocumentTypeFound.document_type:type_name -> tessera.v1.DocumentType
+	18, // 13: tessera.v1.DocumentTypeFound.usage:type_name -> tessera.v1.Usage
+	1,  // 14: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
+	29, // 15: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
+	30, // 16: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
+	30, // 17: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
+	4,  // 18: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
+	18, // 19: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
+	19, // 20: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
+	15, // 21: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
+	17, // 22: tessera.v1.Completed.checks:type_name -> tessera.v1.Check
+	2,  // 23: tessera.v1.Completed.repairs:type_name -> tessera.v1.Repair
+	3,  // 24: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
+	29, // 25: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
+	29, // 26: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
+	29, // 27: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
+	29, // 28: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
+	29, // 29: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
+	29, // 30: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
+	29, // 31: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
+	5,  // 32: tessera.v1.BatchExtractRequest.extract:type_name -> tessera.v1.ExtractRequest
+	8,  // 33: tessera.v1.BatchExtractResponse.response:type_name -> tessera.v1.ExtractResponse
+	22, // 34: tessera.v1.BatchExtractResponse.error:type_name -> tessera.v1.ExtractError
+	29, // 35: tessera.v1.ExtractError.retry_after:type_name -> google.protobuf.Duration
+	31, // 36: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	31, // 37: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	5,  // 38: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
+	20, // 39: tessera.v1.ExtractionService.BatchExtract:input_type -> tessera.v1.BatchExtractRequest
+	23, // 40: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
+	25, // 41: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
+	8,  // 42: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
+	21, // 43: tessera.v1.ExtractionService.BatchExtract:output_type -> tessera.v1.BatchExtractResponse
+	24, // 44: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
+	26, // 45: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
+	42, // [42:46] is the sub-list for method output_type
+	38, // [38:42] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_tessera_v1_extraction_proto_init() }
@@ -1963,6 +2455,7 @@ func file_tessera_v1_extraction_proto_init() {
 		(*ExtractRequest_Schema)(nil),
 		(*ExtractRequest_Prompt)(nil),
 	}
+	file_tessera_v1_extraction_proto_msgTypes[1].OneofWrappers = []any{}
 	file_tessera_v1_extraction_proto_msgTypes[2].OneofWrappers = []any{}
 	file_tessera_v1_extraction_proto_msgTypes[3].OneofWrappers = []any{
 		(*ExtractResponse_Accepted)(nil),
@@ -1971,17 +2464,27 @@ func file_tessera_v1_extraction_proto_init() {
 		(*ExtractResponse_FieldDelta)(nil),
 		(*ExtractResponse_FieldCompleted)(nil),
 		(*ExtractResponse_Completed)(nil),
+		(*ExtractResponse_DocumentType)(nil),
 	}
-	file_tessera_v1_extraction_proto_msgTypes[5].OneofWrappers = []any{}
-	file_tessera_v1_extraction_proto_msgTypes[8].OneofWrappers = []any{}
-	file_tessera_v1_extraction_proto_msgTypes[9].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[6].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[7].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[10].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[11].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[15].OneofWrappers = []any{
+		(*BatchExtractRequest_Extract)(nil),
+		(*BatchExtractRequest_CancelRequestId)(nil),
+	}
+	file_tessera_v1_extraction_proto_msgTypes[16].OneofWrappers = []any{
+		(*BatchExtractResponse_Response)(nil),
+		(*BatchExtractResponse_Error)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tessera_v1_extraction_proto_rawDesc), len(file_tessera_v1_extraction_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   17,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
