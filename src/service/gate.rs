@@ -33,10 +33,6 @@ const UNKNOWN: &str = "unknown";
 /// Methods that make the model work.
 const METERED: [&str; 2] = ["Extract", "BatchExtract"];
 
-/// The method whose call is one request, in memory until the call ends. A batch has a bound of its own: on
-/// documents without an outcome.
-const ONE_REQUEST: &str = "Extract";
-
 /// The names that rules of an access file may use.
 pub fn rule_names() -> Vec<&'static str> {
     trace::METHODS.iter().map(|method| short(method)).chain([REFLECTION, LOAD_REPORTS]).collect()
@@ -117,7 +113,7 @@ fn admit<B>(
     let admitted = gate
         .admit(&credentials, action, Instant::now())
         .map_err(|refusal| error::refused(&refusal))?;
-    let received = if name == ONE_REQUEST { Some(memory.open()?) } else { None };
+    let received = if action.metered { Some(memory.open()?) } else { None };
     if let Some(call) = request.extensions().get::<Arc<Call>>() {
         call.admitted(admitted, received.clone());
     }
