@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tessera/v1/extraction.proto.
  */
 export const file_tessera_v1_extraction: GenFile = /*@__PURE__*/
-  fileDesc("Cht0ZXNzZXJhL3YxL2V4dHJhY3Rpb24ucHJvdG8SCnRlc3NlcmEudjEiggIKDkV4dHJhY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFZmlsZXMYAyADKAsyFS50ZXNzZXJhLnYxLklucHV0RmlsZRIuCgZzY2hlbWEYBCABKAsyHC50ZXNzZXJhLnYxLkV4dHJhY3Rpb25TY2hlbWFIABIQCgZwcm9tcHQYBSABKAlIABIxCgpnZW5lcmF0aW9uGAYgASgLMh0udGVzc2VyYS52MS5HZW5lcmF0aW9uT3B0aW9ucxIqCgtldmVudF9raW5kcxgHIAMoDjIVLnRlc3NlcmEudjEuRXZlbnRLaW5kQgYKBHRhc2siRQoJSW5wdXRGaWxlEg8KB2NvbnRlbnQYASABKAwSDQoFcGFnZXMYAiADKA0SEAoDZHBpGAMgASgNSACIAQFCBgoEX2RwaSKjAgoRR2VuZXJhdGlvbk9wdGlvbnMSHgoRbWF4X291dHB1dF90b2tlbnMYASABKA1IAIgBARIYCgt0ZW1wZXJhdHVyZRgCIAEoAkgBiAEBEhEKBHNlZWQYAyABKARIAogBARIWCg5zdG9wX3NlcXVlbmNlcxgEIAMoCRIfChJtYXhfdGlsZXNfcGVyX3BhZ2UYBSABKA1IA4gBARISCgV0b3BfcBgGIAEoAkgEiAEBEhYKCWNvbnN0cmFpbhgHIAEoCEgFiAEBQhQKEl9tYXhfb3V0cHV0X3Rva2Vuc0IOCgxfdGVtcGVyYXR1cmVCBwoFX3NlZWRCFQoTX21heF90aWxlc19wZXJfcGFnZUIICgZfdG9wX3BCDAoKX2NvbnN0cmFpbiL5AgoPRXh0cmFjdFJlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgEEigKCGFjY2VwdGVkGAIgASgLMhQudGVzc2VyYS52MS5BY2NlcHRlZEgAEigKCHByb2dyZXNzGAMgASgLMhQudGVzc2VyYS52MS5Qcm9ncmVzc0gAEi0KC3Rva2VuX2RlbHRhGAQgASgLMhYudGVzc2VyYS52MS5Ub2tlbkRlbHRhSAASLQoLZmllbGRfZGVsdGEYBSABKAsyFi50ZXNzZXJhLnYxLkZpZWxkRGVsdGFIABI1Cg9maWVsZF9jb21wbGV0ZWQYBiABKAsyGi50ZXNzZXJhLnYxLkV4dHJhY3RlZEZpZWxkSAASKgoJY29tcGxldGVkGAcgASgLMhUudGVzc2VyYS52MS5Db21wbGV0ZWRIABI2Cg1kb2N1bWVudF90eXBlGAggASgLMh0udGVzc2VyYS52MS5Eb2N1bWVudFR5cGVGb3VuZEgAQgcKBWV2ZW50IsUBCghBY2NlcHRlZBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBW1vZGVsGAIgASgJEhYKDm1vZGVsX3JldmlzaW9uGAMgASgJEhAKCHRyYWNlX2lkGAQgASgJEhYKDnRpbGVzX3Blcl9wYWdlGAUgAygNEhQKDGlucHV0X3Rva2VucxgGIAEoDRIlCgVwYWdlcxgHIAMoCzIWLnRlc3NlcmEudjEuUGFnZVNvdXJjZRIXCg9wcm9tcHRfdGVtcGxhdGUYCCABKAkiTQoKUGFnZVNvdXJjZRIMCgRmaWxlGAEgASgNEgwKBHBhZ2UYAiABKA0SEAoId2lkdGhfcHgYAyABKA0SEQoJaGVpZ2h0X3B4GAQgASgNIqcBChFEb2N1bWVudFR5cGVGb3VuZBIvCg1kb2N1bWVudF90eXBlGAEgASgOMhgudGVzc2VyYS52MS5Eb2N1bWVudFR5cGUSFwoKY29uZmlkZW5jZRgCIAEoAkgAiAEBEiAKBXVzYWdlGAMgASgLMhEudGVzc2VyYS52MS5Vc2FnZRIXCg9wcm9tcHRfdGVtcGxhdGUYBCABKAlCDQoLX2NvbmZpZGVuY2Ui0AEKCFByb2dyZXNzEiAKBXBoYXNlGAEgASgOMhEudGVzc2VyYS52MS5QaGFzZRIqCgdlbGFwc2VkGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhsKDnF1ZXVlX3Bvc2l0aW9uGAMgASgNSACIAQESFQoNZW5jb2RlZF90aWxlcxgEIAEoDRIYChBwcmVmaWxsZWRfdG9rZW5zGAUgASgNEhUKDW91dHB1dF90b2tlbnMYBiABKA1CEQoPX3F1ZXVlX3Bvc2l0aW9uIi8KClRva2VuRGVsdGESDAoEdGV4dBgBIAEoCRITCgt0b2tlbl9jb3VudBgCIAEoDSIrCgpGaWVsZERlbHRhEg8KB3BvaW50ZXIYASABKAkSDAoEdGV4dBgCIAEoCSLnAQoORXh0cmFjdGVkRmllbGQSDwoHcG9pbnRlchgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRILCgNyYXcYAyABKAkSFwoKY29uZmlkZW5jZRgEIAEoAkgAiAEBEiIKFW1pbl90b2tlbl9wcm9iYWJpbGl0eRgFIAEoAkgBiAEBEioKCm5vcm1hbGl6ZWQYBiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVCDQoLX2NvbmZpZGVuY2VCGAoWX21pbl90b2tlbl9wcm9iYWJpbGl0eSLMAgoJQ29tcGxldGVkEi8KDWZpbmlzaF9yZWFzb24YASABKA4yGC50ZXNzZXJhLnYxLkZpbmlzaFJlYXNvbhIMCgR0ZXh0GAIgASgJEhoKDWRvY3VtZW50X2pzb24YAyABKAlIAIgBARIWCg5kb2N1bWVudF9lcnJvchgEIAEoCRIgCgV1c2FnZRgFIAEoCzIRLnRlc3NlcmEudjEuVXNhZ2USJAoHdGltaW5ncxgGIAEoCzITLnRlc3NlcmEudjEuVGltaW5ncxIqCgZmaWVsZHMYByADKAsyGi50ZXNzZXJhLnYxLkV4dHJhY3RlZEZpZWxkEiEKBmNoZWNrcxgIIAMoCzIRLnRlc3NlcmEudjEuQ2hlY2sSIwoHcmVwYWlycxgJIAMoDjISLnRlc3NlcmEudjEuUmVwYWlyQhAKDl9kb2N1bWVudF9qc29uIl8KBUNoZWNrEiMKBHJ1bGUYASABKA4yFS50ZXNzZXJhLnYxLkNoZWNrUnVsZRIOCgZwYXNzZWQYAiABKAgSDwoHbWVzc2FnZRgDIAEoCRIQCghwb2ludGVycxgEIAMoCSJKCgVVc2FnZRIUCgxpbnB1dF90b2tlbnMYASABKA0SFAoMaW1hZ2VfdG9rZW5zGAIgASgNEhUKDW91dHB1dF90b2tlbnMYAyABKA0ixgIKB1RpbWluZ3MSKAoFcXVldWUYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoKcHJlcHJvY2VzcxgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIpCgZ2aXNpb24YAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoHcHJlZmlsbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIpCgZkZWNvZGUYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNgoTdGltZV90b19maXJzdF90b2tlbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgV0b3RhbBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJsChNCYXRjaEV4dHJhY3RSZXF1ZXN0Ei0KB2V4dHJhY3QYASABKAsyGi50ZXNzZXJhLnYxLkV4dHJhY3RSZXF1ZXN0SAASGwoRY2FuY2VsX3JlcXVlc3RfaWQYAiABKAlIAEIJCgdtZXNzYWdlIpEBChRCYXRjaEV4dHJhY3RSZXNwb25zZRISCgpyZXF1ZXN0X2lkGAEgASgJEi8KCHJlc3BvbnNlGAIgASgLMhsudGVzc2VyYS52MS5FeHRyYWN0UmVzcG9uc2VIABIpCgVlcnJvchgDIAEoCzIYLnRlc3NlcmEudjEuRXh0cmFjdEVycm9ySABCCQoHb3V0Y29tZSJ9CgxFeHRyYWN0RXJyb3ISDAoEY29kZRgBIAEoBRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIuCgtyZXRyeV9hZnRlchgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIOCgZmaWVsZHMYBSADKAkiIQoQTW9kZWxJbmZvUmVxdWVzdBINCgVtb2RlbBgBIAEoCSI8ChFNb2RlbEluZm9SZXNwb25zZRInCgZzdGF0dXMYASABKAsyFy50ZXNzZXJhLnYxLk1vZGVsU3RhdHVzIiYKFVdhdGNoTW9kZWxJbmZvUmVxdWVzdBINCgVtb2RlbBgBIAEoCSJBChZXYXRjaE1vZGVsSW5mb1Jlc3BvbnNlEicKBnN0YXR1cxgBIAEoCzIXLnRlc3NlcmEudjEuTW9kZWxTdGF0dXMqagoJRXZlbnRLaW5kEhoKFkVWRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIVChFFVkVOVF9LSU5EX1RPS0VOUxABEhMKD0VWRU5UX0tJTkRfTk9ORRACEhUKEUVWRU5UX0tJTkRfRklFTERTEAMqZwoFUGhhc2USFQoRUEhBU0VfVU5TUEVDSUZJRUQQABIQCgxQSEFTRV9RVUVVRUQQARIQCgxQSEFTRV9WSVNJT04QAhIRCg1QSEFTRV9QUkVGSUxMEAMSEAoMUEhBU0VfREVDT0RFEAQqzwEKBlJlcGFpchIWChJSRVBBSVJfVU5TUEVDSUZJRUQQABIRCg1SRVBBSVJfUVVPVEVTEAESFQoRUkVQQUlSX0JBUkVfTkFNRVMQAhIZChVSRVBBSVJfVFJBSUxJTkdfQ09NTUEQAxIYChRSRVBBSVJfTUlTU0lOR19DT01NQRAEEhAKDFJFUEFJUl9XT1JEUxAFEhUKEVJFUEFJUl9DSEFSQUNURVJTEAYSEwoPUkVQQUlSX0NPTU1FTlRTEAcSEAoMUkVQQUlSX0xJTkVTEAgqmAEKCUNoZWNrUnVsZRIaChZDSEVDS19SVUxFX1VOU1BFQ0lGSUVEEAASGwoXQ0hFQ0tfUlVMRV9BQk5fQ0hFQ0tTVU0QARIdChlDSEVDS19SVUxFX0xJTkVfSVRFTVNfU1VNEAISGAoUQ0hFQ0tfUlVMRV9HU1RfU0hBUkUQAxIZChVDSEVDS19SVUxFX0RBVEVfT1JERVIQBCpfCgxGaW5pc2hSZWFzb24SHQoZRklOSVNIX1JFQVNPTl9VTlNQRUNJRklFRBAAEhYKEkZJTklTSF9SRUFTT05fU1RPUBABEhgKFEZJTklTSF9SRUFTT05fTEVOR1RIEAIy3wIKEUV4dHJhY3Rpb25TZXJ2aWNlEkQKB0V4dHJhY3QSGi50ZXNzZXJhLnYxLkV4dHJhY3RSZXF1ZXN0GhsudGVzc2VyYS52MS5FeHRyYWN0UmVzcG9uc2UwARJVCgxCYXRjaEV4dHJhY3QSHy50ZXNzZXJhLnYxLkJhdGNoRXh0cmFjdFJlcXVlc3QaIC50ZXNzZXJhLnYxLkJhdGNoRXh0cmFjdFJlc3BvbnNlKAEwARJNCglNb2RlbEluZm8SHC50ZXNzZXJhLnYxLk1vZGVsSW5mb1JlcXVlc3QaHS50ZXNzZXJhLnYxLk1vZGVsSW5mb1Jlc3BvbnNlIgOQAgESXgoOV2F0Y2hNb2RlbEluZm8SIS50ZXNzZXJhLnYxLldhdGNoTW9kZWxJbmZvUmVxdWVzdBoiLnRlc3NlcmEudjEuV2F0Y2hNb2RlbEluZm9SZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_tessera_v1_model_info, file_tessera_v1_schema]);
+  fileDesc("Cht0ZXNzZXJhL3YxL2V4dHJhY3Rpb24ucHJvdG8SCnRlc3NlcmEudjEiqgIKDkV4dHJhY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFZmlsZXMYAyADKAsyFS50ZXNzZXJhLnYxLklucHV0RmlsZRIuCgZzY2hlbWEYBCABKAsyHC50ZXNzZXJhLnYxLkV4dHJhY3Rpb25TY2hlbWFIABIQCgZwcm9tcHQYBSABKAlIABIxCgpnZW5lcmF0aW9uGAYgASgLMh0udGVzc2VyYS52MS5HZW5lcmF0aW9uT3B0aW9ucxIqCgtldmVudF9raW5kcxgHIAMoDjIVLnRlc3NlcmEudjEuRXZlbnRLaW5kEiYKCHByaW9yaXR5GAggASgOMhQudGVzc2VyYS52MS5Qcmlvcml0eUIGCgR0YXNrIkUKCUlucHV0RmlsZRIPCgdjb250ZW50GAEgASgMEg0KBXBhZ2VzGAIgAygNEhAKA2RwaRgDIAEoDUgAiAEBQgYKBF9kcGkiqQMKEUdlbmVyYXRpb25PcHRpb25zEh4KEW1heF9vdXRwdXRfdG9rZW5zGAEgASgNSACIAQESGAoLdGVtcGVyYXR1cmUYAiABKAJIAYgBARIRCgRzZWVkGAMgASgESAKIAQESFgoOc3RvcF9zZXF1ZW5jZXMYBCADKAkSHwoSbWF4X3RpbGVzX3Blcl9wYWdlGAUgASgNSAOIAQESEgoFdG9wX3AYBiABKAJIBIgBARIWCgljb25zdHJhaW4YByABKAhIBYgBARISCgV0b3BfaxgIIAEoDUgGiAEBEhIKBW1pbl9wGAkgASgCSAeIAQESHwoScmVwZXRpdGlvbl9wZW5hbHR5GAogASgCSAiIAQESEAoIbG9ncHJvYnMYCyABKAhCFAoSX21heF9vdXRwdXRfdG9rZW5zQg4KDF90ZW1wZXJhdHVyZUIHCgVfc2VlZEIVChNfbWF4X3RpbGVzX3Blcl9wYWdlQggKBl90b3BfcEIMCgpfY29uc3RyYWluQggKBl90b3Bfa0IICgZfbWluX3BCFQoTX3JlcGV0aXRpb25fcGVuYWx0eSL5AgoPRXh0cmFjdFJlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgEEigKCGFjY2VwdGVkGAIgASgLMhQudGVzc2VyYS52MS5BY2NlcHRlZEgAEigKCHByb2dyZXNzGAMgASgLMhQudGVzc2VyYS52MS5Qcm9ncmVzc0gAEi0KC3Rva2VuX2RlbHRhGAQgASgLMhYudGVzc2VyYS52MS5Ub2tlbkRlbHRhSAASLQoLZmllbGRfZGVsdGEYBSABKAsyFi50ZXNzZXJhLnYxLkZpZWxkRGVsdGFIABI1Cg9maWVsZF9jb21wbGV0ZWQYBiABKAsyGi50ZXNzZXJhLnYxLkV4dHJhY3RlZEZpZWxkSAASKgoJY29tcGxldGVkGAcgASgLMhUudGVzc2VyYS52MS5Db21wbGV0ZWRIABI2Cg1kb2N1bWVudF90eXBlGAggASgLMh0udGVzc2VyYS52MS5Eb2N1bWVudFR5cGVGb3VuZEgAQgcKBWV2ZW50IsUBCghBY2NlcHRlZBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBW1vZGVsGAIgASgJEhYKDm1vZGVsX3JldmlzaW9uGAMgASgJEhAKCHRyYWNlX2lkGAQgASgJEhYKDnRpbGVzX3Blcl9wYWdlGAUgAygNEhQKDGlucHV0X3Rva2VucxgGIAEoDRIlCgVwYWdlcxgHIAMoCzIWLnRlc3NlcmEudjEuUGFnZVNvdXJjZRIXCg9wcm9tcHRfdGVtcGxhdGUYCCABKAkiTQoKUGFnZVNvdXJjZRIMCgRmaWxlGAEgASgNEgwKBHBhZ2UYAiABKA0SEAoId2lkdGhfcHgYAyABKA0SEQoJaGVpZ2h0X3B4GAQgASgNIqcBChFEb2N1bWVudFR5cGVGb3VuZBIvCg1kb2N1bWVudF90eXBlGAEgASgOMhgudGVzc2VyYS52MS5Eb2N1bWVudFR5cGUSFwoKY29uZmlkZW5jZRgCIAEoAkgAiAEBEiAKBXVzYWdlGAMgASgLMhEudGVzc2VyYS52MS5Vc2FnZRIXCg9wcm9tcHRfdGVtcGxhdGUYBCABKAlCDQoLX2NvbmZpZGVuY2Ui0AEKCFByb2dyZXNzEiAKBXBoYXNlGAEgASgOMhEudGVzc2VyYS52MS5QaGFzZRIqCgdlbGFwc2VkGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhsKDnF1ZXVlX3Bvc2l0aW9uGAMgASgNSACIAQESFQoNZW5jb2RlZF90aWxlcxgEIAEoDRIYChBwcmVmaWxsZWRfdG9rZW5zGAUgASgNEhUKDW91dHB1dF90b2tlbnMYBiABKA1CEQoPX3F1ZXVlX3Bvc2l0aW9uIkEKClRva2VuRGVsdGESDAoEdGV4dBgBIAEoCRITCgt0b2tlbl9jb3VudBgCIAEoDRIQCghsb2dwcm9icxgDIAMoAiIrCgpGaWVsZERlbHRhEg8KB3BvaW50ZXIYASABKAkSDAoEdGV4dBgCIAEoCSLnAQoORXh0cmFjdGVkRmllbGQSDwoHcG9pbnRlchgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRILCgNyYXcYAyABKAkSFwoKY29uZmlkZW5jZRgEIAEoAkgAiAEBEiIKFW1pbl90b2tlbl9wcm9iYWJpbGl0eRgFIAEoAkgBiAEBEioKCm5vcm1hbGl6ZWQYBiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVCDQoLX2NvbmZpZGVuY2VCGAoWX21pbl90b2tlbl9wcm9iYWJpbGl0eSLMAgoJQ29tcGxldGVkEi8KDWZpbmlzaF9yZWFzb24YASABKA4yGC50ZXNzZXJhLnYxLkZpbmlzaFJlYXNvbhIMCgR0ZXh0GAIgASgJEhoKDWRvY3VtZW50X2pzb24YAyABKAlIAIgBARIWCg5kb2N1bWVudF9lcnJvchgEIAEoCRIgCgV1c2FnZRgFIAEoCzIRLnRlc3NlcmEudjEuVXNhZ2USJAoHdGltaW5ncxgGIAEoCzITLnRlc3NlcmEudjEuVGltaW5ncxIqCgZmaWVsZHMYByADKAsyGi50ZXNzZXJhLnYxLkV4dHJhY3RlZEZpZWxkEiEKBmNoZWNrcxgIIAMoCzIRLnRlc3NlcmEudjEuQ2hlY2sSIwoHcmVwYWlycxgJIAMoDjISLnRlc3NlcmEudjEuUmVwYWlyQhAKDl9kb2N1bWVudF9qc29uIl8KBUNoZWNrEiMKBHJ1bGUYASABKA4yFS50ZXNzZXJhLnYxLkNoZWNrUnVsZRIOCgZwYXNzZWQYAiABKAgSDwoHbWVzc2FnZRgDIAEoCRIQCghwb2ludGVycxgEIAMoCSJnCgVVc2FnZRIUCgxpbnB1dF90b2tlbnMYASABKA0SFAoMaW1hZ2VfdG9rZW5zGAIgASgNEhUKDW91dHB1dF90b2tlbnMYAyABKA0SGwoTY2FjaGVkX2lucHV0X3Rva2VucxgEIAEoDSLGAgoHVGltaW5ncxIoCgVxdWV1ZRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCgpwcmVwcm9jZXNzGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEikKBnZpc2lvbhgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdwcmVmaWxsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEikKBmRlY29kZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI2ChN0aW1lX3RvX2ZpcnN0X3Rva2VuGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEigKBXRvdGFsGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uImwKE0JhdGNoRXh0cmFjdFJlcXVlc3QSLQoHZXh0cmFjdBgBIAEoCzIaLnRlc3NlcmEudjEuRXh0cmFjdFJlcXVlc3RIABIbChFjYW5jZWxfcmVxdWVzdF9pZBgCIAEoCUgAQgkKB21lc3NhZ2UikQEKFEJhdGNoRXh0cmFjdFJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAkSLwoIcmVzcG9uc2UYAiABKAsyGy50ZXNzZXJhLnYxLkV4dHJhY3RSZXNwb25zZUgAEikKBWVycm9yGAMgASgLMhgudGVzc2VyYS52MS5FeHRyYWN0RXJyb3JIAEIJCgdvdXRjb21lIn0KDEV4dHJhY3RFcnJvchIMCgRjb2RlGAEgASgFEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEi4KC3JldHJ5X2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBmZpZWxkcxgFIAMoCSIhChBNb2RlbEluZm9SZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIjwKEU1vZGVsSW5mb1Jlc3BvbnNlEicKBnN0YXR1cxgBIAEoCzIXLnRlc3NlcmEudjEuTW9kZWxTdGF0dXMiJgoVV2F0Y2hNb2RlbEluZm9SZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIkEKFldhdGNoTW9kZWxJbmZvUmVzcG9uc2USJwoGc3RhdHVzGAEgASgLMhcudGVzc2VyYS52MS5Nb2RlbFN0YXR1cypSCghQcmlvcml0eRIYChRQUklPUklUWV9VTlNQRUNJRklFRBAAEhgKFFBSSU9SSVRZX0lOVEVSQUNUSVZFEAESEgoOUFJJT1JJVFlfQkFUQ0gQAipqCglFdmVudEtpbmQSGgoWRVZFTlRfS0lORF9VTlNQRUNJRklFRBAAEhUKEUVWRU5UX0tJTkRfVE9LRU5TEAESEwoPRVZFTlRfS0lORF9OT05FEAISFQoRRVZFTlRfS0lORF9GSUVMRFMQAypnCgVQaGFzZRIVChFQSEFTRV9VTlNQRUNJRklFRBAAEhAKDFBIQVNFX1FVRVVFRBABEhAKDFBIQVNFX1ZJU0lPThACEhEKDVBIQVNFX1BSRUZJTEwQAxIQCgxQSEFTRV9ERUNPREUQBCrPAQoGUmVwYWlyEhYKElJFUEFJUl9VTlNQRUNJRklFRBAAEhEKDVJFUEFJUl9RVU9URVMQARIVChFSRVBBSVJfQkFSRV9OQU1FUxACEhkKFVJFUEFJUl9UUkFJTElOR19DT01NQRADEhgKFFJFUEFJUl9NSVNTSU5HX0NPTU1BEAQSEAoMUkVQQUlSX1dPUkRTEAUSFQoRUkVQQUlSX0NIQVJBQ1RFUlMQBhITCg9SRVBBSVJfQ09NTUVOVFMQBxIQCgxSRVBBSVJfTElORVMQCCqYAQoJQ2hlY2tSdWxlEhoKFkNIRUNLX1JVTEVfVU5TUEVDSUZJRUQQABIbChdDSEVDS19SVUxFX0FCTl9DSEVDS1NVTRABEh0KGUNIRUNLX1JVTEVfTElORV9JVEVNU19TVU0QAhIYChRDSEVDS19SVUxFX0dTVF9TSEFSRRADEhkKFUNIRUNLX1JVTEVfREFURV9PUkRFUhAEKl8KDEZpbmlzaFJlYXNvbhIdChlGSU5JU0hfUkVBU09OX1VOU1BFQ0lGSUVEEAASFgoSRklOSVNIX1JFQVNPTl9TVE9QEAESGAoURklOSVNIX1JFQVNPTl9MRU5HVEgQAjLfAgoRRXh0cmFjdGlvblNlcnZpY2USRAoHRXh0cmFjdBIaLnRlc3NlcmEudjEuRXh0cmFjdFJlcXVlc3QaGy50ZXNzZXJhLnYxLkV4dHJhY3RSZXNwb25zZTABElUKDEJhdGNoRXh0cmFjdBIfLnRlc3NlcmEudjEuQmF0Y2hFeHRyYWN0UmVxdWVzdBogLnRlc3NlcmEudjEuQmF0Y2hFeHRyYWN0UmVzcG9uc2UoATABEk0KCU1vZGVsSW5mbxIcLnRlc3NlcmEudjEuTW9kZWxJbmZvUmVxdWVzdBodLnRlc3NlcmEudjEuTW9kZWxJbmZvUmVzcG9uc2UiA5ACARJeCg5XYXRjaE1vZGVsSW5mbxIhLnRlc3NlcmEudjEuV2F0Y2hNb2RlbEluZm9SZXF1ZXN0GiIudGVzc2VyYS52MS5XYXRjaE1vZGVsSW5mb1Jlc3BvbnNlIgOQAgEwAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_tessera_v1_model_info, file_tessera_v1_schema]);
 
 /**
  * @generated from message tessera.v1.ExtractRequest
@@ -79,6 +79,13 @@ export type ExtractRequest = Message<"tessera.v1.ExtractRequest"> & {
    * @generated from field: repeated tessera.v1.EventKind event_kinds = 7;
    */
   eventKinds: EventKind[];
+
+  /**
+   * Unset: INTERACTIVE.
+   *
+   * @generated from field: tessera.v1.Priority priority = 8;
+   */
+  priority: Priority;
 };
 
 /**
@@ -183,6 +190,39 @@ export type GenerationOptions = Message<"tessera.v1.GenerationOptions"> & {
    * @generated from field: optional bool constrain = 7;
    */
   constrain?: boolean | undefined;
+
+  /**
+   * At least 1: a token is drawn from so many of the likeliest. Unset: from all.
+   * Used only when temperature > 0.
+   *
+   * @generated from field: optional uint32 top_k = 8;
+   */
+  topK?: number | undefined;
+
+  /**
+   * [0, 1]: tokens less probable than this share of the likeliest are not drawn.
+   * Unset or 0: no cut. Used only when temperature > 0.
+   *
+   * @generated from field: optional float min_p = 9;
+   */
+  minP?: number | undefined;
+
+  /**
+   * (0, 2]. Logits of tokens that the prompt or the answer has already are divided
+   * by it where they are positive, else multiplied: above 1, what was said is less
+   * likely to be said again. Unset or 1: no change. Documents repeat themselves,
+   * in amounts and keys: leave it unless an answer loops.
+   *
+   * @generated from field: optional float repetition_penalty = 10;
+   */
+  repetitionPenalty?: number | undefined;
+
+  /**
+   * Whether TokenDelta.logprobs are sent.
+   *
+   * @generated from field: bool logprobs = 11;
+   */
+  logprobs: boolean;
 };
 
 /**
@@ -489,6 +529,15 @@ export type TokenDelta = Message<"tessera.v1.TokenDelta"> & {
    * @generated from field: uint32 token_count = 2;
    */
   tokenCount: number;
+
+  /**
+   * With GenerationOptions.logprobs: for each token that wrote some of `text`, in
+   * order, the natural logarithm of its probability at temperature 1, before
+   * anything was cut or ruled out. Tokens of a character come with its last one.
+   *
+   * @generated from field: repeated float logprobs = 3;
+   */
+  logprobs: number[];
 };
 
 /**
@@ -728,6 +777,14 @@ export type Usage = Message<"tessera.v1.Usage"> & {
    * @generated from field: uint32 output_tokens = 3;
    */
   outputTokens: number;
+
+  /**
+   * The part of `input_tokens` that was not computed again, because an earlier
+   * request began alike.
+   *
+   * @generated from field: uint32 cached_input_tokens = 4;
+   */
+  cachedInputTokens: number;
 };
 
 /**
@@ -987,6 +1044,39 @@ export const WatchModelInfoResponseSchema: GenMessage<WatchModelInfoResponse> = 
   messageDesc(file_tessera_v1_extraction, 21);
 
 /**
+ * Who goes first when there is not room for all.
+ *
+ * @generated from enum tessera.v1.Priority
+ */
+export enum Priority {
+  /**
+   * @generated from enum value: PRIORITY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Somebody waits for the answer: it goes before those of a batch.
+   *
+   * @generated from enum value: PRIORITY_INTERACTIVE = 1;
+   */
+  INTERACTIVE = 1,
+
+  /**
+   * Nobody waits yet: it takes what is left, and may be put off while it runs.
+   * Its turn comes, however many others there are.
+   *
+   * @generated from enum value: PRIORITY_BATCH = 2;
+   */
+  BATCH = 2,
+}
+
+/**
+ * Describes the enum tessera.v1.Priority.
+ */
+export const PrioritySchema: GenEnum<Priority> = /*@__PURE__*/
+  enumDesc(file_tessera_v1_extraction, 0);
+
+/**
  * @generated from enum tessera.v1.EventKind
  */
 export enum EventKind {
@@ -1022,7 +1112,7 @@ export enum EventKind {
  * Describes the enum tessera.v1.EventKind.
  */
 export const EventKindSchema: GenEnum<EventKind> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 0);
+  enumDesc(file_tessera_v1_extraction, 1);
 
 /**
  * @generated from enum tessera.v1.Phase
@@ -1060,7 +1150,7 @@ export enum Phase {
  * Describes the enum tessera.v1.Phase.
  */
 export const PhaseSchema: GenEnum<Phase> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 1);
+  enumDesc(file_tessera_v1_extraction, 2);
 
 /**
  * @generated from enum tessera.v1.Repair
@@ -1126,7 +1216,7 @@ export enum Repair {
  * Describes the enum tessera.v1.Repair.
  */
 export const RepairSchema: GenEnum<Repair> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 2);
+  enumDesc(file_tessera_v1_extraction, 3);
 
 /**
  * @generated from enum tessera.v1.CheckRule
@@ -1171,7 +1261,7 @@ export enum CheckRule {
  * Describes the enum tessera.v1.CheckRule.
  */
 export const CheckRuleSchema: GenEnum<CheckRule> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 3);
+  enumDesc(file_tessera_v1_extraction, 4);
 
 /**
  * @generated from enum tessera.v1.FinishReason
@@ -1201,7 +1291,7 @@ export enum FinishReason {
  * Describes the enum tessera.v1.FinishReason.
  */
 export const FinishReasonSchema: GenEnum<FinishReason> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 4);
+  enumDesc(file_tessera_v1_extraction, 5);
 
 /**
  * Reads fields, or free text, out of document pages with a vision-language model.
