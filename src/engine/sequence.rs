@@ -304,9 +304,6 @@ impl Sequence {
             Output::Choice(choice) if choice.is_finite => choice.token,
             Output::Choice(_) => return Err(Spoilt::NotFinite),
         };
-        if self.progress.phase != Phase::Decode {
-            self.start_decode(now);
-        }
         let opening = self.constrained.as_mut().and_then(Constrained::opening);
         let is_chosen = opening.is_none()
             && !self.constrained.as_ref().is_some_and(Constrained::leaves_no_choice);
@@ -317,8 +314,8 @@ impl Sequence {
             self.answer.score(logprob(token, output));
         }
         let finish = match opening {
-            Some(opening) => self.take_all(opening, false, stop_ids)?,
-            None => self.take_chosen(token, stop_ids)?,
+            Some(opening) => self.take_all(opening, false, stop_ids, now)?,
+            None => self.take_chosen(token, stop_ids, now)?,
         };
         if let Some(piece) = self.answer.piece() {
             self.outlet.piece(&piece, now);
@@ -376,6 +373,7 @@ impl Sequence {
         &mut self,
         token: u32,
         stop_ids: &[u32],
+        now: Instant,
     ) -> Result<Option<FinishReason>, Spoilt> {
         let mut tokens = vec![token];
         let mut is_whole = false;
@@ -386,7 +384,7 @@ impl Sequence {
             tokens.extend(next.forced);
             is_whole = next.is_whole;
         }
-        self.take_all(tokens, is_whole, stop_ids)
+        self.take_all(tokens, is_whole, stop_ids, now)
     }
 
     /// The answer goes on with these tokens, as far as it may.
@@ -395,11 +393,15 @@ impl Sequence {
         tokens: Vec<u32>,
         is_whole: bool,
         stop_ids: &[u32],
+        now: Instant,
     ) -> Result<Option<FinishReason>, Spoilt> {
         self.fresh = 0;
         let last = tokens.len() - 1;
         for (index, token) in tokens.into_iter().enumerate() {
             self.progress.output_tokens += 1;
+            if self.progress.phase != Phase::Decode {
+                self.start_decode(now);
+            }
             self.fresh += 1;
             self.tokens.push(token);
             self.chance.saw(token);

@@ -11,7 +11,7 @@ const CHARACTER: &str = r#"([^"\\\x00-\x1F\x7F]|\\["\\n])"#;
 /// As [`CHARACTER`], but for the bar between items.
 const ITEM_CHARACTER: &str = r#"([^"\\|\x00-\x1F\x7F]|\\["\\])"#;
 
-const INTEGER: &str = "-?(0|[1-9][0-9]{0,14})";
+const INTEGER: &str = "(0|-?[1-9][0-9]{0,14})";
 const DECIMAL: &str = r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,6})?";
 
 /// Digits, each with at most one mark before it that groups them or begins the fraction.

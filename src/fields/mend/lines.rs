@@ -41,7 +41,9 @@ pub(super) fn object(answer: &str, schema: &Schema, whole: bool) -> Option<Mende
             object.contains_key(&property.name) || property.absent == Absent::LeftOut
         });
     let text = Value::Object(object).to_string();
-    let fields = fields_of(&text, &said);
+    let mut fields = fields_of(&text, &said);
+    // As they were said, whether they are read line by line or all at once.
+    fields.sort_by_key(|(_, said)| said.start);
     if fields.is_empty() {
         return None;
     }
