@@ -49,7 +49,7 @@ pub const JOINED_TOKENS_MAX: usize = 64;
 /// Longest silence on a stream: below the smallest idle timeout on common paths.
 pub const HEARTBEAT_MS: u64 = 20_000;
 
-/// Steps of one request that its trace may hold; 64 bytes or so each, set aside when it is prepared.
+/// Steps of one request that its trace may hold; 80 bytes or so each, set aside when it is prepared.
 pub const TRACED_STEPS_MAX: usize = 16_384;
 
 /// Lists and objects inside one another whose leaves are fields; what is deeper is in the document only.

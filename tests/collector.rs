@@ -13,13 +13,19 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use expect_test::expect_file;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use tessera::pb::v1;
 use tessera::pb::v1::extract_response::Event;
 use tessera::pb::v1::extraction_service_client::ExtractionServiceClient;
-use tonic::Request;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status};
 
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT_ID: &str = "00f067aa0ba902b7";
@@ -271,7 +277,10 @@ fn a_python_client_and_the_server_share_a_trace() {
 async fn prometheus_reads_a_scrape_the_rules_and_the_dashboard() {
     let Some(promcheck) = built("promcheck") else { return };
     let admin = free_port();
-    let options = ["--metrics-vllm-names", "--admin-listen", &format!("127.0.0.1:{admin}")];
+    let directory = tempfile::tempdir().unwrap();
+    let (listen, traces) = (format!("127.0.0.1:{admin}"), directory.path().to_str().unwrap());
+    let options =
+        ["--metrics-vllm-names", "--admin-listen", listen.as_str(), "--trace-dir", traces];
     let (_server, port) = start_server(&options.map(ToOwned::to_owned));
     extract(port, TRACE_ID, "2").await;
     let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/observability");
@@ -324,6 +333,50 @@ fn shown(arguments: &[&str]) -> (bool, String) {
     let output =
         Command::new(env!("CARGO_BIN_EXE_tessera")).arg("trace").args(arguments).output().unwrap();
     (output.status.success(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// Takes connections, and no spans.
+#[derive(Debug)]
+struct Refusing;
+
+#[tonic::async_trait]
+impl TraceService for Refusing {
+    async fn export(
+        &self,
+        _: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        Err(Status::resource_exhausted("come back never"))
+    }
+}
+
+#[tokio::test]
+async fn what_a_collector_refuses_is_counted() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let refusing = tonic::transport::Server::builder()
+        .add_service(TraceServiceServer::new(Refusing))
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    tokio::spawn(refusing);
+    let admin = free_port();
+    let options = ["--otlp-endpoint", &endpoint, "--otlp-signals", "traces", "--admin-listen"];
+    let mut options: Vec<String> = options.map(ToOwned::to_owned).to_vec();
+    options.push(format!("127.0.0.1:{admin}"));
+    let (_server, port) =
+        tokio::task::spawn_blocking(move || start_server(&options)).await.unwrap();
+    let completed = extract(port, TRACE_ID, "2").await;
+    let steps = u64::from(completed.usage.unwrap().output_tokens);
+    let lost = "otel_sdk_exporter_span_exported_total{error_type=\"rejected\"}";
+    let begin = Instant::now();
+    loop {
+        let text =
+            tokio::task::spawn_blocking(move || http(admin, "GET /metrics", "")).await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(lost));
+        if line.is_some_and(|count| count.trim().parse::<u64>().unwrap() > steps) {
+            return;
+        }
+        assert!(begin.elapsed() < SOON, "{text}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]

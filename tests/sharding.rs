@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use tessera::checkpoint::Checkpoint;
@@ -148,6 +148,20 @@ fn answers_are_equal_to_the_bit_on_one_to_four_devices() {
         assert!(spec.devices.iter().all(|device| device.weight_bytes > 0), "{:?}", spec.devices);
         assert_eq!(spec.links.len(), count - 1);
         assert!(spec.links.iter().all(|link| link.route == LinkRoute::Host && link.checks > 0));
+    }
+}
+
+#[test]
+fn a_step_says_where_its_time_went() {
+    for count in [1, 3] {
+        let mut model = tiny(count, DtypePolicy::default());
+        assert!(model.stage_times().is_none(), "nothing ran yet");
+        answers(&mut model);
+        let times = model.stage_times().expect("CPUs can be timed");
+        let devices: BTreeSet<&str> = times.devices.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!((times.devices.len(), devices.len()), (count, count), "{times:?}");
+        assert!(times.devices.iter().all(|(_, time)| !time.is_zero()), "{times:?}");
+        assert_eq!(times.hops.is_zero(), count == 1, "{times:?}");
     }
 }
 

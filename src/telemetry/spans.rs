@@ -33,7 +33,7 @@ pub(super) use output::Output;
 /// Spans and sets of records that wait to be built and sent.
 const QUEUE_ITEMS_MAX: usize = 32_768;
 
-/// Records in that queue: 64 bytes or so each.
+/// Records in that queue: 80 bytes or so each.
 const QUEUE_RECORDS_MAX: usize = 1 << 20;
 
 /// Links of one span, as SDKs have it.

@@ -27,7 +27,10 @@ fn integer(key: &'static str, value: usize) -> KeyValue {
 fn stage_attributes(stages: Option<&StageTimes>, attributes: &mut Vec<KeyValue>) {
     let Some(stages) = stages else { return };
     for (device, time) in &stages.devices {
-        attributes.push(KeyValue::new(format!("tessera.device.{device}.ms"), ms(*time)));
+        attributes.push(KeyValue::new(
+            format!("tessera.device.{}.ms", device.replace(':', "_")),
+            ms(*time),
+        ));
     }
     attributes.push(KeyValue::new("tessera.hop.ms", ms(stages.hops)));
 }
