@@ -3,6 +3,7 @@
 //! [`run`] is a whole life, from configuration to the last signal. [`Server`] is the same without
 //! signals, for whoever has its own reasons to stop.
 
+mod fake;
 pub mod load;
 mod observe;
 mod probe;
@@ -262,6 +263,7 @@ async fn serve_operators(
 fn engine_config(config: &Config, telemetry: &Telemetry) -> engine::Config {
     engine::Config {
         queued_max: config.requests.queue,
+        prefix_cache: config.requests.prefix_cache,
         prefill_chunk_tokens: config.requests.prefill_chunk,
         intake_threads: config.requests.intake_threads,
         guard: config.guard,

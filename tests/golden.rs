@@ -148,9 +148,8 @@ fn step(model: &mut InternVl, slot: u32, start: usize, all: &[u32], end: usize) 
 fn encode(model: &mut InternVl, slot: u32, golden: &Golden) {
     let (tiles, data) = pixels(golden);
     if tiles > 0 {
-        model
-            .encode(&[SlotTiles { slot: Slot(slot), pixels: PixelTiles { tiles, data: &data } }])
-            .unwrap();
+        let pixels = PixelTiles { tiles, data: &data };
+        model.encode(&[SlotTiles { slot: Slot(slot), first_tile: 0, pixels }]).unwrap();
     }
 }
 

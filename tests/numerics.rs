@@ -183,12 +183,8 @@ fn a_nan_that_appears_while_serving_is_located() {
         // Without the probe the damage shows only when the model computes.
         let mut model = load_from(&dir, &options(Dtype::F32, PolicyMode::Fallback, false)).unwrap();
         let page = page();
-        model
-            .encode(&[SlotTiles {
-                slot: Slot(1),
-                pixels: PixelTiles { tiles: page.tiles, data: &page.pixels },
-            }])
-            .unwrap();
+        let pixels = PixelTiles { tiles: page.tiles, data: &page.pixels };
+        model.encode(&[SlotTiles { slot: Slot(1), first_tile: 0, pixels }]).unwrap();
         let segment = Segment {
             slot: Slot(1),
             blocks: blocks_of(1),

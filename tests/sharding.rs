@@ -83,9 +83,8 @@ fn answers(model: &mut InternVl) -> (Vec<f32>, Vec<u32>) {
     let tiles = 1;
     let data: Vec<f32> =
         (0..tiles * 3 * side * side).map(|i| ((i * 7919) % 251) as f32 / 125.0 - 1.0).collect();
-    model
-        .encode(&[SlotTiles { slot: Slot(0), pixels: PixelTiles { tiles, data: &data } }])
-        .unwrap();
+    let pixels = PixelTiles { tiles, data: &data };
+    model.encode(&[SlotTiles { slot: Slot(0), first_tile: 0, pixels }]).unwrap();
     let image_token = model.spec().image_token_id;
     let image_tokens = tiles * model.spec().tokens_per_tile;
     let mut prompt: Vec<u32> = vec![40, 41, 42];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::probe;
+use super::{fake, probe};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::{Config, ModelConfig, RequestConfig, Verify};
 use crate::engine::{LoadError, LoadProgress, Loaded};
@@ -57,6 +57,10 @@ impl Loader {
         let architecture = internvl::Config::load(checkpoint)?;
         let prompter = self.prompter(&architecture)?;
         let tiling = tiling(checkpoint, &architecture, self.requests.max_tiles)?;
+        if let Some(pace) = self.model.fake {
+            let runner = fake::runner(checkpoint, &architecture, &prompter, &self.requests, pace)?;
+            return Ok(Loaded { runner: Box::new(runner), prompter: Arc::new(prompter), tiling });
+        }
         progress.say("loading weights");
         let probe = self.probe(&prompter, &tiling)?;
         let runner =

@@ -146,7 +146,12 @@ mod tests {
                     ..ExtractedField::default()
                 }],
                 document_json: Some("{\n\"TOTAL\": 1.10}".to_owned()),
-                usage: Some(Usage { input_tokens: 800, image_tokens: 768, output_tokens: 9 }),
+                usage: Some(Usage {
+                    input_tokens: 800,
+                    image_tokens: 768,
+                    output_tokens: 9,
+                    cached_input_tokens: 0,
+                }),
                 ..Completed::default()
             },
         };

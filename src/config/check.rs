@@ -121,6 +121,7 @@ fn requests(reader: &mut Reader<'_>) -> Option<RequestConfig> {
     let kv_tokens = reader.read(Key::KvTokens, |text| {
         value::count_or_auto(text, &(*SLOT_TOKENS.start()..=limits::KV_TOKENS_MAX))
     });
+    let prefix_cache = reader.read(Key::PrefixCache, value::switch);
     let prefill_chunk = reader.read(Key::PrefillChunk, |text| {
         value::count(text, &(1..=limits::PREFILL_CHUNK_TOKENS_MAX))
     });
@@ -137,6 +138,7 @@ fn requests(reader: &mut Reader<'_>) -> Option<RequestConfig> {
         slots: slots?,
         slot_tokens: slot_tokens?,
         kv_tokens: kv_tokens?,
+        prefix_cache: prefix_cache?,
         prefill_chunk: prefill_chunk?,
         queue: queue?,
         max_tiles: max_tiles?.map(|tiles| tiles as u32),

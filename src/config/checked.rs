@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceSelection;
 use crate::engine::GuardConfig;
+use crate::model::fake::Pace;
 use crate::placement::{DeviceMap, DtypePolicy};
 use crate::preprocess::PdfRenderer;
 use crate::prompt::PromptStyle;
@@ -30,6 +31,8 @@ pub struct Config {
 pub struct ModelConfig {
     pub checkpoint: Checkpoint,
     pub weights: WeightSource,
+    /// There is no model behind the tokenizer, but something that takes so long: for load tests.
+    pub fake: Option<Pace>,
     pub devices: DeviceSelection,
     pub device_map: DeviceMap,
     /// None: what is free.
@@ -60,6 +63,7 @@ pub struct RequestConfig {
     pub slot_tokens: usize,
     /// None: `slots` times `slot_tokens`.
     pub kv_tokens: Option<usize>,
+    pub prefix_cache: bool,
     pub prefill_chunk: usize,
     pub queue: usize,
     /// None: the checkpoint's own bound.

@@ -18,6 +18,7 @@ pub enum Key {
     Slots,
     SlotTokens,
     KvTokens,
+    PrefixCache,
     PrefillChunk,
     Queue,
     MaxTiles,
@@ -89,12 +90,12 @@ const SERVER: &str = "Server";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 42] = [
+pub const ALL: [Spec; 43] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
     Spec::new(Key::Weights, "weights", MODEL).takes("SOURCE", "file").help(
-        "file: the model's own; random:SEED: made up, to try sizes and speed without a download",
+        "file: the model's own; random:SEED: made up, to try sizes and speed; fake: none, for load tests",
     ),
     Spec::new(Key::Devices, "devices", MODEL)
         .takes("LIST", "auto")
@@ -135,6 +136,9 @@ pub const ALL: [Spec; 42] = [
     Spec::new(Key::KvTokens, "kv-tokens", REQUESTS)
         .takes("N", "auto")
         .help("Tokens of all requests together that the KV cache holds; auto: slots times slot-tokens"),
+    Spec::new(Key::PrefixCache, "prefix-cache", REQUESTS)
+        .takes("SWITCH", "on")
+        .help("on: keep what prompts and pages became for requests that begin alike; off: do not"),
     Spec::new(Key::PrefillChunk, "prefill-chunk", REQUESTS)
         .takes("N", "512")
         .help("Prompt tokens taken in per step; fewer keep running answers flowing"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::engine::counters::Counters;
 use crate::engine::{Load, ModelState, Reject, Status};
 use crate::model::ModelSpec;
 
@@ -24,6 +25,7 @@ const HELD_MEAN_PARTS: u64 = 8;
 pub(super) struct Board {
     status: watch::Sender<Status>,
     queued_max: usize,
+    pub(super) counters: Counters,
     /// Moving mean of how long requests keep their slot.
     held_mean_ms: AtomicU64,
 }
@@ -45,7 +47,12 @@ impl Board {
             spec: None,
             load: Load::default(),
         };
-        Self { status: watch::Sender::new(status), queued_max, held_mean_ms: AtomicU64::new(0) }
+        Self {
+            status: watch::Sender::new(status),
+            queued_max,
+            counters: Counters::default(),
+            held_mean_ms: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn watch(&self) -> watch::Receiver<Status> {

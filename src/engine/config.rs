@@ -29,6 +29,8 @@ pub struct Config {
     pub pages_max: usize,
     /// Where PDF files are rendered.
     pub pdf: PdfRenderer,
+    /// Whether what prompts and pages became is kept for requests that begin alike.
+    pub prefix_cache: bool,
     /// When an answer is none, and when the model is not to be trusted any more.
     pub guard: GuardConfig,
     /// Where steps and requests are recorded.
@@ -47,6 +49,7 @@ impl Default for Config {
             slow_client: Duration::from_millis(limits::SLOW_CLIENT_MS_MAX),
             pages_max: limits::PAGES_MAX,
             pdf: PdfRenderer::default(),
+            prefix_cache: true,
             guard: GuardConfig::default(),
             telemetry: Telemetry::default(),
         }
@@ -68,6 +71,7 @@ impl Config {
             slow_client: self.slow_client,
             pages_max: self.pages_max.min(limits::PAGES_MAX),
             pdf: self.pdf,
+            prefix_cache: self.prefix_cache,
             guard: self.guard,
             telemetry: self.telemetry,
         }

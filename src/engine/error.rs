@@ -89,6 +89,14 @@ impl EngineError {
         }
     }
 
+    /// Whether what the model computed for this request is not to be trusted.
+    pub(super) fn is_spoilt(&self) -> bool {
+        matches!(
+            self,
+            Self::NonFiniteLogits { .. } | Self::Gibberish { .. } | Self::Repetition { .. }
+        )
+    }
+
     pub fn fault(&self) -> Fault {
         match self {
             Self::Prompt(error) if !error.is_callers() => Fault::Server,

@@ -77,6 +77,8 @@ pub enum FinishReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     pub input_tokens: usize,
+    /// Of those, how many were not taken in because the KV cache had them.
+    pub cached_input_tokens: usize,
     pub image_tokens: usize,
     pub output_tokens: usize,
 }

@@ -15,7 +15,7 @@ use crate::engine::inbox::Inbox;
 use crate::engine::intake::{Intake, Request};
 use crate::engine::life::Life;
 use crate::engine::prepare::{Prepare, Preparer};
-use crate::engine::{Config, Job, Load, ModelState, Reject, Status};
+use crate::engine::{Config, Counts, Job, Load, ModelState, Reject, Status};
 use crate::model::Runner;
 use crate::preprocess;
 use crate::prompt::Prompter;
@@ -79,11 +79,12 @@ impl Handle {
         load: impl FnOnce(&LoadProgress) -> Result<Loaded, LoadError> + Send + 'static,
     ) -> Self {
         let (pages_max, pdf) = (config.pages_max, config.pdf.clone());
+        let prefix_cache = config.prefix_cache;
         Self::start_with(config, Arc::new(SystemClock), move |progress| {
             let Loaded { runner, prompter, tiling } = load(progress)?;
             let spec = runner.spec().clone();
             let prepare: Arc<dyn Prepare> =
-                Arc::new(Preparer::new(prompter, tiling, spec, (pages_max, pdf)));
+                Arc::new(Preparer::new(prompter, tiling, spec, (pages_max, pdf, prefix_cache)));
             Ok((runner, prepare))
         })
     }
@@ -130,6 +131,11 @@ impl Handle {
     /// What the engine says of itself now.
     pub fn current(&self) -> Status {
         self.status().borrow().clone()
+    }
+
+    /// What it counted so far.
+    pub fn counts(&self) -> Counts {
+        self.shared.board.counters.counts()
     }
 
     /// Says that it will drain, so that callers turn to others, and still takes requests.

@@ -14,8 +14,9 @@ use crate::engine::clock::Clock;
 use crate::engine::ending::Ending;
 use crate::engine::inbox::Inbox;
 use crate::engine::invariant::{InvariantId, check_invariant};
+use crate::engine::prefix::{self, Cut, PageTiles, Prefix};
 use crate::engine::prepare::{Prepare, Prepared};
-use crate::engine::sequence::{Pixels, Sequence};
+use crate::engine::sequence::{Contents, Pixels, Sequence};
 use crate::engine::{Accepted, EngineError, GuardConfig, Job};
 use crate::model::ModelSpec;
 use crate::telemetry::Metrics;
@@ -60,6 +61,7 @@ pub(super) struct Worker {
     pub(super) spec: Arc<ModelSpec>,
     pub(super) guard: GuardConfig,
     pub(super) metrics: Metrics,
+    pub(super) prefix_cache: bool,
 }
 
 // === impl Intake ===
@@ -220,7 +222,32 @@ impl Worker {
         Err(EngineError::Panicked { message })
     }
 
+    /// What the prompt and its pages are by content, as far as others can make use of it.
+    fn contents(&self, prepared: &Prepared) -> Contents {
+        let counted = prepared.tiles_per_page.iter().map(|&tiles| tiles as usize);
+        let pages: Vec<PageTiles> = prepared
+            .page_keys
+            .iter()
+            .zip(counted)
+            .map(|(key, tiles)| PageTiles { key: *key, tiles })
+            .collect();
+        // Image tokens without a known page would make different prompts look alike.
+        if !self.prefix_cache || pages.len() != prepared.tiles_per_page.len() {
+            return Contents { prefix: Prefix::default(), pages: Vec::new() };
+        }
+        if !self.spec.shares_kv {
+            return Contents { prefix: Prefix::default(), pages };
+        }
+        let cut = Cut {
+            block_tokens: self.spec.block_tokens,
+            image_token_id: self.spec.image_token_id,
+            tokens_per_tile: self.spec.tokens_per_tile,
+        };
+        Contents { prefix: prefix::blocks(&prepared.prompt, &pages, cut), pages }
+    }
+
     fn hand_over(&self, mut request: Request, prepared: Prepared, preparing: Instant) {
+        let contents = self.contents(&prepared);
         let bytes = size_of_val(prepared.pixels.as_slice());
         let pixels = Pixels { data: prepared.pixels, _lease: self.intake.lease(bytes) };
         let now = self.clock.now();
@@ -235,7 +262,7 @@ impl Worker {
         self.metrics.preprocessed(prepared.tiles_per_page.len(), tiles, took);
         let sequence = Sequence::new(
             request,
-            (prepared.prompt, prepared.image_tokens),
+            (prepared.prompt, prepared.image_tokens, contents),
             (pixels, tiles),
             (self.prepare.detokenizer(), self.guard.watch(prepared.tiles_per_page.len())),
             (preparing, now),

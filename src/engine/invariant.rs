@@ -12,6 +12,8 @@ pub(super) enum InvariantId {
     BlockOwnedOnce,
     /// Owned and free KV blocks together are all KV blocks.
     BlocksConserved,
+    /// A KV block that is written belongs to one sequence, and nobody else can find it.
+    SharedReadOnly,
     /// A sequence has KV blocks for all tokens that it holds or takes in.
     BlocksForTokens,
     /// A sequence's tokens are taken in one after the other, without gaps.

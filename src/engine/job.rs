@@ -16,6 +16,7 @@ pub struct Job {
     pub files: Vec<PageFile>,
     /// What to ask about the pages.
     pub question: String,
+    pub priority: Priority,
     pub sampling: Sampling,
     /// Output tokens after which the answer is cut; at least 1.
     pub output_tokens_max: usize,
@@ -42,13 +43,30 @@ pub struct PageFile {
     pub wanted: Wanted,
 }
 
+/// Who waits for a request, and so who goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Priority {
+    /// Somebody: it goes before requests of a batch.
+    #[default]
+    Interactive,
+    /// Nobody yet: it takes what is left, but its turn comes.
+    Batch,
+}
+
 /// How the next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
     /// 0: the most probable token.
     pub temperature: f32,
+    /// So many of the most probable tokens are kept; none: all.
+    pub top_k: Option<usize>,
     /// The smallest set of tokens with this much probability is kept; 1: all.
     pub top_p: f32,
+    /// Tokens with less than this share of the greatest probability are not kept; 0: all are.
+    pub min_p: f32,
+    /// Logits of tokens that are there already are divided by it, or multiplied where they are negative; 1:
+    /// they stay.
+    pub repetition_penalty: f32,
     /// The same seed gives the same answer, whatever else runs.
     pub seed: u64,
 }
@@ -62,5 +80,12 @@ impl From<Bytes> for PageFile {
 
 impl Sampling {
     /// Always the most probable token.
-    pub const GREEDY: Self = Self { temperature: 0.0, top_p: 1.0, seed: 0 };
+    pub const GREEDY: Self = Self {
+        temperature: 0.0,
+        top_k: None,
+        top_p: 1.0,
+        min_p: 0.0,
+        repetition_penalty: 1.0,
+        seed: 0,
+    };
 }

@@ -88,6 +88,7 @@ impl Life {
             spec: Arc::clone(spec),
             guard: self.config.guard,
             metrics: self.config.telemetry.metrics().clone(),
+            prefix_cache: self.config.prefix_cache,
         };
         let alive = self.alive.clone();
         std::thread::Builder::new().name(format!("intake-{number}")).spawn(move || {

@@ -28,10 +28,14 @@ mod answer;
 mod blocks;
 mod board;
 mod clock;
+mod counters;
+mod encoder_cache;
 mod ending;
 mod inbox;
 mod invariant;
 mod poison;
+mod prefix;
+mod queue;
 mod sampler;
 mod scheduler;
 mod sequence;
@@ -45,11 +49,12 @@ mod tests;
 
 pub use channel::Events;
 pub use config::Config;
+pub use counters::Counts;
 pub use error::{EngineError, Fault, Reject};
 pub use event::{
     Accepted, Done, Event, FinishReason, PageSource, Phase, Progress, Text, Timings, Usage,
 };
 pub use guard::GuardConfig;
 pub use handle::{Handle, LoadError, LoadProgress, Loaded};
-pub use job::{Job, PageFile, Sampling};
+pub use job::{Job, PageFile, Priority, Sampling};
 pub use status::{Load, ModelState, Status};

@@ -8,10 +8,11 @@ use tracing::field::Empty;
 
 use crate::engine::answer::Detokenize;
 use crate::engine::invariant::{InvariantId, check_invariant};
+use crate::engine::prefix::page_key;
 use crate::engine::{EngineError, Job, PageFile, PageSource};
-use crate::model::ModelSpec;
+use crate::model::{FeatureKey, ModelSpec};
 use crate::preprocess::{
-    self, DecodeError, DecodeLimits, Decoder, NumberedPage, Orientation, Page, PdfRenderer,
+    self, DecodeError, DecodeLimits, Decoder, Grid, NumberedPage, Orientation, Page, PdfRenderer,
 };
 use crate::prompt::{Detokenizer, PromptTokens, Prompter};
 
@@ -21,6 +22,8 @@ pub(super) struct Prepared {
     /// Thumbnail included.
     pub(super) tiles_per_page: Vec<u32>,
     pub(super) pages: Vec<PageSource>,
+    /// What each page is made of; empty where nobody asks.
+    pub(super) page_keys: Vec<FeatureKey>,
     /// Normalised pixels of all tiles, one tile after the other.
     pub(super) pixels: Vec<f32>,
     pub(super) prompt: Vec<u32>,
@@ -48,6 +51,8 @@ pub(super) struct Preparer {
     tiling: preprocess::Config,
     spec: ModelSpec,
     decoder: Decoder,
+    /// Whether pages that were seen before are to be known again.
+    prefix_cache: bool,
 }
 
 /// What the pages of one document become, page by page.
@@ -55,6 +60,7 @@ pub(super) struct Preparer {
 struct Pages {
     tiles_per_page: Vec<u32>,
     sources: Vec<PageSource>,
+    keys: Vec<FeatureKey>,
     pixels: Vec<f32>,
 }
 
@@ -80,10 +86,11 @@ impl Prepare for Preparer {
                 self.add_page(&mut pages, &page, &tiling, &job.span);
             }
         }
-        let Pages { tiles_per_page, sources, pixels } = pages;
+        let Pages { tiles_per_page, sources, keys: page_keys, pixels } = pages;
         let prompt = self.prompter.build(&job.question, &tiles_per_page)?;
         let PromptTokens { ids, image_tokens } = prompt;
-        Ok(Prepared { tiles_per_page, pages: sources, pixels, prompt: ids, image_tokens })
+        let pages = sources;
+        Ok(Prepared { tiles_per_page, pages, page_keys, pixels, prompt: ids, image_tokens })
     }
 
     fn detokenizer(&self) -> Box<dyn Detokenize> {
@@ -100,11 +107,11 @@ impl Preparer {
         prompter: Arc<Prompter>,
         tiling: preprocess::Config,
         spec: ModelSpec,
-        (pages_max, pdf): (usize, PdfRenderer),
+        (pages_max, pdf, prefix_cache): (usize, PdfRenderer, bool),
     ) -> Self {
         let limits = DecodeLimits { pages_max, ..DecodeLimits::default() };
         let decoder = Decoder { limits, orientation: Orientation::Apply, pdf };
-        Self { prompter, tiling, spec, decoder }
+        Self { prompter, tiling, spec, decoder, prefix_cache }
     }
 
     /// The wanted pages of one file, after `pages_before` of the files before it.
@@ -174,20 +181,23 @@ impl Preparer {
             made.tiles
         );
         pages.pixels.extend(made.data);
+        if self.prefix_cache {
+            let (size_px, grid) = ((page.width_px(), page.height_px()), grid_of(page, tiling));
+            pages.keys.push(page_key(size_px, (grid.columns, grid.rows), page.rgb()));
+        }
     }
 }
 
 /// Tiles that `page` will become, thumbnail included.
 fn tiles_of(page: &Page, tiling: &preprocess::Config) -> u32 {
-    let preprocess::Config { min_tiles, max_tiles, tile_size_px, .. } = *tiling;
-    let grid = preprocess::choose_grid(
-        page.width_px(),
-        page.height_px(),
-        min_tiles,
-        max_tiles,
-        tile_size_px.max(1),
-    );
+    let grid = grid_of(page, tiling);
     grid.tiles() + u32::from(tiling.use_thumbnail && grid.tiles() > 1)
+}
+
+fn grid_of(page: &Page, tiling: &preprocess::Config) -> Grid {
+    let preprocess::Config { min_tiles, max_tiles, tile_size_px, .. } = *tiling;
+    let side = tile_size_px.max(1);
+    preprocess::choose_grid(page.width_px(), page.height_px(), min_tiles, max_tiles, side)
 }
 
 impl Detokenize for Detokenizer {

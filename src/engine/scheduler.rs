@@ -1,19 +1,27 @@
 //! Decides, once per step, which sequences run and how far. Pure: ids and integers, no clock, no
 //! tensor, no channel.
 //!
-//! Requests start in the order they came. Every step takes each decoding sequence one token further
-//! and, beside them, at most `prefill_chunk_tokens` of the prompts that are being taken in, oldest
-//! first: a long prompt is cut into chunks and never holds up a running answer. Pages are encoded
-//! in chunks between steps, for the same reason.
+//! Every step takes each decoding sequence one token further and, beside them, at most
+//! `prefill_chunk_tokens` of the prompts that are being taken in: a long prompt is cut into chunks and never
+//! holds up a running answer. Pages are encoded in chunks between steps, for the same reason.
 //!
-//! A request starts when there is a slot for it, and KV blocks for its prompt and its longest answer: once
-//! started, it cannot run out of them.
+//! A request starts when there is a slot for it, and KV blocks for its prompt. Blocks of its answer are taken
+//! as it grows. Where there are none left, the most junior sequence gives up its own: it keeps its slot and
+//! its image features, and takes its tokens in again, those of its answer too, when there is room. The most
+//! senior one thus always moves on. Who is senior: [`queue`](super::queue).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
+use crate::engine::Priority;
 use crate::engine::blocks::BlockPool;
 use crate::engine::invariant::{InvariantId, check_invariant};
+use crate::engine::prefix::Prefix;
+use crate::engine::queue::{Queue, Seniority, Standing};
 use crate::model::Slot;
+
+/// Of so many slots one is kept for requests that are not of a batch.
+const SLOTS_PER_KEPT: usize = 8;
 
 /// Names a request inside the engine; grows with every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,18 +33,30 @@ pub(super) struct Bounds {
     pub(super) slots: usize,
     pub(super) kv_blocks: usize,
     pub(super) block_tokens: usize,
+    /// Tiles of all sequences that run, unless one alone has more.
+    pub(super) tiles: usize,
     pub(super) prefill_chunk_tokens: usize,
     pub(super) vision_chunk_tiles: usize,
 }
 
 /// The integers of one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Demand {
     pub(super) id: SeqId,
+    pub(super) priority: Priority,
     pub(super) prompt_tokens: usize,
-    /// Most tokens of the answer; at least 1.
-    pub(super) output_tokens_max: usize,
     pub(super) tiles: usize,
+    /// The prompt's whole blocks by content; empty: nothing of it is looked for or kept.
+    pub(super) prefix: Prefix,
+}
+
+/// A request that starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Started {
+    pub(super) id: SeqId,
+    pub(super) slot: Slot,
+    /// Tokens of its prompt that the KV cache had.
+    pub(super) cached_tokens: usize,
 }
 
 /// Tiles to encode next for one sequence.
@@ -56,40 +76,51 @@ pub(super) struct Planned {
     /// Position of the first token in the sequence.
     pub(super) start: usize,
     pub(super) tokens: usize,
-    /// Of the prompt; otherwise it is the one token chosen last.
+    /// Of the prompt, or of an answer that is taken in again; otherwise it is the one token chosen last.
     pub(super) prefill: bool,
     /// A token is chosen after this step.
     pub(super) wants_logits: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Vision { encoded: usize },
-    Prefill,
-    Decode { paused: bool },
+/// Blocks for a sequence.
+#[derive(Debug)]
+struct Room {
+    blocks: Vec<u32>,
+    /// Tokens, from the first on, that the blocks hold already.
+    cached_tokens: usize,
+    /// Tiles whose tokens are all among those.
+    cached_tiles: usize,
 }
 
 #[derive(Debug)]
 struct Running {
     demand: Demand,
+    seniority: Seniority,
     slot: Slot,
-    /// KV blocks in order.
+    /// KV blocks in order; none where it gave them up.
     blocks: Vec<u32>,
-    stage: Stage,
+    /// Of each tile, whether its features are in the slot.
+    tiles: Vec<bool>,
+    /// The first tile whose features are needed: the KV cache has what came of those before.
+    first_needed: usize,
     /// Tokens that the blocks hold.
     held: usize,
+    /// Tokens of the prompt and of the answer so far, the last of which is not held yet.
+    tokens: usize,
+    /// Its reader is behind.
+    paused: bool,
 }
 
-/// Who waits, who runs, and who owns which slot.
+/// Who waits, who runs, and who owns which slot and which KV blocks.
 #[derive(Debug)]
 pub(super) struct Scheduler {
     bounds: Bounds,
-    waiting: VecDeque<Demand>,
-    /// In the order of their arrival, which is that of their start.
+    queue: Queue,
     running: BTreeMap<SeqId, Running>,
     free: Vec<Slot>,
     pool: BlockPool,
-    queue_changed: bool,
+    /// Since the last look.
+    preempted: Vec<SeqId>,
 }
 
 // === impl Scheduler ===
@@ -100,75 +131,256 @@ impl Scheduler {
         let free = (0..bounds.slots as u32).rev().map(Slot).collect();
         Self {
             bounds,
-            waiting: VecDeque::new(),
+            queue: Queue::default(),
             running: BTreeMap::new(),
             free,
             pool: BlockPool::new(bounds.kv_blocks, bounds.block_tokens),
-            queue_changed: false,
+            preempted: Vec::new(),
         }
     }
 
     pub(super) fn enqueue(&mut self, demand: Demand) {
-        self.waiting.push_back(demand);
-        self.queue_changed = true;
+        self.queue.push(demand);
     }
 
-    /// Gives free slots and KV blocks to the requests that wait longest. One that has no room yet is not
-    /// overtaken.
-    pub(super) fn start_waiting(&mut self) -> Vec<(SeqId, Slot)> {
+    /// Gives KV blocks back to sequences that gave theirs up, and slots and blocks to requests that wait: the
+    /// most senior first, and nobody past one that finds no room. Returns the requests that start.
+    pub(super) fn start_waiting(&mut self) -> Vec<Started> {
         let mut started = Vec::new();
-        while let Some(demand) = self.waiting.front().copied()
-            && !self.free.is_empty()
-            && let Some(blocks) = self.pool.take(self.pool.blocks_for(demand.tokens_max()))
-            && let Some(slot) = self.free.pop()
-        {
-            self.waiting.pop_front();
-            self.check_unowned(slot);
-            let stage =
-                if demand.tiles > 0 { Stage::Vision { encoded: 0 } } else { Stage::Prefill };
-            self.running.insert(demand.id, Running { demand, slot, blocks, stage, held: 0 });
-            self.queue_changed = true;
-            started.push((demand.id, slot));
+        loop {
+            let (parked, next) = (self.parked(), self.next_waiting());
+            match (parked, next) {
+                (Some((id, standing)), next) if next.is_none_or(|(_, next)| standing < next) => {
+                    if !self.resume(id, standing) {
+                        break;
+                    }
+                }
+                (_, Some((id, standing))) => {
+                    let Some(start) = self.start(id, standing) else { break };
+                    started.push(start);
+                }
+                (_, None) => break,
+            }
         }
         self.check_slots();
         started
+    }
+
+    /// The most senior sequence that gave its blocks up.
+    fn parked(&self) -> Option<(SeqId, Standing)> {
+        let parked = self.running.iter().filter(|(_, running)| running.is_parked());
+        parked.map(|(id, running)| (*id, running.standing())).min_by_key(|(_, standing)| *standing)
+    }
+
+    /// The most senior request for which there is a slot.
+    fn next_waiting(&self) -> Option<(SeqId, Standing)> {
+        let kept = self.bounds.slots / SLOTS_PER_KEPT;
+        let free = self.free.len();
+        let (demand, standing) = if free == 0 { None } else { self.queue.next(free > kept) }?;
+        let tiles: usize = self.running.values().map(|running| running.demand.tiles).sum();
+        let has_room = self.running.is_empty() || tiles + demand.tiles <= self.bounds.tiles;
+        has_room.then_some((demand.id, standing))
+    }
+
+    fn resume(&mut self, id: SeqId, standing: Standing) -> bool {
+        let Some(running) = self.running.get(&id) else { return false };
+        let (tokens, prefix) = (running.tokens, Prefix::clone(&running.demand.prefix));
+        let Some(room) = self.make_room(tokens, &prefix, standing) else { return false };
+        if let Some(running) = self.running.get_mut(&id) {
+            running.take_room(room);
+        }
+        true
+    }
+
+    fn start(&mut self, id: SeqId, standing: Standing) -> Option<Started> {
+        let demand = self.queue.get(id)?;
+        let (tokens, prefix) = (demand.prompt_tokens, Prefix::clone(&demand.prefix));
+        let room = self.make_room(tokens, &prefix, standing)?;
+        let cached_tokens = room.cached_tokens;
+        let slot = self.free.pop()?;
+        self.check_unowned(slot);
+        let (demand, seniority) = self.queue.start(id)?;
+        // Whoever came earlier and does not answer yet is overtaken as if it still waited.
+        for running in self.running.values_mut().filter(|running| !running.is_answering()) {
+            running.seniority.is_passed_by(id);
+        }
+        let mut running = Running {
+            seniority,
+            slot,
+            blocks: Vec::new(),
+            tiles: vec![false; demand.tiles],
+            first_needed: 0,
+            held: 0,
+            tokens,
+            paused: false,
+            demand,
+        };
+        running.take_room(room);
+        self.running.insert(id, running);
+        Some(Started { id, slot, cached_tokens })
+    }
+
+    /// Blocks for so many tokens, those with the content of `prefix` first, and as many left as there are
+    /// sequences that may soon need one: a request that starts is not to stop others. One that is not of a
+    /// batch takes from those that are.
+    fn make_room(&mut self, tokens: usize, prefix: &Prefix, standing: Standing) -> Option<Room> {
+        // The last token is always taken in: what follows it is asked for.
+        let whole = (tokens - 1) / self.bounds.block_tokens;
+        let mut blocks = self.pool.share(&prefix[..whole.min(prefix.len())]);
+        let cached = blocks.len();
+        let Some(more) = self.take_blocks(self.pool.blocks_for(tokens) - cached, standing) else {
+            self.pool.release(&blocks);
+            return None;
+        };
+        blocks.extend(more);
+        let cached_tiles = cached.checked_sub(1).map_or(0, |last| prefix[last].tiles);
+        let cached_tokens = cached * self.bounds.block_tokens;
+        Some(Room { blocks, cached_tokens, cached_tiles })
+    }
+
+    fn take_blocks(&mut self, needed: usize, standing: Standing) -> Option<Vec<u32>> {
+        let holders = || self.running.values().filter(|running| !running.is_parked());
+        let from_batch = |running: &&Running| !standing.is_batch() && running.standing().is_batch();
+        let spare = holders().count() - holders().filter(from_batch).count();
+        let takeable: usize =
+            holders().filter(from_batch).map(|running| running.blocks.len()).sum();
+        if self.pool.available() + takeable < needed + spare {
+            return None;
+        }
+        let left = |scheduler: &Self| scheduler.running.values().filter(|r| !r.is_parked()).count();
+        while self.pool.available() < needed + left(self) {
+            let Some((id, victim)) = self.most_junior() else { break };
+            if !victim.is_batch() || standing.is_batch() {
+                return None;
+            }
+            self.preempt(id);
+        }
+        self.pool.take(needed)
+    }
+
+    /// The most junior sequence that has blocks.
+    fn most_junior(&self) -> Option<(SeqId, Standing)> {
+        let holders = self.running.iter().filter(|(_, running)| !running.is_parked());
+        holders.map(|(id, running)| (*id, running.standing())).max_by_key(|(_, standing)| *standing)
+    }
+
+    /// Takes a sequence's blocks away.
+    fn preempt(&mut self, id: SeqId) {
+        let Some(running) = self.running.get_mut(&id) else { return };
+        let blocks = std::mem::take(&mut running.blocks);
+        running.held = 0;
+        self.pool.release(&blocks);
+        self.preempted.push(id);
+    }
+
+    /// Sequences that gave their blocks up since the last call.
+    pub(super) fn take_preempted(&mut self) -> Vec<SeqId> {
+        std::mem::take(&mut self.preempted)
     }
 
     /// Which tiles to encode before the next step.
     pub(super) fn plan_vision(&self) -> Vec<Encode> {
         let mut budget = self.bounds.vision_chunk_tiles;
         let mut plan = Vec::new();
-        for running in self.running.values() {
-            let Stage::Vision { encoded } = running.stage else { continue };
-            let tiles = budget.min(running.demand.tiles - encoded);
-            if tiles > 0 {
-                let Running { demand, slot, .. } = running;
-                plan.push(Encode { id: demand.id, slot: *slot, first: encoded, tiles });
+        for running in self.by_standing(|running| !running.is_parked() && running.lacks_tiles()) {
+            let mut from = running.first_needed;
+            while let Some((first, tiles)) = running.missing_tiles(from, budget) {
+                plan.push(Encode { id: running.demand.id, slot: running.slot, first, tiles });
                 budget -= tiles;
+                from = first + tiles;
             }
         }
         plan
     }
 
-    /// The tiles of `encode` are encoded.
-    pub(super) fn encoded(&mut self, encode: &Encode) {
-        let Some(running) = self.find(encode.id) else { return };
-        let encoded = encode.first + encode.tiles;
-        running.stage =
-            if encoded < running.demand.tiles { Stage::Vision { encoded } } else { Stage::Prefill };
+    /// The features of some tiles are in the sequence's slot.
+    pub(super) fn has_tiles(&mut self, id: SeqId, first: usize, tiles: usize) {
+        if let Some(running) = self.running.get_mut(&id) {
+            running.tiles[first..first + tiles].fill(true);
+        }
+    }
+
+    /// Tiles whose features the sequence waits for.
+    pub(super) fn lacking_tiles(&self, id: SeqId) -> usize {
+        let lacking = |running: &Running| {
+            let needed = &running.tiles[running.first_needed..];
+            needed.iter().filter(|present| !**present).count()
+        };
+        self.running.get(&id).map_or(0, lacking)
+    }
+
+    /// Whether the slot has the features of all tiles, so that none are ever needed again.
+    pub(super) fn has_all_tiles(&self, id: SeqId) -> bool {
+        self.running.get(&id).is_some_and(|running| running.tiles.iter().all(|present| *present))
+    }
+
+    /// Whether the slot has the features of these.
+    pub(super) fn holds_tiles(&self, id: SeqId, tiles: Range<usize>) -> bool {
+        let present = self.running.get(&id).and_then(|running| running.tiles.get(tiles));
+        present.is_some_and(|present| present.iter().all(|present| *present))
+    }
+
+    /// Tiles whose features are in slots.
+    pub(super) fn tiles_held(&self) -> usize {
+        let tiles = self.running.values().flat_map(|running| &running.tiles);
+        tiles.filter(|present| **present).count()
+    }
+
+    /// The prompt of a sequence made sense: others may find its blocks.
+    pub(super) fn publish(&mut self, id: SeqId) {
+        let Some(running) = self.running.get(&id) else { return };
+        let held = running.held / self.bounds.block_tokens;
+        for (id, block) in running.blocks.iter().zip(running.demand.prefix.iter()).take(held) {
+            self.pool.publish(*id, block.key);
+        }
+    }
+
+    /// Something went wrong with a sequence: nobody is to find its blocks any more.
+    pub(super) fn distrust(&mut self, id: SeqId) {
+        let Some(running) = self.running.get(&id) else { return };
+        for block in &running.blocks {
+            self.pool.unpublish(*block);
+        }
     }
 
     /// What the next step takes in; empty where there is nothing to do.
-    pub(super) fn plan_step(&self) -> Vec<Planned> {
-        let mut plan: Vec<Planned> = self.running.values().filter_map(Running::decode).collect();
+    pub(super) fn plan_step(&mut self) -> Vec<Planned> {
+        let decoding: Vec<SeqId> =
+            self.by_standing(Running::decodes).iter().map(|running| running.demand.id).collect();
+        let mut plan: Vec<Planned> =
+            decoding.into_iter().filter_map(|id| self.plan_decode(id)).collect();
         let mut budget = self.bounds.prefill_chunk_tokens;
-        for running in self.running.values() {
+        for running in self.by_standing(Running::prefills) {
             if let Some(planned) = running.prefill(budget) {
                 budget -= planned.tokens;
                 plan.push(planned);
             }
         }
         plan
+    }
+
+    /// The next token of a sequence, with a block for it. None where it had to give up its own.
+    fn plan_decode(&mut self, id: SeqId) -> Option<Planned> {
+        while let Some(running) = self.running.get_mut(&id).filter(|running| running.decodes()) {
+            if running.held < running.blocks.len() * self.bounds.block_tokens {
+                return Some(running.decode());
+            }
+            if let Some(block) = self.pool.take(1) {
+                running.blocks.extend(block);
+            } else {
+                let (junior, _) = self.most_junior()?;
+                self.preempt(junior);
+            }
+        }
+        None
+    }
+
+    /// The sequences for which `takes_part` holds, the most senior first.
+    fn by_standing(&self, takes_part: impl Fn(&Running) -> bool) -> Vec<&Running> {
+        let mut found: Vec<&Running> =
+            self.running.values().filter(|running| takes_part(running)).collect();
+        found.sort_unstable_by_key(|running| running.standing());
+        found
     }
 
     /// The KV blocks of a sequence that runs, in order.
@@ -179,7 +391,7 @@ impl Scheduler {
     /// The tokens of `planned` are in the KV cache.
     pub(super) fn stepped(&mut self, planned: &Planned) {
         let block_tokens = self.bounds.block_tokens;
-        let Some(running) = self.find(planned.id) else { return };
+        let Some(running) = self.running.get_mut(&planned.id) else { return };
         check_invariant!(
             InvariantId::PositionsGapless,
             running.held == planned.start,
@@ -189,6 +401,15 @@ impl Scheduler {
             planned.start
         );
         running.held = planned.start + planned.tokens;
+        let written = planned.start / block_tokens..running.held.div_ceil(block_tokens);
+        check_invariant!(
+            InvariantId::SharedReadOnly,
+            running
+                .blocks
+                .get(written)
+                .is_some_and(|blocks| { blocks.iter().all(|block| self.pool.is_writable(*block)) }),
+            "{planned:?} wrote KV blocks that are not its own"
+        );
         check_invariant!(
             InvariantId::BlocksForTokens,
             running.held <= running.blocks.len() * block_tokens,
@@ -197,36 +418,37 @@ impl Scheduler {
             running.held,
             running.blocks.len()
         );
-        if planned.prefill && running.held == running.demand.prompt_tokens {
-            running.stage = Stage::Decode { paused: false };
-        }
+        running.tokens += usize::from(planned.wants_logits);
     }
 
-    /// Keeps a decoding sequence out of the next steps, or lets it in again.
+    /// Keeps an answering sequence out of the next steps, or lets it in again.
     pub(super) fn set_paused(&mut self, id: SeqId, pause: bool) {
-        if let Some(Running { stage: Stage::Decode { paused }, .. }) = self.find(id) {
-            *paused = pause;
+        if let Some(running) = self.running.get_mut(&id) {
+            running.paused = pause && running.has_output();
         }
     }
 
     /// Forgets a request that ended, at whatever stage. Returns the slot that it gave up.
     pub(super) fn remove(&mut self, id: SeqId) -> Option<Slot> {
-        if let Some(Running { slot, blocks, .. }) = self.running.remove(&id) {
-            self.free.push(slot);
-            self.pool.release(&blocks);
-            self.check_slots();
-            return Some(slot);
-        }
-        if let Some(at) = self.waiting.iter().position(|demand| demand.id == id) {
-            self.waiting.remove(at);
-            self.queue_changed = true;
-        }
-        None
+        let Some(Running { slot, blocks, .. }) = self.running.remove(&id) else {
+            self.queue.remove(id);
+            return None;
+        };
+        self.free.push(slot);
+        self.pool.release(&blocks);
+        self.check_slots();
+        Some(slot)
     }
 
     /// The waiting requests, next one first, if they changed since the last call.
-    pub(super) fn changed_queue(&mut self) -> Option<impl Iterator<Item = SeqId>> {
-        std::mem::take(&mut self.queue_changed).then(|| self.waiting.iter().map(|demand| demand.id))
+    pub(super) fn changed_queue(&mut self) -> Option<Vec<SeqId>> {
+        self.queue.changed()
+    }
+
+    /// KV blocks that sequences own, and all. Those that only keep what may be asked again are not in use.
+    pub(super) fn kv_blocks(&self) -> (usize, usize) {
+        let total = self.pool.total();
+        (total - self.pool.available(), total)
     }
 
     /// Tokens that the KV cache holds for sequences.
@@ -235,19 +457,20 @@ impl Scheduler {
         self.running.values().map(|running| running.held).sum()
     }
 
-    /// KV blocks that sequences own, and all.
-    pub(super) fn kv_blocks(&self) -> (usize, usize) {
-        let total = self.pool.total();
-        (total - self.pool.available(), total)
+    /// Tokens that the KV cache holds for one sequence.
+    #[cfg(test)]
+    pub(super) fn held(&self, id: SeqId) -> usize {
+        self.running.get(&id).map_or(0, |running| running.held)
+    }
+
+    #[cfg(test)]
+    pub(super) fn pool(&self) -> &BlockPool {
+        &self.pool
     }
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.running.is_empty()
-    }
-
-    fn find(&mut self, id: SeqId) -> Option<&mut Running> {
-        self.running.get_mut(&id)
+        self.queue.is_empty() && self.running.is_empty()
     }
 
     fn check_unowned(&self, slot: Slot) {
@@ -270,15 +493,6 @@ impl Scheduler {
     }
 }
 
-// === impl Demand ===
-
-impl Demand {
-    /// The last token of an answer is never taken in.
-    fn tokens_max(&self) -> usize {
-        self.prompt_tokens + self.output_tokens_max - 1
-    }
-}
-
 // === impl Planned ===
 
 impl Planned {
@@ -294,23 +508,64 @@ impl Planned {
 // === impl Running ===
 
 impl Running {
-    fn decode(&self) -> Option<Planned> {
-        (self.stage == Stage::Decode { paused: false }).then_some(Planned {
+    fn standing(&self) -> Standing {
+        self.seniority.standing()
+    }
+
+    fn take_room(&mut self, room: Room) {
+        self.blocks = room.blocks;
+        self.held = room.cached_tokens;
+        self.first_needed = room.cached_tiles;
+    }
+
+    fn lacks_tiles(&self) -> bool {
+        self.tiles[self.first_needed..].iter().any(|present| !present)
+    }
+
+    /// The first tiles from `from` on that are not in the slot, at most `most` of them.
+    fn missing_tiles(&self, from: usize, most: usize) -> Option<(usize, usize)> {
+        let first = from + self.tiles[from..].iter().position(|present| !present)?;
+        let run = self.tiles[first..].iter().take(most).take_while(|present| !**present).count();
+        (run > 0).then_some((first, run))
+    }
+
+    /// Whether it gave its blocks up and has none yet.
+    fn is_parked(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// Whether an answer has begun.
+    fn has_output(&self) -> bool {
+        self.tokens > self.demand.prompt_tokens
+    }
+
+    /// Whether all but the last token of an answer are held.
+    fn is_answering(&self) -> bool {
+        self.has_output() && self.held + 1 == self.tokens
+    }
+
+    fn decodes(&self) -> bool {
+        self.is_answering() && !self.paused && !self.is_parked()
+    }
+
+    fn prefills(&self) -> bool {
+        !self.lacks_tiles() && !self.is_answering() && !self.paused && !self.is_parked()
+    }
+
+    fn decode(&self) -> Planned {
+        Planned {
             id: self.demand.id,
             slot: self.slot,
             start: self.held,
             tokens: 1,
             prefill: false,
             wants_logits: true,
-        })
+        }
     }
 
-    /// As much of the prompt as `budget` allows.
+    /// As many of its tokens as `budget` allows.
     fn prefill(&self, budget: usize) -> Option<Planned> {
-        if self.stage != Stage::Prefill {
-            return None;
-        }
-        let left = self.demand.prompt_tokens - self.held;
+        let left = self.tokens - self.held;
         let tokens = left.min(budget);
         (tokens > 0).then_some(Planned {
             id: self.demand.id,

@@ -7,12 +7,13 @@ use crate::engine::board::Ticket;
 use crate::engine::channel::Outlet;
 use crate::engine::guard::{Guard, Trip};
 use crate::engine::intake::{PixelLease, Request};
+use crate::engine::prefix::{PageTiles, Prefix};
 use crate::engine::sampler::{Chance, NotFinite, Sampler};
 use crate::engine::scheduler::{Demand, Encode, Planned, SeqId};
 use crate::engine::timeline::Timeline;
 use crate::engine::trace::Trace;
-use crate::engine::{Done, EngineError, FinishReason, Phase, Progress, Usage};
-use crate::model::{ModelSpec, Output, PixelTiles, Segment, Want};
+use crate::engine::{Done, EngineError, FinishReason, Phase, Priority, Progress, Usage};
+use crate::model::{ModelSpec, Output, PixelTiles, Segment, SlotTiles, Want};
 use crate::telemetry::spans::Level;
 
 /// Pixels that wait for the vision encoder.
@@ -20,6 +21,14 @@ use crate::telemetry::spans::Level;
 pub(super) struct Pixels {
     pub(super) data: Vec<f32>,
     pub(super) _lease: PixelLease,
+}
+
+/// A prompt and its pages by content.
+#[derive(Debug)]
+pub(super) struct Contents {
+    pub(super) prefix: Prefix,
+    /// Empty where nobody asks.
+    pub(super) pages: Vec<PageTiles>,
 }
 
 /// A prepared request, until it ends.
@@ -31,19 +40,23 @@ pub(super) struct Sequence {
     ticket: Ticket,
     timeline: Timeline,
     progress: Progress,
-    prompt: Vec<u32>,
+    /// The prompt, then the answer; the last one may be unknown to the model.
+    tokens: Vec<u32>,
+    prompt_tokens: usize,
+    priority: Priority,
     image_tokens: usize,
     image_token_id: u32,
+    contents: Contents,
     tiles: usize,
-    /// None once all are encoded.
+    /// Tokens of the prompt that the KV cache had.
+    cached_tokens: usize,
+    /// None once none can be needed.
     pixels: Option<Pixels>,
     chance: Chance,
     answer: Answer,
     guard: Option<Guard>,
     /// Whether to say how probable each token was.
     scores: bool,
-    /// The token chosen last, which the model has not seen yet.
-    next_token: [u32; 1],
     output_tokens_max: usize,
 }
 
@@ -75,7 +88,7 @@ impl From<Trip> for Spoilt {
 impl Sequence {
     pub(super) fn new(
         request: Request,
-        (prompt, image_tokens): (Vec<u32>, usize),
+        (prompt, image_tokens, contents): (Vec<u32>, usize, Contents),
         (pixels, tiles): (Pixels, usize),
         (detokenizer, guard): (Box<dyn Detokenize>, Option<Guard>),
         (preparing, prepared): (Instant, Instant),
@@ -109,16 +122,19 @@ impl Sequence {
             outlet,
             deadline: job.deadline,
             ticket,
-            prompt,
+            prompt_tokens: prompt.len(),
+            chance: Chance::new(job.sampling, &prompt),
+            tokens: prompt,
+            priority: job.priority,
             image_tokens,
             image_token_id: spec.image_token_id,
+            contents,
             tiles,
+            cached_tokens: 0,
             pixels: Some(pixels),
-            chance: Chance::new(job.sampling),
             answer: Answer::new(detokenizer, job.stop),
             guard,
             scores: job.scores,
-            next_token: [0],
             output_tokens_max: job.output_tokens_max.clamp(1, room),
         }
     }
@@ -126,9 +142,10 @@ impl Sequence {
     pub(super) fn demand(&self, id: SeqId) -> Demand {
         Demand {
             id,
-            prompt_tokens: self.prompt.len(),
-            output_tokens_max: self.output_tokens_max,
+            priority: self.priority,
+            prompt_tokens: self.prompt_tokens,
             tiles: self.tiles,
+            prefix: Prefix::clone(&self.contents.prefix),
         }
     }
 
@@ -153,33 +170,58 @@ impl Sequence {
         }
     }
 
-    /// The request has a slot.
-    pub(super) fn start(&mut self, now: Instant) {
+    /// The request has a slot. Of its prompt so many tokens need not be taken in; `tiles` are to be encoded.
+    pub(super) fn start(&mut self, cached_tokens: usize, tiles: usize, now: Instant) {
         self.ticket.start();
         self.timeline.started = Some(now);
         self.trace.started(now);
+        self.cached_tokens = cached_tokens;
         self.progress.queue_position = None;
-        if self.tiles > 0 {
+        self.progress.prefilled_tokens = cached_tokens;
+        self.progress.encoded_tiles = self.tiles - tiles;
+        if tiles > 0 {
             self.progress.phase = Phase::Vision;
         } else {
-            self.pixels = None;
             self.start_prefill(now);
         }
         self.outlet.progress(self.progress, now);
     }
 
-    /// The pixels of the tiles in `encode`.
-    pub(super) fn pixels(&self, encode: &Encode) -> PixelTiles<'_> {
+    /// Its pages by content, each with its first tile.
+    pub(super) fn pages(&self) -> impl Iterator<Item = (usize, PageTiles)> {
+        let mut first = 0;
+        self.contents.pages.iter().map(move |page| {
+            first += page.tiles;
+            (first - page.tiles, *page)
+        })
+    }
+
+    /// No tile needs to be encoded any more, whatever happens.
+    pub(super) fn drop_pixels(&mut self) {
+        self.pixels = None;
+    }
+
+    /// The tiles of `encode` with their pixels.
+    pub(super) fn slot_tiles(&self, encode: &Encode) -> SlotTiles<'_> {
+        let pixels = self.pixels_of(encode);
+        SlotTiles { slot: encode.slot, first_tile: encode.first, pixels }
+    }
+
+    fn pixels_of(&self, encode: &Encode) -> PixelTiles<'_> {
         let data = self.pixels.as_ref().map_or(&[][..], |pixels| &pixels.data);
         let tile_len = data.len() / self.tiles.max(1);
         let first = encode.first * tile_len;
         PixelTiles { tiles: encode.tiles, data: &data[first..first + encode.tiles * tile_len] }
     }
 
-    pub(super) fn encoded(&mut self, encode: &Encode, now: Instant) {
-        self.progress.encoded_tiles = encode.first + encode.tiles;
-        if self.progress.encoded_tiles == self.tiles {
-            self.pixels = None;
+    /// The tiles of `encode` are encoded; `all` that are needed are, too. What is encoded again is not told.
+    pub(super) fn encoded(&mut self, encode: &Encode, all: bool, now: Instant) {
+        if self.progress.phase != Phase::Vision {
+            return;
+        }
+        self.progress.encoded_tiles = (self.progress.encoded_tiles + encode.tiles).min(self.tiles);
+        if all {
+            self.progress.encoded_tiles = self.tiles;
             self.start_prefill(now);
         }
         self.outlet.progress(self.progress, now);
@@ -187,16 +229,11 @@ impl Sequence {
 
     /// The tokens of `planned`, which go into `blocks`.
     pub(super) fn segment<'a>(&'a self, planned: &Planned, blocks: &'a [u32]) -> Segment<'a> {
-        let tokens = if planned.prefill {
-            &self.prompt[planned.start..planned.start + planned.tokens]
-        } else {
-            &self.next_token[..]
-        };
         Segment {
             slot: planned.slot,
             blocks,
             start: planned.start,
-            tokens,
+            tokens: &self.tokens[planned.start..planned.start + planned.tokens],
             image_tokens_before: self.image_tokens_before(planned.start),
             want: if planned.wants_logits { self.want() } else { Want::Nothing },
         }
@@ -209,9 +246,12 @@ impl Sequence {
 
     /// The KV cache holds the tokens of `planned` now.
     pub(super) fn stepped(&mut self, planned: &Planned, now: Instant) {
-        if planned.prefill {
-            self.progress.prefilled_tokens += planned.tokens;
-            if !planned.wants_logits {
+        // What is taken in again was told before.
+        if planned.prefill && self.progress.phase == Phase::Prefill {
+            let taken_in = planned.start + planned.tokens;
+            let is_more = taken_in > self.progress.prefilled_tokens;
+            self.progress.prefilled_tokens = self.progress.prefilled_tokens.max(taken_in);
+            if is_more && !planned.wants_logits {
                 self.outlet.progress(self.progress, now);
             }
         }
@@ -227,7 +267,7 @@ impl Sequence {
         now: Instant,
     ) -> Result<Option<FinishReason>, Spoilt> {
         let token = match output {
-            Output::Logits(row) => sampler.pick(row, &mut self.chance)?,
+            Output::Logits(row) => sampler.pick(row, &mut self.chance, None)?,
             Output::Choice(choice) if choice.is_finite => choice.token,
             Output::Choice(_) => return Err(Spoilt::NotFinite),
         };
@@ -235,7 +275,8 @@ impl Sequence {
         if self.progress.phase != Phase::Decode {
             self.start_decode(now);
         }
-        self.next_token = [token];
+        self.tokens.push(token);
+        self.chance.saw(token);
         if self.trace.has(Level::Numbers) {
             self.trace.scored(logprob(token, output));
         }
@@ -247,6 +288,15 @@ impl Sequence {
             self.outlet.piece(&piece, now);
         }
         Ok(finish)
+    }
+
+    /// Tokens of the prompt and of the answer so far.
+    pub(super) fn tokens(&self) -> usize {
+        self.tokens.len()
+    }
+
+    pub(super) fn prompt_tokens(&self) -> usize {
+        self.prompt_tokens
     }
 
     /// Output tokens so far.
@@ -262,7 +312,8 @@ impl Sequence {
     /// Ends with the whole answer.
     pub(super) fn finish(mut self, finish_reason: FinishReason, now: Instant) {
         let usage = Usage {
-            input_tokens: self.prompt.len(),
+            input_tokens: self.prompt_tokens,
+            cached_input_tokens: self.cached_tokens,
             image_tokens: self.image_tokens,
             output_tokens: self.progress.output_tokens,
         };
@@ -309,8 +360,10 @@ impl Sequence {
     fn image_tokens_before(&self, start: usize) -> usize {
         let is_image = |token: &&u32| **token == self.image_token_id;
         // An answer has none: behind the prompt there is nothing to count.
-        let before = self.prompt.get(..start);
-        before.map_or(self.image_tokens, |before| before.iter().filter(is_image).count())
+        if start >= self.prompt_tokens {
+            return self.image_tokens;
+        }
+        self.tokens[..start].iter().filter(is_image).count()
     }
 
     fn start_prefill(&mut self, now: Instant) {

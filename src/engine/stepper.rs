@@ -8,18 +8,19 @@ use std::time::{Duration, Instant};
 use crate::device::Dtype;
 use crate::engine::board::Board;
 use crate::engine::clock::Clock;
+use crate::engine::encoder_cache::EncoderCache;
 use crate::engine::ending::Ending;
 use crate::engine::inbox::{Arrived, Inbox, Wait};
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::poison::Poison;
 use crate::engine::sampler::Sampler;
-use crate::engine::scheduler::{Bounds, Encode, Planned, Scheduler, SeqId};
+use crate::engine::scheduler::{Bounds, Encode, Planned, Scheduler, SeqId, Started};
 use crate::engine::sequence::{Sequence, Spoilt};
 use crate::engine::step::{self, Running, Stepped};
 use crate::engine::trace::Pass;
 use crate::engine::{Config, EngineError, FinishReason};
 use crate::limits::DEVICE_FAILURES_MAX;
-use crate::model::{ModelSpec, RunError, Runner, SlotTiles};
+use crate::model::{ModelSpec, RunError, Runner, Slot};
 use crate::telemetry::metrics;
 
 /// The model and its requests.
@@ -32,6 +33,8 @@ pub(super) struct Stepper {
     steps: u64,
     sampler: Sampler,
     stop_ids: Vec<u32>,
+    /// Of pages that were seen before.
+    features: EncoderCache,
     config: Config,
     inbox: Arc<Inbox>,
     board: Arc<Board>,
@@ -63,6 +66,7 @@ impl Stepper {
             slots: runner.spec().slots,
             kv_blocks: runner.spec().kv_blocks,
             block_tokens: runner.spec().block_tokens,
+            tiles: runner.spec().kv_tokens() / runner.spec().tokens_per_tile.max(1),
             prefill_chunk_tokens: config.prefill_chunk_tokens,
             vision_chunk_tiles: config.vision_chunk_tiles,
         };
@@ -74,6 +78,7 @@ impl Stepper {
             next_id: 0,
             steps: 0,
             stop_ids,
+            features: EncoderCache::default(),
             poison: Poison::new(config.guard.poison_limit),
             config,
             inbox,
@@ -114,6 +119,7 @@ impl Stepper {
         self.start_waiting();
         let encoded = self.encode();
         let plan = self.scheduler.plan_step();
+        self.note_preempted();
         let idle = plan.is_empty() && !encoded;
         if !plan.is_empty() {
             self.step(plan)?;
@@ -153,13 +159,19 @@ impl Stepper {
 
     fn start_waiting(&mut self) {
         let now = self.clock.now();
-        for (id, _) in self.scheduler.start_waiting() {
-            if let Some(sequence) = self.sequences.get_mut(&id) {
-                sequence.start(now);
+        for start in self.scheduler.start_waiting() {
+            self.reuse_features(start);
+            let Some(sequence) = self.sequences.get_mut(&start.id) else { continue };
+            let queried = sequence.prompt_tokens();
+            self.board.counters.started(queried, start.cached_tokens);
+            self.config.telemetry.metrics().prefix_cache(queried, start.cached_tokens);
+            sequence.start(start.cached_tokens, self.scheduler.lacking_tiles(start.id), now);
+            if self.scheduler.has_all_tiles(start.id) {
+                sequence.drop_pixels();
             }
         }
         let Some(queue) = self.scheduler.changed_queue() else { return };
-        for (position, id) in queue.enumerate() {
+        for (position, id) in queue.into_iter().enumerate() {
             if let Some(sequence) = self.sequences.get_mut(&id) {
                 sequence.queued(position, now);
             }
@@ -198,22 +210,99 @@ impl Stepper {
     }
 
     fn encode_batch(&mut self, plan: &[Encode]) -> Result<(), RunError> {
+        let tiles: usize = plan.iter().map(|encode| encode.tiles).sum();
+        self.shrink_features(tiles);
         let sequences = &self.sequences;
-        let tiles = plan.iter().filter_map(|encode| {
-            let pixels = sequences.get(&encode.id)?.pixels(encode);
-            Some(SlotTiles { slot: encode.slot, pixels })
-        });
-        self.runner.encode(&tiles.collect::<Vec<_>>())
+        let tiles = plan
+            .iter()
+            .filter_map(|encode| Some(sequences.get(&encode.id)?.slot_tiles(encode)))
+            .collect::<Vec<_>>();
+        self.runner.encode(&tiles)
     }
 
     fn count_encoded(&mut self, plan: &[Encode], begin: Instant) {
+        let now = self.clock.now();
         for encode in plan {
-            if let Some(sequence) = self.sequences.get_mut(&encode.id) {
-                let now = self.clock.now();
-                sequence.trace.encoded(encode.tiles, begin, now);
-                sequence.encoded(encode, now);
+            let Some(sequence) = self.sequences.get_mut(&encode.id) else { continue };
+            self.board.counters.encoded(encode.tiles);
+            self.scheduler.has_tiles(encode.id, encode.first, encode.tiles);
+            sequence.trace.encoded(encode.tiles, begin, now);
+            sequence.encoded(encode, self.scheduler.lacking_tiles(encode.id) == 0, now);
+            if self.scheduler.has_all_tiles(encode.id) {
+                sequence.drop_pixels();
             }
-            self.scheduler.encoded(encode);
+        }
+    }
+
+    /// Gives a sequence that starts the features of its pages that were kept.
+    fn reuse_features(&mut self, start: Started) {
+        let Some(sequence) = self.sequences.get(&start.id) else { return };
+        for (first_tile, page) in sequence.pages() {
+            let hit = self.features.find(page.key);
+            self.board.counters.page(hit);
+            self.config
+                .telemetry
+                .metrics()
+                .encoder_cache(page.tiles, if hit { page.tiles } else { 0 });
+            if hit {
+                let first_row = first_tile * self.runner.spec().tokens_per_tile;
+                self.runner.reuse(start.slot, first_row, page.key);
+                self.scheduler.has_tiles(start.id, first_tile, page.tiles);
+            }
+        }
+    }
+
+    /// A prompt made sense: what it became can be used again.
+    fn publish(&mut self, id: SeqId, slot: Slot) {
+        self.scheduler.publish(id);
+        let Some(sequence) = self.sequences.get(&id) else { return };
+        let per_tile = self.runner.spec().tokens_per_tile;
+        for (first, page) in sequence.pages() {
+            let end = first + page.tiles;
+            if self.features.find(page.key) || !self.scheduler.holds_tiles(id, first..end) {
+                continue;
+            }
+            match self.runner.keep(slot, first * per_tile..end * per_tile, page.key) {
+                Ok(()) => self.features.insert(page.key, page.tiles * per_tile),
+                Err(error) => tracing::debug!(%error, "image features are not kept"),
+            }
+        }
+        self.shrink_features(0);
+    }
+
+    /// Gives up kept features until there is room for those of `tiles` more: together with those in slots
+    /// they are no more than the KV cache has tokens, for which memory was planned.
+    fn shrink_features(&mut self, tiles: usize) {
+        let spec = self.runner.spec();
+        let in_slots = (self.scheduler.tiles_held() + tiles) * spec.tokens_per_tile;
+        for key in self.features.shrink(spec.kv_tokens().saturating_sub(in_slots)) {
+            self.runner.forget(key);
+        }
+    }
+
+    /// What a spoilt sequence had is not to spoil others.
+    fn distrust(&mut self, id: SeqId) {
+        self.scheduler.distrust(id);
+        let Some(sequence) = self.sequences.get(&id) else { return };
+        for (_, page) in sequence.pages() {
+            if self.features.remove(page.key) {
+                self.runner.forget(page.key);
+            }
+        }
+    }
+
+    /// Sequences whose KV blocks went to others.
+    fn note_preempted(&mut self) {
+        let preempted = self.scheduler.take_preempted();
+        self.board.counters.preempted(preempted.len());
+        for id in preempted {
+            self.config.telemetry.metrics().preempted();
+            if let Some(sequence) = self.sequences.get(&id) {
+                tracing::debug!(
+                    tokens = sequence.tokens(),
+                    "preempted: its KV blocks went to another request"
+                );
+            }
         }
     }
 
@@ -238,17 +327,21 @@ impl Stepper {
             let planned = stepped.outcomes.iter().map(|(planned, _)| planned);
             planned.filter(|planned| planned.prefill == prefill).map(|planned| planned.tokens).sum()
         };
+        let (batch_size, prefill_tokens, decode_tokens) =
+            (stepped.outcomes.len(), tokens(true), tokens(false));
+        self.board.counters.step(batch_size, prefill_tokens, decode_tokens);
         self.config.telemetry.metrics().stepped(&metrics::Stepped {
             duration,
-            batch_size: stepped.outcomes.len(),
-            prefill_tokens: tokens(true),
-            decode_tokens: tokens(false),
+            batch_size,
+            prefill_tokens,
+            decode_tokens,
         });
     }
 
     fn take_outcomes(&mut self, stepped: Stepped, mut pass: Pass, now: Instant) {
         let mut ended = Vec::new();
         let mut not_finite = Vec::new();
+        let mut sensible = Vec::new();
         let mut outputs = stepped.outputs();
         for (planned, outcome) in &stepped.outcomes {
             if outcome.is_err() {
@@ -267,6 +360,9 @@ impl Stepper {
             if sequence.trace.is_on() && chosen != Err(Spoilt::NotFinite) {
                 sequence.trace.chose(planned, &mut pass, (choosing, self.clock.now()));
             }
+            if planned.prefill && chosen.is_ok() {
+                sensible.push((planned.id, planned.slot));
+            }
             match chosen {
                 Ok(None) => {
                     let pause = sequence.outlet.must_pause();
@@ -282,6 +378,9 @@ impl Stepper {
         }
         drop(outputs);
         pass.finished();
+        for (id, slot) in sensible {
+            self.publish(id, slot);
+        }
         ended.extend(self.not_finite(&not_finite));
         let failed = stepped.outcomes.into_iter().filter_map(|(planned, outcome)| {
             Some((planned.id, End::Failed(outcome.err()?.into())))
@@ -325,6 +424,9 @@ impl Stepper {
 
     /// Frees what a request owns, then tells its reader.
     fn end(&mut self, id: SeqId, end: End) {
+        if matches!(&end, End::Failed(error) if error.is_spoilt()) {
+            self.distrust(id);
+        }
         if let Some(slot) = self.scheduler.remove(id) {
             self.runner.release(slot);
         }
@@ -369,6 +471,7 @@ impl Stepper {
 
     fn publish_kv(&self) {
         let (used, all) = self.scheduler.kv_blocks();
+        self.board.counters.kv_blocks(used, all);
         self.board.kv_utilization(used as f64 / all.max(1) as f64);
     }
 

@@ -39,7 +39,8 @@ fn pass(runner: &mut dyn Runner, slot: Slot) -> Result<(), WarmUpError> {
     let mut prompt = vec![0];
     if prompt.len() + spec.tokens_per_tile < spec.slot_tokens {
         let tile = vec![0.0; 3 * (spec.tile_size_px as usize).pow(2)];
-        runner.encode(&[SlotTiles { slot, pixels: PixelTiles { tiles: 1, data: &tile } }])?;
+        let pixels = PixelTiles { tiles: 1, data: &tile };
+        runner.encode(&[SlotTiles { slot, first_tile: 0, pixels }])?;
         prompt.extend(std::iter::repeat_n(spec.image_token_id, spec.tokens_per_tile));
     }
     let blocks = spec.blocks_of_one(prompt.len() + 1);

@@ -6,21 +6,24 @@
 //! KV blocks hold: whoever is given wrong blocks gets another answer, or a panic.
 
 mod fault;
+mod pace;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::device::Dtype;
 use crate::model::{
-    DeviceUse, ModelSpec, NonFinite, Output, Outputs, Placement, RunError, Runner, Segment, Slot,
-    SlotTiles, StepBatch,
+    Choice, DeviceUse, FeatureKey, ModelSpec, NonFinite, Output, Outputs, Placement, RunError,
+    Runner, Segment, Slot, SlotTiles, StepBatch, Want,
 };
 use crate::placement::WeightFormat;
 
 pub use fault::{Fault, FaultKind, Faults};
+pub use pace::Pace;
 
 /// How far a scripted token stands out of the noise in `0..1`.
 const SCRIPTED_LOGIT: f32 = 100.0;
@@ -48,6 +51,8 @@ pub struct Options {
     pub script: Script,
     /// Time that each forward pass takes.
     pub step_delay: Duration,
+    /// Time that each token of a prompt takes beside that.
+    pub token_delay: Duration,
     /// Time that each encoded tile takes.
     pub tile_delay: Duration,
 }
@@ -63,6 +68,8 @@ pub struct Probe {
     pub segments_max: AtomicUsize,
     /// Most tokens of one pass.
     pub tokens_max: AtomicUsize,
+    /// Tiles of all calls of `encode`.
+    pub tiles: AtomicUsize,
     /// Most tiles of one call of `encode`.
     pub tiles_max: AtomicUsize,
     /// Segments of all calls of `locate_non_finite`.
@@ -77,14 +84,16 @@ pub struct Fake {
     /// Of each block, as far as it was ever written.
     kv: Vec<Vec<Entry>>,
     faults: Faults,
+    /// Feature rows by key.
+    kept: HashMap<FeatureKey, Vec<u64>>,
     probe: Arc<Probe>,
 }
 
 /// What one slot holds.
 #[derive(Debug, Clone, Default)]
 struct Held {
-    /// Hash of each feature row.
-    rows: Vec<u64>,
+    /// Hash of each feature row, by its number.
+    rows: BTreeMap<usize, u64>,
     /// Passes that this sequence took part in.
     steps: usize,
     /// Its last logits were no numbers.
@@ -122,6 +131,7 @@ impl Default for Options {
                 slot_tokens: 128,
                 block_tokens: 16,
                 kv_bytes_per_token: 64,
+                shares_kv: true,
                 kv_dtype: Dtype::F32,
                 placements: vec![placement()],
                 devices: vec![device()],
@@ -129,6 +139,7 @@ impl Default for Options {
             },
             script: Script::Hash,
             step_delay: Duration::ZERO,
+            token_delay: Duration::ZERO,
             tile_delay: Duration::ZERO,
         }
     }
@@ -194,7 +205,8 @@ impl Fake {
         }
         let kv = vec![Vec::new(); spec.kv_blocks];
         let slots = vec![Held::default(); options.spec.slots];
-        Self { options, slots, kv, faults: Faults::default(), probe: Arc::default() }
+        let (faults, kept, probe) = (Faults::default(), HashMap::new(), Arc::default());
+        Self { options, slots, kv, faults, kept, probe }
     }
 
     /// Lets a test order failures, also later, when the engine owns the fake.
@@ -228,11 +240,9 @@ impl Fake {
         assert!(end <= room, "slot {slot}: {end} tokens in KV blocks for {room}");
         let held = self.held(segment.slot);
         let images = segment.tokens.iter().filter(|&&token| token == spec.image_token_id).count();
-        let rows = held.rows.len();
-        assert!(
-            images == 0 || before + images <= rows,
-            "slot {slot}: image tokens without feature rows, which are {rows}"
-        );
+        for row in before..before + images {
+            assert!(held.rows.contains_key(&row), "slot {slot}: no feature row {row}");
+        }
         for &token in segment.tokens {
             assert!((token as usize) < spec.vocab_size, "slot {slot}: no token {token}");
         }
@@ -272,7 +282,7 @@ impl Fake {
         for (position, &token) in (segment.start..).zip(segment.tokens) {
             let mut value = u64::from(token);
             if token == image_token_id {
-                value = self.held(segment.slot).rows[images];
+                value = self.held(segment.slot).rows[&images];
                 images += 1;
             }
             hash = mix(hash ^ mix(value));
@@ -291,19 +301,25 @@ impl Fake {
     /// The row of logits that follows `segment`, which was taken in.
     fn row(&mut self, segment: &Segment<'_>) -> Vec<f32> {
         let vocab_size = self.options.spec.vocab_size;
-        let script = self.options.script.clone();
         let end = segment.start + segment.tokens.len();
         let hash = self.entry(segment.blocks, end - 1).hash;
+        let mut row: Vec<f32> = (0..vocab_size as u64).map(|i| unit(mix(hash ^ i))).collect();
+        if let Some(token) = self.scripted(segment) {
+            row[token as usize] = SCRIPTED_LOGIT;
+        }
+        row
+    }
+
+    /// The token of the script that follows `segment`, which was taken in.
+    fn scripted(&mut self, segment: &Segment<'_>) -> Option<u32> {
+        let end = segment.start + segment.tokens.len();
         if self.held(segment.slot).answer.is_none() {
+            let script = self.options.script.clone();
             let tokens = (0..end).map(|position| self.entry(segment.blocks, position).token);
             let answer = script.answer(&tokens.collect::<Vec<u32>>());
             self.held(segment.slot).answer = Some((end, answer));
         }
-        let mut row: Vec<f32> = (0..vocab_size as u64).map(|i| unit(mix(hash ^ i))).collect();
-        if let Some(token) = self.held(segment.slot).scripted(end) {
-            row[token as usize] = SCRIPTED_LOGIT;
-        }
-        row
+        self.held(segment.slot).scripted(end)
     }
 
     fn count(&self, batch: &StepBatch<'_>) {
@@ -324,33 +340,55 @@ impl Runner for Fake {
         &self.options.spec
     }
 
-    fn encode(&mut self, batch: &[SlotTiles<'_>]) -> Result<(), RunError> {
+    fn encode(&mut self, segments: &[SlotTiles<'_>]) -> Result<(), RunError> {
         let spec = &self.options.spec;
         let tile_len = 3 * (spec.tile_size_px as usize).pow(2);
-        let tokens_per_tile = spec.tokens_per_tile as u64;
-        let mut slots = HashSet::new();
-        for SlotTiles { slot, pixels } in batch {
-            assert!(slots.insert(*slot), "slot {} stands twice in a batch", slot.0);
-            assert!(pixels.tiles > 0, "slot {}: no tiles to encode", slot.0);
-            let expected = pixels.tiles * tile_len;
-            assert_eq!(pixels.data.len(), expected, "slot {}: pixels of tiles", slot.0);
+        let tokens_per_tile = spec.tokens_per_tile;
+        let mut tiles = 0;
+        for SlotTiles { slot: Slot(slot), pixels, .. } in segments {
+            assert!(pixels.tiles > 0, "slot {slot}: no tiles to encode");
+            assert_eq!(pixels.data.len(), pixels.tiles * tile_len, "slot {slot}: pixels of tiles");
+            tiles += pixels.tiles;
         }
-        let tiles: usize = batch.iter().map(|one| one.pixels.tiles).sum();
         self.probe.tiles_max.fetch_max(tiles, Ordering::Relaxed);
-        for one in batch {
-            self.faults.in_encode(one.slot)?;
-        }
+        self.probe.tiles.fetch_add(tiles, Ordering::Relaxed);
+        let slots: Vec<Slot> = segments.iter().map(|segment| segment.slot).collect();
+        self.faults.in_encode(&slots)?;
         pause(self.options.tile_delay * tiles as u32);
-        for SlotTiles { slot, pixels } in batch {
-            let held = self.held(*slot);
-            for tile in pixels.data.chunks_exact(tile_len) {
-                let bits = tile.iter().map(|value| u64::from(value.to_bits()));
-                let hash = bits.fold(0, |hash, value| mix(hash ^ value));
-                held.rows.extend((0..tokens_per_tile).map(|row| mix(hash ^ row)));
+        for segment in segments {
+            let held = self.held(segment.slot);
+            let tiles = segment.pixels.data.chunks_exact(tile_len);
+            for (tile, pixels) in (segment.first_tile..).zip(tiles) {
+                let hash =
+                    pixels.iter().fold(0, |hash, value| mix(hash ^ u64::from(value.to_bits())));
+                for row in 0..tokens_per_tile {
+                    held.rows.insert(tile * tokens_per_tile + row, mix(hash ^ row as u64));
+                }
             }
         }
         self.count_held();
         Ok(())
+    }
+
+    fn keep(&mut self, slot: Slot, rows: Range<usize>, key: FeatureKey) -> Result<(), RunError> {
+        let held = self.held(slot);
+        let kept = rows.map(|row| {
+            *held.rows.get(&row).unwrap_or_else(|| panic!("slot {}: no feature row {row}", slot.0))
+        });
+        let kept = kept.collect();
+        self.kept.insert(key, kept);
+        Ok(())
+    }
+
+    fn reuse(&mut self, slot: Slot, first_row: usize, key: FeatureKey) {
+        let kept = self.kept.get(&key).cloned();
+        let rows = kept.unwrap_or_else(|| panic!("slot {}: {key:?} was not kept", slot.0));
+        self.held(slot).rows.extend((first_row..).zip(rows));
+        self.count_held();
+    }
+
+    fn forget(&mut self, key: FeatureKey) {
+        assert!(self.kept.remove(&key).is_some(), "{key:?} was not kept");
     }
 
     fn step(&mut self, batch: &StepBatch<'_>) -> Result<Outputs, RunError> {
@@ -365,12 +403,25 @@ impl Runner for Fake {
             slots.iter().map(|&slot| (slot, self.held(slot).steps)).collect();
         let tokens = batch.segments.iter().map(|segment| segment.tokens.len()).sum();
         let poisoned = self.faults.in_step(&steps, tokens)?;
-        pause(self.options.step_delay);
+        let prompt_tokens =
+            batch.segments.iter().map(|segment| segment.tokens.len()).filter(|n| *n > 1);
+        pause(
+            self.options.step_delay
+                + self.options.token_delay * prompt_tokens.sum::<usize>() as u32,
+        );
         let mut outputs = Vec::new();
         for segment in &batch.segments {
             self.take_in(segment);
             self.held(segment.slot).poisoned = poisoned.contains(&segment.slot);
-            if segment.want.is_something() {
+            // A row of noise for each of a thousand streams would be a load of its own.
+            if segment.want == Want::Greedy
+                && poisoned.is_empty()
+                && let Some(token) = self.scripted(segment)
+            {
+                let logit = SCRIPTED_LOGIT;
+                let choice = Choice { token, logit, log_sum_exp: logit, is_finite: true };
+                outputs.push(Output::Choice(choice));
+            } else if segment.want.is_something() {
                 let mut row = self.row(segment);
                 if poisoned.contains(&segment.slot) {
                     row[0] = f32::NAN;

@@ -16,6 +16,6 @@ mod layers;
 pub use cpu::log_sum_exp;
 pub use output::{Choice, Output, Outputs, Want, likeliest};
 pub use runner::{
-    DeviceUse, ModelSpec, NonFinite, PixelTiles, Placement, RunError, Runner, Segment, SiteRange,
-    Slot, SlotTiles, StageTimes, StepBatch, Verification,
+    DeviceUse, FeatureKey, ModelSpec, NonFinite, PixelTiles, Placement, RunError, Runner, Segment,
+    SiteRange, Slot, SlotTiles, StageTimes, StepBatch, Verification,
 };

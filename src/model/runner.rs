@@ -1,5 +1,6 @@
 //! The seam between the engine and the forward pass: plain values in, logits or tokens out.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ pub struct ModelSpec {
     /// Tokens whose keys and values one block holds.
     pub block_tokens: usize,
     pub kv_bytes_per_token: u64,
+    /// Whether a token's keys and values depend on nothing but the tokens and images up to it, so that other
+    /// sequences that begin alike can use them.
+    pub shares_kv: bool,
     pub kv_dtype: Dtype,
     /// What the operator asked for.
     pub policy: DtypePolicy,
@@ -120,10 +124,16 @@ pub struct PixelTiles<'a> {
     pub data: &'a [f32],
 }
 
+/// Names the feature rows of a page by what they were made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FeatureKey(pub u128);
+
 /// Tiles of one sequence that are encoded together with those of others.
 #[derive(Debug, Clone, Copy)]
 pub struct SlotTiles<'a> {
     pub slot: Slot,
+    /// Which of the sequence's tiles the first one is.
+    pub first_tile: usize,
     pub pixels: PixelTiles<'a>,
 }
 
@@ -189,10 +199,20 @@ pub enum RunError {
 pub trait Runner: Send {
     fn spec(&self) -> &ModelSpec;
 
-    /// Runs the vision tower and the projector over the tiles of several sequences, each of which is
-    /// named once, and keeps each slot's feature rows after those it already has. After an error no slot
-    /// has more rows than before.
-    fn encode(&mut self, batch: &[SlotTiles<'_>]) -> Result<(), RunError>;
+    /// Runs the vision tower and the projector over the tiles of all segments, together, and keeps the feature
+    /// rows for their slots.
+    ///
+    /// After an error no slot has any of these rows, and the same segments can be given again.
+    fn encode(&mut self, segments: &[SlotTiles<'_>]) -> Result<(), RunError>;
+
+    /// Keeps feature rows of `slot`, which it has, under `key` until [`forget`](Self::forget).
+    fn keep(&mut self, slot: Slot, rows: Range<usize>, key: FeatureKey) -> Result<(), RunError>;
+
+    /// Gives `slot` the rows that were kept under `key`, from `first_row` on.
+    fn reuse(&mut self, slot: Slot, first_row: usize, key: FeatureKey);
+
+    /// Gives up what was kept under `key`. Slots that reuse it have it as long as they need.
+    fn forget(&mut self, key: FeatureKey);
 
     /// Takes in the tokens of all segments: one pass over the weights. Where a token is
     /// `image_token_id` the slot's next image feature row takes its place. Returns one output for each

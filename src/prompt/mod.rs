@@ -111,6 +111,13 @@ impl Prompter {
         self.tokenizer.detokenizer()
     }
 
+    /// Ids of `text`, in which nothing is special.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, PromptError> {
+        let mut ids = Vec::new();
+        self.tokenizer.encode(text, &mut ids)?;
+        Ok(ids)
+    }
+
     /// Ids that end an answer: `<|im_end|>`, which alone stops the original `chat()`, then those
     /// of `generation_config.json`, if it is there.
     pub fn stop_ids(&self) -> &[u32] {

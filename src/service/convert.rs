@@ -11,7 +11,7 @@ use crate::pb::v1;
 
 /// The job of a checked request. Its span is set later, since the span's fields come from the job.
 pub(super) fn job(checked: Checked, call: &Arc<Call>) -> Job {
-    let scores = checked.has_fields();
+    let scores = checked.has_fields() || checked.logprobs;
     let question = match checked.task {
         Task::Document { kind, instructions } => kind.question(&instructions),
         Task::Prompt(prompt) => prompt,
@@ -22,9 +22,14 @@ pub(super) fn job(checked: Checked, call: &Arc<Call>) -> Job {
         checked.request_id
     };
     // A seed that cannot matter is left out, so that equal greedy jobs are equal.
-    let sampling =
-        if checked.sampling.temperature > 0.0 { checked.sampling } else { Sampling::GREEDY };
+    let Sampling { temperature, repetition_penalty, .. } = checked.sampling;
+    let sampling = if temperature > 0.0 {
+        checked.sampling
+    } else {
+        Sampling { repetition_penalty, ..Sampling::GREEDY }
+    };
     Job {
+        priority: checked.priority,
         id,
         files: checked.files,
         question,
@@ -79,8 +84,10 @@ pub(super) fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
-pub(super) fn token_delta(text: Text) -> v1::TokenDelta {
-    v1::TokenDelta { text: text.text, token_count: text.tokens as u32 }
+pub(super) fn token_delta(text: Text, logprobs: bool) -> v1::TokenDelta {
+    let logprobs =
+        if logprobs { text.scores.iter().map(|score| score.logprob).collect() } else { Vec::new() };
+    v1::TokenDelta { text: text.text, token_count: text.tokens as u32, logprobs }
 }
 
 /// The last message; `is_document` says whether the answer should be a JSON object.
@@ -107,6 +114,7 @@ pub(super) fn completed(done: Done, reading: Option<Reading>, is_document: bool)
             input_tokens: done.usage.input_tokens as u32,
             image_tokens: done.usage.image_tokens as u32,
             output_tokens: done.usage.output_tokens as u32,
+            cached_input_tokens: done.usage.cached_input_tokens as u32,
         }),
         timings: Some(v1::Timings {
             queue: Some(duration(timings.queue)),

@@ -49,6 +49,7 @@ pub(super) async fn begin(
     let checked = validate::check(request, &state.bounds(&status))?;
     let wishes = Wishes {
         tokens: checked.kinds.tokens,
+        logprobs: checked.logprobs,
         fields: checked.kinds.fields,
         document: matches!(checked.task, Task::Document { .. }),
         heartbeat: state.config.heartbeat,

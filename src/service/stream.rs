@@ -20,8 +20,11 @@ use crate::pb::v1::extract_response::Event as Message;
 
 /// What a client asked to see of its answer.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each can be wished for without the others")]
 pub(super) struct Wishes {
     pub(super) tokens: bool,
+    /// How probable each token was, beside its text.
+    pub(super) logprobs: bool,
     pub(super) fields: bool,
     /// The answer should be a JSON object.
     pub(super) document: bool,
@@ -102,7 +105,8 @@ impl<E> Answer<E> {
         let fields = self.reading.as_mut().map(|reading| reading.push(&text));
         self.fields.note(fields.as_deref().unwrap_or_default());
         if self.wishes.tokens {
-            self.ready.push_back(Message::TokenDelta(convert::token_delta(text)));
+            self.ready
+                .push_back(Message::TokenDelta(convert::token_delta(text, self.wishes.logprobs)));
         }
         if self.wishes.fields {
             self.ready.extend(fields.into_iter().flatten());

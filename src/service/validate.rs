@@ -5,13 +5,14 @@ use tonic::Status;
 use tonic_types::FieldViolation;
 
 use super::error::{Failure, model_not_found};
-use crate::engine::{PageFile, Sampling};
+use crate::engine::{PageFile, Priority, Sampling};
 use crate::limits;
 use crate::pb::v1;
 use crate::preprocess::Wanted;
 use crate::prompt::document::DocumentKind;
 
 const TEMPERATURE_MAX: f32 = 2.0;
+const REPETITION_PENALTY_MAX: f32 = 2.0;
 
 /// What of the limits depends on the server's settings and its model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,10 @@ pub(super) struct Checked {
     pub(super) request_id: String,
     pub(super) files: Vec<PageFile>,
     pub(super) task: Task,
+    pub(super) priority: Priority,
     pub(super) sampling: Sampling,
+    /// Whether the client wants to know how probable each token was.
+    pub(super) logprobs: bool,
     pub(super) output_tokens_max: usize,
     pub(super) stop: Vec<String>,
     pub(super) tiles_max: Option<u32>,
@@ -74,6 +78,7 @@ pub(super) fn check(request: v1::ExtractRequest, bounds: &Bounds) -> Result<Chec
     let task = check_task(request.task, &mut problems);
     let options = request.generation.unwrap_or_default();
     let sampling = check_sampling(&options, &mut problems);
+    let priority = check_priority(request.priority, &mut problems);
     let output_tokens_max = check_output_tokens(&options, bounds, &mut problems);
     check_tiles(&options, bounds, &mut problems);
     check_stop(&options.stop_sequences, free_text, &mut problems);
@@ -84,6 +89,8 @@ pub(super) fn check(request: v1::ExtractRequest, bounds: &Bounds) -> Result<Chec
             files: request.files.into_iter().map(page_file).collect(),
             task,
             sampling,
+            priority,
+            logprobs: options.logprobs,
             output_tokens_max,
             stop: options.stop_sequences,
             tiles_max: options.max_tiles_per_page,
@@ -214,8 +221,37 @@ fn check_sampling(options: &v1::GenerationOptions, problems: &mut Problems) -> S
     if !(top_p > 0.0 && top_p <= 1.0) {
         problems.invalid("generation.top_p", format!("{top_p} is not in (0, 1]"));
     }
-    let seed = options.seed.unwrap_or_else(rand::random);
-    Sampling { temperature, top_p, seed }
+    if options.top_k == Some(0) {
+        problems.invalid("generation.top_k", "0 is too few: keep at least 1, or leave it unset");
+    }
+    let min_p = options.min_p.unwrap_or(0.0);
+    if !(0.0..=1.0).contains(&min_p) {
+        problems.invalid("generation.min_p", format!("{min_p} is not in [0, 1]"));
+    }
+    let repetition_penalty = options.repetition_penalty.unwrap_or(1.0);
+    if !(repetition_penalty > 0.0 && repetition_penalty <= REPETITION_PENALTY_MAX) {
+        let message = format!("{repetition_penalty} is not in (0, {REPETITION_PENALTY_MAX}]");
+        problems.invalid("generation.repetition_penalty", message);
+    }
+    Sampling {
+        temperature,
+        top_k: options.top_k.map(|count| count as usize),
+        top_p,
+        min_p,
+        repetition_penalty,
+        seed: options.seed.unwrap_or_else(rand::random),
+    }
+}
+
+fn check_priority(value: i32, problems: &mut Problems) -> Priority {
+    match v1::Priority::try_from(value) {
+        Ok(v1::Priority::Unspecified | v1::Priority::Interactive) => Priority::Interactive,
+        Ok(v1::Priority::Batch) => Priority::Batch,
+        Err(_) => {
+            problems.invalid("priority", format!("{value} is no priority"));
+            Priority::Interactive
+        }
+    }
 }
 
 fn check_output_tokens(

@@ -18,4 +18,5 @@ mod orca;
 mod overload;
 mod reflection;
 mod refusal;
+mod sampling;
 mod web;

@@ -119,7 +119,7 @@ impl Setup {
             spec: self.spec(),
             script: Script::Answer(tokens),
             step_delay: self.step_delay,
-            tile_delay: Duration::ZERO,
+            ..Options::default()
         });
         let (faults, probe) = (fake.faults(), fake.probe());
         let gate = self.gate;

@@ -23,6 +23,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Who goes first when there is not room for all.
+type Priority int32
+
+const (
+	Priority_PRIORITY_UNSPECIFIED Priority = 0
+	// Somebody waits for the answer: it goes before those of a batch.
+	Priority_PRIORITY_INTERACTIVE Priority = 1
+	// Nobody waits yet: it takes what is left, and may be put off while it runs.
+	// Its turn comes, however many others there are.
+	Priority_PRIORITY_BATCH Priority = 2
+)
+
+// Enum value maps for Priority.
+var (
+	Priority_name = map[int32]string{
+		0: "PRIORITY_UNSPECIFIED",
+		1: "PRIORITY_INTERACTIVE",
+		2: "PRIORITY_BATCH",
+	}
+	Priority_value = map[string]int32{
+		"PRIORITY_UNSPECIFIED": 0,
+		"PRIORITY_INTERACTIVE": 1,
+		"PRIORITY_BATCH":       2,
+	}
+)
+
+func (x Priority) Enum() *Priority {
+	p := new(Priority)
+	*p = x
+	return p
+}
+
+func (x Priority) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Priority) Descriptor() protoreflect.EnumDescriptor {
+	return file_tessera_v1_extraction_proto_enumTypes[0].Descriptor()
+}
+
+func (Priority) Type() protoreflect.EnumType {
+	return &file_tessera_v1_extraction_proto_enumTypes[0]
+}
+
+func (x Priority) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Priority.Descriptor instead.
+func (Priority) EnumDescriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{0}
+}
+
 type EventKind int32
 
 const (
@@ -63,11 +116,11 @@ func (x EventKind) String() string {
 }
 
 func (EventKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[0].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[1].Descriptor()
 }
 
 func (EventKind) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[0]
+	return &file_tessera_v1_extraction_proto_enumTypes[1]
 }
 
 func (x EventKind) Number() protoreflect.EnumNumber {
@@ -76,7 +129,7 @@ func (x EventKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EventKind.Descriptor instead.
 func (EventKind) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{0}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{1}
 }
 
 type Phase int32
@@ -119,11 +172,11 @@ func (x Phase) String() string {
 }
 
 func (Phase) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[1].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[2].Descriptor()
 }
 
 func (Phase) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[1]
+	return &file_tessera_v1_extraction_proto_enumTypes[2]
 }
 
 func (x Phase) Number() protoreflect.EnumNumber {
@@ -132,7 +185,7 @@ func (x Phase) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Phase.Descriptor instead.
 func (Phase) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{1}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{2}
 }
 
 type CheckRule int32
@@ -179,11 +232,11 @@ func (x CheckRule) String() string {
 }
 
 func (CheckRule) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[2].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[3].Descriptor()
 }
 
 func (CheckRule) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[2]
+	return &file_tessera_v1_extraction_proto_enumTypes[3]
 }
 
 func (x CheckRule) Number() protoreflect.EnumNumber {
@@ -192,7 +245,7 @@ func (x CheckRule) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CheckRule.Descriptor instead.
 func (CheckRule) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{2}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{3}
 }
 
 type FinishReason int32
@@ -230,11 +283,11 @@ func (x FinishReason) String() string {
 }
 
 func (FinishReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[3].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[4].Descriptor()
 }
 
 func (FinishReason) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[3]
+	return &file_tessera_v1_extraction_proto_enumTypes[4]
 }
 
 func (x FinishReason) Number() protoreflect.EnumNumber {
@@ -243,7 +296,7 @@ func (x FinishReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FinishReason.Descriptor instead.
 func (FinishReason) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{3}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{4}
 }
 
 type ExtractRequest struct {
@@ -265,7 +318,9 @@ type ExtractRequest struct {
 	Generation *GenerationOptions    `protobuf:"bytes,6,opt,name=generation,proto3" json:"generation,omitempty"`
 	// Events to send beside `accepted`, `progress` and `completed`.
 	// Empty: TOKENS, and with `schema` also FIELDS. NONE goes alone.
-	EventKinds    []EventKind `protobuf:"varint,7,rep,packed,name=event_kinds,json=eventKinds,proto3,enum=tessera.v1.EventKind" json:"event_kinds,omitempty"`
+	EventKinds []EventKind `protobuf:"varint,7,rep,packed,name=event_kinds,json=eventKinds,proto3,enum=tessera.v1.EventKind" json:"event_kinds,omitempty"`
+	// Unset: INTERACTIVE.
+	Priority      Priority `protobuf:"varint,8,opt,name=priority,proto3,enum=tessera.v1.Priority" json:"priority,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -358,6 +413,13 @@ func (x *ExtractRequest) GetEventKinds() []EventKind {
 		return x.EventKinds
 	}
 	return nil
+}
+
+func (x *ExtractRequest) GetPriority() Priority {
+	if x != nil {
+		return x.Priority
+	}
+	return Priority_PRIORITY_UNSPECIFIED
 }
 
 type isExtractRequest_Task interface {
@@ -462,7 +524,20 @@ type GenerationOptions struct {
 	// Unset: Limits.max_tiles_per_page.
 	MaxTilesPerPage *uint32 `protobuf:"varint,5,opt,name=max_tiles_per_page,json=maxTilesPerPage,proto3,oneof" json:"max_tiles_per_page,omitempty"`
 	// (0, 1]. Unset: 1, no cut. Used only when temperature > 0.
-	TopP          *float32 `protobuf:"fixed32,6,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
+	TopP *float32 `protobuf:"fixed32,6,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
+	// At least 1: a token is drawn from so many of the likeliest. Unset: from all.
+	// Used only when temperature > 0.
+	TopK *uint32 `protobuf:"varint,8,opt,name=top_k,json=topK,proto3,oneof" json:"top_k,omitempty"`
+	// [0, 1]: tokens less probable than this share of the likeliest are not drawn.
+	// Unset or 0: no cut. Used only when temperature > 0.
+	MinP *float32 `protobuf:"fixed32,9,opt,name=min_p,json=minP,proto3,oneof" json:"min_p,omitempty"`
+	// (0, 2]. Logits of tokens that the prompt or the answer has already are divided
+	// by it where they are positive, else multiplied: above 1, what was said is less
+	// likely to be said again. Unset or 1: no change. Documents repeat themselves,
+	// in amounts and keys: leave it unless an answer loops.
+	RepetitionPenalty *float32 `protobuf:"fixed32,10,opt,name=repetition_penalty,json=repetitionPenalty,proto3,oneof" json:"repetition_penalty,omitempty"`
+	// Whether TokenDelta.logprobs are sent.
+	Logprobs      bool `protobuf:"varint,11,opt,name=logprobs,proto3" json:"logprobs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -537,6 +612,34 @@ func (x *GenerationOptions) GetTopP() float32 {
 		return *x.TopP
 	}
 	return 0
+}
+
+func (x *GenerationOptions) GetTopK() uint32 {
+	if x != nil && x.TopK != nil {
+		return *x.TopK
+	}
+	return 0
+}
+
+func (x *GenerationOptions) GetMinP() float32 {
+	if x != nil && x.MinP != nil {
+		return *x.MinP
+	}
+	return 0
+}
+
+func (x *GenerationOptions) GetRepetitionPenalty() float32 {
+	if x != nil && x.RepetitionPenalty != nil {
+		return *x.RepetitionPenalty
+	}
+	return 0
+}
+
+func (x *GenerationOptions) GetLogprobs() bool {
+	if x != nil {
+		return x.Logprobs
+	}
+	return false
 }
 
 type ExtractResponse struct {
@@ -965,7 +1068,11 @@ type TokenDelta struct {
 	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	// Tokens in this piece: more than 1 when the reader is slower than the model,
 	// or when a character takes more than one token.
-	TokenCount    uint32 `protobuf:"varint,2,opt,name=token_count,json=tokenCount,proto3" json:"token_count,omitempty"`
+	TokenCount uint32 `protobuf:"varint,2,opt,name=token_count,json=tokenCount,proto3" json:"token_count,omitempty"`
+	// With GenerationOptions.logprobs: for each token that wrote some of `text`, in
+	// order, the natural logarithm of its probability at temperature 1, before
+	// anything was cut or ruled out. Tokens of a character come with its last one.
+	Logprobs      []float32 `protobuf:"fixed32,3,rep,packed,name=logprobs,proto3" json:"logprobs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1012,6 +1119,13 @@ func (x *TokenDelta) GetTokenCount() uint32 {
 		return x.TokenCount
 	}
 	return 0
+}
+
+func (x *TokenDelta) GetLogprobs() []float32 {
+	if x != nil {
+		return x.Logprobs
+	}
+	return nil
 }
 
 // The next piece of a string that is still being written. Other values only
@@ -1355,10 +1469,13 @@ type Usage struct {
 	// Text and image.
 	InputTokens uint32 `protobuf:"varint,1,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
 	// The part of `input_tokens` that came from pages.
-	ImageTokens   uint32 `protobuf:"varint,2,opt,name=image_tokens,json=imageTokens,proto3" json:"image_tokens,omitempty"`
-	OutputTokens  uint32 `protobuf:"varint,3,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ImageTokens  uint32 `protobuf:"varint,2,opt,name=image_tokens,json=imageTokens,proto3" json:"image_tokens,omitempty"`
+	OutputTokens uint32 `protobuf:"varint,3,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
+	// The part of `input_tokens` that was not computed again, because an earlier
+	// request began alike.
+	CachedInputTokens uint32 `protobuf:"varint,4,opt,name=cached_input_tokens,json=cachedInputTokens,proto3" json:"cached_input_tokens,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Usage) Reset() {
@@ -1408,6 +1525,13 @@ func (x *Usage) GetImageTokens() uint32 {
 func (x *Usage) GetOutputTokens() uint32 {
 	if x != nil {
 		return x.OutputTokens
+	}
+	return 0
+}
+
+func (x *Usage) GetCachedInputTokens() uint32 {
+	if x != nil {
+		return x.CachedInputTokens
 	}
 	return 0
 }
@@ -1953,7 +2077,7 @@ var File_tessera_v1_extraction_proto protoreflect.FileDescriptor
 const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\n" +
 	"\x1btessera/v1/extraction.proto\x12\n" +
-	"tessera.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1btessera/v1/model_info.proto\x1a\x17tessera/v1/schema.proto\"\xc3\x02\n" +
+	"tessera.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1btessera/v1/model_info.proto\x1a\x17tessera/v1/schema.proto\"\xf5\x02\n" +
 	"\x0eExtractRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -1965,25 +2089,34 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"generation\x18\x06 \x01(\v2\x1d.tessera.v1.GenerationOptionsR\n" +
 	"generation\x126\n" +
 	"\vevent_kinds\x18\a \x03(\x0e2\x15.tessera.v1.EventKindR\n" +
-	"eventKindsB\x06\n" +
+	"eventKinds\x120\n" +
+	"\bpriority\x18\b \x01(\x0e2\x14.tessera.v1.PriorityR\bpriorityB\x06\n" +
 	"\x04task\"Z\n" +
 	"\tInputFile\x12\x18\n" +
 	"\acontent\x18\x01 \x01(\fR\acontent\x12\x14\n" +
 	"\x05pages\x18\x02 \x03(\rR\x05pages\x12\x15\n" +
 	"\x03dpi\x18\x03 \x01(\rH\x00R\x03dpi\x88\x01\x01B\x06\n" +
-	"\x04_dpi\"\xc7\x02\n" +
+	"\x04_dpi\"\xf6\x03\n" +
 	"\x11GenerationOptions\x12/\n" +
 	"\x11max_output_tokens\x18\x01 \x01(\rH\x00R\x0fmaxOutputTokens\x88\x01\x01\x12%\n" +
 	"\vtemperature\x18\x02 \x01(\x02H\x01R\vtemperature\x88\x01\x01\x12\x17\n" +
 	"\x04seed\x18\x03 \x01(\x04H\x02R\x04seed\x88\x01\x01\x12%\n" +
 	"\x0estop_sequences\x18\x04 \x03(\tR\rstopSequences\x120\n" +
 	"\x12max_tiles_per_page\x18\x05 \x01(\rH\x03R\x0fmaxTilesPerPage\x88\x01\x01\x12\x18\n" +
-	"\x05top_p\x18\x06 \x01(\x02H\x04R\x04topP\x88\x01\x01B\x14\n" +
+	"\x05top_p\x18\x06 \x01(\x02H\x04R\x04topP\x88\x01\x01\x12\x18\n" +
+	"\x05top_k\x18\b \x01(\rH\x05R\x04topK\x88\x01\x01\x12\x18\n" +
+	"\x05min_p\x18\t \x01(\x02H\x06R\x04minP\x88\x01\x01\x122\n" +
+	"\x12repetition_penalty\x18\n" +
+	" \x01(\x02H\aR\x11repetitionPenalty\x88\x01\x01\x12\x1a\n" +
+	"\blogprobs\x18\v \x01(\bR\blogprobsB\x14\n" +
 	"\x12_max_output_tokensB\x0e\n" +
 	"\f_temperatureB\a\n" +
 	"\x05_seedB\x15\n" +
 	"\x13_max_tiles_per_pageB\b\n" +
-	"\x06_top_p\"\x92\x03\n" +
+	"\x06_top_pB\b\n" +
+	"\x06_top_kB\b\n" +
+	"\x06_min_pB\x15\n" +
+	"\x13_repetition_penalty\"\x92\x03\n" +
 	"\x0fExtractResponse\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x122\n" +
 	"\baccepted\x18\x02 \x01(\v2\x14.tessera.v1.AcceptedH\x00R\baccepted\x122\n" +
@@ -2017,12 +2150,13 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\rencoded_tiles\x18\x04 \x01(\rR\fencodedTiles\x12)\n" +
 	"\x10prefilled_tokens\x18\x05 \x01(\rR\x0fprefilledTokens\x12#\n" +
 	"\routput_tokens\x18\x06 \x01(\rR\foutputTokensB\x11\n" +
-	"\x0f_queue_position\"A\n" +
+	"\x0f_queue_position\"]\n" +
 	"\n" +
 	"TokenDelta\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1f\n" +
 	"\vtoken_count\x18\x02 \x01(\rR\n" +
-	"tokenCount\":\n" +
+	"tokenCount\x12\x1a\n" +
+	"\blogprobs\x18\x03 \x03(\x02R\blogprobs\":\n" +
 	"\n" +
 	"FieldDelta\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
@@ -2054,11 +2188,12 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\x04rule\x18\x01 \x01(\x0e2\x15.tessera.v1.CheckRuleR\x04rule\x12\x16\n" +
 	"\x06passed\x18\x02 \x01(\bR\x06passed\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x1a\n" +
-	"\bpointers\x18\x04 \x03(\tR\bpointers\"r\n" +
+	"\bpointers\x18\x04 \x03(\tR\bpointers\"\xa2\x01\n" +
 	"\x05Usage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\rR\vinputTokens\x12!\n" +
 	"\fimage_tokens\x18\x02 \x01(\rR\vimageTokens\x12#\n" +
-	"\routput_tokens\x18\x03 \x01(\rR\foutputTokens\"\x8b\x03\n" +
+	"\routput_tokens\x18\x03 \x01(\rR\foutputTokens\x12.\n" +
+	"\x13cached_input_tokens\x18\x04 \x01(\rR\x11cachedInputTokens\"\x8b\x03\n" +
 	"\aTimings\x12/\n" +
 	"\x05queue\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05queue\x129\n" +
 	"\n" +
@@ -2093,7 +2228,11 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\x15WatchModelInfoRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\"I\n" +
 	"\x16WatchModelInfoResponse\x12/\n" +
-	"\x06status\x18\x01 \x01(\v2\x17.tessera.v1.ModelStatusR\x06status*j\n" +
+	"\x06status\x18\x01 \x01(\v2\x17.tessera.v1.ModelStatusR\x06status*R\n" +
+	"\bPriority\x12\x18\n" +
+	"\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14PRIORITY_INTERACTIVE\x10\x01\x12\x12\n" +
+	"\x0ePRIORITY_BATCH\x10\x02*j\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11EVENT_KIND_TOKENS\x10\x01\x12\x13\n" +
@@ -2133,87 +2272,89 @@ func file_tessera_v1_extraction_proto_rawDescGZIP() []byte {
 	return file_tessera_v1_extraction_proto_rawDescData
 }
 
-var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_tessera_v1_extraction_proto_goTypes = []any{
-	(EventKind)(0),                 // 0: tessera.v1.EventKind
-	(Phase)(0),                     // 1: tessera.v1.Phase
-	(CheckRule)(0),                 // 2: tessera.v1.CheckRule
-	(FinishReason)(0),              // 3: tessera.v1.FinishReason
-	(*ExtractRequest)(nil),         // 4: tessera.v1.ExtractRequest
-	(*InputFile)(nil),              // 5: tessera.v1.InputFile
-	(*GenerationOptions)(nil),      // 6: tessera.v1.GenerationOptions
-	(*ExtractResponse)(nil),        // 7: tessera.v1.ExtractResponse
-	(*Accepted)(nil),               // 8: tessera.v1.Accepted
-	(*PageSource)(nil),             // 9: tessera.v1.PageSource
-	(*Progress)(nil),               // 10: tessera.v1.Progress
-	(*TokenDelta)(nil),             // 11: tessera.v1.TokenDelta
-	(*FieldDelta)(nil),             // 12: tessera.v1.FieldDelta
-	(*ExtractedField)(nil),         // 13: tessera.v1.ExtractedField
-	(*Completed)(nil),              // 14: tessera.v1.Completed
-	(*Check)(nil),                  // 15: tessera.v1.Check
-	(*Usage)(nil),                  // 16: tessera.v1.Usage
-	(*Timings)(nil),                // 17: tessera.v1.Timings
-	(*BatchExtractRequest)(nil),    // 18: tessera.v1.BatchExtractRequest
-	(*BatchExtractResponse)(nil),   // 19: tessera.v1.BatchExtractResponse
-	(*ExtractError)(nil),           // 20: tessera.v1.ExtractError
-	(*ModelInfoRequest)(nil),       // 21: tessera.v1.ModelInfoRequest
-	(*ModelInfoResponse)(nil),      // 22: tessera.v1.ModelInfoResponse
-	(*WatchModelInfoRequest)(nil),  // 23: tessera.v1.WatchModelInfoRequest
-	(*WatchModelInfoResponse)(nil), // 24: tessera.v1.WatchModelInfoResponse
-	(*ExtractionSchema)(nil),       // 25: tessera.v1.ExtractionSchema
-	(*durationpb.Duration)(nil),    // 26: google.protobuf.Duration
-	(*structpb.Value)(nil),         // 27: google.protobuf.Value
-	(*ModelStatus)(nil),            // 28: tessera.v1.ModelStatus
+	(Priority)(0),                  // 0: tessera.v1.Priority
+	(EventKind)(0),                 // 1: tessera.v1.EventKind
+	(Phase)(0),                     // 2: tessera.v1.Phase
+	(CheckRule)(0),                 // 3: tessera.v1.CheckRule
+	(FinishReason)(0),              // 4: tessera.v1.FinishReason
+	(*ExtractRequest)(nil),         // 5: tessera.v1.ExtractRequest
+	(*InputFile)(nil),              // 6: tessera.v1.InputFile
+	(*GenerationOptions)(nil),      // 7: tessera.v1.GenerationOptions
+	(*ExtractResponse)(nil),        // 8: tessera.v1.ExtractResponse
+	(*Accepted)(nil),               // 9: tessera.v1.Accepted
+	(*PageSource)(nil),             // 10: tessera.v1.PageSource
+	(*Progress)(nil),               // 11: tessera.v1.Progress
+	(*TokenDelta)(nil),             // 12: tessera.v1.TokenDelta
+	(*FieldDelta)(nil),             // 13: tessera.v1.FieldDelta
+	(*ExtractedField)(nil),         // 14: tessera.v1.ExtractedField
+	(*Completed)(nil),              // 15: tessera.v1.Completed
+	(*Check)(nil),                  // 16: tessera.v1.Check
+	(*Usage)(nil),                  // 17: tessera.v1.Usage
+	(*Timings)(nil),                // 18: tessera.v1.Timings
+	(*BatchExtractRequest)(nil),    // 19: tessera.v1.BatchExtractRequest
+	(*BatchExtractResponse)(nil),   // 20: tessera.v1.BatchExtractResponse
+	(*ExtractError)(nil),           // 21: tessera.v1.ExtractError
+	(*ModelInfoRequest)(nil),       // 22: tessera.v1.ModelInfoRequest
+	(*ModelInfoResponse)(nil),      // 23: tessera.v1.ModelInfoResponse
+	(*WatchModelInfoRequest)(nil),  // 24: tessera.v1.WatchModelInfoRequest
+	(*WatchModelInfoResponse)(nil), // 25: tessera.v1.WatchModelInfoResponse
+	(*ExtractionSchema)(nil),       // 26: tessera.v1.ExtractionSchema
+	(*durationpb.Duration)(nil),    // 27: google.protobuf.Duration
+	(*structpb.Value)(nil),         // 28: google.protobuf.Value
+	(*ModelStatus)(nil),            // 29: tessera.v1.ModelStatus
 }
 var file_tessera_v1_extraction_proto_depIdxs = []int32{
-	5,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
-	25, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
-	6,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
-	0,  // 3: tessera.v1.ExtractRequest.event_kinds:type_name -> tessera.v1.EventKind
-	8,  // 4: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
-	10, // 5: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
-	11, // 6: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
-	12, // 7: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
-	13, // 8: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
-	14, // 9: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
-	9,  // 10: tessera.v1.Accepted.pages:type_name -> tessera.v1.PageSource
-	1,  // 11: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
-	26, // 12: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
-	27, // 13: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
-	27, // 14: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
-	3,  // 15: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
-	16, // 16: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
-	17, // 17: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
-	13, // 18: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
-	15, // 19: tessera.v1.Completed.checks:type_name -> tessera.v1.Check
-	2,  // 20: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
-	26, // 21: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
-	26, // 22: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
-	26, // 23: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
-	26, // 24: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
-	26, // 25: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
-	26, // 26: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
-	26, // 27: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
-	4,  // 28: tessera.v1.BatchExtractRequest.extract:type_name -> tessera.v1.ExtractRequest
-	7,  // 29: tessera.v1.BatchExtractResponse.response:type_name -> tessera.v1.ExtractResponse
-	20, // 30: tessera.v1.BatchExtractResponse.error:type_name -> tessera.v1.ExtractError
-	26, // 31: tessera.v1.ExtractError.retry_after:type_name -> google.protobuf.Duration
-	28, // 32: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	28, // 33: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	4,  // 34: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
-	18, // 35: tessera.v1.ExtractionService.BatchExtract:input_type -> tessera.v1.BatchExtractRequest
-	21, // 36: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
-	23, // 37: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
-	7,  // 38: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
-	19, // 39: tessera.v1.ExtractionService.BatchExtract:output_type -> tessera.v1.BatchExtractResponse
-	22, // 40: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
-	24, // 41: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
-	38, // [38:42] is the sub-list for method output_type
-	34, // [34:38] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	6,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
+	26, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
+	7,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
+	1,  // 3: tessera.v1.ExtractRequest.event_kinds:type_name -> tessera.v1.EventKind
+	0,  // 4: tessera.v1.ExtractRequest.priority:type_name -> tessera.v1.Priority
+	9,  // 5: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
+	11, // 6: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
+	12, // 7: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
+	13, // 8: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
+	14, // 9: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
+	15, // 10: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
+	10, // 11: tessera.v1.Accepted.pages:type_name -> tessera.v1.PageSource
+	2,  // 12: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
+	27, // 13: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
+	28, // 14: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
+	28, // 15: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
+	4,  // 16: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
+	17, // 17: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
+	18, // 18: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
+	14, // 19: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
+	16, // 20: tessera.v1.Completed.checks:type_name -> tessera.v1.Check
+	3,  // 21: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
+	27, // 22: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
+	27, // 23: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
+	27, // 24: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
+	27, // 25: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
+	27, // 26: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
+	27, // 27: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
+	27, // 28: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
+	5,  // 29: tessera.v1.BatchExtractRequest.extract:type_name -> tessera.v1.ExtractRequest
+	8,  // 30: tessera.v1.BatchExtractResponse.response:type_name -> tessera.v1.ExtractResponse
+	21, // 31: tessera.v1.BatchExtractResponse.error:type_name -> tessera.v1.ExtractError
+	27, // 32: tessera.v1.ExtractError.retry_after:type_name -> google.protobuf.Duration
+	29, // 33: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	29, // 34: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	5,  // 35: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
+	19, // 36: tessera.v1.ExtractionService.BatchExtract:input_type -> tessera.v1.BatchExtractRequest
+	22, // 37: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
+	24, // 38: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
+	8,  // 39: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
+	20, // 40: tessera.v1.ExtractionService.BatchExtract:output_type -> tessera.v1.BatchExtractResponse
+	23, // 41: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
+	25, // 42: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
+	39, // [39:43] is the sub-list for method output_type
+	35, // [35:39] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_tessera_v1_extraction_proto_init() }
@@ -2253,7 +2394,7 @@ func file_tessera_v1_extraction_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tessera_v1_extraction_proto_rawDesc), len(file_tessera_v1_extraction_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,

@@ -322,7 +322,7 @@ type ModelStatus struct {
 	// Copies between devices. Empty: one device.
 	Links        []*DeviceLink `protobuf:"bytes,13,rep,name=links,proto3" json:"links,omitempty"`
 	Verification *Verification `protobuf:"bytes,14,opt,name=verification,proto3" json:"verification,omitempty"`
-	// Tokens that all slots together hold.
+	// Tokens that the KV cache holds, of all requests together.
 	KvCapacityTokens uint64 `protobuf:"varint,15,opt,name=kv_capacity_tokens,json=kvCapacityTokens,proto3" json:"kv_capacity_tokens,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache

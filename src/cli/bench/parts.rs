@@ -253,7 +253,7 @@ impl Model {
             self.wait();
             let began = Instant::now();
             let pixels = PixelTiles { tiles, data: &data };
-            self.runner.encode(&[SlotTiles { slot: Slot(0), pixels }])?;
+            self.runner.encode(&[SlotTiles { slot: Slot(0), first_tile: 0, pixels }])?;
             self.wait();
             if turn >= WARM_UP {
                 times.push(began.elapsed().as_secs_f64());

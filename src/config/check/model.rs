@@ -8,13 +8,17 @@ use super::super::value::{self, Wrong};
 use super::Reader;
 use crate::checkpoint::Checkpoint;
 use crate::device::{DeviceRequest, DeviceSelection, Dtype};
+use crate::model::fake::Pace;
 use crate::placement::{DtypeOverride, DtypePolicy, PolicyMode, Quantization, parse_bytes};
 use crate::prompt::PromptStyle;
 use crate::weights::WeightSource;
 
 pub(super) fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
     let checkpoint = reader.read(Key::Model, checkpoint);
-    let weights = reader.read(Key::Weights, weights);
+    let weights = reader.read(Key::Weights, |text| match text.trim().strip_prefix("fake") {
+        Some(pace) => fake(pace).map(|pace| (WeightSource::Random { seed: 0 }, Some(pace))),
+        None => weights(text).map(|source| (source, None)),
+    });
     let devices = reader.read(Key::Devices, devices);
     let device_map = reader.read(Key::DeviceMap, value::device_map);
     let max_memory = reader.read_or_unset(Key::MaxMemory, max_memory);
@@ -31,7 +35,8 @@ pub(super) fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
     let system_message = reader.read_or_unset(Key::SystemMessage, |text| Ok(text.to_owned()));
     Some(ModelConfig {
         checkpoint: checkpoint?,
-        weights: weights?,
+        weights: weights.map(|(source, _)| source)?,
+        fake: weights.and_then(|(_, pace)| pace),
         devices: devices?,
         device_map: device_map?,
         max_memory: max_memory?,
@@ -104,6 +109,18 @@ fn checkpoint(text: &str) -> Result<Checkpoint, Wrong> {
         )),
         _ => Ok(checkpoint),
     }
+}
+
+/// What follows `fake`: nothing, or `:step=8ms,token=20us,tile=2ms`.
+fn fake(text: &str) -> Result<Pace, Wrong> {
+    let remedy = "give fake, or fake:step=8ms,token=20us,tile=2ms";
+    let pace = match text {
+        "" => Ok(Pace::default()),
+        text => {
+            text.strip_prefix(':').ok_or_else(|| "no : after fake".to_owned()).and_then(str::parse)
+        }
+    };
+    pace.map_err(|reason| Wrong::new(format!("has a mistake: {reason}"), remedy))
 }
 
 /// `file` or `random:SEED`.

@@ -4,6 +4,8 @@
 mod faults;
 mod guard;
 mod order;
+mod preempt;
+mod prefix;
 mod readers;
 mod schedule;
 mod soak;
@@ -23,9 +25,12 @@ use crate::engine::clock::{Clock, ManualClock};
 use crate::engine::ending::Ending;
 use crate::engine::inbox::{Arrived, Inbox, Wait};
 use crate::engine::intake::{Intake, Request, Worker};
+use crate::engine::prefix::page_key;
 use crate::engine::prepare::{Prepare, Prepared};
 use crate::engine::stepper::Stepper;
-use crate::engine::{Config, Done, EngineError, Event, Job, Load, Reject, Sampling, Text};
+use crate::engine::{
+    Config, Done, EngineError, Event, Job, Load, Priority, Reject, Sampling, Text,
+};
 use crate::model::Runner;
 use crate::model::fake::{Fake, Faults, Options, Probe, Script};
 
@@ -71,8 +76,17 @@ impl Prepare for Letters {
         let mut prompt = vec![spec.image_token_id; image_tokens];
         prompt.extend(job.question.bytes().map(u32::from));
         let shade = job.question.len() as f32;
-        let pixels = (0..tiles * tile_len).map(|i| shade + i as f32).collect();
-        Ok(Prepared { tiles_per_page, pages: Vec::new(), pixels, prompt, image_tokens })
+        let pixels: Vec<f32> = (0..tiles * tile_len).map(|i| shade + i as f32).collect();
+        let mut first = 0;
+        let key = |tiles: &u32| {
+            let end = first + *tiles as usize * tile_len;
+            let bytes: Vec<u8> = pixels[first..end].iter().flat_map(|p| p.to_le_bytes()).collect();
+            first = end;
+            page_key((0, 0), (*tiles, 1), &bytes)
+        };
+        let page_keys = tiles_per_page.iter().map(key).collect();
+        let pages = Vec::new();
+        Ok(Prepared { tiles_per_page, pages, page_keys, pixels, prompt, image_tokens })
     }
 
     fn detokenizer(&self) -> Box<dyn Detokenize> {
@@ -102,6 +116,7 @@ fn job(question: &str, tiles: &[u8]) -> Job {
         id: question.to_owned(),
         files: tiles.iter().map(|&tiles| Bytes::from(vec![tiles]).into()).collect(),
         question: question.to_owned(),
+        priority: Priority::Interactive,
         sampling: Sampling::GREEDY,
         output_tokens_max: 8,
         stop: Vec::new(),
@@ -153,6 +168,7 @@ impl Stage {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             guard: config.guard,
             metrics: config.telemetry.metrics().clone(),
+            prefix_cache: config.prefix_cache,
         };
         Self { stepper, worker, board, bell, clock, config, probe, faults }
     }

@@ -47,7 +47,10 @@ fn events_of_a_request_in_their_order() {
     );
     let done = check_stream(items.into_iter().map(Ok).collect()).unwrap();
     assert_eq!((done.text.as_str(), done.finish_reason), ("ab", FinishReason::Stop));
-    assert_eq!(done.usage, Usage { input_tokens: 16, image_tokens: 12, output_tokens: 3 });
+    assert_eq!(
+        done.usage,
+        Usage { input_tokens: 16, cached_input_tokens: 0, image_tokens: 12, output_tokens: 3 }
+    );
     stage.assert_empty();
 }
 
@@ -55,8 +58,8 @@ fn events_of_a_request_in_their_order() {
 fn a_batch_answers_as_each_request_alone() {
     let sampling = |seed: u64| match seed % 3 {
         0 => Sampling::GREEDY,
-        1 => Sampling { temperature: 1.0, top_p: 1.0, seed },
-        _ => Sampling { temperature: 0.3, top_p: 0.5, seed },
+        1 => Sampling { temperature: 1.0, top_p: 1.0, seed, ..Sampling::GREEDY },
+        _ => Sampling { temperature: 0.3, top_p: 0.5, seed, ..Sampling::GREEDY },
     };
     let jobs: Vec<_> = (0..12u8)
         .map(|i| {
@@ -93,7 +96,7 @@ fn another_seed_is_another_answer() {
     let answer = |seed| {
         let mut stage = Stage::new(Options::default());
         let mut job = job("what", &[]);
-        job.sampling = Sampling { temperature: 1.0, top_p: 1.0, seed };
+        job.sampling = Sampling { temperature: 1.0, top_p: 1.0, seed, ..Sampling::GREEDY };
         let mut events = stage.submit(job).unwrap();
         stage.settle();
         finished(&mut events).unwrap().text

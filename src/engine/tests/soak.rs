@@ -8,7 +8,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Stage, check_stream, job, read};
-use crate::engine::{Config, EngineError, Event, Events, Job, Sampling};
+use crate::engine::{Config, EngineError, Event, Events, GuardConfig, Job, Sampling};
 use crate::model::fake::{Fault, FaultKind, Options};
 
 const REQUESTS: usize = 10_000;
@@ -33,7 +33,8 @@ fn random_job(stage: &Stage, rng: &mut ChaCha8Rng) -> Job {
     let pages = vec![rng.random_range(0..4); rng.random_range(0..3)];
     let mut job = job(&question, &pages);
     job.output_tokens_max = rng.random_range(1..40);
-    job.sampling = Sampling { temperature: 1.0, top_p: 0.9, seed: rng.random() };
+    job.sampling =
+        Sampling { temperature: 1.0, top_p: 0.9, seed: rng.random(), ..Sampling::GREEDY };
     if rng.random_bool(0.2) {
         job.deadline = Some(stage.time_after(Duration::from_millis(rng.random_range(0..100))));
     }
@@ -75,6 +76,8 @@ fn soak(seed: u64, requests: usize) -> Outcomes {
         vision_chunk_tiles: 2,
         events_buffered: 4,
         slow_client: Duration::from_millis(200),
+        // Ordered failures come in rows, and a poisoned model would refuse the rest of the requests.
+        guard: GuardConfig { poison_limit: 0, ..GuardConfig::default() },
         ..Config::default()
     };
     let mut stage = Stage::with(Options::default(), config);

@@ -82,9 +82,10 @@ impl Faults {
         Ok(poisoned)
     }
 
-    pub(super) fn in_encode(&self, slot: Slot) -> Result<(), RunError> {
+    pub(super) fn in_encode(&self, slots: &[Slot]) -> Result<(), RunError> {
         let hit = |fault: &Fault| {
-            (fault.in_encode && fault.slot.is_none_or(|of| of == slot)).then_some(slot)
+            let slot = slots.iter().find(|slot| fault.slot.is_none_or(|of| of == **slot))?;
+            (fault.in_encode && slots.len() >= fault.segments_min).then_some(*slot)
         };
         self.take(hit).map_or(Ok(()), |(kind, slot)| fail(kind, "encode", slot))
     }

@@ -60,9 +60,10 @@ impl InternVl {
         let slot = Slot(0);
         let mut recorder = Recorder::default();
         if pixels.tiles > 0 {
-            let tensor = self.pixel_tensor(&[SlotTiles { slot, pixels }])?;
+            let tensor = self.pixel_tensor(&[SlotTiles { slot, first_tile: 0, pixels }])?;
             recorder.record("pixel_values", &tensor)?;
-            self.features[0] = Some(self.features(&tensor, &mut recorder)?);
+            let rows = self.features(&tensor, &mut recorder)?;
+            self.features.insert(slot, 0, rows);
         }
         let blocks = self.spec.blocks_of_one(tokens.len());
         let segment = Segment {

@@ -2,6 +2,7 @@
 
 use super::config::{Config, ConfigError};
 use super::cost::VISION_BATCH_TILES_GPU;
+use super::features::FeatureRows;
 use super::home::{Home, Homes};
 use super::language::{Decoder, Room};
 use super::layout::{self, LayoutError};
@@ -124,7 +125,7 @@ fn build(
             Some(_) => VISION_BATCH_TILES_GPU,
             None => 1,
         },
-        features: vec![None; room.slots],
+        features: FeatureRows::new(room.slots),
         spec: ModelSpec::default(),
         config,
         vision,
@@ -236,6 +237,8 @@ fn spec(
         kv_blocks: room.kv_blocks,
         block_tokens: BLOCK_TOKENS,
         kv_bytes_per_token: homes.layers.iter().map(kv_bytes).sum(),
+        shares_kv: config.text.rope_dynamic_factor.is_none()
+            || room.slot_tokens <= config.text.positions_max,
         kv_dtype: homes
             .layers
             .first()

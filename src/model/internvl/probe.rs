@@ -105,8 +105,9 @@ impl InternVl {
     ) -> Result<()> {
         if input.tiles > 0 {
             let pixels = PixelTiles { tiles: input.tiles, data: &input.pixels };
-            let tensor = self.pixel_tensor(&[SlotTiles { slot, pixels }])?;
-            self.features[slot.0 as usize] = Some(self.features(&tensor, observer)?);
+            let tensor = self.pixel_tensor(&[SlotTiles { slot, first_tile: 0, pixels }])?;
+            let rows = self.features(&tensor, observer)?;
+            self.features.insert(slot, 0, rows);
         }
         let blocks = self.spec.blocks_of_one(input.tokens.len());
         let segment = Segment {
@@ -127,9 +128,10 @@ impl InternVl {
     pub(super) fn first_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {
         let mut first = FirstNonFinite::default();
         let features = batch.segments.iter().find_map(|segment| {
-            let features = self.features[segment.slot.0 as usize].as_ref()?;
-            let range = Range::of(features).ok()?;
-            (!range.is_finite).then_some((Part::Projector, Site::Residual, features.dtype()))
+            self.features.pieces(segment.slot).find_map(|features| {
+                let range = Range::of(features).ok()?;
+                (!range.is_finite).then_some((Part::Projector, Site::Residual, features.dtype()))
+            })
         });
         first.found = features;
         let rows: usize = batch.segments.iter().map(|segment| segment.tokens.len()).sum();

@@ -1,10 +1,12 @@
 //! A loaded InternVL3 behind the engine's seam.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
 use super::config::Config;
+use super::features::FeatureRows;
 use super::home::Homes;
 use super::language::{Decoder, Rows};
 use super::observe::{Blind, Observe, Part, Within};
@@ -13,7 +15,8 @@ use super::vision::{VisionTower, without_class_token};
 use crate::model::layers::Visit;
 use crate::model::output::{Output, Outputs, Want};
 use crate::model::runner::{
-    ModelSpec, NonFinite, RunError, Runner, Segment, Slot, SlotTiles, StageTimes, StepBatch,
+    FeatureKey, ModelSpec, NonFinite, RunError, Runner, Segment, Slot, SlotTiles, StageTimes,
+    StepBatch,
 };
 
 /// The model, on its devices.
@@ -25,8 +28,7 @@ pub struct InternVl {
     pub(super) decoder: Decoder,
     /// Tiles that go through the vision tower together.
     pub(super) vision_batch_tiles: usize,
-    /// Feature rows of each slot, `[image tokens, hidden]`.
-    pub(super) features: Vec<Option<Tensor>>,
+    pub(super) features: FeatureRows,
 }
 
 impl std::fmt::Debug for InternVl {
@@ -118,12 +120,11 @@ impl InternVl {
         for segment in segments {
             let mut image_row = segment.image_tokens_before;
             for run in image_runs(segment.tokens, self.spec.image_token_id) {
-                let features =
-                    self.features[segment.slot.0 as usize].as_ref().ok_or_else(|| {
-                        candle_core::Error::Msg("image tokens without encoded pages".to_owned())
-                    })?;
-                let rows = features.narrow(0, image_row, run.len())?.contiguous()?;
-                x.slice_set(&rows, 0, first_row + run.start)?;
+                let mut at = first_row + run.start;
+                for rows in self.features.rows(segment.slot, image_row..image_row + run.len())? {
+                    x.slice_set(&rows, 0, at)?;
+                    at += rows.dim(0)?;
+                }
                 image_row += run.len();
             }
             first_row += segment.tokens.len();
@@ -147,25 +148,6 @@ impl InternVl {
 }
 
 impl InternVl {
-    /// All feature rows of each slot of `batch`, `rows` being the new ones of all of them.
-    fn features_after(&self, batch: &[SlotTiles<'_>], rows: &Tensor) -> Result<Vec<Tensor>> {
-        let mut first = 0;
-        batch
-            .iter()
-            .map(|one| {
-                let count = one.pixels.tiles * self.spec.tokens_per_tile;
-                let new = rows.narrow(0, first, count)?;
-                first += count;
-                match &self.features[one.slot.0 as usize] {
-                    Some(earlier) => Tensor::cat(&[earlier, &new], 0),
-                    None if batch.len() == 1 => Ok(new),
-                    // A view would keep the rows of the whole batch alive.
-                    None => new.force_contiguous(),
-                }
-            })
-            .collect()
-    }
-
     /// What follows the rows of `x`, which [`hidden`](Self::hidden) returned, each with what it wants.
     fn outputs(&self, x: &Tensor, wanted: &[(u32, Want<'_>)]) -> Result<Outputs> {
         let rows: Vec<u32> = wanted.iter().map(|(row, _)| *row).collect();
@@ -197,15 +179,41 @@ impl Runner for InternVl {
         &self.spec
     }
 
-    fn encode(&mut self, batch: &[SlotTiles<'_>]) -> std::result::Result<(), RunError> {
-        let pixels = self.at("pixels", self.pixel_tensor(batch))?;
-        let rows = self.on_pool(|model| model.features(&pixels, &mut Blind));
+    fn encode(&mut self, segments: &[SlotTiles<'_>]) -> std::result::Result<(), RunError> {
+        let tensor = self.at("pixels", self.pixel_tensor(segments))?;
+        let rows = self.on_pool(|model| model.features(&tensor, &mut Blind));
         let rows = self.at("vision", rows)?;
-        let added = self.at("vision", self.features_after(batch, &rows))?;
-        for (one, features) in batch.iter().zip(added) {
-            self.features[one.slot.0 as usize] = Some(features);
+        let per_tile = self.spec.tokens_per_tile;
+        let mut first = 0;
+        let parts = segments.iter().map(|segment| {
+            let part = rows.narrow(0, first, segment.pixels.tiles * per_tile)?;
+            first += segment.pixels.tiles * per_tile;
+            // A copy of its own, or the slot would hold the memory of all.
+            if segments.len() == 1 { Ok(part) } else { part.force_contiguous() }
+        });
+        let parts = self.at("vision", parts.collect::<Result<Vec<Tensor>>>())?;
+        for (segment, part) in segments.iter().zip(parts) {
+            self.features.insert(segment.slot, segment.first_tile * per_tile, part);
         }
         Ok(())
+    }
+
+    fn keep(
+        &mut self,
+        slot: Slot,
+        rows: Range<usize>,
+        key: FeatureKey,
+    ) -> std::result::Result<(), RunError> {
+        let kept = self.features.keep(slot, rows, key);
+        self.at("vision", kept)
+    }
+
+    fn reuse(&mut self, slot: Slot, first_row: usize, key: FeatureKey) {
+        self.features.reuse(slot, first_row, key);
+    }
+
+    fn forget(&mut self, key: FeatureKey) {
+        self.features.forget(key);
     }
 
     fn step(&mut self, batch: &StepBatch<'_>) -> std::result::Result<Outputs, RunError> {
@@ -236,7 +244,7 @@ impl Runner for InternVl {
     }
 
     fn release(&mut self, slot: Slot) {
-        self.features[slot.0 as usize] = None;
+        self.features.release(slot);
     }
 }
 

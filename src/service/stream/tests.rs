@@ -8,12 +8,13 @@ use tonic::{Code, Request};
 
 use super::*;
 use crate::device::Dtype;
-use crate::engine::{FinishReason, Job, Sampling, Timings, Usage};
+use crate::engine::{FinishReason, Job, Priority, Sampling, Timings, Usage};
 use crate::service::call::Call;
 
 fn generation() -> Generation {
     let call: Arc<Call> = Call::of(&Request::new(()));
     let mut job = Job {
+        priority: Priority::Interactive,
         id: "id".to_owned(),
         files: Vec::new(),
         question: String::new(),
@@ -33,7 +34,10 @@ fn generation() -> Generation {
 const HEARTBEAT: Duration = Duration::from_millis(30);
 
 fn answer<E>(events: E, tokens: bool) -> Answer<E> {
-    answering(events, Wishes { tokens, fields: false, document: false, heartbeat: HEARTBEAT })
+    answering(
+        events,
+        Wishes { tokens, logprobs: false, fields: false, document: false, heartbeat: HEARTBEAT },
+    )
 }
 
 fn answering<E>(events: E, wishes: Wishes) -> Answer<E> {
@@ -86,7 +90,13 @@ async fn fields_follow_the_text_that_brought_them() {
     let pieces = [r#"{"A": "x"#, r#"y"#, r#"", "B": 1"#, "}"];
     let events =
         tokio_stream::iter(pieces.map(|piece| Ok(text(piece))).into_iter().chain([Ok(done())]));
-    let wishes = Wishes { tokens: true, fields: true, document: true, heartbeat: HEARTBEAT };
+    let wishes = Wishes {
+        tokens: true,
+        logprobs: false,
+        fields: true,
+        document: true,
+        heartbeat: HEARTBEAT,
+    };
     let messages: Vec<_> = answering(events, wishes).map(Result::unwrap).collect().await;
     let kinds: Vec<_> = messages.iter().map(kind).collect();
     let (token, delta, field) = ("token_delta", "field_delta", "field_completed");
@@ -109,7 +119,13 @@ async fn fields_follow_the_text_that_brought_them() {
 #[tokio::test]
 async fn fields_that_nobody_wants_to_see_come_at_the_end() {
     let events = tokio_stream::iter([Ok(text(r#"{"A": "x"}"#)), Ok(done())]);
-    let wishes = Wishes { tokens: false, fields: false, document: true, heartbeat: HEARTBEAT };
+    let wishes = Wishes {
+        tokens: false,
+        logprobs: false,
+        fields: false,
+        document: true,
+        heartbeat: HEARTBEAT,
+    };
     let messages: Vec<_> = answering(events, wishes).map(Result::unwrap).collect().await;
     assert_eq!(messages.iter().map(kind).collect::<Vec<_>>(), ["accepted", "completed"]);
     let Some(Message::Completed(completed)) = &messages[1].event else { panic!("{messages:?}") };

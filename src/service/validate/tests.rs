@@ -112,6 +112,7 @@ fn everything_wrong_at_once() {
             stop_sequences: vec![String::new()],
             max_tiles_per_page: Some(0),
             top_p: Some(0.0),
+            ..Default::default()
         }),
         event_kinds: vec![1, 2, 7],
         ..Default::default()
@@ -219,6 +220,52 @@ fn more_than_the_limits() {
               ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_output_tokens"), ("limit_value", "100"), ("value", "101")]
               field generation.max_output_tokens: 101 tokens are more than max_output_tokens, 100
               field generation.max_tiles_per_page: 13 tiles are more than max_tiles_per_page, 12
+        "#]],
+    );
+}
+
+#[test]
+fn how_tokens_are_drawn_has_bounds() {
+    for penalty in [0.0, 2.1, f32::NAN] {
+        let generation =
+            v1::GenerationOptions { repetition_penalty: Some(penalty), ..Default::default() };
+        let request = v1::ExtractRequest { generation: Some(generation), ..request() };
+        assert!(check(request, &bounds()).is_err(), "{penalty}");
+    }
+    refused_options(
+        v1::GenerationOptions { top_k: Some(0), min_p: Some(1.5), ..Default::default() },
+        &expect![[r#"
+            INVALID_ARGUMENT: generation.top_k: 0 is too few: keep at least 1, or leave it unset; generation.min_p: 1.5 is not in [0, 1]
+              ErrorInfo tessera INVALID_FIELD []
+              field generation.top_k: 0 is too few: keep at least 1, or leave it unset
+              field generation.min_p: 1.5 is not in [0, 1]
+        "#]],
+    );
+    let generation = v1::GenerationOptions {
+        top_k: Some(40),
+        min_p: Some(0.1),
+        repetition_penalty: Some(1.2),
+        logprobs: true,
+        ..Default::default()
+    };
+    let checked = check(
+        v1::ExtractRequest { generation: Some(generation), priority: 2, ..request() },
+        &bounds(),
+    );
+    let checked = checked.unwrap();
+    let Sampling { top_k, min_p, repetition_penalty, .. } = checked.sampling;
+    assert_eq!((top_k, min_p, repetition_penalty), (Some(40), 0.1, 1.2));
+    assert_eq!((checked.priority, checked.logprobs), (Priority::Batch, true));
+}
+
+#[test]
+fn priorities_that_are_none() {
+    refused(
+        v1::ExtractRequest { priority: 9, ..request() },
+        &expect![[r#"
+            INVALID_ARGUMENT: priority: 9 is no priority
+              ErrorInfo tessera INVALID_FIELD []
+              field priority: 9 is no priority
         "#]],
     );
 }

@@ -13,6 +13,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Priority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRIORITY_UNSPECIFIED: _ClassVar[Priority]
+    PRIORITY_INTERACTIVE: _ClassVar[Priority]
+    PRIORITY_BATCH: _ClassVar[Priority]
+
 class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     EVENT_KIND_UNSPECIFIED: _ClassVar[EventKind]
@@ -41,6 +47,9 @@ class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FINISH_REASON_UNSPECIFIED: _ClassVar[FinishReason]
     FINISH_REASON_STOP: _ClassVar[FinishReason]
     FINISH_REASON_LENGTH: _ClassVar[FinishReason]
+PRIORITY_UNSPECIFIED: Priority
+PRIORITY_INTERACTIVE: Priority
+PRIORITY_BATCH: Priority
 EVENT_KIND_UNSPECIFIED: EventKind
 EVENT_KIND_TOKENS: EventKind
 EVENT_KIND_NONE: EventKind
@@ -60,7 +69,7 @@ FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
 
 class ExtractRequest(_message.Message):
-    __slots__ = ("request_id", "model", "files", "schema", "prompt", "generation", "event_kinds")
+    __slots__ = ("request_id", "model", "files", "schema", "prompt", "generation", "event_kinds", "priority")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +77,7 @@ class ExtractRequest(_message.Message):
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     EVENT_KINDS_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     model: str
     files: _containers.RepeatedCompositeFieldContainer[InputFile]
@@ -75,7 +85,8 @@ class ExtractRequest(_message.Message):
     prompt: str
     generation: GenerationOptions
     event_kinds: _containers.RepeatedScalarFieldContainer[EventKind]
-    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., files: _Optional[_Iterable[_Union[InputFile, _Mapping]]] = ..., schema: _Optional[_Union[_schema_pb2.ExtractionSchema, _Mapping]] = ..., prompt: _Optional[str] = ..., generation: _Optional[_Union[GenerationOptions, _Mapping]] = ..., event_kinds: _Optional[_Iterable[_Union[EventKind, str]]] = ...) -> None: ...
+    priority: Priority
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., files: _Optional[_Iterable[_Union[InputFile, _Mapping]]] = ..., schema: _Optional[_Union[_schema_pb2.ExtractionSchema, _Mapping]] = ..., prompt: _Optional[str] = ..., generation: _Optional[_Union[GenerationOptions, _Mapping]] = ..., event_kinds: _Optional[_Iterable[_Union[EventKind, str]]] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
 
 class InputFile(_message.Message):
     __slots__ = ("content", "pages", "dpi")
@@ -88,20 +99,28 @@ class InputFile(_message.Message):
     def __init__(self, content: _Optional[bytes] = ..., pages: _Optional[_Iterable[int]] = ..., dpi: _Optional[int] = ...) -> None: ...
 
 class GenerationOptions(_message.Message):
-    __slots__ = ("max_output_tokens", "temperature", "seed", "stop_sequences", "max_tiles_per_page", "top_p")
+    __slots__ = ("max_output_tokens", "temperature", "seed", "stop_sequences", "max_tiles_per_page", "top_p", "top_k", "min_p", "repetition_penalty", "logprobs")
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     STOP_SEQUENCES_FIELD_NUMBER: _ClassVar[int]
     MAX_TILES_PER_PAGE_FIELD_NUMBER: _ClassVar[int]
     TOP_P_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    MIN_P_FIELD_NUMBER: _ClassVar[int]
+    REPETITION_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     max_output_tokens: int
     temperature: float
     seed: int
     stop_sequences: _containers.RepeatedScalarFieldContainer[str]
     max_tiles_per_page: int
     top_p: float
-    def __init__(self, max_output_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., seed: _Optional[int] = ..., stop_sequences: _Optional[_Iterable[str]] = ..., max_tiles_per_page: _Optional[int] = ..., top_p: _Optional[float] = ...) -> None: ...
+    top_k: int
+    min_p: float
+    repetition_penalty: float
+    logprobs: bool
+    def __init__(self, max_output_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., seed: _Optional[int] = ..., stop_sequences: _Optional[_Iterable[str]] = ..., max_tiles_per_page: _Optional[int] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., min_p: _Optional[float] = ..., repetition_penalty: _Optional[float] = ..., logprobs: _Optional[bool] = ...) -> None: ...
 
 class ExtractResponse(_message.Message):
     __slots__ = ("sequence", "accepted", "progress", "token_delta", "field_delta", "field_completed", "completed")
@@ -168,12 +187,14 @@ class Progress(_message.Message):
     def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_position: _Optional[int] = ..., encoded_tiles: _Optional[int] = ..., prefilled_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ...) -> None: ...
 
 class TokenDelta(_message.Message):
-    __slots__ = ("text", "token_count")
+    __slots__ = ("text", "token_count", "logprobs")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     text: str
     token_count: int
-    def __init__(self, text: _Optional[str] = ..., token_count: _Optional[int] = ...) -> None: ...
+    logprobs: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, text: _Optional[str] = ..., token_count: _Optional[int] = ..., logprobs: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class FieldDelta(_message.Message):
     __slots__ = ("pointer", "text")
@@ -232,14 +253,16 @@ class Check(_message.Message):
     def __init__(self, rule: _Optional[_Union[CheckRule, str]] = ..., passed: _Optional[bool] = ..., message: _Optional[str] = ..., pointers: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Usage(_message.Message):
-    __slots__ = ("input_tokens", "image_tokens", "output_tokens")
+    __slots__ = ("input_tokens", "image_tokens", "output_tokens", "cached_input_tokens")
     INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_TOKENS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHED_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     input_tokens: int
     image_tokens: int
     output_tokens: int
-    def __init__(self, input_tokens: _Optional[int] = ..., image_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ...) -> None: ...
+    cached_input_tokens: int
+    def __init__(self, input_tokens: _Optional[int] = ..., image_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cached_input_tokens: _Optional[int] = ...) -> None: ...
 
 class Timings(_message.Message):
     __slots__ = ("queue", "preprocess", "vision", "prefill", "decode", "time_to_first_token", "total")

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tessera/v1/extraction.proto.
  */
 export const file_tessera_v1_extraction: GenFile = /*@__PURE__*/
-  fileDesc("Cht0ZXNzZXJhL3YxL2V4dHJhY3Rpb24ucHJvdG8SCnRlc3NlcmEudjEiggIKDkV4dHJhY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFZmlsZXMYAyADKAsyFS50ZXNzZXJhLnYxLklucHV0RmlsZRIuCgZzY2hlbWEYBCABKAsyHC50ZXNzZXJhLnYxLkV4dHJhY3Rpb25TY2hlbWFIABIQCgZwcm9tcHQYBSABKAlIABIxCgpnZW5lcmF0aW9uGAYgASgLMh0udGVzc2VyYS52MS5HZW5lcmF0aW9uT3B0aW9ucxIqCgtldmVudF9raW5kcxgHIAMoDjIVLnRlc3NlcmEudjEuRXZlbnRLaW5kQgYKBHRhc2siRQoJSW5wdXRGaWxlEg8KB2NvbnRlbnQYASABKAwSDQoFcGFnZXMYAiADKA0SEAoDZHBpGAMgASgNSACIAQFCBgoEX2RwaSL9AQoRR2VuZXJhdGlvbk9wdGlvbnMSHgoRbWF4X291dHB1dF90b2tlbnMYASABKA1IAIgBARIYCgt0ZW1wZXJhdHVyZRgCIAEoAkgBiAEBEhEKBHNlZWQYAyABKARIAogBARIWCg5zdG9wX3NlcXVlbmNlcxgEIAMoCRIfChJtYXhfdGlsZXNfcGVyX3BhZ2UYBSABKA1IA4gBARISCgV0b3BfcBgGIAEoAkgEiAEBQhQKEl9tYXhfb3V0cHV0X3Rva2Vuc0IOCgxfdGVtcGVyYXR1cmVCBwoFX3NlZWRCFQoTX21heF90aWxlc19wZXJfcGFnZUIICgZfdG9wX3AiwQIKD0V4dHJhY3RSZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBBIoCghhY2NlcHRlZBgCIAEoCzIULnRlc3NlcmEudjEuQWNjZXB0ZWRIABIoCghwcm9ncmVzcxgDIAEoCzIULnRlc3NlcmEudjEuUHJvZ3Jlc3NIABItCgt0b2tlbl9kZWx0YRgEIAEoCzIWLnRlc3NlcmEudjEuVG9rZW5EZWx0YUgAEi0KC2ZpZWxkX2RlbHRhGAUgASgLMhYudGVzc2VyYS52MS5GaWVsZERlbHRhSAASNQoPZmllbGRfY29tcGxldGVkGAYgASgLMhoudGVzc2VyYS52MS5FeHRyYWN0ZWRGaWVsZEgAEioKCWNvbXBsZXRlZBgHIAEoCzIVLnRlc3NlcmEudjEuQ29tcGxldGVkSABCBwoFZXZlbnQirAEKCEFjY2VwdGVkEhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSFgoObW9kZWxfcmV2aXNpb24YAyABKAkSEAoIdHJhY2VfaWQYBCABKAkSFgoOdGlsZXNfcGVyX3BhZ2UYBSADKA0SFAoMaW5wdXRfdG9rZW5zGAYgASgNEiUKBXBhZ2VzGAcgAygLMhYudGVzc2VyYS52MS5QYWdlU291cmNlIk0KClBhZ2VTb3VyY2USDAoEZmlsZRgBIAEoDRIMCgRwYWdlGAIgASgNEhAKCHdpZHRoX3B4GAMgASgNEhEKCWhlaWdodF9weBgEIAEoDSLQAQoIUHJvZ3Jlc3MSIAoFcGhhc2UYASABKA4yES50ZXNzZXJhLnYxLlBoYXNlEioKB2VsYXBzZWQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGwoOcXVldWVfcG9zaXRpb24YAyABKA1IAIgBARIVCg1lbmNvZGVkX3RpbGVzGAQgASgNEhgKEHByZWZpbGxlZF90b2tlbnMYBSABKA0SFQoNb3V0cHV0X3Rva2VucxgGIAEoDUIRCg9fcXVldWVfcG9zaXRpb24iLwoKVG9rZW5EZWx0YRIMCgR0ZXh0GAEgASgJEhMKC3Rva2VuX2NvdW50GAIgASgNIisKCkZpZWxkRGVsdGESDwoHcG9pbnRlchgBIAEoCRIMCgR0ZXh0GAIgASgJIucBCg5FeHRyYWN0ZWRGaWVsZBIPCgdwb2ludGVyGAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEgsKA3JhdxgDIAEoCRIXCgpjb25maWRlbmNlGAQgASgCSACIAQESIgoVbWluX3Rva2VuX3Byb2JhYmlsaXR5GAUgASgCSAGIAQESKgoKbm9ybWFsaXplZBgGIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUINCgtfY29uZmlkZW5jZUIYChZfbWluX3Rva2VuX3Byb2JhYmlsaXR5IqcCCglDb21wbGV0ZWQSLwoNZmluaXNoX3JlYXNvbhgBIAEoDjIYLnRlc3NlcmEudjEuRmluaXNoUmVhc29uEgwKBHRleHQYAiABKAkSGgoNZG9jdW1lbnRfanNvbhgDIAEoCUgAiAEBEhYKDmRvY3VtZW50X2Vycm9yGAQgASgJEiAKBXVzYWdlGAUgASgLMhEudGVzc2VyYS52MS5Vc2FnZRIkCgd0aW1pbmdzGAYgASgLMhMudGVzc2VyYS52MS5UaW1pbmdzEioKBmZpZWxkcxgHIAMoCzIaLnRlc3NlcmEudjEuRXh0cmFjdGVkRmllbGQSIQoGY2hlY2tzGAggAygLMhEudGVzc2VyYS52MS5DaGVja0IQCg5fZG9jdW1lbnRfanNvbiJfCgVDaGVjaxIjCgRydWxlGAEgASgOMhUudGVzc2VyYS52MS5DaGVja1J1bGUSDgoGcGFzc2VkGAIgASgIEg8KB21lc3NhZ2UYAyABKAkSEAoIcG9pbnRlcnMYBCADKAkiSgoFVXNhZ2USFAoMaW5wdXRfdG9rZW5zGAEgASgNEhQKDGltYWdlX3Rva2VucxgCIAEoDRIVCg1vdXRwdXRfdG9rZW5zGAMgASgNIsYCCgdUaW1pbmdzEigKBXF1ZXVlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KCnByZXByb2Nlc3MYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKQoGdmlzaW9uGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB3ByZWZpbGwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKQoGZGVjb2RlGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjYKE3RpbWVfdG9fZmlyc3RfdG9rZW4YBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFdG90YWwYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ibAoTQmF0Y2hFeHRyYWN0UmVxdWVzdBItCgdleHRyYWN0GAEgASgLMhoudGVzc2VyYS52MS5FeHRyYWN0UmVxdWVzdEgAEhsKEWNhbmNlbF9yZXF1ZXN0X2lkGAIgASgJSABCCQoHbWVzc2FnZSKRAQoUQmF0Y2hFeHRyYWN0UmVzcG9uc2USEgoKcmVxdWVzdF9pZBgBIAEoCRIvCghyZXNwb25zZRgCIAEoCzIbLnRlc3NlcmEudjEuRXh0cmFjdFJlc3BvbnNlSAASKQoFZXJyb3IYAyABKAsyGC50ZXNzZXJhLnYxLkV4dHJhY3RFcnJvckgAQgkKB291dGNvbWUifQoMRXh0cmFjdEVycm9yEgwKBGNvZGUYASABKAUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSLgoLcmV0cnlfYWZ0ZXIYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDgoGZmllbGRzGAUgAygJIiEKEE1vZGVsSW5mb1JlcXVlc3QSDQoFbW9kZWwYASABKAkiPAoRTW9kZWxJbmZvUmVzcG9uc2USJwoGc3RhdHVzGAEgASgLMhcudGVzc2VyYS52MS5Nb2RlbFN0YXR1cyImChVXYXRjaE1vZGVsSW5mb1JlcXVlc3QSDQoFbW9kZWwYASABKAkiQQoWV2F0Y2hNb2RlbEluZm9SZXNwb25zZRInCgZzdGF0dXMYASABKAsyFy50ZXNzZXJhLnYxLk1vZGVsU3RhdHVzKmoKCUV2ZW50S2luZBIaChZFVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASFQoRRVZFTlRfS0lORF9UT0tFTlMQARITCg9FVkVOVF9LSU5EX05PTkUQAhIVChFFVkVOVF9LSU5EX0ZJRUxEUxADKmcKBVBoYXNlEhUKEVBIQVNFX1VOU1BFQ0lGSUVEEAASEAoMUEhBU0VfUVVFVUVEEAESEAoMUEhBU0VfVklTSU9OEAISEQoNUEhBU0VfUFJFRklMTBADEhAKDFBIQVNFX0RFQ09ERRAEKpgBCglDaGVja1J1bGUSGgoWQ0hFQ0tfUlVMRV9VTlNQRUNJRklFRBAAEhsKF0NIRUNLX1JVTEVfQUJOX0NIRUNLU1VNEAESHQoZQ0hFQ0tfUlVMRV9MSU5FX0lURU1TX1NVTRACEhgKFENIRUNLX1JVTEVfR1NUX1NIQVJFEAMSGQoVQ0hFQ0tfUlVMRV9EQVRFX09SREVSEAQqXwoMRmluaXNoUmVhc29uEh0KGUZJTklTSF9SRUFTT05fVU5TUEVDSUZJRUQQABIWChJGSU5JU0hfUkVBU09OX1NUT1AQARIYChRGSU5JU0hfUkVBU09OX0xFTkdUSBACMt8CChFFeHRyYWN0aW9uU2VydmljZRJECgdFeHRyYWN0EhoudGVzc2VyYS52MS5FeHRyYWN0UmVxdWVzdBobLnRlc3NlcmEudjEuRXh0cmFjdFJlc3BvbnNlMAESVQoMQmF0Y2hFeHRyYWN0Eh8udGVzc2VyYS52MS5CYXRjaEV4dHJhY3RSZXF1ZXN0GiAudGVzc2VyYS52MS5CYXRjaEV4dHJhY3RSZXNwb25zZSgBMAESTQoJTW9kZWxJbmZvEhwudGVzc2VyYS52MS5Nb2RlbEluZm9SZXF1ZXN0Gh0udGVzc2VyYS52MS5Nb2RlbEluZm9SZXNwb25zZSIDkAIBEl4KDldhdGNoTW9kZWxJbmZvEiEudGVzc2VyYS52MS5XYXRjaE1vZGVsSW5mb1JlcXVlc3QaIi50ZXNzZXJhLnYxLldhdGNoTW9kZWxJbmZvUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_tessera_v1_model_info, file_tessera_v1_schema]);
+  fileDesc("Cht0ZXNzZXJhL3YxL2V4dHJhY3Rpb24ucHJvdG8SCnRlc3NlcmEudjEiqgIKDkV4dHJhY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFZmlsZXMYAyADKAsyFS50ZXNzZXJhLnYxLklucHV0RmlsZRIuCgZzY2hlbWEYBCABKAsyHC50ZXNzZXJhLnYxLkV4dHJhY3Rpb25TY2hlbWFIABIQCgZwcm9tcHQYBSABKAlIABIxCgpnZW5lcmF0aW9uGAYgASgLMh0udGVzc2VyYS52MS5HZW5lcmF0aW9uT3B0aW9ucxIqCgtldmVudF9raW5kcxgHIAMoDjIVLnRlc3NlcmEudjEuRXZlbnRLaW5kEiYKCHByaW9yaXR5GAggASgOMhQudGVzc2VyYS52MS5Qcmlvcml0eUIGCgR0YXNrIkUKCUlucHV0RmlsZRIPCgdjb250ZW50GAEgASgMEg0KBXBhZ2VzGAIgAygNEhAKA2RwaRgDIAEoDUgAiAEBQgYKBF9kcGkigwMKEUdlbmVyYXRpb25PcHRpb25zEh4KEW1heF9vdXRwdXRfdG9rZW5zGAEgASgNSACIAQESGAoLdGVtcGVyYXR1cmUYAiABKAJIAYgBARIRCgRzZWVkGAMgASgESAKIAQESFgoOc3RvcF9zZXF1ZW5jZXMYBCADKAkSHwoSbWF4X3RpbGVzX3Blcl9wYWdlGAUgASgNSAOIAQESEgoFdG9wX3AYBiABKAJIBIgBARISCgV0b3BfaxgIIAEoDUgFiAEBEhIKBW1pbl9wGAkgASgCSAaIAQESHwoScmVwZXRpdGlvbl9wZW5hbHR5GAogASgCSAeIAQESEAoIbG9ncHJvYnMYCyABKAhCFAoSX21heF9vdXRwdXRfdG9rZW5zQg4KDF90ZW1wZXJhdHVyZUIHCgVfc2VlZEIVChNfbWF4X3RpbGVzX3Blcl9wYWdlQggKBl90b3BfcEIICgZfdG9wX2tCCAoGX21pbl9wQhUKE19yZXBldGl0aW9uX3BlbmFsdHkiwQIKD0V4dHJhY3RSZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBBIoCghhY2NlcHRlZBgCIAEoCzIULnRlc3NlcmEudjEuQWNjZXB0ZWRIABIoCghwcm9ncmVzcxgDIAEoCzIULnRlc3NlcmEudjEuUHJvZ3Jlc3NIABItCgt0b2tlbl9kZWx0YRgEIAEoCzIWLnRlc3NlcmEudjEuVG9rZW5EZWx0YUgAEi0KC2ZpZWxkX2RlbHRhGAUgASgLMhYudGVzc2VyYS52MS5GaWVsZERlbHRhSAASNQoPZmllbGRfY29tcGxldGVkGAYgASgLMhoudGVzc2VyYS52MS5FeHRyYWN0ZWRGaWVsZEgAEioKCWNvbXBsZXRlZBgHIAEoCzIVLnRlc3NlcmEudjEuQ29tcGxldGVkSABCBwoFZXZlbnQirAEKCEFjY2VwdGVkEhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSFgoObW9kZWxfcmV2aXNpb24YAyABKAkSEAoIdHJhY2VfaWQYBCABKAkSFgoOdGlsZXNfcGVyX3BhZ2UYBSADKA0SFAoMaW5wdXRfdG9rZW5zGAYgASgNEiUKBXBhZ2VzGAcgAygLMhYudGVzc2VyYS52MS5QYWdlU291cmNlIk0KClBhZ2VTb3VyY2USDAoEZmlsZRgBIAEoDRIMCgRwYWdlGAIgASgNEhAKCHdpZHRoX3B4GAMgASgNEhEKCWhlaWdodF9weBgEIAEoDSLQAQoIUHJvZ3Jlc3MSIAoFcGhhc2UYASABKA4yES50ZXNzZXJhLnYxLlBoYXNlEioKB2VsYXBzZWQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGwoOcXVldWVfcG9zaXRpb24YAyABKA1IAIgBARIVCg1lbmNvZGVkX3RpbGVzGAQgASgNEhgKEHByZWZpbGxlZF90b2tlbnMYBSABKA0SFQoNb3V0cHV0X3Rva2VucxgGIAEoDUIRCg9fcXVldWVfcG9zaXRpb24iQQoKVG9rZW5EZWx0YRIMCgR0ZXh0GAEgASgJEhMKC3Rva2VuX2NvdW50GAIgASgNEhAKCGxvZ3Byb2JzGAMgAygCIisKCkZpZWxkRGVsdGESDwoHcG9pbnRlchgBIAEoCRIMCgR0ZXh0GAIgASgJIucBCg5FeHRyYWN0ZWRGaWVsZBIPCgdwb2ludGVyGAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEgsKA3JhdxgDIAEoCRIXCgpjb25maWRlbmNlGAQgASgCSACIAQESIgoVbWluX3Rva2VuX3Byb2JhYmlsaXR5GAUgASgCSAGIAQESKgoKbm9ybWFsaXplZBgGIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUINCgtfY29uZmlkZW5jZUIYChZfbWluX3Rva2VuX3Byb2JhYmlsaXR5IqcCCglDb21wbGV0ZWQSLwoNZmluaXNoX3JlYXNvbhgBIAEoDjIYLnRlc3NlcmEudjEuRmluaXNoUmVhc29uEgwKBHRleHQYAiABKAkSGgoNZG9jdW1lbnRfanNvbhgDIAEoCUgAiAEBEhYKDmRvY3VtZW50X2Vycm9yGAQgASgJEiAKBXVzYWdlGAUgASgLMhEudGVzc2VyYS52MS5Vc2FnZRIkCgd0aW1pbmdzGAYgASgLMhMudGVzc2VyYS52MS5UaW1pbmdzEioKBmZpZWxkcxgHIAMoCzIaLnRlc3NlcmEudjEuRXh0cmFjdGVkRmllbGQSIQoGY2hlY2tzGAggAygLMhEudGVzc2VyYS52MS5DaGVja0IQCg5fZG9jdW1lbnRfanNvbiJfCgVDaGVjaxIjCgRydWxlGAEgASgOMhUudGVzc2VyYS52MS5DaGVja1J1bGUSDgoGcGFzc2VkGAIgASgIEg8KB21lc3NhZ2UYAyABKAkSEAoIcG9pbnRlcnMYBCADKAkiZwoFVXNhZ2USFAoMaW5wdXRfdG9rZW5zGAEgASgNEhQKDGltYWdlX3Rva2VucxgCIAEoDRIVCg1vdXRwdXRfdG9rZW5zGAMgASgNEhsKE2NhY2hlZF9pbnB1dF90b2tlbnMYBCABKA0ixgIKB1RpbWluZ3MSKAoFcXVldWUYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoKcHJlcHJvY2VzcxgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIpCgZ2aXNpb24YAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoHcHJlZmlsbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIpCgZkZWNvZGUYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNgoTdGltZV90b19maXJzdF90b2tlbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgV0b3RhbBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJsChNCYXRjaEV4dHJhY3RSZXF1ZXN0Ei0KB2V4dHJhY3QYASABKAsyGi50ZXNzZXJhLnYxLkV4dHJhY3RSZXF1ZXN0SAASGwoRY2FuY2VsX3JlcXVlc3RfaWQYAiABKAlIAEIJCgdtZXNzYWdlIpEBChRCYXRjaEV4dHJhY3RSZXNwb25zZRISCgpyZXF1ZXN0X2lkGAEgASgJEi8KCHJlc3BvbnNlGAIgASgLMhsudGVzc2VyYS52MS5FeHRyYWN0UmVzcG9uc2VIABIpCgVlcnJvchgDIAEoCzIYLnRlc3NlcmEudjEuRXh0cmFjdEVycm9ySABCCQoHb3V0Y29tZSJ9CgxFeHRyYWN0RXJyb3ISDAoEY29kZRgBIAEoBRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIuCgtyZXRyeV9hZnRlchgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIOCgZmaWVsZHMYBSADKAkiIQoQTW9kZWxJbmZvUmVxdWVzdBINCgVtb2RlbBgBIAEoCSI8ChFNb2RlbEluZm9SZXNwb25zZRInCgZzdGF0dXMYASABKAsyFy50ZXNzZXJhLnYxLk1vZGVsU3RhdHVzIiYKFVdhdGNoTW9kZWxJbmZvUmVxdWVzdBINCgVtb2RlbBgBIAEoCSJBChZXYXRjaE1vZGVsSW5mb1Jlc3BvbnNlEicKBnN0YXR1cxgBIAEoCzIXLnRlc3NlcmEudjEuTW9kZWxTdGF0dXMqUgoIUHJpb3JpdHkSGAoUUFJJT1JJVFlfVU5TUEVDSUZJRUQQABIYChRQUklPUklUWV9JTlRFUkFDVElWRRABEhIKDlBSSU9SSVRZX0JBVENIEAIqagoJRXZlbnRLaW5kEhoKFkVWRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIVChFFVkVOVF9LSU5EX1RPS0VOUxABEhMKD0VWRU5UX0tJTkRfTk9ORRACEhUKEUVWRU5UX0tJTkRfRklFTERTEAMqZwoFUGhhc2USFQoRUEhBU0VfVU5TUEVDSUZJRUQQABIQCgxQSEFTRV9RVUVVRUQQARIQCgxQSEFTRV9WSVNJT04QAhIRCg1QSEFTRV9QUkVGSUxMEAMSEAoMUEhBU0VfREVDT0RFEAQqmAEKCUNoZWNrUnVsZRIaChZDSEVDS19SVUxFX1VOU1BFQ0lGSUVEEAASGwoXQ0hFQ0tfUlVMRV9BQk5fQ0hFQ0tTVU0QARIdChlDSEVDS19SVUxFX0xJTkVfSVRFTVNfU1VNEAISGAoUQ0hFQ0tfUlVMRV9HU1RfU0hBUkUQAxIZChVDSEVDS19SVUxFX0RBVEVfT1JERVIQBCpfCgxGaW5pc2hSZWFzb24SHQoZRklOSVNIX1JFQVNPTl9VTlNQRUNJRklFRBAAEhYKEkZJTklTSF9SRUFTT05fU1RPUBABEhgKFEZJTklTSF9SRUFTT05fTEVOR1RIEAIy3wIKEUV4dHJhY3Rpb25TZXJ2aWNlEkQKB0V4dHJhY3QSGi50ZXNzZXJhLnYxLkV4dHJhY3RSZXF1ZXN0GhsudGVzc2VyYS52MS5FeHRyYWN0UmVzcG9uc2UwARJVCgxCYXRjaEV4dHJhY3QSHy50ZXNzZXJhLnYxLkJhdGNoRXh0cmFjdFJlcXVlc3QaIC50ZXNzZXJhLnYxLkJhdGNoRXh0cmFjdFJlc3BvbnNlKAEwARJNCglNb2RlbEluZm8SHC50ZXNzZXJhLnYxLk1vZGVsSW5mb1JlcXVlc3QaHS50ZXNzZXJhLnYxLk1vZGVsSW5mb1Jlc3BvbnNlIgOQAgESXgoOV2F0Y2hNb2RlbEluZm8SIS50ZXNzZXJhLnYxLldhdGNoTW9kZWxJbmZvUmVxdWVzdBoiLnRlc3NlcmEudjEuV2F0Y2hNb2RlbEluZm9SZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_tessera_v1_model_info, file_tessera_v1_schema]);
 
 /**
  * @generated from message tessera.v1.ExtractRequest
@@ -79,6 +79,13 @@ export type ExtractRequest = Message<"tessera.v1.ExtractRequest"> & {
    * @generated from field: repeated tessera.v1.EventKind event_kinds = 7;
    */
   eventKinds: EventKind[];
+
+  /**
+   * Unset: INTERACTIVE.
+   *
+   * @generated from field: tessera.v1.Priority priority = 8;
+   */
+  priority: Priority;
 };
 
 /**
@@ -174,6 +181,39 @@ export type GenerationOptions = Message<"tessera.v1.GenerationOptions"> & {
    * @generated from field: optional float top_p = 6;
    */
   topP?: number | undefined;
+
+  /**
+   * At least 1: a token is drawn from so many of the likeliest. Unset: from all.
+   * Used only when temperature > 0.
+   *
+   * @generated from field: optional uint32 top_k = 8;
+   */
+  topK?: number | undefined;
+
+  /**
+   * [0, 1]: tokens less probable than this share of the likeliest are not drawn.
+   * Unset or 0: no cut. Used only when temperature > 0.
+   *
+   * @generated from field: optional float min_p = 9;
+   */
+  minP?: number | undefined;
+
+  /**
+   * (0, 2]. Logits of tokens that the prompt or the answer has already are divided
+   * by it where they are positive, else multiplied: above 1, what was said is less
+   * likely to be said again. Unset or 1: no change. Documents repeat themselves,
+   * in amounts and keys: leave it unless an answer loops.
+   *
+   * @generated from field: optional float repetition_penalty = 10;
+   */
+  repetitionPenalty?: number | undefined;
+
+  /**
+   * Whether TokenDelta.logprobs are sent.
+   *
+   * @generated from field: bool logprobs = 11;
+   */
+  logprobs: boolean;
 };
 
 /**
@@ -421,6 +461,15 @@ export type TokenDelta = Message<"tessera.v1.TokenDelta"> & {
    * @generated from field: uint32 token_count = 2;
    */
   tokenCount: number;
+
+  /**
+   * With GenerationOptions.logprobs: for each token that wrote some of `text`, in
+   * order, the natural logarithm of its probability at temperature 1, before
+   * anything was cut or ruled out. Tokens of a character come with its last one.
+   *
+   * @generated from field: repeated float logprobs = 3;
+   */
+  logprobs: number[];
 };
 
 /**
@@ -649,6 +698,14 @@ export type Usage = Message<"tessera.v1.Usage"> & {
    * @generated from field: uint32 output_tokens = 3;
    */
   outputTokens: number;
+
+  /**
+   * The part of `input_tokens` that was not computed again, because an earlier
+   * request began alike.
+   *
+   * @generated from field: uint32 cached_input_tokens = 4;
+   */
+  cachedInputTokens: number;
 };
 
 /**
@@ -908,6 +965,39 @@ export const WatchModelInfoResponseSchema: GenMessage<WatchModelInfoResponse> = 
   messageDesc(file_tessera_v1_extraction, 20);
 
 /**
+ * Who goes first when there is not room for all.
+ *
+ * @generated from enum tessera.v1.Priority
+ */
+export enum Priority {
+  /**
+   * @generated from enum value: PRIORITY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Somebody waits for the answer: it goes before those of a batch.
+   *
+   * @generated from enum value: PRIORITY_INTERACTIVE = 1;
+   */
+  INTERACTIVE = 1,
+
+  /**
+   * Nobody waits yet: it takes what is left, and may be put off while it runs.
+   * Its turn comes, however many others there are.
+   *
+   * @generated from enum value: PRIORITY_BATCH = 2;
+   */
+  BATCH = 2,
+}
+
+/**
+ * Describes the enum tessera.v1.Priority.
+ */
+export const PrioritySchema: GenEnum<Priority> = /*@__PURE__*/
+  enumDesc(file_tessera_v1_extraction, 0);
+
+/**
  * @generated from enum tessera.v1.EventKind
  */
 export enum EventKind {
@@ -943,7 +1033,7 @@ export enum EventKind {
  * Describes the enum tessera.v1.EventKind.
  */
 export const EventKindSchema: GenEnum<EventKind> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 0);
+  enumDesc(file_tessera_v1_extraction, 1);
 
 /**
  * @generated from enum tessera.v1.Phase
@@ -981,7 +1071,7 @@ export enum Phase {
  * Describes the enum tessera.v1.Phase.
  */
 export const PhaseSchema: GenEnum<Phase> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 1);
+  enumDesc(file_tessera_v1_extraction, 2);
 
 /**
  * @generated from enum tessera.v1.CheckRule
@@ -1026,7 +1116,7 @@ export enum CheckRule {
  * Describes the enum tessera.v1.CheckRule.
  */
 export const CheckRuleSchema: GenEnum<CheckRule> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 2);
+  enumDesc(file_tessera_v1_extraction, 3);
 
 /**
  * @generated from enum tessera.v1.FinishReason
@@ -1056,7 +1146,7 @@ export enum FinishReason {
  * Describes the enum tessera.v1.FinishReason.
  */
 export const FinishReasonSchema: GenEnum<FinishReason> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 3);
+  enumDesc(file_tessera_v1_extraction, 4);
 
 /**
  * Reads fields, or free text, out of document pages with a vision-language model.

@@ -107,7 +107,7 @@ export type ModelStatus = Message<"tessera.v1.ModelStatus"> & {
   verification?: Verification | undefined;
 
   /**
-   * Tokens that all slots together hold.
+   * Tokens that the KV cache holds, of all requests together.
    *
    * @generated from field: uint64 kv_capacity_tokens = 15;
    */
