@@ -5,7 +5,7 @@
     python3 benches/kernels/decode.py time [--what attention prefill small step] [--all]
 
 Needs torch with CUDA and nvcc (or --cubins with a directory of the files in src/model/cuda compiled for this
-GPU). No Rust: kernels are launched through the driver, with the plans of src/model/cuda/decode.rs.
+GPU). No Rust: kernels are launched through the driver, with the plans of src/model/cuda/*.rs.
 
 `check` compares every kernel with torch in f64: odd shapes, lengths from 0 to 4,096 in one batch, blocks of
 the cache in any order, and NaN wherever nothing was written.
@@ -31,7 +31,7 @@ FILES = ["norm", "mlp", "rope_cache", "tokens", "decode_attention", "prefill_att
 HIDDEN, HEADS, KV_HEADS, HEAD_DIM, INNER, VOCABULARY, LAYERS = 3584, 28, 4, 128, 18944, 151674, 28
 EPS = 1e-6
 
-# As in decode.rs and the kernels.
+# As in the launchers and the kernels.
 DECODE_THREADS, SPLITS_MAX, SPLIT_TOKENS = 256, 16, 128
 PREFILL_THREADS, PREFILL_QUERIES, PREFILL_KEYS, PREFILL_STAGES = 128, 64, 64, 2
 ARGMAX_THREADS, ARGMAX_PARTS_MAX = 512, 64
@@ -117,19 +117,20 @@ class Kernels:
         arguments = [q, cache.k, cache.v, cache.tables[sequence], positions, out, rows, cache.k.shape[1]]
         self.launch("prefill_attention", f"prefill_attention_{dtype_name(q)}_{head_dim}", grid, PREFILL_THREADS, arguments + cache.sizes() + [head_dim**-0.5], prefill_bytes(head_dim))
 
-    def full_attention(self, qkv, out):
+    def full_attention(self, qkv, out, bias=None):
         batch, rows, heads, head_dim = out.shape
         grid = (ceil(rows, PREFILL_QUERIES), heads, batch)
-        self.launch("prefill_attention", f"full_attention_{dtype_name(out)}_{head_dim}", grid, PREFILL_THREADS, [qkv, out, rows, head_dim**-0.5], prefill_bytes(head_dim))
+        self.launch("prefill_attention", f"full_attention_{dtype_name(out)}_{head_dim}", grid, PREFILL_THREADS, [qkv, bias, out, rows, head_dim**-0.5], prefill_bytes(head_dim))
 
     def embed(self, table, tokens, out):
         name = f"embed_{dtype_name(table)}_{dtype_name(out)}"
         self.launch("tokens", name, (len(tokens),), min(1024, ceil(table.shape[1], 8 * 32) * 32), [table, tokens, out, *table.shape])
 
-    def argmax(self, logits, indices, finite, extremes):
+    def argmax(self, logits, choices, masks=None, masked=None, never=2**31 - 1):
+        """`choices` is [rows, 4]: token, whether all is finite, logit and log-sum-exp as f32."""
         rows, vocabulary = logits.shape
         parts = max(1, min(ceil(2 * self.multiprocessors, rows), ARGMAX_PARTS_MAX, ceil(vocabulary, 8 * ARGMAX_THREADS)))
-        arguments = [logits, self.partial, self.counters, indices, finite, extremes, vocabulary]
+        arguments = [logits, self.partial, self.counters, choices, masks, masked, never, vocabulary]
         self.launch("tokens", f"argmax_{dtype_name(logits)}", (parts, rows), ARGMAX_THREADS, arguments)
 
 
@@ -279,10 +280,16 @@ def check_full(kernels, compare):
     for batch, rows, heads, head_dim in [(1, 1025, 16, 64), (3, 1025, 4, 64), (2, 1, 3, 64), (2, 130, 3, 128), (13, 64, 2, 64), (1, 17, 1, 128)]:
         for dtype in (torch.bfloat16, torch.float16):
             qkv = torch.randn(batch, rows, 3, heads, head_dim, device="cuda").to(dtype)
-            out = torch.full((batch, rows, heads, head_dim), float("nan"), dtype=dtype, device="cuda")
-            kernels.full_attention(qkv, out)
-            for i in range(batch):
-                compare(f"full_attention {batch}x{rows}x{heads}x{head_dim}", out[i], *attention(*qkv[i].unbind(1), None, head_dim**-0.5))
+            for bias in [None, torch.randn(3, heads, head_dim, device="cuda").to(dtype)]:
+                out = torch.full((batch, rows, heads, head_dim), float("nan"), dtype=dtype, device="cuda")
+                kernels.full_attention(qkv, out, bias)
+                # Queries are rounded with their bias; keys and values stay as they are stored.
+                whole = qkv.double()
+                if bias is not None:
+                    whole[:, :, 0] = (qkv[:, :, 0] + bias[0]).double()
+                    whole[:, :, 1:] += bias[1:].double()
+                for i in range(batch):
+                    compare(f"full_attention {batch}x{rows}x{heads}x{head_dim}", out[i], *attention(*whole[i].unbind(1), None, head_dim**-0.5))
 
 
 def check_tokens(kernels, compare):
@@ -305,16 +312,34 @@ def check_tokens(kernels, compare):
                     logits[row, (row * 12345) % vocabulary] = value
             if rows > 4:
                 logits[4, vocabulary // 2 :] = 100.0
-            indices, finite = (torch.full((rows,), -1, dtype=torch.int32, device="cuda") for _ in range(2))
-            extremes = torch.empty(rows, 2, device="cuda")
-            kernels.argmax(logits, indices, finite, extremes)
             good = [row for row in range(rows) if row not in spoilt]
-            assert finite.tolist() == [int(row not in spoilt) for row in range(rows)], f"argmax {rows}x{vocabulary}: finite"
             x = logits[good]
-            first = (x == x.max(-1, keepdim=True).values).int().argmax(-1)
-            assert torch.equal(indices[good].long(), first), f"argmax {rows}x{vocabulary} {dtype}: {indices[good][:8]} {first[:8]}"
-            assert torch.equal(extremes[good, 0], x.float().max(-1).values), "argmax: the largest"
-            compare(f"argmax {rows}x{vocabulary}", extremes[good, 1], x.double().logsumexp(-1))
+            never = int(x[0].argmax())
+            for mode in ["all", "never", "masks"]:
+                allowed = torch.ones(rows, vocabulary, dtype=torch.bool, device="cuda")
+                masks = masked = None
+                if mode == "masks":
+                    # Every second row has a mask.
+                    some = torch.rand(rows, vocabulary, device="cuda") < 0.3
+                    some[:, vocabulary - 1] = True
+                    masked = (torch.arange(rows, device="cuda") % 2).int()
+                    allowed = some | (masked == 0)[:, None]
+                    words = ceil(vocabulary, 32)
+                    padded = torch.zeros(rows, words * 32, dtype=torch.int64, device="cuda")
+                    padded[:, :vocabulary] = some
+                    masks = (padded.view(rows, words, 32) << torch.arange(32, device="cuda")).sum(-1).to(torch.int32)
+                if mode == "never" and vocabulary > 1:
+                    allowed[:, never] = False
+                choices = torch.full((rows, 4), -1, dtype=torch.int32, device="cuda")
+                kernels.argmax(logits, choices, masks, masked, never if mode == "never" and vocabulary > 1 else 2**31 - 1)
+                name = f"argmax {rows}x{vocabulary} {dtype} {mode}"
+                assert choices[:, 1].tolist() == [int(row not in spoilt) for row in range(rows)], f"{name}: finite"
+                left = x.float().masked_fill(~allowed[good], float("-inf"))
+                first = (left == left.max(-1, keepdim=True).values).int().argmax(-1)
+                assert torch.equal(choices[good, 0].long(), first), f"{name}: {choices[good, 0][:8]} {first[:8]}"
+                chosen, log_sum = choices[:, 2:].contiguous().view(torch.float32).unbind(-1)
+                assert torch.equal(chosen[good], left.max(-1).values), f"{name}: the logit"
+                compare(name, log_sum[good], x.double().logsumexp(-1))
     assert not kernels.counters.any(), "a counter was not reset"
 
 
@@ -399,9 +424,8 @@ def time_small(kernels, dtype, rate, everything):
         row("rope_cache", [lambda: kernels.rope_cache(qkv, bias, cos, sin, positions, None, cache, q)], 2 * width)
         if rows <= 64:
             logits = torch.randn(rows, VOCABULARY, device="cuda")
-            indices, finite = (torch.empty(rows, dtype=torch.int32, device="cuda") for _ in range(2))
-            extremes = torch.empty(rows, 2, device="cuda")
-            row("argmax (f32)", [lambda: kernels.argmax(logits, indices, finite, extremes)], 2 * VOCABULARY)
+            choices = torch.empty(rows, 4, dtype=torch.int32, device="cuda")
+            row("argmax (f32)", [lambda: kernels.argmax(logits, choices)], 2 * VOCABULARY)
 
 
 class Step:
@@ -417,7 +441,7 @@ class Step:
         self.cos, self.sin = (torch.randn(tokens, HEAD_DIM // 2, device="cuda") for _ in range(2))
         self.positions = torch.full((batch,), tokens - 1, dtype=torch.int32, device="cuda")
         self.lengths = self.positions + 1
-        self.ids, self.finite, self.extremes = empty(batch, dtype=torch.int32), empty(batch, dtype=torch.int32), empty(batch, 2, dtype=torch.float32)
+        self.ids, self.choices = empty(batch, dtype=torch.int32), empty(batch, 4, dtype=torch.int32)
         self.x, self.y, self.delta = (empty(batch, HIDDEN) for _ in range(3))
         self.qkv, self.q, self.attended = empty(batch, (HEADS + 2 * KV_HEADS) * HEAD_DIM), empty(batch, HEADS, HEAD_DIM), empty(batch, HEADS, HEAD_DIM)
         self.gate_up, self.inner, self.logits = empty(batch, 2 * INNER), empty(batch, INNER), empty(batch, VOCABULARY)
@@ -453,7 +477,7 @@ class Step:
         if products:
             torch.mm(self.y, head.T, out=self.logits)
         if ours:
-            self.kernels.argmax(self.logits, self.ids, self.finite, self.extremes)
+            self.kernels.argmax(self.logits, self.choices)
 
 
 def once(call, rounds=10):

@@ -173,7 +173,12 @@ impl Preparer {
             "{} tiles were made of a page that was counted as {tiles}",
             made.tiles
         );
-        pages.pixels.extend(made.data);
+        // Tens of megabytes a page: the first is not copied.
+        if pages.pixels.is_empty() {
+            pages.pixels = made.data;
+        } else {
+            pages.pixels.extend(made.data);
+        }
     }
 }
 

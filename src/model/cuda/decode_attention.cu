@@ -12,7 +12,7 @@
 //   decode_attention_*        on tensor cores. From sm_80.
 //   decode_attention_plain_*  on plain cores, f16. Every architecture.
 //
-// Names and block shapes are known to decode.rs and benches/kernels/decode.py.
+// Names and block shapes are known to attention.rs and benches/kernels/decode.py.
 
 #include "numbers.cuh"
 #include "tensor_cores.cuh"
@@ -171,10 +171,11 @@ __device__ __forceinline__ int busy_parts(int tiles) {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
 
 // A piece of a row, or zeros: what lies behind a sequence's end may be anything, and zero times that too.
+// Not by the read-only path: the kernel before this one, which wrote it, may have ended after this one began.
 template <typename T> __device__ __forceinline__ uint4 piece(const T *at, bool valid) {
     uint4 v = make_uint4(0, 0, 0, 0);
     if (valid) {
-        asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+        asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
                      : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
                      : "l"(at));
     }
@@ -186,6 +187,7 @@ template <typename T> __device__ __forceinline__ uint4 piece(const T *at, bool v
 // row's elements, and of the values' rows, make which row of a matrix is arranged so that a piece is used
 // by the thread that loaded it.
 template <typename T, int D> __device__ __forceinline__ void decode_attention(const Decode<T> &p) {
+    begin_kernel();
     __shared__ Sums<D> sums;
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, group = lane / 4, member = lane % 4;
     const Keys<T> keys(p);
@@ -328,6 +330,7 @@ DECODE_ATTENTION(bf16, __nv_bfloat16, 128)
 // Two lanes compute the scores of a key; then a lane has D / 32 elements of every query head and walks the
 // tile's values.
 template <int D> __device__ __forceinline__ void decode_attention_plain(const Decode<__half> &p) {
+    begin_kernel();
     constexpr int OWN = D / 32;
     __shared__ Sums<D> sums;
     __shared__ alignas(16) float queries[GROUP][D];

@@ -28,6 +28,7 @@ template <typename T> __device__ __forceinline__ uint4 load_once(const T *at) {
 // M is 8 or 16: the rows of x that there may be.
 template <typename T, typename Y, int M>
 __device__ __forceinline__ void gemv(const T *weight, const T *x, Y *y, int m, int n, int k) {
+    let_next_kernel_begin();
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, group = lane / 4, member = lane % 4;
     const int warps = blockDim.x / 32, first = blockIdx.x * ROWS;
     const T *row = weight + (size_t)min(first + group, n - 1) * k + member * 8;
@@ -43,6 +44,8 @@ __device__ __forceinline__ void gemv(const T *weight, const T *x, Y *y, int m, i
     for (int i = 0; i < PIECES; i++) {
         w[i] = depth + i * 32 < k ? load_once(row + depth + i * 32) : zero;
     }
+    // Weights are nobody's result: the first of them are on their way while earlier kernels end.
+    await_previous_kernels();
     for (; depth < k; depth += stride) {
 #pragma unroll
         for (int i = 0; i < PIECES; i++) {

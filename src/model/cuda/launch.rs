@@ -1,19 +1,40 @@
-//! What a kernel launch needs: arguments as the driver takes them, and memory for results.
+//! What a kernel launch needs: arguments as the driver takes them, memory for results, and what the
+//! kernels' callers ask of a GPU.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::ffi::{CString, c_void};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use candle_core::backend::BackendDevice as _;
+use candle_core::cuda_backend::cudarc::driver::sys;
 use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute as Attribute;
 use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum as FunctionAttribute;
-use candle_core::cuda_backend::cudarc::driver::{
-    CudaStream, DevicePtr as _, DevicePtrMut as _, LaunchConfig, PushKernelArg as _, SyncOnDrop,
-};
+use candle_core::cuda_backend::cudarc::driver::{CudaStream, DevicePtr as _, SyncOnDrop, result};
 use candle_core::cuda_backend::{CudaStorageSlice, WrapErr as _};
 use candle_core::op::BackpropOp;
-use candle_core::{CudaDevice, CudaStorage, DType, Result, Shape, Storage, Tensor, bail};
+use candle_core::{
+    CudaDevice, CudaStorage, DType, Device, Error, Layout, Result, Shape, Storage, Tensor, bail,
+};
 
 /// Kernels load rows in pieces of this many bytes.
 const ALIGNMENT: usize = 16;
+
+/// A file of kernels by its name.
+macro_rules! module {
+    ($name:literal) => {
+        $crate::model::cuda::launch::Module {
+            name: concat!("tessera-", $name),
+            ptx: include_str!(concat!(env!("OUT_DIR"), "/", $name, ".ptx")),
+        }
+    };
+}
+pub(super) use module;
+
+/// What kernels load at once, in elements of 16 bits.
+pub(super) const VECTOR: usize = 8;
+pub(super) const THREADS_MAX: usize = 1024;
+/// Largest second and third dimension of a grid.
+pub(super) const GRID_MAX: usize = 65_535;
 
 /// A file of kernels, compiled by `build.rs` for this build's compute capability.
 pub(super) struct Module {
@@ -30,41 +51,29 @@ pub(super) struct Grid {
 
 /// An argument of a kernel.
 pub(super) enum Argument<'a> {
-    /// The address of the first element; the tensor is contiguous. A kernel may also write there:
-    /// into a cache, or into scratch memory.
+    /// The address of the first element; the tensor is contiguous. Kernels also write there.
     Tensor(&'a Tensor),
-    Output(&'a mut Output),
     /// A null pointer.
     Nothing,
     Int(usize),
     Float(f32),
 }
 
-/// What a kernel writes, and nothing has written yet.
-pub(super) struct Output {
-    storage: CudaStorage,
-    shape: Shape,
-}
-
-impl Output {
-    /// # Safety
-    ///
-    /// A kernel writes all of it before it becomes a tensor that is read.
-    #[expect(unsafe_code, reason = "memory that is not yet written")]
-    pub(super) unsafe fn new(
-        device: &CudaDevice,
-        shape: impl Into<Shape>,
-        dtype: DType,
-    ) -> Result<Self> {
-        let shape = shape.into();
-        // SAFETY: the caller's promise.
-        let storage = unsafe { device.alloc_uninit(&shape, dtype) }?;
-        Ok(Self { storage, shape })
-    }
-
-    pub(super) fn into_tensor(self) -> Tensor {
-        Tensor::from_storage(Storage::Cuda(self.storage), self.shape, BackpropOp::none(), false)
-    }
+/// Memory for a result, which nothing has written yet.
+///
+/// # Safety
+///
+/// Kernels write all of it before any of it is read.
+#[expect(unsafe_code, reason = "memory that is not yet written")]
+pub(super) unsafe fn uninit(
+    device: &CudaDevice,
+    shape: impl Into<Shape>,
+    dtype: DType,
+) -> Result<Tensor> {
+    let shape = shape.into();
+    // SAFETY: the caller's promise.
+    let storage = unsafe { device.alloc_uninit(&shape, dtype) }?;
+    Ok(Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false))
 }
 
 impl<'a> From<Option<&'a Tensor>> for Argument<'a> {
@@ -97,14 +106,17 @@ pub(super) unsafe fn launch(
     module: &Module,
     name: &str,
     grid: Grid,
-    arguments: &mut [Argument<'_>],
+    arguments: &[Argument<'_>],
 ) -> Result<()> {
-    let function = device.get_or_load_custom_func(name, module.name, module.ptx)?;
+    let stream = device.cuda_stream();
+    let kernel = kernel(&stream, module, name)?;
     if grid.shared_bytes > 0 {
         let limit = FunctionAttribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-        function.set_attribute(limit, grid.shared_bytes as i32).w()?;
+        // SAFETY: the function was loaded in this context.
+        unsafe { sys::cuFuncSetAttribute(kernel.function(), limit, grid.shared_bytes as i32) }
+            .result()
+            .w()?;
     }
-    let stream = device.cuda_stream();
     let locked: Vec<_> = arguments
         .iter()
         .filter_map(|argument| match argument {
@@ -120,20 +132,8 @@ pub(super) unsafe fn launch(
         values.push(match argument {
             Argument::Tensor(_) => {
                 let Some((storage, layout)) = tensors.next() else { bail!("a tensor is missing") };
-                let Storage::Cuda(storage) = &**storage else { bail!("{name}: not on this GPU") };
-                let Some((start, _)) = layout.contiguous_offsets() else {
-                    bail!("{name} takes contiguous tensors")
-                };
-                let (pointer, access) = read_pointer(storage, &stream)?;
-                accesses.push(access);
-                let offset = start * storage.dtype_bytes();
-                if storage.is_number() && !offset.is_multiple_of(ALIGNMENT) {
-                    bail!("{name} takes rows that begin at {ALIGNMENT}-byte boundaries");
-                }
-                Value::Pointer(pointer + offset as u64)
-            }
-            Argument::Output(output) => {
-                let (pointer, access) = write_pointer(&mut output.storage, &stream)?;
+                let (pointer, access) = address(storage, layout, &stream)
+                    .map_err(|error| error.context(format!("argument of {name}")))?;
                 accesses.push(access);
                 Value::Pointer(pointer)
             }
@@ -142,22 +142,167 @@ pub(super) unsafe fn launch(
             Argument::Float(value) => Value::Float(*value),
         });
     }
-    let mut builder = function.builder();
-    for value in &values {
-        match value {
-            Value::Pointer(value) => builder.arg(value),
-            Value::Int(value) => builder.arg(value),
-            Value::Float(value) => builder.arg(value),
-        };
-    }
+    let mut pointers: Vec<*mut c_void> = values
+        .iter()
+        .map(|value| match value {
+            Value::Pointer(value) => std::ptr::from_ref(value).cast::<c_void>().cast_mut(),
+            Value::Int(value) => std::ptr::from_ref(value).cast::<c_void>().cast_mut(),
+            Value::Float(value) => std::ptr::from_ref(value).cast::<c_void>().cast_mut(),
+        })
+        .collect();
     let [x, y, z] = grid.blocks.map(|blocks| blocks as u32);
-    let config = LaunchConfig {
-        grid_dim: (x, y, z),
-        block_dim: (grid.threads as u32, 1, 1),
-        shared_mem_bytes: grid.shared_bytes as u32,
+    let mut overlap = sys::CUlaunchAttribute {
+        id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+        pad: [0; 4],
+        value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
     };
-    // SAFETY: the caller's promise; pointers are live, because tensors are locked and outputs lent.
-    unsafe { builder.launch(config) }.w()?;
+    let config = sys::CUlaunchConfig {
+        gridDimX: x,
+        gridDimY: y,
+        gridDimZ: z,
+        blockDimX: grid.threads as u32,
+        blockDimY: 1,
+        blockDimZ: 1,
+        sharedMemBytes: grid.shared_bytes as u32,
+        hStream: stream.cu_stream(),
+        attrs: &raw mut overlap,
+        numAttrs: u32::from(kernel.may_overlap),
+    };
+    // SAFETY: the caller's promise; pointers are live, because tensors are locked, and the driver copies
+    // the values before it returns.
+    unsafe {
+        sys::cuLaunchKernelEx(
+            &raw const config,
+            kernel.function(),
+            pointers.as_mut_ptr(),
+            std::ptr::null_mut(),
+        )
+    }
+    .result()
+    .w()
+}
+
+/// A loaded kernel.
+#[derive(Debug, Clone, Copy)]
+struct Kernel {
+    /// The driver's handle: of a module that is never unloaded.
+    function: usize,
+    /// Whether its blocks may take their places while the kernel before it runs: the GPU can, and the
+    /// kernels wait by themselves.
+    may_overlap: bool,
+}
+
+impl Kernel {
+    fn function(self) -> sys::CUfunction {
+        self.function as sys::CUfunction
+    }
+}
+
+/// Loaded kernels by context and name, and modules by context and name.
+#[derive(Default)]
+struct Loaded {
+    modules: HashMap<(usize, &'static str), usize>,
+    kernels: HashMap<(usize, String), Kernel>,
+}
+
+static LOADED: LazyLock<Mutex<Loaded>> = LazyLock::new(Mutex::default);
+
+/// Looks kernel `name` up, and loads its file the first time.
+#[expect(unsafe_code, reason = "the library's functions can only be launched the plain way")]
+fn kernel(stream: &Arc<CudaStream>, module: &Module, name: &str) -> Result<Kernel> {
+    let context = stream.context();
+    let at = context.cu_ctx() as usize;
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(kernel) = loaded.kernels.get(&(at, name.to_owned())) {
+        context.bind_to_thread().w()?;
+        return Ok(*kernel);
+    }
+    context.bind_to_thread().w()?;
+    let handle = match loaded.modules.get(&(at, module.name)) {
+        Some(handle) => *handle,
+        None => {
+            let text = CString::new(module.ptx).map_err(Error::wrap)?;
+            // SAFETY: the text is a whole PTX file with a zero behind it.
+            let handle = unsafe { result::module::load_data(text.as_ptr().cast()) }.w()? as usize;
+            loaded.modules.insert((at, module.name), handle);
+            handle
+        }
+    };
+    let c_name = CString::new(name).map_err(Error::wrap)?;
+    // SAFETY: the module is never unloaded.
+    let function = unsafe { result::module::get_function(handle as sys::CUmodule, c_name) }.w()?;
+    let major = context.attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR).w()?;
+    let kernel = Kernel { function: function as usize, may_overlap: major >= 9 };
+    loaded.kernels.insert((at, name.to_owned()), kernel);
+    Ok(kernel)
+}
+
+/// Where a contiguous tensor begins.
+pub(super) fn address<'a>(
+    storage: &'a Storage,
+    layout: &Layout,
+    stream: &'a Arc<CudaStream>,
+) -> Result<(u64, SyncOnDrop<'a>)> {
+    let Storage::Cuda(storage) = storage else { bail!("not on this GPU") };
+    let Some((start, _)) = layout.contiguous_offsets() else { bail!("not contiguous") };
+    let (pointer, access) = read_pointer(storage, stream)?;
+    let offset = start * storage.dtype_bytes();
+    if storage.is_number() && !offset.is_multiple_of(ALIGNMENT) {
+        bail!("rows that do not begin at {ALIGNMENT}-byte boundaries");
+    }
+    Ok((pointer + offset as u64, access))
+}
+
+/// Memory that holds anything until kernels write it.
+#[expect(unsafe_code, reason = "memory that is not yet written")]
+pub(in crate::model) fn buffer(
+    device: &Device,
+    shape: impl Into<Shape>,
+    dtype: DType,
+) -> Result<Tensor> {
+    // SAFETY: every pattern of bits is a number, and what is read before it is written is the caller's
+    // mistake in arithmetic, not in memory.
+    unsafe { uninit(device.as_cuda_device()?, shape, dtype) }
+}
+
+/// Copies `values` to where `to` begins, in the order of the device's stream.
+#[expect(unsafe_code, reason = "the driver's copy into memory that a graph knows")]
+pub(in crate::model) fn upload(to: &Tensor, values: &[u32]) -> Result<()> {
+    if values.len() > to.elem_count() || to.dtype() != DType::U32 {
+        bail!("{} indices for {:?}", values.len(), to.shape());
+    }
+    let stream = to.device().as_cuda_device()?.cuda_stream();
+    let (storage, layout) = to.storage_and_layout();
+    let (pointer, _writing) = address(&storage, layout, &stream)?;
+    stream.context().bind_to_thread().w()?;
+    // SAFETY: the tensor has room for the values, which was checked; pageable memory is read before the
+    // call returns.
+    unsafe { result::memcpy_htod_async(pointer, values, stream.cu_stream()) }.w()
+}
+
+pub(super) fn multiprocessors(device: &CudaDevice) -> Result<usize> {
+    attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)
+}
+
+/// Of the kind that the kernels use.
+pub(super) fn has_tensor_cores(device: &CudaDevice) -> Result<bool> {
+    Ok(attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)? >= 8)
+}
+
+/// The dtype's part of the kernels' names.
+pub(super) fn suffix(dtype: DType) -> Result<&'static str> {
+    Ok(match dtype {
+        DType::F32 => "f32",
+        DType::F16 => "f16",
+        DType::BF16 => "bf16",
+        other => bail!("no kernels for {other:?}"),
+    })
+}
+
+pub(super) fn expect(tensor: &Tensor, shape: &[usize], dtype: DType) -> Result<()> {
+    if tensor.dims() != shape || tensor.dtype() != dtype {
+        bail!("a kernel got {:?} {:?}, not {dtype:?} {shape:?}", tensor.dtype(), tensor.shape());
+    }
     Ok(())
 }
 
@@ -187,19 +332,7 @@ fn read_pointer<'a>(
         CudaStorageSlice::F16(slice) => slice.device_ptr(stream),
         CudaStorageSlice::BF16(slice) => slice.device_ptr(stream),
         CudaStorageSlice::F32(slice) => slice.device_ptr(stream),
-        _ => bail!("kernels take u32, f16, bf16 and f32"),
-    })
-}
-
-fn write_pointer<'a>(
-    storage: &'a mut CudaStorage,
-    stream: &'a Arc<CudaStream>,
-) -> Result<(u64, SyncOnDrop<'a>)> {
-    Ok(match &mut storage.slice {
-        CudaStorageSlice::U32(slice) => slice.device_ptr_mut(stream),
-        CudaStorageSlice::F16(slice) => slice.device_ptr_mut(stream),
-        CudaStorageSlice::BF16(slice) => slice.device_ptr_mut(stream),
-        CudaStorageSlice::F32(slice) => slice.device_ptr_mut(stream),
-        _ => bail!("kernels write u32, f16, bf16 and f32"),
+        CudaStorageSlice::U8(slice) => slice.device_ptr(stream),
+        _ => bail!("kernels take u8, u32, f16, bf16 and f32"),
     })
 }

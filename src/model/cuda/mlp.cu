@@ -1,10 +1,11 @@
-// out = silu(gate) * up, of rows [gate | up]. Computed in f32 and rounded once. Names are known to decode.rs
+// out = silu(gate) * up, of rows [gate | up]. Computed in f32 and rounded once. Names are known to rows.rs
 // and benches/kernels/decode.py.
 
 #include "numbers.cuh"
 
 // The grid is (vectors of a row, rows).
 template <typename T> __device__ __forceinline__ void swiglu(const T *x, T *out, int width) {
+    begin_kernel();
     const int at = (blockIdx.x * blockDim.x + threadIdx.x) * VECTOR;
     if (at >= width) {
         return;

@@ -1,7 +1,7 @@
 // A residual sum and its RMS norm in one pass: sum = residual + delta, y = sum / rms(sum) * weight.
 //
 // The sum that runs through is bf16, or f32 beside f16 products, whose range it can pass. Rows begin at
-// 16-byte boundaries. Names are known to decode.rs and benches/kernels/decode.py.
+// 16-byte boundaries. Names are known to rows.rs and benches/kernels/decode.py.
 
 #include "numbers.cuh"
 
@@ -14,6 +14,7 @@ constexpr int NORM_THREADS_MAX = 1024;
 template <typename R, typename D, typename C>
 __device__ __forceinline__ void add_rms_norm(const R *residual, const D *delta, const R *weight, R *sum, C *y,
                                              int width, float eps) {
+    begin_kernel();
     const size_t row = (size_t)blockIdx.x * width;
     float x[NORM_VECTORS][VECTOR];
     float squares = 0.0f;

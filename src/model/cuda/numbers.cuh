@@ -81,6 +81,27 @@ template <> __device__ __forceinline__ void store<float>(float *at, const float 
     reinterpret_cast<float4 *>(at)[1] = make_float4(x[4], x[5], x[6], x[7]);
 }
 
+// Kernels are launched while those before them still run (programmatic dependent launch): a kernel's blocks
+// take their places as soon as there is room, and wait here for all that earlier kernels have written. Before
+// this nothing may be read that a kernel writes, and nothing written at all.
+__device__ __forceinline__ void await_previous_kernels() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// Lets the next kernel's blocks take their places once all blocks of this one have.
+__device__ __forceinline__ void let_next_kernel_begin() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+__device__ __forceinline__ void begin_kernel() {
+    let_next_kernel_begin();
+    await_previous_kernels();
+}
+
 // The sum over a block's threads, of which there are whole warps; every thread gets it.
 __device__ __forceinline__ float block_sum(float x) {
     __shared__ float parts[32];

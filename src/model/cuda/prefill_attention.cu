@@ -3,7 +3,7 @@
 //
 // A block takes 64 queries of one head and walks the keys, 64 at a time, the next ones on their way while it
 // computes. Scores, softmax and sums are f32 and never leave registers; the weights are rounded to the
-// values' type. Names and block shapes are known to decode.rs and benches/kernels/decode.py.
+// values' type. Names and block shapes are known to attention.rs and benches/kernels/decode.py.
 
 #include "numbers.cuh"
 #include "tensor_cores.cuh"
@@ -70,11 +70,14 @@ __device__ __forceinline__ void copy_tile(const From &from, int first, int keys,
 }
 
 // Queries `first`.. of one head, `rows` in all; query i sees keys up to `start` + i, or all `keys`. A row of
-// q, and of out, of this head is `q_stride`, `out_stride` behind the last.
+// q, and of out, of this head is `q_stride`, `out_stride` behind the last. `q_bias` and `v_bias`, of D, are
+// added to queries and to values, or null. A bias of keys adds the same to all scores of a query, so that
+// none is needed.
 template <typename T, int D, bool CAUSAL, typename From>
 __device__ __forceinline__ void prefill_attention(const T *q, size_t q_stride, T *out, size_t out_stride,
                                                   const From &from, int first, int rows, int start, int keys,
-                                                  float scale) {
+                                                  float scale, const T *q_bias = nullptr,
+                                                  const T *v_bias = nullptr) {
     extern __shared__ uint4 shared[];
     constexpr int TILE_BYTES = KEYS * D * 2;
     const word memory = (word)__cvta_generic_to_shared(shared);
@@ -101,6 +104,11 @@ __device__ __forceinline__ void prefill_attention(const T *q, size_t q_stride, T
             const int row = mine + j % 2 * 8;
             const T *at = q + row * q_stride + i * 16 + j / 2 * 8 + member * 2;
             queries[i][j] = row < rows ? *reinterpret_cast<const word *>(at) : 0;
+            if (!CAUSAL && q_bias != nullptr) {
+                const word bias = *reinterpret_cast<const word *>(q_bias + i * 16 + j / 2 * 8 + member * 2);
+                const float2 x = to_floats(queries[i][j], T()), b = to_floats(bias, T());
+                queries[i][j] = to_word(x.x + b.x, x.y + b.y, T());
+            }
         }
     }
     // Of rows group and group + 8 of the warp's 16.
@@ -186,8 +194,13 @@ __device__ __forceinline__ void prefill_attention(const T *q, size_t q_stride, T
         if (row < rows) {
 #pragma unroll
             for (int j = 0; j < D / 8; j++) {
+                float2 bias = make_float2(0.0f, 0.0f);
+                if (!CAUSAL && v_bias != nullptr) {
+                    bias = to_floats(*reinterpret_cast<const word *>(v_bias + j * 8 + member * 2), T());
+                }
+                // Weights sum to 1: what is added to every value is added to their mean.
                 *reinterpret_cast<word *>(out + row * out_stride + j * 8 + member * 2) =
-                    to_word(values[j][2 * i] * part, values[j][2 * i + 1] * part, T());
+                    to_word(fmaf(values[j][2 * i], part, bias.x), fmaf(values[j][2 * i + 1], part, bias.y), T());
             }
         }
     }
@@ -199,6 +212,7 @@ __device__ __forceinline__ void prefill_attention(const T *q, size_t q_stride, T
     extern "C" __global__ void __launch_bounds__(32 * PREFILL_WARPS, 2) prefill_attention_##NAME##_##D(        \
         const T *q, const T *k_cache, const T *v_cache, const word *table, const word *positions, T *out,      \
         int rows, int kv_heads, int table_blocks, int blocks, int block_tokens, float scale) {                 \
+        begin_kernel();                                                                                        \
         const int heads = gridDim.x, head = blockIdx.x, kv_head = head / (heads / kv_heads);                   \
         const int first = (gridDim.y - 1 - blockIdx.y) * QUERIES, room = table_blocks * block_tokens;          \
         const int start = min(positions[0], (word)room);                                                       \
@@ -214,15 +228,18 @@ PREFILL_ATTENTION(bf16, __nv_bfloat16, 64)
 PREFILL_ATTENTION(bf16, __nv_bfloat16, 128)
 
 // The grid is (64s of queries, heads, batch), all queries to all keys of their own row of the batch.
-// qkv is [batch, rows, 3, heads, head_dim], out [batch, rows, heads, head_dim].
+// qkv is [batch, rows, 3, heads, head_dim], out [batch, rows, heads, head_dim], bias null or that of a row.
 #define FULL_ATTENTION(NAME, T, D)                                                                             \
     extern "C" __global__ void __launch_bounds__(32 * PREFILL_WARPS, 2)                                        \
-        full_attention_##NAME##_##D(const T *qkv, T *out, int rows, float scale) {                             \
+        full_attention_##NAME##_##D(const T *qkv, const T *bias, T *out, int rows, float scale) {              \
+        begin_kernel();                                                                                        \
         const size_t width = gridDim.y * D, head = blockIdx.y * D, row = (size_t)blockIdx.z * rows;            \
         const T *q = qkv + row * 3 * width + head;                                                             \
         const Strided<T, D> from = {q + width, q + 2 * width, 3 * width};                                      \
+        const T *q_bias = bias == nullptr ? nullptr : bias + head;                                             \
+        const T *v_bias = bias == nullptr ? nullptr : bias + head + 2 * width;                                 \
         prefill_attention<T, D, false>(q, 3 * width, out + row * width + head, width, from,                    \
-                                       blockIdx.x * QUERIES, rows, 0, rows, scale);                            \
+                                       blockIdx.x * QUERIES, rows, 0, rows, scale, q_bias, v_bias);            \
     }
 
 FULL_ATTENTION(f16, __half, 64)

@@ -4,7 +4,7 @@
 // Rows are tokens of any sequences. Where a token goes is read on the device: positions[row], and the
 // blocks of its sequence in tables[sequence, blocks of a sequence]. The cache of a layer is
 // [blocks, kv_heads, block_tokens, head_dim]. A row of a sequence, with a position or in a block
-// that there is not, is padding: nothing of it is stored. Names are known to decode.rs and
+// that there is not, is padding: nothing of it is stored. Names are known to attention.rs and
 // benches/kernels/decode.py.
 
 #include "numbers.cuh"
@@ -27,6 +27,7 @@ template <typename T> struct RopeCache {
 
 // A block takes a row, a thread 8 elements of a head's first half and the 8 that they are rotated with.
 template <typename T> __device__ __forceinline__ void rope_cache(const RopeCache<T> &p) {
+    begin_kernel();
     const int row = blockIdx.x, half = p.head_dim / 2, of_head = half / VECTOR;
     const word position = p.positions[row];
     const word sequence = p.sequences == nullptr ? row : p.sequences[row];

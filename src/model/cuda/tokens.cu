@@ -1,11 +1,12 @@
 // The two ends of a step: rows of the embedding for tokens that are on the device, and the likeliest token
-// of each row of logits. Names are known to decode.rs and benches/kernels/decode.py.
+// of each row of logits. Names are known to tokens.rs and benches/kernels/decode.py.
 
 #include "numbers.cuh"
 
 // A block takes a row. A token beyond the vocabulary is padding: zeros.
 template <typename T, typename R>
 __device__ __forceinline__ void embed(const T *table, const word *tokens, R *out, int vocabulary, int width) {
+    begin_kernel();
     const word token = tokens[blockIdx.x];
     for (int at = threadIdx.x * VECTOR; at < width; at += blockDim.x * VECTOR) {
         float x[VECTOR] = {};
@@ -29,31 +30,33 @@ EMBED(bf16_bf16, __nv_bfloat16, __nv_bfloat16)
 EMBED(bf16_f32, __nv_bfloat16, float)
 #endif
 
-// What is known of some logits of a row.
+// What is known of some logits of a row: the largest that may be chosen, with its place, and the largest of
+// all with the sum of exp(logit - largest), which is NaN where a logit is not finite.
 struct Best {
     float value;
     word index;
-    float sum; // of exp(logit - value)
-    word strange; // whether some are not finite
+    float peak;
+    float sum;
 };
 
 // The largest, of equals the first, whatever the order in which parts are joined.
 __device__ __forceinline__ Best join(Best a, Best b) {
     const bool first = a.value > b.value || (a.value == b.value && a.index < b.index);
-    const float value = first ? a.value : b.value, other = first ? b.value : a.value;
-    const float sum = first ? a.sum : b.sum, other_sum = first ? b.sum : a.sum;
-    const float faded = other_sum == 0.0f ? 0.0f : other_sum * expf(other - value);
-    return {value, first ? a.index : b.index, sum + faded, a.strange | b.strange};
+    const bool higher = a.peak >= b.peak;
+    const float peak = higher ? a.peak : b.peak, low = higher ? b.peak : a.peak;
+    const float sum = higher ? a.sum : b.sum, low_sum = higher ? b.sum : a.sum;
+    const float faded = low_sum == 0.0f ? 0.0f : low_sum * expf(low - peak);
+    return {first ? a.value : b.value, first ? a.index : b.index, peak, sum + faded};
 }
 
 __device__ __forceinline__ Best from_lane(Best a, int lane) {
     return {__shfl_xor_sync(ALL_LANES, a.value, lane), __shfl_xor_sync(ALL_LANES, a.index, lane),
-            __shfl_xor_sync(ALL_LANES, a.sum, lane), __shfl_xor_sync(ALL_LANES, a.strange, lane)};
+            __shfl_xor_sync(ALL_LANES, a.peak, lane), __shfl_xor_sync(ALL_LANES, a.sum, lane)};
 }
 
 constexpr int ARGMAX_THREADS = 512;
 
-__device__ __forceinline__ Best nothing() { return {-CUDART_INF_F, 0xffffffffu, 0.0f, 0}; }
+__device__ __forceinline__ Best nothing() { return {-CUDART_INF_F, 0xffffffffu, -CUDART_INF_F, 0.0f}; }
 
 // Joins what the threads of a block know; thread 0 gets it.
 __device__ __forceinline__ Best join_block(Best best) {
@@ -77,34 +80,55 @@ __device__ __forceinline__ Best join_block(Best best) {
     return best;
 }
 
+// Bits of the VECTOR tokens from `index` on, the first lowest.
+__device__ __forceinline__ word bits_at(const word *mask, int words, int index) {
+    const int at = index / 32;
+    const word low = mask[at], high = at + 1 < words ? mask[at + 1] : 0;
+    return __funnelshift_r(low, high, index % 32) & ((1 << VECTOR) - 1);
+}
+
 // The grid is (parts of a row, rows): gridDim.x blocks share a row, and the last of them to end joins what
-// they found. `parts` has room for gridDim.x of each row, `counters` are 0 before and after. Of a row with
-// logits that are not finite only that is said, and some index in the vocabulary.
+// they found. `parts` has room for gridDim.x of each row, `counters` are 0 before and after. Where `masked`,
+// of each row, is not 0, only tokens whose bit is set in the row of `masks`, [rows, words], may be chosen;
+// token `never` may not. A row of `choices` is the token, whether all logits are finite, and as f32 the
+// token's logit and the logarithm of the sum of all exponentials. Of a row with logits that are not finite
+// only that is said, and some index in the vocabulary.
 template <typename T>
-__device__ __forceinline__ void argmax(const T *logits, Best *parts, word *counters, word *indices, word *finite,
-                                       float2 *largest_and_log_sum, int vocabulary) {
+__device__ __forceinline__ void argmax(const T *logits, Best *parts, word *counters, uint4 *choices,
+                                       const word *masks, const word *masked, int never, int vocabulary) {
+    begin_kernel();
     const T *row = logits + (size_t)blockIdx.y * vocabulary;
+    const int words = (vocabulary + 31) / 32;
+    const word *mask = masked != nullptr && masked[blockIdx.y] != 0 ? masks + (size_t)blockIdx.y * words : nullptr;
     Best best = nothing();
-    // Zero times what is not finite is not zero.
+    // Zero times what is not finite is not a number.
     float zero = 0.0f;
     auto see = [&](const float x[VECTOR], int index) {
-        float most = x[0];
+        word allowed = mask == nullptr ? (1 << VECTOR) - 1 : bits_at(mask, words, index);
+        if ((word)(never - index) < VECTOR) {
+            allowed &= ~(1u << (never - index));
+        }
+        float peak = x[0], most = -CUDART_INF_F;
 #pragma unroll
         for (int e = 0; e < VECTOR; e++) {
-            most = fmaxf(most, x[e]);
+            peak = fmaxf(peak, x[e]);
+            most = fmaxf(most, (allowed >> e & 1) != 0 ? x[e] : -CUDART_INF_F);
             zero = fmaf(x[e], 0.0f, zero);
         }
         if (most > best.value) {
-            best.sum *= expf(best.value - most);
             best.value = most;
 #pragma unroll
             for (int e = VECTOR - 1; e >= 0; e--) {
-                best.index = x[e] == most ? index + e : best.index;
+                best.index = x[e] == most && (allowed >> e & 1) != 0 ? index + e : best.index;
             }
+        }
+        if (peak > best.peak) {
+            best.sum *= expf(best.peak - peak);
+            best.peak = peak;
         }
 #pragma unroll
         for (int e = 0; e < VECTOR; e++) {
-            best.sum += __expf(x[e] - best.value);
+            best.sum += __expf(x[e] - best.peak);
         }
     };
     // A row may begin anywhere: its vocabulary need not be even.
@@ -130,10 +154,11 @@ __device__ __forceinline__ void argmax(const T *logits, Best *parts, word *count
     for (int i = thread; i < vocabulary - whole * VECTOR; i += stride) {
         const int index = i < aligned ? i : whole * VECTOR + i;
         const float x = to_float(row[index]);
+        const bool allowed = index != never && (mask == nullptr || (mask[index / 32] >> index % 32 & 1) != 0);
         zero = fmaf(x, 0.0f, zero);
-        best = join(best, {x, (word)index, 1.0f, 0});
+        best = join(best, {allowed ? x : -CUDART_INF_F, allowed ? (word)index : 0xffffffffu, x, 1.0f});
     }
-    best.strange = zero != 0.0f;
+    best.sum += zero;
     best = join_block(best);
     if (threadIdx.x == 0) {
         parts[blockIdx.y * gridDim.x + blockIdx.x] = best;
@@ -144,22 +169,23 @@ __device__ __forceinline__ void argmax(const T *logits, Best *parts, word *count
     best = nothing();
     for (int i = threadIdx.x; i < gridDim.x; i += ARGMAX_THREADS) {
         const uint4 raw = __ldcg(reinterpret_cast<const uint4 *>(parts + blockIdx.y * gridDim.x + i));
-        best = join(best, {__uint_as_float(raw.x), raw.y, __uint_as_float(raw.z), raw.w});
+        best = join(best, {__uint_as_float(raw.x), raw.y, __uint_as_float(raw.z), __uint_as_float(raw.w)});
     }
     best = join_block(best);
     if (threadIdx.x == 0) {
-        const bool known = best.strange == 0;
-        indices[blockIdx.y] = best.index < vocabulary ? best.index : 0;
-        finite[blockIdx.y] = known;
-        largest_and_log_sum[blockIdx.y] = make_float2(best.value, known ? best.value + logf(best.sum) : CUDART_NAN_F);
+        // No comparison holds for what is not a number.
+        const bool known = best.sum >= 0.0f;
+        const float log_sum = known ? best.peak + logf(best.sum) : CUDART_NAN_F;
+        const word token = best.index < vocabulary ? best.index : 0;
+        choices[blockIdx.y] = make_uint4(token, known, __float_as_uint(best.value), __float_as_uint(log_sum));
     }
 }
 
 #define ARGMAX(NAME, T)                                                                                        \
     extern "C" __global__ void __launch_bounds__(ARGMAX_THREADS)                                               \
-        argmax_##NAME(const T *logits, Best *parts, word *counters, word *indices, word *finite,               \
-                      float2 *largest_and_log_sum, int vocabulary) {                                           \
-        argmax(logits, parts, counters, indices, finite, largest_and_log_sum, vocabulary);                     \
+        argmax_##NAME(const T *logits, Best *parts, word *counters, uint4 *choices, const word *masks,         \
+                      const word *masked, int never, int vocabulary) {                                         \
+        argmax(logits, parts, counters, choices, masks, masked, never, vocabulary);                            \
     }
 
 ARGMAX(f32, float)

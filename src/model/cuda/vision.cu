@@ -14,6 +14,7 @@ constexpr int NORM_THREADS_MAX = 1024;
 // patch.
 template <typename C>
 __device__ __forceinline__ void patch_rows(const float *pixels, C *out, int channels, int side, int patch) {
+    begin_kernel();
     const int grid = side / patch, area = patch * patch, width = channels * area;
     const int tile = blockIdx.x / (grid * grid), at = blockIdx.x % (grid * grid);
     const int top = at / grid * patch, left = at % grid * patch;
@@ -28,6 +29,7 @@ __device__ __forceinline__ void patch_rows(const float *pixels, C *out, int chan
 template <typename R, typename C>
 __device__ __forceinline__ void vision_rows(const R *embedded, const C *bias, const R *class_row, const R *position,
                                             R *out, int tokens, int width) {
+    begin_kernel();
     const int tile = blockIdx.x / tokens, token = blockIdx.x % tokens;
     const R *from = token == 0 ? class_row : embedded + ((size_t)tile * (tokens - 1) + token - 1) * width;
     for (int at = threadIdx.x * VECTOR; at < width; at += blockDim.x * VECTOR) {
@@ -98,6 +100,7 @@ template <typename R, typename C>
 __device__ __forceinline__ void add_layer_norm(const R *residual, const R *delta, const C *delta_bias,
                                                const R *layer_scale, const R *weight, const R *bias, R *sum, C *y,
                                                int width, float eps) {
+    begin_kernel();
     const size_t row = (size_t)blockIdx.x * width;
     float x[NORM_VECTORS][VECTOR];
 #pragma unroll
@@ -131,6 +134,7 @@ __device__ __forceinline__ void add_layer_norm(const R *residual, const R *delta
 template <typename R, typename C>
 __device__ __forceinline__ void shuffle_norm(const R *features, const R *weight, const R *bias, C *y, int grid,
                                              int side, int width, float eps) {
+    begin_kernel();
     const int cells = grid / side, joined = side * side * width;
     const int tile = blockIdx.x / (cells * cells), cell = blockIdx.x % (cells * cells);
     const int top = cell / cells * side, left = cell % cells * side;
@@ -152,6 +156,7 @@ __device__ __forceinline__ float gelu(float x) { return 0.5f * x * (1.0f + erff(
 
 // x = gelu(x + bias), in place. The grid is (vectors of a row, rows).
 template <typename C> __device__ __forceinline__ void bias_gelu(C *x, const C *bias, int width) {
+    begin_kernel();
     const int at = (blockIdx.x * blockDim.x + threadIdx.x) * VECTOR;
     if (at >= width) {
         return;
@@ -170,6 +175,7 @@ template <typename C> __device__ __forceinline__ void bias_gelu(C *x, const C *b
 
 // x = x + bias, in place. The grid is (vectors of a row, rows).
 template <typename R, typename C> __device__ __forceinline__ void add_bias(R *x, const C *bias, int width) {
+    begin_kernel();
     const int at = (blockIdx.x * blockDim.x + threadIdx.x) * VECTOR;
     if (at >= width) {
         return;

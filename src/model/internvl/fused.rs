@@ -1,76 +1,301 @@
 //! The decoder's layers by fused kernels, on GPUs that have them: a norm with the addition before it, bias
 //! and rotation with the write into the cache, attention without a score matrix in memory.
 //!
-//! A layer takes nine launches, its four products included, and positions, slots and lengths are read on
-//! the device. The results differ from [`DecoderLayer::forward`] by rounding. Observers that look inside a
-//! layer, at start-up and after a NaN, see the plain operations instead.
+//! A layer takes nine launches, its four products included, which write to buffers that all layers share.
+//! Positions, slots and lengths are read on the device. The results differ from
+//! [`DecoderLayer::forward`] by rounding. Observers that look inside a layer, at start-up and after a NaN,
+//! see the plain operations instead.
 
-use candle_core::{Device, Result, Tensor, bail};
+mod decode;
 
+use std::collections::BTreeMap;
+
+use candle_core::{D, DType, Device, Result, Tensor, bail};
+
+use super::config::TextConfig;
 use super::decoder_layer::DecoderLayer;
-use super::home::Home;
-use super::language::Rows;
+use super::home::{Home, Homes};
+use super::language::{Room, Rows};
+use super::observe::{Observe, Part, Site};
+use crate::device::Links;
 use crate::model::cache::BLOCK_TOKENS;
-use crate::model::cuda::decode::{self, Paged, Scratch};
-use crate::model::layers::{Norm, RopeTable};
+use crate::model::cuda::attention::{self, Paged, Scratch};
+use crate::model::cuda::launch::{buffer, upload};
+use crate::model::cuda::rows;
+use crate::model::cuda::tokens::{self, Allowed, CHOICE_WORDS, Masks, mask_words};
+use crate::model::layers::{Linear, Norm, RopeTable};
+use crate::model::output::{Choice, Outputs, Want};
+pub(super) use decode::DecodeRow;
+use decode::DecodeStep;
+
+/// What a decoder is made of, for the time of a step.
+#[derive(Clone, Copy)]
+pub(super) struct Stack<'a> {
+    pub(super) embed_tokens: &'a Tensor,
+    pub(super) layers: &'a [DecoderLayer],
+    pub(super) norm: &'a Norm,
+    pub(super) head: &'a Linear,
+    pub(super) homes: &'a Homes,
+    pub(super) links: &'a Links,
+    pub(super) ropes: &'a BTreeMap<usize, RopeTable>,
+}
+
+/// Memory and graphs of the fused kernels.
+pub(super) struct Fused {
+    /// One for each device that has layers.
+    scratches: BTreeMap<usize, Scratch>,
+    widths: Widths,
+    room: Room,
+    /// None until it is prepared, and where a step is spread over devices or dtypes.
+    decode: Option<DecodeStep>,
+}
+
+/// Elements of a row of each kind.
+#[derive(Debug, Clone, Copy)]
+struct Widths {
+    hidden: usize,
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    inner: usize,
+    vocabulary: usize,
+}
+
+/// Buffers of one step on one device. Each layer writes them anew, but for the residual.
+#[derive(Debug, Clone)]
+struct Workspace {
+    residual: Tensor,
+    normed: Tensor,
+    qkv: Tensor,
+    /// `[rows, heads, head_dim]`
+    q: Tensor,
+    attended: Tensor,
+    /// What is to be added to the residual before the next norm.
+    delta: Tensor,
+    gate_up: Tensor,
+    inner: Tensor,
+}
 
 /// What one device reads of a step, the same for all of its layers.
-pub(super) struct FusedStep {
+struct Places {
     /// Position of each row, u32.
     positions: Tensor,
-    /// Index of each row's sequence in this step, u32.
-    sequences: Tensor,
-    /// KV blocks of each sequence, u32, `[sequences, table_blocks]`; behind its last the first again.
+    /// Index of each row's sequence in this step, u32; none where a row is its sequence.
+    sequences: Option<Tensor>,
+    /// Each sequence's blocks of the cache, u32, `[sequences, table_blocks]`.
     tables: Tensor,
     /// Tokens of each sequence, these rows included, u32.
     lengths: Tensor,
+    /// Rows of the step in pieces that one launch attends from.
+    pieces: Vec<Piece>,
+    /// Tokens of the longest sequence that there may be.
     longest: usize,
     cos: Tensor,
     sin: Tensor,
 }
 
-/// A residual, and what is to be added to it before the next norm.
-pub(super) struct Sum {
-    pub(super) residual: Tensor,
-    pub(super) delta: Option<Tensor>,
+/// Rows that attend together: some sequences with one row each, or several rows of one sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Piece {
+    first_row: usize,
+    rows: usize,
+    first_sequence: usize,
+    sequences: usize,
 }
 
-impl Sum {
-    pub(super) fn added(&self) -> Result<Tensor> {
-        match &self.delta {
-            Some(delta) => &self.residual + delta.to_dtype(self.residual.dtype())?,
-            None => Ok(self.residual.clone()),
+impl Fused {
+    /// None unless all layers have kernels for all they do.
+    pub(super) fn new(config: &TextConfig, homes: &Homes, room: Room) -> Result<Option<Self>> {
+        let widths = Widths {
+            hidden: config.hidden_size,
+            heads: config.heads,
+            kv_heads: config.kv_heads,
+            head_dim: config.head_dim,
+            inner: config.intermediate_size,
+            vocabulary: config.vocab_size,
+        };
+        if !homes.layers.iter().all(|home| widths.are_taken(home)) {
+            return Ok(None);
         }
+        let mut scratches = BTreeMap::new();
+        for home in &homes.layers {
+            if let std::collections::btree_map::Entry::Vacant(entry) = scratches.entry(home.index) {
+                let rows = room.slots.max(1);
+                entry.insert(Scratch::new(home.candle_device(), rows, widths.kv_heads)?);
+            }
+        }
+        Ok(Some(Self { scratches, widths, room, decode: None }))
+    }
+
+    /// Makes the graphs of decoding steps, for the tensors that `stack` has now. `never` is not chosen.
+    pub(super) fn prepare(&mut self, stack: &Stack<'_>, never: u32) -> Result<()> {
+        self.decode = None;
+        if !decode::takes(stack) {
+            return Ok(());
+        }
+        let scratch = &self.scratches[&stack.homes.head.index];
+        self.decode = DecodeStep::new(stack, scratch, self.widths, self.room, never)?;
+        Ok(())
+    }
+
+    /// Runs `x`, `[rows, hidden]`, through all layers; none where this step has no kernels, or the observer
+    /// looks inside a layer.
+    pub(super) fn forward(
+        &self,
+        stack: &Stack<'_>,
+        x: &Tensor,
+        sequences: &[Rows<'_>],
+        observer: &mut dyn Observe,
+    ) -> Result<Option<Tensor>> {
+        if observer.looks_inside() {
+            return Ok(None);
+        }
+        let mut places: BTreeMap<usize, Places> = BTreeMap::new();
+        for (index, rope) in stack.ropes {
+            let device = self.scratches[index].device();
+            let Some(new) = Places::new(sequences, rope, device)? else { return Ok(None) };
+            places.insert(*index, new);
+        }
+        let mut at = stack.homes.embedding.index;
+        let mut workspace: Option<Workspace> = None;
+        // Nothing waits to be added to the residual yet.
+        let mut is_first = true;
+        for (index, (layer, home)) in stack.layers.iter().zip(&stack.homes.layers).enumerate() {
+            let fits = workspace.as_ref().is_some_and(|workspace| workspace.fits(layer));
+            if home.index != at || !fits {
+                let sum = match &workspace {
+                    Some(workspace) => workspace.sum()?,
+                    None => x.clone(),
+                };
+                let sum = stack.links.send(&sum, at, home.index)?;
+                workspace =
+                    Some(Workspace::new(&sum.to_dtype(layer.residual)?, layer, self.widths)?);
+                (at, is_first) = (home.index, true);
+            }
+            let Some(workspace) = &workspace else { continue };
+            layer.forward_fused(workspace, is_first, &places[&at], &self.scratches[&at])?;
+            is_first = false;
+            if !observer.is_blind() {
+                observer.see(Part::Layer(index), Site::Residual, &workspace.sum()?)?;
+            }
+        }
+        workspace.map_or_else(|| Ok(x.clone()), |workspace| workspace.sum()).map(Some)
+    }
+
+    /// One token more of each sequence, by a graph; none where this step has none.
+    pub(super) fn decode(
+        &mut self,
+        stack: &Stack<'_>,
+        rows: &[DecodeRow<'_>],
+    ) -> Result<Option<Outputs>> {
+        let Some(decode) = &mut self.decode else { return Ok(None) };
+        let scratch = &self.scratches[&stack.homes.head.index];
+        decode.run(stack, scratch, rows)
+    }
+
+    /// Greedy choices from `logits`, `[rows, vocab]`, on their device; none where it has no kernels.
+    pub(super) fn choose(
+        &self,
+        logits: &Tensor,
+        head: &Home,
+        wants: &[Want<'_>],
+        never: u32,
+    ) -> Result<Option<Vec<Choice>>> {
+        let (rows, vocabulary) = logits.dims2()?;
+        let Some(scratch) = self.scratches.get(&head.index) else { return Ok(None) };
+        if rows > self.room.slots {
+            return Ok(None);
+        }
+        let device = logits.device();
+        let choices = buffer(device, (rows, CHOICE_WORDS), DType::U32)?;
+        let words = mask_words(vocabulary);
+        let masks = masks_of(wants, words, device)?;
+        let masks = masks.as_ref().map(|(bits, masked)| Masks { bits, masked });
+        tokens::argmax(logits, Allowed { masks, never }, scratch, &choices)?;
+        tokens::read_choices(&choices).map(Some)
     }
 }
 
-impl FusedStep {
+impl Widths {
+    fn are_taken(self, home: &Home) -> bool {
+        let (device, compute) = (home.candle_device(), home.compute());
+        attention::takes(device, compute, self.head_dim, self.heads / self.kv_heads)
+            && attention::takes_prefill(device, compute, self.head_dim)
+            && [self.hidden, self.inner].iter().all(|width| rows::takes(*width, compute))
+    }
+}
+
+impl Workspace {
+    /// For the rows of `residual`, which it takes over.
+    fn new(residual: &Tensor, layer: &DecoderLayer, widths: Widths) -> Result<Self> {
+        let Widths { hidden, heads, kv_heads, head_dim, inner, .. } = widths;
+        let (rows, device) = (residual.dim(0)?, residual.device());
+        let of = |width: usize| buffer(device, (rows, width), layer.compute);
+        Ok(Self {
+            residual: residual.contiguous()?,
+            normed: of(hidden)?,
+            qkv: of((heads + 2 * kv_heads) * head_dim)?,
+            q: buffer(device, (rows, heads, head_dim), layer.compute)?,
+            attended: of(heads * head_dim)?,
+            delta: buffer(device, (rows, hidden), layer.residual)?,
+            gate_up: of(2 * inner)?,
+            inner: of(inner)?,
+        })
+    }
+
+    /// Its first `rows` rows.
+    fn narrow(&self, rows: usize) -> Result<Self> {
+        let of = |tensor: &Tensor| tensor.narrow(0, 0, rows);
+        Ok(Self {
+            residual: of(&self.residual)?,
+            normed: of(&self.normed)?,
+            qkv: of(&self.qkv)?,
+            q: of(&self.q)?,
+            attended: of(&self.attended)?,
+            delta: of(&self.delta)?,
+            gate_up: of(&self.gate_up)?,
+            inner: of(&self.inner)?,
+        })
+    }
+
+    fn fits(&self, layer: &DecoderLayer) -> bool {
+        self.residual.dtype() == layer.residual && self.normed.dtype() == layer.compute
+    }
+
+    /// The residual after a layer.
+    fn sum(&self) -> Result<Tensor> {
+        &self.residual + &self.delta
+    }
+}
+
+impl Places {
     /// None where a sequence is longer than the angles of `rope` are made for.
-    pub(super) fn new(
-        rows: &[Rows<'_>],
-        rope: &RopeTable,
-        device: &Device,
-    ) -> Result<Option<Self>> {
+    fn new(rows: &[Rows<'_>], rope: &RopeTable, device: &Device) -> Result<Option<Self>> {
         let longest = rows.iter().map(|rows| rows.start + rows.len).max().unwrap_or(0);
         let Some((cos, sin)) = rope.unscaled(longest) else { return Ok(None) };
-        let of_rows = |value: &dyn Fn(usize, &Rows<'_>, usize) -> usize| {
-            let values: Vec<u32> = rows
-                .iter()
-                .enumerate()
-                .flat_map(|(index, rows)| (0..rows.len).map(move |row| (index, rows, row)))
-                .map(|(index, rows, row)| value(index, rows, row) as u32)
-                .collect();
-            Tensor::from_slice(&values, values.len(), device)
+        let of_rows = || {
+            let rows = rows.iter().enumerate();
+            rows.flat_map(|(index, rows)| (0..rows.len).map(move |row| (index, rows.start + row)))
         };
-        let of_sequences = |value: &dyn Fn(&Rows<'_>) -> usize| {
-            let values: Vec<u32> = rows.iter().map(|rows| value(rows) as u32).collect();
-            Tensor::from_slice(&values, values.len(), device)
-        };
+        let (count, all) = (rows.len(), of_rows().count());
+        let mut values: Vec<u32> = of_rows().map(|(_, position)| position as u32).collect();
+        values.extend(of_rows().map(|(index, _)| index as u32));
+        values.extend(rows.iter().map(|rows| (rows.start + rows.len) as u32));
+        let first_table = values.len();
+        let table_blocks = longest.div_ceil(BLOCK_TOKENS).max(1);
+        for rows in rows {
+            put_table(&mut values, rows.blocks, table_blocks)?;
+        }
+        // In one copy.
+        let values = Tensor::from_slice(&values, values.len(), device)?;
         Ok(Some(Self {
-            positions: of_rows(&|_, rows, row| rows.start + row)?,
-            sequences: of_rows(&|index, _, _| index)?,
-            tables: tables(rows, longest, device)?,
-            lengths: of_sequences(&|rows| rows.start + rows.len)?,
+            positions: values.narrow(0, 0, all)?,
+            sequences: Some(values.narrow(0, all, all)?),
+            lengths: values.narrow(0, 2 * all, count)?,
+            tables: values
+                .narrow(0, first_table, count * table_blocks)?
+                .reshape((count, table_blocks))?,
+            pieces: pieces(rows),
             longest,
             cos: cos.clone(),
             sin: sin.clone(),
@@ -78,98 +303,154 @@ impl FusedStep {
     }
 }
 
-/// The blocks that hold the first `longest` positions of each sequence, `[sequences, table_blocks]`.
-fn tables(rows: &[Rows<'_>], longest: usize, device: &Device) -> Result<Tensor> {
-    let width = longest.div_ceil(BLOCK_TOKENS).max(1);
-    let mut tables = Vec::with_capacity(rows.len() * width);
-    for rows in rows {
-        let Some(&first) = rows.blocks.first() else { bail!("a sequence without KV blocks") };
-        let row = tables.len();
-        tables.extend(rows.blocks.iter().take(width));
-        tables.resize(row + width, first);
-    }
-    Tensor::from_vec(tables, (rows.len(), width), device)
+/// Appends the first `width` blocks of a sequence. Where it has fewer its first stands for what is behind
+/// its end, so that nobody else's is named.
+fn put_table(values: &mut Vec<u32>, blocks: &[u32], width: usize) -> Result<()> {
+    let Some(&first) = blocks.first() else { bail!("a sequence without KV blocks") };
+    let end = values.len() + width;
+    values.extend(blocks.iter().take(width));
+    values.resize(end, first);
+    Ok(())
 }
 
-/// Whether the layers at `home` have kernels for all they do.
-pub(super) fn takes(home: &Home, head_dim: usize, group: usize) -> bool {
-    let (device, compute) = (home.candle_device(), home.compute());
-    decode::takes(device, compute, head_dim, group)
-        && decode::takes_prefill(device, compute, head_dim)
+/// Sequences of one row that follow each other go together, others alone.
+fn pieces(rows: &[Rows<'_>]) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut first_row = 0;
+    for (index, rows) in rows.iter().enumerate() {
+        match pieces.last_mut() {
+            Some(last) if rows.len == 1 && last.rows == last.sequences => {
+                last.rows += 1;
+                last.sequences += 1;
+            }
+            _ => pieces.push(Piece {
+                first_row,
+                rows: rows.len,
+                first_sequence: index,
+                sequences: 1,
+            }),
+        }
+        first_row += rows.len;
+    }
+    pieces
+}
+
+/// The masks of rows that have one, u32, `[rows, words]`, and which have.
+fn masks_of(wants: &[Want<'_>], words: usize, device: &Device) -> Result<Option<(Tensor, Tensor)>> {
+    if !wants.iter().any(|want| matches!(want, Want::GreedyAmong(_))) {
+        return Ok(None);
+    }
+    let bits = buffer(device, (wants.len(), words), DType::U32)?;
+    let mut masked = vec![0; wants.len()];
+    for (row, want) in wants.iter().enumerate() {
+        if let Want::GreedyAmong(allowed) = want {
+            masked[row] = 1;
+            upload_mask(&bits, row, allowed)?;
+        }
+    }
+    Ok(Some((bits, Tensor::from_slice(&masked, masked.len(), device)?)))
+}
+
+/// Writes a mask to row `row` of `bits`, `[rows, words]`; words that `allowed` lacks allow nothing.
+fn upload_mask(bits: &Tensor, row: usize, allowed: &[u32]) -> Result<()> {
+    let words = bits.dim(D::Minus1)?;
+    let to = bits.narrow(0, row, 1)?;
+    if allowed.len() == words {
+        return upload(&to, allowed);
+    }
+    let mut whole = allowed.to_vec();
+    whole.resize(words, 0);
+    upload(&to, &whole)
 }
 
 impl DecoderLayer {
-    /// As [`forward`](Self::forward); the sum is left to the next norm.
-    pub(super) fn forward_fused(
+    /// As [`forward`](Self::forward), in the buffers of `workspace`; the sum is left to the next norm.
+    fn forward_fused(
         &self,
-        sum: &Sum,
-        rows: &[Rows<'_>],
-        step: &FusedStep,
+        workspace: &Workspace,
+        is_first: bool,
+        places: &Places,
         scratch: &Scratch,
-    ) -> Result<Sum> {
-        let residual = sum.residual.to_dtype(self.residual)?;
-        let (residual, normed) =
-            self.normed(&self.input_layernorm, &residual, sum.delta.as_ref())?;
-        let (qkv, bias) = self.qkv_proj.forward_unbiased(&normed)?;
-        let cache = self.paged(&step.tables);
-        let angles = (&step.cos, &step.sin);
-        let q =
-            decode::rope_cache(&qkv, bias, angles, &step.positions, Some(&step.sequences), cache)?;
-        let attended = self.attend_fused(&q, rows, step, scratch)?;
-        let delta = self.o_proj.forward_as(&attended, self.residual)?;
-        let (residual, normed) =
-            self.normed(&self.post_attention_layernorm, &residual, Some(&delta))?;
-        let inner = decode::swiglu(&self.gate_up_proj.forward(&normed)?)?;
-        let delta = self.down_proj.forward_as(&inner, self.residual)?;
-        Ok(Sum { residual, delta: Some(delta) })
+    ) -> Result<()> {
+        let Workspace { residual, normed, qkv, q, attended, delta, gate_up, inner } = workspace;
+        let before = (!is_first).then_some(delta);
+        rows::add_rms_norm(residual, before, rms(&self.input_layernorm)?, normed)?;
+        let bias = self.qkv_proj.product_into(normed, qkv)?;
+        let angles = (&places.cos, &places.sin);
+        let cache = self.paged(&places.tables);
+        let sequences = places.sequences.as_ref();
+        attention::rope_cache(qkv, bias, angles, &places.positions, sequences, cache, q)?;
+        for piece in &places.pieces {
+            self.attend_piece(*piece, q, places, scratch, attended)?;
+        }
+        self.o_proj.product_into(attended, delta)?;
+        rows::add_rms_norm(residual, Some(delta), rms(&self.post_attention_layernorm)?, normed)?;
+        self.gate_up_proj.product_into(normed, gate_up)?;
+        rows::swiglu(gate_up, inner)?;
+        self.down_proj.product_into(inner, delta)?;
+        Ok(())
     }
 
-    fn normed(
+    fn attend_piece(
         &self,
-        norm: &Norm,
-        residual: &Tensor,
-        delta: Option<&Tensor>,
-    ) -> Result<(Tensor, Tensor)> {
-        let Some((weight, eps)) = norm.rms() else { bail!("the decoder's norms have no bias") };
-        decode::add_rms_norm(residual, delta, weight, eps, self.compute)
+        piece: Piece,
+        q: &Tensor,
+        places: &Places,
+        scratch: &Scratch,
+        out: &Tensor,
+    ) -> Result<()> {
+        let Piece { first_row, rows, first_sequence, sequences } = piece;
+        let tables = places.tables.narrow(0, first_sequence, sequences)?;
+        let (q, out) = (q.narrow(0, first_row, rows)?, out.narrow(0, first_row, rows)?);
+        let cache = self.paged(&tables);
+        if rows == sequences {
+            let lengths = places.lengths.narrow(0, first_sequence, sequences)?;
+            return attention::decode_attention(&q, cache, &lengths, places.longest, scratch, &out);
+        }
+        let positions = places.positions.narrow(0, first_row, rows)?;
+        attention::prefill_attention(&q, cache, &positions, &out)
     }
 
     fn paged<'a>(&'a self, tables: &'a Tensor) -> Paged<'a> {
         Paged { keys: &self.cache.keys, values: &self.cache.values, tables }
     }
 
-    /// One launch where every sequence has one row; else one for each sequence.
-    fn attend_fused(
-        &self,
-        q: &Tensor,
-        rows: &[Rows<'_>],
-        step: &FusedStep,
-        scratch: &Scratch,
-    ) -> Result<Tensor> {
-        if rows.iter().all(|rows| rows.len == 1) {
-            let cache = self.paged(&step.tables);
-            return decode::decode_attention(q, cache, &step.lengths, step.longest, scratch);
-        }
-        let mut outputs = Vec::with_capacity(rows.len());
-        let mut first_row = 0;
-        for (index, rows) in rows.iter().enumerate() {
-            let table = step.tables.narrow(0, index, 1)?;
-            let cache = self.paged(&table);
-            let q = q.narrow(0, first_row, rows.len)?;
-            outputs.push(if rows.len == 1 {
-                let lengths = step.lengths.narrow(0, index, 1)?;
-                decode::decode_attention(&q, cache, &lengths, rows.start + 1, scratch)?
-            } else {
-                let positions = step.positions.narrow(0, first_row, rows.len)?;
-                decode::prefill_attention(&q, cache, &positions)?
-            });
-            first_row += rows.len;
-        }
-        if outputs.len() == 1 { Ok(outputs.swap_remove(0)) } else { Tensor::cat(&outputs, 0) }
+    fn is_dense(&self) -> bool {
+        [&self.qkv_proj, &self.o_proj, &self.gate_up_proj, &self.down_proj]
+            .iter()
+            .all(|linear| linear.is_dense())
     }
 }
 
-/// Memory for the kernels of a device.
-pub(super) fn scratch(home: &Home, slots: usize, kv_heads: usize) -> Result<Scratch> {
-    Scratch::new(home.candle_device(), slots.max(1), kv_heads)
+fn rms(norm: &Norm) -> Result<(&Tensor, f32)> {
+    norm.rms().ok_or_else(|| candle_core::Error::Msg("the decoder's norms have no bias".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn single_rows_go_together() {
+        let rows = |len| Rows { blocks: &[], start: 0, len };
+        let piece = |first_row, rows, first_sequence, sequences| Piece {
+            first_row,
+            rows,
+            first_sequence,
+            sequences,
+        };
+        let all = [1, 1, 5, 1, 7].map(rows);
+        let expected = [piece(0, 2, 0, 2), piece(2, 5, 2, 1), piece(7, 1, 3, 1), piece(8, 7, 4, 1)];
+        assert_eq!(pieces(&all), expected);
+        assert!(pieces(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_table_names_only_the_sequence_s_own_blocks() {
+        let mut values = vec![9];
+        put_table(&mut values, &[4, 7], 4).unwrap();
+        put_table(&mut values, &[5, 6, 8], 2).unwrap();
+        assert_eq!(values, [9, 4, 7, 4, 4, 5, 6]);
+        assert!(put_table(&mut values, &[], 2).is_err());
+    }
 }

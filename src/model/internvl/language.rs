@@ -7,14 +7,14 @@ use candle_core::{DType, Result, Tensor};
 
 use super::config::TextConfig;
 use super::decoder_layer::{Angles, DecoderLayer};
-use super::fused::{self, FusedStep, Sum};
+use super::fused::{DecodeRow, Fused, Stack};
 use super::home::{Home, Homes};
 use super::laps::Laps;
 use super::observe::{Observe, Part, Site, Within};
 use crate::device::Links;
 use crate::model::cache::CacheShape;
-use crate::model::cuda::decode::Scratch;
 use crate::model::layers::{DynamicNtk, Linear, Norm, RopeTable, Visit};
+use crate::model::output::{Choice, Outputs, Want};
 use crate::model::runner::StageTimes;
 use crate::weights::{Loaded, Weights};
 
@@ -38,8 +38,9 @@ pub(super) struct Decoder {
     links: Links,
     /// One for each device that has layers.
     ropes: BTreeMap<usize, RopeTable>,
-    /// Of fused kernels, one for each device that has layers; empty unless all layers have them.
-    scratches: BTreeMap<usize, Scratch>,
+    /// None unless all layers have fused kernels.
+    fused: Option<Fused>,
+    room: Room,
     cache_shape: CacheShape,
     /// Of the last pass.
     times: Option<Arc<StageTimes>>,
@@ -90,7 +91,8 @@ impl Decoder {
             homes: homes.clone(),
             links,
             ropes,
-            scratches: scratches(config, homes, weights, room)?,
+            fused: load_fused(config, homes, weights, room)?,
+            room,
             cache_shape,
             times: None,
         })
@@ -105,9 +107,8 @@ impl Decoder {
         home: Home,
     ) -> Loaded<()> {
         *self.homes.get_mut(part) = home;
-        if !all_fused(config, &self.homes) {
-            self.scratches.clear();
-        }
+        // Graphs name the tensors that they were made for.
+        self.fused = load_fused(config, &self.homes, weights, self.room)?;
         let homes = &self.homes;
         match part {
             Part::Vision | Part::Projector => {}
@@ -177,29 +178,57 @@ impl Decoder {
         sequences: &[Rows<'_>],
         observer: &mut dyn Observe,
     ) -> Result<Option<Tensor>> {
-        if self.scratches.is_empty() || observer.looks_inside() {
-            return Ok(None);
+        match &self.fused {
+            Some(fused) => fused.forward(&self.stack(), x, sequences, observer),
+            None => Ok(None),
         }
-        let mut steps: BTreeMap<usize, FusedStep> = BTreeMap::new();
-        for (index, rope) in &self.ropes {
-            let device = self.scratches[index].device();
-            let Some(step) = FusedStep::new(sequences, rope, device)? else { return Ok(None) };
-            steps.insert(*index, step);
+    }
+
+    /// Makes ready what decoding steps need, once the weights are final. `never` is not chosen.
+    pub(super) fn prepare(&mut self, never: u32) -> Result<()> {
+        self.with_fused(|fused, stack| fused.prepare(stack, never)).map(|_| ())
+    }
+
+    /// One token more of each sequence, from the token to the choice; none where it takes the long way.
+    pub(super) fn decode(&mut self, rows: &[DecodeRow<'_>]) -> Result<Option<Outputs>> {
+        Ok(self.with_fused(|fused, stack| fused.decode(stack, rows))?.flatten())
+    }
+
+    /// Greedy choices from [`logits`](Self::logits), made where these are; none where that cannot be.
+    pub(super) fn choose(
+        &self,
+        logits: &Tensor,
+        wants: &[Want<'_>],
+        never: u32,
+    ) -> Result<Option<Vec<Choice>>> {
+        match &self.fused {
+            Some(fused) => fused.choose(logits, &self.homes.head, wants, never),
+            None => Ok(None),
         }
-        let mut at = self.homes.embedding.index;
-        let mut sum = Sum { residual: x.clone(), delta: None };
-        for (index, (layer, home)) in self.layers.iter().zip(&self.homes.layers).enumerate() {
-            if home.index != at {
-                let residual = self.links.send(&sum.added()?, at, home.index)?;
-                sum = Sum { residual, delta: None };
-                at = home.index;
-            }
-            sum = layer.forward_fused(&sum, sequences, &steps[&at], &self.scratches[&at])?;
-            if !observer.is_blind() {
-                observer.see(Part::Layer(index), Site::Residual, &sum.added()?)?;
-            }
+    }
+
+    fn stack(&self) -> Stack<'_> {
+        Stack {
+            embed_tokens: &self.embed_tokens,
+            layers: &self.layers,
+            norm: &self.norm,
+            head: &self.lm_head,
+            homes: &self.homes,
+            links: &self.links,
+            ropes: &self.ropes,
         }
-        sum.added().map(Some)
+    }
+
+    /// None where there are no fused kernels.
+    fn with_fused<T>(
+        &mut self,
+        run: impl FnOnce(&mut Fused, &Stack<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        // Taken out meanwhile, so that it can change beside what it reads.
+        let Some(mut fused) = self.fused.take() else { return Ok(None) };
+        let done = run(&mut fused, &self.stack());
+        self.fused = Some(fused);
+        done.map(Some)
     }
 
     /// Logits in f32, `[rows, vocab]`, after rows `indices` of `x`, which [`forward`](Self::forward)
@@ -252,30 +281,14 @@ impl Decoder {
     }
 }
 
-/// Whether every layer has fused kernels for its device and dtype.
-fn all_fused(config: &TextConfig, homes: &Homes) -> bool {
-    let group = config.heads / config.kv_heads;
-    homes.layers.iter().all(|home| fused::takes(home, config.head_dim, group))
-}
-
-fn scratches(
+fn load_fused(
     config: &TextConfig,
     homes: &Homes,
     weights: &Weights,
     room: Room,
-) -> Loaded<BTreeMap<usize, Scratch>> {
-    let mut scratches = BTreeMap::new();
-    if !all_fused(config, homes) {
-        return Ok(scratches);
-    }
-    for home in &homes.layers {
-        if let std::collections::btree_map::Entry::Vacant(entry) = scratches.entry(home.index) {
-            let made = fused::scratch(home, room.slots, config.kv_heads);
-            let place = |error| home.matrices(weights).cannot_place("scratch memory", &error);
-            entry.insert(made.map_err(place)?);
-        }
-    }
-    Ok(scratches)
+) -> Loaded<Option<Fused>> {
+    let place = |error| homes.head.matrices(weights).cannot_place("scratch memory", &error);
+    Fused::new(config, homes, room).map_err(place)
 }
 
 fn angles_of(rope: &RopeTable, sequences: &[Rows<'_>]) -> Result<Angles> {

@@ -63,6 +63,8 @@ pub enum LoadError {
     Links(candle_core::Error),
     #[error("what was loaded is not what was planned: {tensors}")]
     Misplaced { tensors: String },
+    #[error("decoding steps cannot be made ready: {0}")]
+    Prepare(candle_core::Error),
     #[error("the start-up probe failed: {0}")]
     Probe(candle_core::Error),
     #[error(
@@ -97,6 +99,7 @@ pub fn load(
     // What running a prompt needs, until the rest is known.
     model.spec = ModelSpec { image_token_id, block_tokens: BLOCK_TOKENS, ..ModelSpec::default() };
     let probe = probed(&mut model, &weights, options, progress)?;
+    model.decoder.prepare(image_token_id).map_err(LoadError::Prepare)?;
     model.spec =
         spec(checkpoint, &model, &weights, &layout.devices, options, room, image_token_id)?;
     model.spec.verification.probe = probe;

@@ -4,6 +4,10 @@ mod config;
 mod cost;
 mod decoder_layer;
 pub mod dump;
+#[cfg(feature = "cuda")]
+mod fused;
+#[cfg(not(feature = "cuda"))]
+#[path = "fused/without.rs"]
 mod fused;
 mod home;
 mod language;

@@ -42,6 +42,7 @@ pub(super) trait Observe {
     }
 
     /// Whether nothing is wanted at all.
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "asked by fused kernels"))]
     fn is_blind(&self) -> bool {
         false
     }

@@ -56,6 +56,48 @@ impl Projector {
         Ok(out)
     }
 
+    /// The same from features with their class token, `[tiles, 1 + patches, vision hidden]`, on this device,
+    /// by fused kernels; none where there are none, or the observer looks inside.
+    #[cfg(feature = "cuda")]
+    pub(super) fn forward_fused(
+        &self,
+        features: &Tensor,
+        look: &mut Within<'_>,
+    ) -> Result<Option<Tensor>> {
+        use super::vision::fused::{biased, layer_norm};
+        use crate::model::cuda::launch::buffer;
+        use crate::model::cuda::product::product;
+        use crate::model::cuda::vision;
+        let (compute, residual) = (self.home.compute(), self.home.residual());
+        let (tiles, tokens, hidden) = features.dims3()?;
+        let joined = hidden * self.side * self.side;
+        let is_taken = features.device().is_cuda()
+            && features.dtype() == residual
+            && vision::takes(residual, compute)
+            && crate::model::cuda::rows::takes(joined, compute);
+        if look.looks_inside() || !is_taken {
+            return Ok(None);
+        }
+        let cells = (self.grid / self.side).pow(2);
+        let normed = buffer(features.device(), (tiles * cells, joined), compute)?;
+        let rows = features.reshape((tiles * tokens, hidden))?;
+        vision::shuffle_norm(&rows, (self.grid, self.side), layer_norm(&self.norm)?, &normed)?;
+        let (weight, bias) = biased(&self.linear_1)?;
+        let inner = product(&normed, weight, compute)?;
+        vision::bias_gelu(&inner, bias)?;
+        let (weight, bias) = biased(&self.linear_2)?;
+        let out = product(&inner, weight, residual)?;
+        vision::add_bias(&out, bias)?;
+        look.see(Site::Residual, &out)?;
+        Ok(Some(out))
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the kernels' own has them")]
+    pub(super) fn forward_fused(&self, _: &Tensor, _: &mut Within<'_>) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
     pub(super) fn home(&self) -> &Home {
         &self.home
     }

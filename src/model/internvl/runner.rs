@@ -1,17 +1,19 @@
 //! A loaded InternVL3 behind the engine's seam.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use candle_core::{Result, Tensor};
 
 use super::config::Config;
+use super::fused::DecodeRow;
 use super::home::Homes;
 use super::language::{Decoder, Rows};
 use super::observe::{Blind, Observe, Part, Within};
 use super::projector::Projector;
 use super::vision::{VisionTower, without_class_token};
 use crate::model::layers::Visit;
-use crate::model::output::{Output, Outputs, Want};
+use crate::model::output::{Choice, Output, Outputs, Want};
 use crate::model::runner::{
     ModelSpec, NonFinite, RunError, Runner, Segment, Slot, SlotTiles, StageTimes, StepBatch,
 };
@@ -100,10 +102,18 @@ impl InternVl {
             let count = self.vision_batch_tiles.min(tiles - first);
             let mut look = Within { part: Part::Vision, observer: &mut *observer };
             let features = self.vision.forward(&pixels.narrow(0, first, count)?, &mut look)?;
-            let patches = without_class_token(&features)?;
-            let patches = links.send(&patches, self.vision.home().index, projector.index)?;
             let mut look = Within { part: Part::Projector, observer: &mut *observer };
-            let projected = self.projector.forward(&patches, &mut look)?;
+            let is_near = self.vision.home().index == projector.index;
+            let fused =
+                if is_near { self.projector.forward_fused(&features, &mut look)? } else { None };
+            let projected = if let Some(projected) = fused {
+                projected
+            } else {
+                let patches = without_class_token(&features)?;
+                let from = self.vision.home().index;
+                let patches = links.send(&patches, from, projector.index)?;
+                self.projector.forward(&patches, &mut look)?
+            };
             let projected = links.send(&projected, projector.index, embedding.index)?;
             rows.push(projected.to_dtype(embedding.residual())?);
         }
@@ -169,14 +179,41 @@ impl InternVl {
     /// What follows the rows of `x`, which [`hidden`](Self::hidden) returned, each with what it wants.
     fn outputs(&self, x: &Tensor, wanted: &[(u32, Want<'_>)]) -> Result<Outputs> {
         let rows: Vec<u32> = wanted.iter().map(|(row, _)| *row).collect();
-        let logits: Vec<Vec<f32>> = self.decoder.logits(x, &rows, &mut Blind)?.to_vec2()?;
+        let logits = self.decoder.logits(x, &rows, &mut Blind)?;
         let never = self.spec.image_token_id;
+        let wants: Vec<Want<'_>> = wanted.iter().map(|(_, want)| *want).collect();
+        if let Some(choices) = self.decoder.choose(&logits, &wants, never)? {
+            let output = |(at, (want, choice)): (usize, (&Want<'_>, Choice))| match want {
+                Want::Logits => {
+                    logits.narrow(0, at, 1)?.flatten_all()?.to_vec1().map(Output::Logits)
+                }
+                _ => Ok(Output::Choice(choice)),
+            };
+            let outputs = wants.iter().zip(choices).enumerate().map(output);
+            return Ok(Outputs::new(outputs.collect::<Result<_>>()?));
+        }
+        let logits: Vec<Vec<f32>> = logits.to_vec2()?;
         let outputs = logits
             .into_iter()
-            .zip(wanted)
-            .filter_map(|(row, (_, want))| Output::from_row(*want, row, never));
+            .zip(wants)
+            .filter_map(|(row, want)| Output::from_row(want, row, never));
         Ok(Outputs::new(outputs.collect()))
     }
+}
+
+/// The segments of a step in which every sequence takes its one last token, which is no image, and wants
+/// something; none where another kind of segment is among them.
+fn decode_rows<'a>(segments: &[Segment<'a>], image_token_id: u32) -> Option<Vec<DecodeRow<'a>>> {
+    let row = |segment: &Segment<'a>| match segment.tokens {
+        [token] if *token != image_token_id && segment.want.is_something() => Some(DecodeRow {
+            blocks: segment.blocks,
+            token: *token,
+            position: segment.start,
+            want: segment.want,
+        }),
+        _ => None,
+    };
+    segments.iter().map(row).collect()
 }
 
 /// Ranges of `tokens` that are image tokens.
@@ -198,17 +235,30 @@ impl Runner for InternVl {
     }
 
     fn encode(&mut self, batch: &[SlotTiles<'_>]) -> std::result::Result<(), RunError> {
+        let started = Instant::now();
         let pixels = self.at("pixels", self.pixel_tensor(batch))?;
+        let uploaded = started.elapsed();
         let rows = self.on_pool(|model| model.features(&pixels, &mut Blind));
         let rows = self.at("vision", rows)?;
         let added = self.at("vision", self.features_after(batch, &rows))?;
         for (one, features) in batch.iter().zip(added) {
             self.features[one.slot.0 as usize] = Some(features);
         }
+        let tiles: usize = batch.iter().map(|one| one.pixels.tiles).sum();
+        tracing::debug!(tiles, ?uploaded, launched = ?started.elapsed(), "encoded");
         Ok(())
     }
 
     fn step(&mut self, batch: &StepBatch<'_>) -> std::result::Result<Outputs, RunError> {
+        let started = Instant::now();
+        let segments = batch.segments.len();
+        if let Some(rows) = decode_rows(&batch.segments, self.spec.image_token_id) {
+            let decoded = self.decoder.decode(&rows);
+            if let Some(outputs) = self.at("decoder", decoded)? {
+                tracing::debug!(segments, took = ?started.elapsed(), "decoded");
+                return Ok(outputs);
+            }
+        }
         let hidden = self.on_pool(|model| model.hidden(&batch.segments, &mut Blind));
         let hidden = self.at("decoder", hidden)?;
         let mut end = 0;
@@ -223,7 +273,9 @@ impl Runner for InternVl {
         if wanted.is_empty() {
             return Ok(Outputs::default());
         }
+        let launched = started.elapsed();
         let outputs = self.on_pool(|model| model.outputs(&hidden, &wanted));
+        tracing::debug!(segments, rows = end, ?launched, took = ?started.elapsed(), "stepped");
         self.at("lm_head", outputs)
     }
 

@@ -5,9 +5,11 @@ use candle_core::{DType, IndexOp as _, Result, Tensor};
 use super::config::{VisionConfig, VisionNorm};
 use super::home::Home;
 use super::observe::{Site, Within};
-use crate::model::cuda::decode;
 use crate::model::layers::{Causal, Linear, Norm, Visit, attention, gelu, scaled_add, show_scores};
 use crate::weights::{Loaded, ModuleWeights, Weights, WeightsError};
+
+#[cfg(feature = "cuda")]
+pub(super) mod fused;
 
 /// The tower. One sequence a tile: a class token and the patches, row by row.
 pub(super) struct VisionTower {
@@ -86,6 +88,10 @@ impl VisionTower {
     pub(super) fn forward(&self, pixels: &Tensor, look: &mut Within<'_>) -> Result<Tensor> {
         let tiles = pixels.dim(0)?;
         let hidden = self.config.hidden_size;
+        if let Some(x) = self.forward_fused(pixels, look)? {
+            look.see(Site::Residual, &x)?;
+            return Ok(x);
+        }
         let patches = self.patches(pixels)?;
         let embedded = self.patch_embedding.forward_as(&patches, self.home.residual())?;
         let embedded = embedded.reshape((tiles, embedded.dim(0)? / tiles, hidden))?;
@@ -99,6 +105,12 @@ impl VisionTower {
         let x = x.reshape((tiles, tokens, hidden))?;
         look.see(Site::Residual, &x)?;
         Ok(x)
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the kernels' own has them")]
+    fn forward_fused(&self, _: &Tensor, _: &Within<'_>) -> Result<Option<Tensor>> {
+        Ok(None)
     }
 
     /// Cuts tiles into rows of patch pixels in the convolution kernel's order,
@@ -214,11 +226,6 @@ impl Layer {
         let (heads, tokens) = (config.heads, rows / tiles);
         let head_dim = hidden / heads;
         let qkv = self.qkv.forward(&x.to_dtype(self.compute)?)?;
-        let is_fused = decode::takes_prefill(qkv.device(), self.compute, head_dim);
-        if is_fused && self.qk_norms.is_none() && !look.looks_inside() {
-            let qkv = qkv.reshape((tiles, tokens, 3, heads, head_dim))?;
-            return decode::full_attention(&qkv)?.reshape((rows, hidden));
-        }
         // [tiles, tokens, heads, head_dim] of queries, keys or values, read in place.
         let part = |index: usize| {
             qkv.reshape((tiles, tokens, 3, heads, head_dim))?.narrow(2, index, 1)?.squeeze(2)

@@ -62,17 +62,39 @@ impl Linear {
         }
     }
 
-    /// The product, and the bias that it still lacks: for a kernel that adds it on the way.
-    pub(in crate::model) fn forward_unbiased(
+    /// Writes the product to `out`, `[rows, out]` on a GPU, and returns the bias that it still lacks: for a
+    /// kernel that adds it on the way.
+    #[cfg(feature = "cuda")]
+    pub(in crate::model) fn product_into(
         &self,
         x: &Tensor,
-    ) -> Result<(Tensor, Option<&Tensor>)> {
+        out: &Tensor,
+    ) -> Result<Option<&Tensor>> {
         match &self.0 {
             Kind::Dense { weight, bias } => {
-                Ok((product(x, weight, None, x.dtype())?, bias.as_ref()))
+                cuda::product::product_into(x, weight, out)?;
+                Ok(bias.as_ref())
             }
-            Kind::Quantized(layer) => Ok((layer.forward_as(x, x.dtype())?, None)),
+            Kind::Quantized(layer) => {
+                out.slice_set(&layer.forward_as(x, out.dtype())?, 0, 0)?;
+                Ok(None)
+            }
         }
+    }
+
+    /// Weight and bias, where the weight is dense.
+    #[cfg(feature = "cuda")]
+    pub(in crate::model) fn dense(&self) -> Option<(&Tensor, Option<&Tensor>)> {
+        match &self.0 {
+            Kind::Dense { weight, bias } => Some((weight, bias.as_ref())),
+            Kind::Quantized(_) => None,
+        }
+    }
+
+    /// Whether products allocate no memory of their own.
+    #[cfg(feature = "cuda")]
+    pub(in crate::model) fn is_dense(&self) -> bool {
+        matches!(self.0, Kind::Dense { .. })
     }
 
     /// `residual + x · weightᵀ`, for a layer without bias; `residual` is `[rows, out]`, and the sum
@@ -114,7 +136,9 @@ fn product(x: &Tensor, weight: &Tensor, addend: Option<&Tensor>, out: DType) -> 
             None => x.apply_op2_no_bwd(weight, &LinearProduct),
         };
     }
-    let product = if x.dtype() == DType::F16 && out == DType::F32 {
+    let product = if cuda::product::takes(x, out) {
+        cuda::product::product(x, weight, out)?
+    } else if x.dtype() == DType::F16 && out == DType::F32 {
         wide_product(x, weight)?
     } else {
         x.matmul(&weight.t()?)?.to_dtype(out)?
@@ -130,7 +154,7 @@ pub(super) fn wide_product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     if x.device().is_cpu() {
         x.to_dtype(DType::F32)?.matmul(&weight.to_dtype(DType::F32)?.t()?)
     } else {
-        cuda::wide_product(x, weight)
+        cuda::product::product(x, weight, DType::F32)
     }
 }
 

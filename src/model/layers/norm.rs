@@ -14,10 +14,20 @@ pub(in crate::model) enum Norm {
 
 impl Norm {
     /// Weight and epsilon of an RMS norm.
+    #[cfg(feature = "cuda")]
     pub(in crate::model) fn rms(&self) -> Option<(&Tensor, f32)> {
         match self {
             Self::Rms { weight, eps } => Some((weight, *eps)),
             Self::Layer { .. } => None,
+        }
+    }
+
+    /// Weight, bias and epsilon of a layer norm.
+    #[cfg(feature = "cuda")]
+    pub(in crate::model) fn layer(&self) -> Option<(&Tensor, &Tensor, f32)> {
+        match self {
+            Self::Layer { weight, bias, eps } => Some((weight, bias, *eps)),
+            Self::Rms { .. } => None,
         }
     }
 

@@ -51,8 +51,16 @@ impl RopeTable {
         }
     }
 
+    /// Tokens of the longest sequence whose angles do not depend on its length.
+    #[cfg(feature = "cuda")]
+    pub(in crate::model) fn unscaled_positions(&self) -> usize {
+        let all = self.cos.dims().first().copied().unwrap_or(0);
+        self.ntk.map_or(all, |ntk| ntk.trained_positions.min(all))
+    }
+
     /// Cosines and sines of all positions from 0; none where a sequence of `end` positions would have
     /// others.
+    #[cfg(feature = "cuda")]
     pub(in crate::model) fn unscaled(&self, end: usize) -> Option<(&Tensor, &Tensor)> {
         let scaled = self.ntk.is_some_and(|ntk| end > ntk.trained_positions);
         (!scaled).then_some((&self.cos, &self.sin))

@@ -1,37 +1,22 @@
-//! Launches the kernels between the products of a decoder: norms, rotation into the cache, attention,
-//! activation, and the two ends of a step.
+//! Attention over the paged cache, and the rotation of keys on their way into it; also the vision tower's
+//! attention.
 //!
 //! What changes from step to step, positions, lengths and places in the cache, is read on the device, and
 //! grids depend on shapes alone: a captured graph of a step serves all steps of its shape. Kernels check
 //! the indices that they read, so that a wrong one cannot reach other memory.
 
-use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute as Attribute;
-use candle_core::{CudaDevice, DType, Device, Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::launch::{Argument, Grid, Module, Output, attribute, launch};
+use super::launch::{
+    Argument, GRID_MAX, Grid, Module, THREADS_MAX, VECTOR, expect, has_tensor_cores, launch,
+    module, multiprocessors, suffix,
+};
 
-macro_rules! module {
-    ($name:literal) => {
-        Module {
-            name: concat!("tessera-", $name),
-            ptx: include_str!(concat!(env!("OUT_DIR"), "/", $name, ".ptx")),
-        }
-    };
-}
-
-const NORM: Module = module!("norm");
-const MLP: Module = module!("mlp");
 const ROPE_CACHE: Module = module!("rope_cache");
-const TOKENS: Module = module!("tokens");
 const DECODE_ATTENTION: Module = module!("decode_attention");
 const PREFILL_ATTENTION: Module = module!("prefill_attention");
 
 // As in the kernels.
-const VECTOR: usize = 8;
-const NORM_WIDTH_MAX: usize = 4 * 1024 * VECTOR;
-const ARGMAX_THREADS: usize = 512;
-/// f32 in what one part of a row of logits leaves.
-const ARGMAX_PART: usize = 4;
 const DECODE_THREADS: usize = 256;
 const SPLITS_MAX: usize = 16;
 /// Query heads that may share a key and value head.
@@ -41,15 +26,10 @@ const PREFILL_QUERIES: usize = 64;
 const PREFILL_KEYS: usize = 64;
 const PREFILL_STAGES: usize = 2;
 /// Tokens of a block of the cache are a multiple of this.
-pub(in crate::model) const BLOCK_TOKENS_STEP: usize = 16;
+const BLOCK_TOKENS_STEP: usize = 16;
 
 /// Keys of one turn of a block of the decoding kernel; fewer would leave warps idle.
 const SPLIT_TOKENS: usize = 128;
-const ARGMAX_PARTS_MAX: usize = 64;
-const SWIGLU_THREADS: usize = 128;
-const THREADS_MAX: usize = 1024;
-/// Largest second and third dimension of a grid.
-const GRID_MAX: usize = 65_535;
 
 /// The cache of one layer, with the places of some sequences in it.
 #[derive(Debug, Clone, Copy)]
@@ -97,8 +77,8 @@ impl PagedSizes {
 #[derive(Debug)]
 pub(in crate::model) struct Scratch {
     /// Zeros between kernels.
-    counters: Tensor,
-    partial: Tensor,
+    pub(super) counters: Tensor,
+    pub(super) partial: Tensor,
     extents: Tensor,
 }
 
@@ -108,7 +88,7 @@ impl Scratch {
         const HEAD_DIM_MAX: usize = 128;
         let parts = multiprocessors(device.as_cuda_device()?)?;
         let attention = parts * GROUP_MAX * HEAD_DIM_MAX;
-        let argmax = (2 * parts + rows) * ARGMAX_PART;
+        let argmax = (2 * parts + rows) * super::tokens::ARGMAX_PART;
         let zeros = |count, dtype| Tensor::zeros(count, dtype, device);
         Ok(Self {
             counters: zeros(rows * kv_heads.max(1), DType::U32)?,
@@ -121,25 +101,13 @@ impl Scratch {
         self.counters.device()
     }
 
-    fn expect(&self, counters: usize, partial: usize) -> Result<()> {
+    pub(super) fn expect(&self, counters: usize, partial: usize) -> Result<()> {
         let (room, partial_room) = (self.counters.elem_count(), self.partial.elem_count());
         if counters > room || partial > partial_room {
             bail!("scratch memory for {room} and {partial_room}, not {counters} and {partial}");
         }
         Ok(())
     }
-}
-
-/// The likeliest token of each row of logits.
-#[derive(Debug)]
-pub(in crate::model) struct Likeliest {
-    /// u32, `[rows]`; of equals the first. Some index in the vocabulary where logits are not finite.
-    pub(in crate::model) tokens: Tensor,
-    /// u32, `[rows]`: 1 where all logits of the row are finite.
-    pub(in crate::model) finite: Tensor,
-    /// f32, `[rows, 2]`: the largest logit, and the logarithm of the sum of all exponentials, which is
-    /// NaN where a logit is not finite.
-    pub(in crate::model) extremes: Tensor,
 }
 
 /// Whether the kernels of a decoding step are there for `compute`, and heads of this kind.
@@ -165,87 +133,12 @@ pub(in crate::model) fn takes_prefill(device: &Device, compute: DType, head_dim:
     dtype && matches!(head_dim, 64 | 128) && has_tensor_cores(device).unwrap_or(false)
 }
 
-/// `residual + delta`, and its RMS norm times `weight` in `compute`. All are `[rows, width]` but the
-/// weight, `[width]`, which is of the residual's dtype. Without `delta` the first result is `residual`.
-#[expect(unsafe_code, reason = "a kernel launch")]
-pub(in crate::model) fn add_rms_norm(
-    residual: &Tensor,
-    delta: Option<&Tensor>,
-    weight: &Tensor,
-    eps: f32,
-    compute: DType,
-) -> Result<(Tensor, Tensor)> {
-    let (rows, width) = residual.dims2()?;
-    let (of_residual, of_delta) = (residual.dtype(), delta.map_or(compute, Tensor::dtype));
-    expect(weight, &[width], of_residual)?;
-    if let Some(delta) = delta {
-        expect(delta, residual.dims(), of_delta)?;
-    }
-    if !width.is_multiple_of(VECTOR) || width > NORM_WIDTH_MAX {
-        bail!("rows of {width} have no norm kernel");
-    }
-    let device = residual.device().as_cuda_device()?;
-    let name =
-        format!("add_rms_norm_{}_{}_{}", suffix(of_residual)?, suffix(of_delta)?, suffix(compute)?);
-    let threads = width.div_ceil(VECTOR).next_multiple_of(32).min(THREADS_MAX);
-    let mut sum = match delta {
-        // SAFETY: with a delta the kernel writes all of the sum.
-        Some(_) => Some(unsafe { Output::new(device, residual.shape(), of_residual) }?),
-        None => None,
-    };
-    // SAFETY: `rows` blocks read and write whole rows of `width` elements, which the tensors have.
-    let y = unsafe {
-        let mut y = Output::new(device, residual.shape(), compute)?;
-        launch(
-            device,
-            &NORM,
-            &name,
-            Grid { blocks: [rows, 1, 1], threads, shared_bytes: 0 },
-            &mut [
-                Argument::Tensor(residual),
-                delta.into(),
-                Argument::Tensor(weight),
-                sum.as_mut().map_or(Argument::Nothing, Argument::Output),
-                Argument::Output(&mut y),
-                Argument::Int(width),
-                Argument::Float(eps),
-            ],
-        )?;
-        y
-    };
-    Ok((sum.map_or_else(|| residual.clone(), Output::into_tensor), y.into_tensor()))
-}
-
-/// `silu(gate) * up` of rows `[gate | up]`, `[rows, 2 * width]` to `[rows, width]`.
-#[expect(unsafe_code, reason = "a kernel launch")]
-pub(in crate::model) fn swiglu(x: &Tensor) -> Result<Tensor> {
-    let (rows, double) = x.dims2()?;
-    if !double.is_multiple_of(2 * VECTOR) || rows > GRID_MAX {
-        bail!("{rows} rows of {double} have no activation kernel");
-    }
-    let (device, width) = (x.device().as_cuda_device()?, double / 2);
-    let blocks = [width.div_ceil(VECTOR * SWIGLU_THREADS), rows, 1];
-    // SAFETY: threads beyond `width` do nothing; the others read two vectors of a row and write one.
-    let out = unsafe {
-        let mut out = Output::new(device, (rows, width), x.dtype())?;
-        launch(
-            device,
-            &MLP,
-            &format!("swiglu_{}", suffix(x.dtype())?),
-            Grid { blocks, threads: SWIGLU_THREADS, shared_bytes: 0 },
-            &mut [Argument::Tensor(x), Argument::Output(&mut out), Argument::Int(width)],
-        )?;
-        out
-    };
-    Ok(out.into_tensor())
-}
-
 /// Adds `bias`, rotates queries and keys, and writes keys and values into the cache.
 ///
 /// `qkv` is `[rows, (heads + 2 * kv_heads) * head_dim]`; `cos` and `sin`, f32, are
 /// `[angles, head_dim / 2]`. Row i is the token at `positions[i]`, u32, of sequence `sequences[i]` of the
 /// cache's tables, or of sequence i. A row whose position has no angle or no place in its table is padding
-/// and writes nothing. Returns the queries, `[rows, heads, head_dim]`.
+/// and writes nothing. The queries go to `q`, `[rows, heads, head_dim]`.
 #[expect(unsafe_code, reason = "a kernel launch")]
 pub(in crate::model) fn rope_cache(
     qkv: &Tensor,
@@ -254,13 +147,15 @@ pub(in crate::model) fn rope_cache(
     positions: &Tensor,
     sequences: Option<&Tensor>,
     cache: Paged<'_>,
-) -> Result<Tensor> {
+    q: &Tensor,
+) -> Result<()> {
     let dtype = qkv.dtype();
     let sizes = cache.sizes(dtype)?;
     let (rows, width) = qkv.dims2()?;
     let (head_dim, kv_heads) = (sizes.head_dim, sizes.kv_heads);
     let (angles, half) = cos.dims2()?;
     let heads = (width / head_dim).saturating_sub(2 * kv_heads);
+    expect(q, &[rows, heads, head_dim], dtype)?;
     if heads == 0 || width != (heads + 2 * kv_heads) * head_dim {
         bail!("a qkv product of {width} columns for {kv_heads} kv heads of {head_dim}");
     }
@@ -282,8 +177,7 @@ pub(in crate::model) fn rope_cache(
     let threads = (width / (2 * VECTOR)).next_multiple_of(32).min(THREADS_MAX);
     // SAFETY: sizes are checked above. The kernel writes the cache only in blocks and positions that it
     // has, and reads angles and tables within theirs.
-    let q = unsafe {
-        let mut q = Output::new(device, (rows, heads, head_dim), dtype)?;
+    unsafe {
         let mut arguments = vec![
             Argument::Tensor(qkv),
             bias.into(),
@@ -292,7 +186,7 @@ pub(in crate::model) fn rope_cache(
             Argument::Tensor(positions),
             sequences.into(),
             Argument::Tensor(cache.tables),
-            Argument::Output(&mut q),
+            Argument::Tensor(q),
             Argument::Tensor(cache.keys),
             Argument::Tensor(cache.values),
         ];
@@ -301,15 +195,13 @@ pub(in crate::model) fn rope_cache(
         arguments.extend(sizes.arguments());
         let name = format!("rope_cache_{}", suffix(dtype)?);
         let grid = Grid { blocks: [rows, 1, 1], threads, shared_bytes: 0 };
-        launch(device, &ROPE_CACHE, &name, grid, &mut arguments)?;
-        q
-    };
-    Ok(q.into_tensor())
+        launch(device, &ROPE_CACHE, &name, grid, &arguments)
+    }
 }
 
 /// Attends from one query of each sequence, `[sequences, heads, head_dim]`, to the first `lengths[i]`
 /// tokens of its cache, u32, none longer than `longest`, which chooses the launch: a graph that is used
-/// again was captured with the most there may be. Returns `[sequences, heads * head_dim]`; a length of 0
+/// again was captured with the most there may be. `out` is `[sequences, heads * head_dim]`; a length of 0
 /// gives zeros.
 #[expect(unsafe_code, reason = "a kernel launch")]
 pub(in crate::model) fn decode_attention(
@@ -318,7 +210,8 @@ pub(in crate::model) fn decode_attention(
     lengths: &Tensor,
     longest: usize,
     scratch: &Scratch,
-) -> Result<Tensor> {
+    out: &Tensor,
+) -> Result<()> {
     let dtype = q.dtype();
     let sizes = cache.sizes(dtype)?;
     let (sequences, heads, head_dim) = q.dims3()?;
@@ -334,6 +227,7 @@ pub(in crate::model) fn decode_attention(
         bail!("queries {:?} have no decoding kernel for this cache: {sizes:?}", q.shape());
     }
     expect(lengths, &[sequences], DType::U32)?;
+    expect(out, &[sequences, heads * head_dim], dtype)?;
     let splits = splits(multiprocessors(device)?, sequences * kv_heads, longest);
     if splits > 1 {
         let pairs = sequences * kv_heads;
@@ -343,15 +237,14 @@ pub(in crate::model) fn decode_attention(
     // SAFETY: the grid is (splits, kv_heads, sequences) of tensors of these sizes. The kernel reads keys
     // only in blocks that there are and before the end of a table, writes every element of `out`, and
     // scratch memory as far as was checked; with one split it needs none.
-    let out = unsafe {
-        let mut out = Output::new(device, (sequences, heads * head_dim), dtype)?;
+    unsafe {
         let mut arguments = vec![
             Argument::Tensor(q),
             Argument::Tensor(cache.keys),
             Argument::Tensor(cache.values),
             Argument::Tensor(cache.tables),
             Argument::Tensor(lengths),
-            Argument::Output(&mut out),
+            Argument::Tensor(out),
             Argument::Tensor(&scratch.partial),
             Argument::Tensor(&scratch.extents),
             Argument::Tensor(&scratch.counters),
@@ -362,21 +255,20 @@ pub(in crate::model) fn decode_attention(
         let name = format!("decode_attention_{plain}{}_{head_dim}", suffix(dtype)?);
         let blocks = [splits, kv_heads, sequences];
         let grid = Grid { blocks, threads: DECODE_THREADS, shared_bytes: 0 };
-        launch(device, &DECODE_ATTENTION, &name, grid, &mut arguments)?;
-        out
-    };
-    Ok(out.into_tensor())
+        launch(device, &DECODE_ATTENTION, &name, grid, &arguments)
+    }
 }
 
 /// Attends causally from queries of one sequence, `[rows, heads, head_dim]`, to its cache, which holds
 /// their keys already. The cache's table is `[1, table_blocks]`; `positions`, u32, begins with that of the
-/// first query, and the others follow it. Returns `[rows, heads * head_dim]`.
+/// first query, and the others follow it. `out` is `[rows, heads * head_dim]`.
 #[expect(unsafe_code, reason = "a kernel launch")]
 pub(in crate::model) fn prefill_attention(
     q: &Tensor,
     cache: Paged<'_>,
     positions: &Tensor,
-) -> Result<Tensor> {
+    out: &Tensor,
+) -> Result<()> {
     let dtype = q.dtype();
     let sizes = cache.sizes(dtype)?;
     let (rows, heads, head_dim) = q.dims3()?;
@@ -390,18 +282,18 @@ pub(in crate::model) fn prefill_attention(
         bail!("queries {:?} have no prefill kernel for this cache: {sizes:?}", q.shape());
     }
     expect(positions, &[rows], DType::U32)?;
+    expect(out, &[rows, heads * head_dim], dtype)?;
     let device = q.device().as_cuda_device()?;
     // SAFETY: sizes are checked above. The kernel reads keys only in blocks that there are and before the
     // end of the table, and writes the rows that there are.
-    let out = unsafe {
-        let mut out = Output::new(device, (rows, heads * head_dim), dtype)?;
+    unsafe {
         let mut arguments = vec![
             Argument::Tensor(q),
             Argument::Tensor(cache.keys),
             Argument::Tensor(cache.values),
             Argument::Tensor(cache.tables),
             Argument::Tensor(positions),
-            Argument::Output(&mut out),
+            Argument::Tensor(out),
             Argument::Int(rows),
             Argument::Int(sizes.kv_heads),
         ];
@@ -410,111 +302,44 @@ pub(in crate::model) fn prefill_attention(
         let name = format!("prefill_attention_{}_{head_dim}", suffix(dtype)?);
         let shared_bytes = prefill_bytes(head_dim);
         let grid = Grid { blocks, threads: PREFILL_THREADS, shared_bytes };
-        launch(device, &PREFILL_ATTENTION, &name, grid, &mut arguments)?;
-        out
-    };
-    Ok(out.into_tensor())
+        launch(device, &PREFILL_ATTENTION, &name, grid, &arguments)
+    }
 }
 
 /// Attends from all rows to all rows of the same element of a batch: the vision tower. `qkv` is
-/// `[batch, rows, 3, heads, head_dim]`. Returns `[batch, rows, heads * head_dim]`.
+/// `[batch, rows, 3, heads, head_dim]` and lacks `bias`, `[3 * heads * head_dim]`, if there is one. `out` is
+/// `[batch, rows, heads * head_dim]`.
 #[expect(unsafe_code, reason = "a kernel launch")]
-pub(in crate::model) fn full_attention(qkv: &Tensor) -> Result<Tensor> {
+pub(in crate::model) fn full_attention(
+    qkv: &Tensor,
+    bias: Option<&Tensor>,
+    out: &Tensor,
+) -> Result<()> {
     let dtype = qkv.dtype();
     let (batch, rows, three, heads, head_dim) = qkv.dims5()?;
     let blocks = [rows.div_ceil(PREFILL_QUERIES), heads, batch];
     if !takes_prefill(qkv.device(), dtype, head_dim) || three != 3 || batch > GRID_MAX {
         bail!("{:?} has no attention kernel", qkv.shape());
     }
+    expect(out, &[batch, rows, heads * head_dim], dtype)?;
+    if let Some(bias) = bias {
+        expect(bias, &[3 * heads * head_dim], dtype)?;
+    }
     let device = qkv.device().as_cuda_device()?;
     // SAFETY: the grid covers the rows, heads and batch of `qkv`, and rows beyond are not touched.
-    let out = unsafe {
-        let mut out = Output::new(device, (batch, rows, heads * head_dim), dtype)?;
-        let mut arguments = [
+    unsafe {
+        let arguments = [
             Argument::Tensor(qkv),
-            Argument::Output(&mut out),
+            bias.into(),
+            Argument::Tensor(out),
             Argument::Int(rows),
             Argument::Float(1.0 / (head_dim as f32).sqrt()),
         ];
         let name = format!("full_attention_{}_{head_dim}", suffix(dtype)?);
         let shared_bytes = prefill_bytes(head_dim);
         let grid = Grid { blocks, threads: PREFILL_THREADS, shared_bytes };
-        launch(device, &PREFILL_ATTENTION, &name, grid, &mut arguments)?;
-        out
-    };
-    Ok(out.into_tensor())
-}
-
-/// Rows of `table`, `[vocab, hidden]`, for `tokens`, u32, in the dtype `residual`; zeros for a token that
-/// is not in the vocabulary.
-#[expect(unsafe_code, reason = "a kernel launch")]
-pub(in crate::model) fn embed(table: &Tensor, tokens: &Tensor, residual: DType) -> Result<Tensor> {
-    let (vocabulary, width) = table.dims2()?;
-    let rows = tokens.dims1()?;
-    expect(tokens, &[rows], DType::U32)?;
-    if !width.is_multiple_of(VECTOR) {
-        bail!("rows of {width} have no embedding kernel");
+        launch(device, &PREFILL_ATTENTION, &name, grid, &arguments)
     }
-    let device = table.device().as_cuda_device()?;
-    let threads = (width / VECTOR).next_multiple_of(32).min(THREADS_MAX);
-    // SAFETY: the kernel reads rows of the table that there are and writes all `rows` of the result.
-    let out = unsafe {
-        let mut out = Output::new(device, (rows, width), residual)?;
-        launch(
-            device,
-            &TOKENS,
-            &format!("embed_{}_{}", suffix(table.dtype())?, suffix(residual)?),
-            Grid { blocks: [rows, 1, 1], threads, shared_bytes: 0 },
-            &mut [
-                Argument::Tensor(table),
-                Argument::Tensor(tokens),
-                Argument::Output(&mut out),
-                Argument::Int(vocabulary),
-                Argument::Int(width),
-            ],
-        )?;
-        out
-    };
-    Ok(out.into_tensor())
-}
-
-/// The likeliest token of each row of `logits`, `[rows, vocab]`.
-#[expect(unsafe_code, reason = "a kernel launch")]
-pub(in crate::model) fn argmax(logits: &Tensor, scratch: &Scratch) -> Result<Likeliest> {
-    let (rows, vocabulary) = logits.dims2()?;
-    if rows == 0 || rows > GRID_MAX || vocabulary == 0 {
-        bail!("logits of {:?}", logits.shape());
-    }
-    let device = logits.device().as_cuda_device()?;
-    let parts = (2 * multiprocessors(device)?)
-        .div_ceil(rows)
-        .min(ARGMAX_PARTS_MAX)
-        .min(vocabulary.div_ceil(VECTOR * ARGMAX_THREADS));
-    scratch.expect(rows, rows * parts * ARGMAX_PART)?;
-    // SAFETY: the kernel reads whole rows, writes one element, or two, for each, and scratch memory as far
-    // as was checked.
-    let [tokens, finite, extremes] = unsafe {
-        let mut tokens = Output::new(device, rows, DType::U32)?;
-        let mut finite = Output::new(device, rows, DType::U32)?;
-        let mut extremes = Output::new(device, (rows, 2), DType::F32)?;
-        launch(
-            device,
-            &TOKENS,
-            &format!("argmax_{}", suffix(logits.dtype())?),
-            Grid { blocks: [parts, rows, 1], threads: ARGMAX_THREADS, shared_bytes: 0 },
-            &mut [
-                Argument::Tensor(logits),
-                Argument::Tensor(&scratch.partial),
-                Argument::Tensor(&scratch.counters),
-                Argument::Output(&mut tokens),
-                Argument::Output(&mut finite),
-                Argument::Output(&mut extremes),
-                Argument::Int(vocabulary),
-            ],
-        )?;
-        [tokens, finite, extremes].map(Output::into_tensor)
-    };
-    Ok(Likeliest { tokens, finite, extremes })
 }
 
 /// In how many blocks a sequence and head is cut: one for each multiprocessor. More of them wait longer
@@ -527,30 +352,4 @@ fn splits(multiprocessors: usize, pairs: usize, longest: usize) -> usize {
 /// Two stages of keys and values.
 fn prefill_bytes(head_dim: usize) -> usize {
     PREFILL_STAGES * 2 * PREFILL_KEYS * head_dim * 2
-}
-
-fn multiprocessors(device: &CudaDevice) -> Result<usize> {
-    attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)
-}
-
-/// Of the kind that the kernels use.
-fn has_tensor_cores(device: &CudaDevice) -> Result<bool> {
-    Ok(attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)? >= 8)
-}
-
-/// The dtype's part of the kernels' names.
-fn suffix(dtype: DType) -> Result<&'static str> {
-    Ok(match dtype {
-        DType::F32 => "f32",
-        DType::F16 => "f16",
-        DType::BF16 => "bf16",
-        other => bail!("no decoding kernels for {other:?}"),
-    })
-}
-
-fn expect(tensor: &Tensor, shape: &[usize], dtype: DType) -> Result<()> {
-    if tensor.dims() != shape || tensor.dtype() != dtype {
-        bail!("a kernel got {:?} {:?}, not {dtype:?} {shape:?}", tensor.dtype(), tensor.shape());
-    }
-    Ok(())
 }

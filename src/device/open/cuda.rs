@@ -1,0 +1,69 @@
+//! Opening a GPU: its stream, its memory pool, and what it can do.
+#![allow(unsafe_code, reason = "settings of the driver that have no safe form")]
+
+use std::mem::MaybeUninit;
+
+use candle_core::Device;
+use candle_core::cuda_backend::cudarc::driver::sys::{
+    self, CUdevice_attribute_enum as Attribute, CUmemPool_attribute,
+};
+use candle_core::cuda_backend::cudarc::driver::{CudaContext, DriverError};
+
+use super::{ComputeCapability, DeviceError, DeviceHandle, DeviceMemory};
+
+/// GPUs that the driver shows.
+pub(super) fn count() -> usize {
+    CudaContext::device_count().map_or(0, |count| usize::try_from(count).unwrap_or(0))
+}
+
+/// An own stream: with the default per-thread streams copies between GPUs raced (measured:
+/// 196 of 200 checks read wrong data), with own streams none did.
+pub(super) fn open(ordinal: usize) -> Result<DeviceHandle, DeviceError> {
+    let id = format!("cuda:{ordinal}");
+    let failed = |message: String| DeviceError::Open { device: id.clone(), message };
+    let device =
+        Device::new_cuda_with_stream(ordinal).map_err(|error| failed(error.to_string()))?;
+    let cuda = device.as_cuda_device().map_err(|error| failed(error.to_string()))?;
+    // SAFETY: tensors of this device are used on its one stream. Copies to another device are made by
+    // `device::links` alone, which orders them by events of its own and keeps their sources alive.
+    unsafe { cuda.disable_event_tracking() };
+    let stream = cuda.cuda_stream();
+    let context = stream.context();
+    if let Err(error) = keep_freed_memory(context) {
+        tracing::debug!(device = id, %error, "freed memory goes back to the driver");
+    }
+    let attribute = |attribute| {
+        context.attribute(attribute).map(|value| value as u32).map_err(|e| failed(e.to_string()))
+    };
+    let capability = ComputeCapability {
+        major: attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+        minor: attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+    };
+    let name = context.name().map_err(|error| failed(error.to_string()))?;
+    Ok(DeviceHandle { device, id: id.clone(), name, capability: Some(capability) })
+}
+
+/// Leaves freed memory in the device's pool: by default it goes back to the driver whenever the host waits
+/// for the device, which is once a step, and the next step pays for getting it again.
+fn keep_freed_memory(context: &CudaContext) -> Result<(), DriverError> {
+    let mut pool = MaybeUninit::uninit();
+    let mut threshold = u64::MAX;
+    // SAFETY: the pool is written on success, and the threshold is a u64 that outlives the call.
+    unsafe {
+        sys::cuDeviceGetMemPool(pool.as_mut_ptr(), context.cu_device()).result()?;
+        let attribute = CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        sys::cuMemPoolSetAttribute(pool.assume_init(), attribute, (&raw mut threshold).cast())
+            .result()
+    }
+}
+
+pub(super) fn memory(device: &Device) -> DeviceMemory {
+    device
+        .as_cuda_device()
+        .ok()
+        .and_then(|device| device.cuda_stream().context().mem_get_info().ok())
+        .map_or_else(DeviceMemory::default, |(free, total)| DeviceMemory {
+            total_bytes: total as u64,
+            free_bytes: free as u64,
+        })
+}

@@ -1,0 +1,134 @@
+//! The two ends of a step: embedding rows of tokens, and the likeliest token of each row of logits.
+
+use candle_core::{DType, Result, Tensor, bail};
+
+use super::attention::Scratch;
+use super::launch::{
+    Argument, GRID_MAX, Grid, Module, VECTOR, expect, launch, module, multiprocessors, suffix,
+};
+use super::rows::row_threads;
+use crate::model::output::Choice;
+
+const TOKENS: Module = module!("tokens");
+
+// As in the kernels.
+const ARGMAX_THREADS: usize = 512;
+/// f32 in what one part of a row of logits leaves.
+pub(super) const ARGMAX_PART: usize = 4;
+const ARGMAX_PARTS_MAX: usize = 64;
+/// Words of a choice.
+pub(in crate::model) const CHOICE_WORDS: usize = 4;
+
+/// Which tokens may be chosen.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::model) struct Allowed<'a> {
+    /// A bit for each token, u32, `[rows, words]`, the lowest bit of a word first; none: no row has a mask.
+    pub(in crate::model) masks: Option<Masks<'a>>,
+    /// The token that is never chosen.
+    pub(in crate::model) never: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(in crate::model) struct Masks<'a> {
+    pub(in crate::model) bits: &'a Tensor,
+    /// u32, `[rows]`: 0 where the row's mask does not count.
+    pub(in crate::model) masked: &'a Tensor,
+}
+
+/// Words of a mask over `vocabulary` tokens.
+pub(in crate::model) fn mask_words(vocabulary: usize) -> usize {
+    vocabulary.div_ceil(32)
+}
+
+/// Writes the rows of `table`, `[vocab, hidden]`, of `tokens`, u32, to `out`, `[tokens, hidden]`; zeros for
+/// a token that is not in the vocabulary.
+#[expect(unsafe_code, reason = "a kernel launch")]
+pub(in crate::model) fn embed(table: &Tensor, tokens: &Tensor, out: &Tensor) -> Result<()> {
+    let (vocabulary, width) = table.dims2()?;
+    let rows = tokens.dims1()?;
+    expect(tokens, &[rows], DType::U32)?;
+    expect(out, &[rows, width], out.dtype())?;
+    if !width.is_multiple_of(VECTOR) {
+        bail!("rows of {width} have no embedding kernel");
+    }
+    let device = table.device().as_cuda_device()?;
+    // SAFETY: the kernel reads rows of the table that there are and writes all `rows` of the result.
+    unsafe {
+        launch(
+            device,
+            &TOKENS,
+            &format!("embed_{}_{}", suffix(table.dtype())?, suffix(out.dtype())?),
+            Grid { blocks: [rows, 1, 1], threads: row_threads(width), shared_bytes: 0 },
+            &[
+                Argument::Tensor(table),
+                Argument::Tensor(tokens),
+                Argument::Tensor(out),
+                Argument::Int(vocabulary),
+                Argument::Int(width),
+            ],
+        )
+    }
+}
+
+/// Chooses the likeliest token of each row of `logits`, `[rows, vocab]`. `choices` is u32,
+/// `[rows, CHOICE_WORDS]`, for [`read_choices`].
+#[expect(unsafe_code, reason = "a kernel launch")]
+pub(in crate::model) fn argmax(
+    logits: &Tensor,
+    allowed: Allowed<'_>,
+    scratch: &Scratch,
+    choices: &Tensor,
+) -> Result<()> {
+    let (rows, vocabulary) = logits.dims2()?;
+    if rows == 0 || rows > GRID_MAX || vocabulary == 0 {
+        bail!("logits of {:?}", logits.shape());
+    }
+    expect(choices, &[rows, CHOICE_WORDS], DType::U32)?;
+    if let Some(Masks { bits, masked }) = allowed.masks {
+        expect(bits, &[rows, mask_words(vocabulary)], DType::U32)?;
+        expect(masked, &[rows], DType::U32)?;
+    }
+    let device = logits.device().as_cuda_device()?;
+    let parts = (2 * multiprocessors(device)?)
+        .div_ceil(rows)
+        .min(ARGMAX_PARTS_MAX)
+        .min(vocabulary.div_ceil(VECTOR * ARGMAX_THREADS));
+    scratch.expect(rows, rows * parts * ARGMAX_PART)?;
+    let masks = allowed.masks;
+    // SAFETY: the kernel reads whole rows of logits and masks, writes a row of choices for each, and scratch
+    // memory as far as was checked.
+    unsafe {
+        launch(
+            device,
+            &TOKENS,
+            &format!("argmax_{}", suffix(logits.dtype())?),
+            Grid { blocks: [parts, rows, 1], threads: ARGMAX_THREADS, shared_bytes: 0 },
+            &[
+                Argument::Tensor(logits),
+                Argument::Tensor(&scratch.partial),
+                Argument::Tensor(&scratch.counters),
+                Argument::Tensor(choices),
+                masks.map(|masks| masks.bits).into(),
+                masks.map(|masks| masks.masked).into(),
+                // A token that there is not, where it does not fit: every token may be chosen.
+                Argument::Int(usize::try_from(allowed.never)?.min(i32::MAX as usize)),
+                Argument::Int(vocabulary),
+            ],
+        )
+    }
+}
+
+/// The choices that [`argmax`] wrote.
+pub(in crate::model) fn read_choices(choices: &Tensor) -> Result<Vec<Choice>> {
+    let words: Vec<Vec<u32>> = choices.to_vec2()?;
+    let choice = |row: &Vec<u32>| match row[..] {
+        [token, finite, logit, log_sum_exp] => Ok(Choice {
+            token,
+            logit: f32::from_bits(logit),
+            log_sum_exp: f32::from_bits(log_sum_exp),
+            is_finite: finite == 1,
+        }),
+        _ => bail!("a choice of {} words", row.len()),
+    };
+    words.iter().map(choice).collect()
+}

@@ -1,0 +1,73 @@
+//! The decoder's fused kernels in a build without CUDA: there are none.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Result, Tensor};
+
+use super::config::TextConfig;
+use super::decoder_layer::DecoderLayer;
+use super::home::{Home, Homes};
+use super::language::{Room, Rows};
+use super::observe::Observe;
+use crate::device::Links;
+use crate::model::layers::{Linear, Norm, RopeTable};
+use crate::model::output::{Choice, Outputs, Want};
+
+#[derive(Clone, Copy)]
+#[expect(dead_code, reason = "read with the feature `cuda`")]
+pub(super) struct Stack<'a> {
+    pub(super) embed_tokens: &'a Tensor,
+    pub(super) layers: &'a [DecoderLayer],
+    pub(super) norm: &'a Norm,
+    pub(super) head: &'a Linear,
+    pub(super) homes: &'a Homes,
+    pub(super) links: &'a Links,
+    pub(super) ropes: &'a BTreeMap<usize, RopeTable>,
+}
+
+#[derive(Debug, Clone, Copy)]
+#[expect(dead_code, reason = "read with the feature `cuda`")]
+pub(super) struct DecodeRow<'a> {
+    pub(super) blocks: &'a [u32],
+    pub(super) token: u32,
+    pub(super) position: usize,
+    pub(super) want: Want<'a>,
+}
+
+/// Never made.
+pub(super) enum Fused {}
+
+impl Fused {
+    #[expect(clippy::unnecessary_wraps, reason = "with the feature `cuda` it allocates")]
+    pub(super) fn new(_: &TextConfig, _: &Homes, _: Room) -> Result<Option<Self>> {
+        Ok(None)
+    }
+
+    pub(super) fn prepare(&mut self, _: &Stack<'_>, _: u32) -> Result<()> {
+        match *self {}
+    }
+
+    pub(super) fn forward(
+        &self,
+        _: &Stack<'_>,
+        _: &Tensor,
+        _: &[Rows<'_>],
+        _: &mut dyn Observe,
+    ) -> Result<Option<Tensor>> {
+        match *self {}
+    }
+
+    pub(super) fn decode(&mut self, _: &Stack<'_>, _: &[DecodeRow<'_>]) -> Result<Option<Outputs>> {
+        match *self {}
+    }
+
+    pub(super) fn choose(
+        &self,
+        _: &Tensor,
+        _: &Home,
+        _: &[Want<'_>],
+        _: u32,
+    ) -> Result<Option<Vec<Choice>>> {
+        match *self {}
+    }
+}
