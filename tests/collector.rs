@@ -98,7 +98,10 @@ async fn extract(port: u16, trace_id: &str, level: &str) -> v1::Completed {
     let source = v1::extraction_schema::Source::DocumentType(v1::DocumentType::Receipt.into());
     let schema = v1::ExtractionSchema { source: Some(source), ..Default::default() };
     let mut request = Request::new(v1::ExtractRequest {
-        files: vec![v1::InputFile { content: std::fs::read(page).unwrap().into() }],
+        files: vec![v1::InputFile {
+            content: std::fs::read(page).unwrap().into(),
+            ..Default::default()
+        }],
         task: Some(v1::extract_request::Task::Schema(schema)),
         ..Default::default()
     });
