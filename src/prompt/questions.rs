@@ -284,16 +284,47 @@ mod tests {
     #[test]
     fn questions_of_other_schemas() {
         let schema = Schema::from_json_schema(OWN).unwrap();
-        expect![[""]].assert_eq(&json(&schema, "Prices are in AUD."));
+        expect![[r#"
+            Extract the fields of this document as JSON: supplier, total, due, lines. Write null for what is absent.
+            total: with tax
+            due: when to pay (YYYY-MM-DD)
+            lines: list of object with name; unit: one of "kg", "each"
+            Prices are in AUD."#]].assert_eq(&json(&schema, "Prices are in AUD."));
         let lines = questions().extract(&schema, AnswerStyle::Lines, "Prices are in AUD.").unwrap();
-        expect![[""]].assert_eq(&lines.text);
+        expect![[r#"
+            Read this document and write its data in exactly this form, one line for each key:
+
+            supplier: null
+            total: VALUE
+            due: null
+            lines: VALUE
+
+            Replace null by what the page says; keep it where the page does not say. Write nothing else. Where there are several items, put " | " between them.
+            - total: with tax
+            - due: when to pay (YYYY-MM-DD)
+            - lines: list of object with name; unit: one of "kg", "each"
+            - Prices are in AUD."#]].assert_eq(&lines.text);
     }
 
     #[test]
     fn questions_for_lines() {
         let schema = Schema::of(DocumentKind::BankStatement);
         let question = questions().extract(&schema, AnswerStyle::Lines, "").unwrap();
-        expect![[""]].assert_eq(&question.text);
+        expect![[r#"
+            Read this bank statement and write its data in exactly this form, one line for each key:
+
+            DOCUMENT_TYPE: NOT_FOUND
+            STATEMENT_DATE_RANGE: NOT_FOUND
+            TRANSACTION_DATES: NOT_FOUND
+            TRANSACTION_DESCRIPTIONS: NOT_FOUND
+            TRANSACTION_AMOUNTS_PAID: NOT_FOUND
+            TRANSACTION_AMOUNTS_RECEIVED: NOT_FOUND
+            ACCOUNT_BALANCE: NOT_FOUND
+
+            Replace NOT_FOUND by what the page says; keep it where the page does not say. Write nothing else.
+            - DOCUMENT_TYPE is receipt, invoice or bank_statement.
+            - STATEMENT_DATE_RANGE has the first and the last date. ACCOUNT_BALANCE is the closing balance.
+            - Each transaction has one item in every list, in the order of the page, with " | " between items; an amount that a transaction does not have is NOT_FOUND."#]].assert_eq(&question.text);
         assert_eq!(question.template, "bank_statement.lines@1");
     }
 

@@ -201,7 +201,7 @@ fn a_grammar_has_no_free_blanks() {
         o0_rest1: ", \"when\": " (V1 | "null") o0_rest2
         o0_rest2: (", \"ok\": " V2)? o0_rest3
         o0_rest3: ", \"tags\": " l0
-        V0: /-?(0|[1-9][0-9]{0,14})/
+        V0: /(0|-?[1-9][0-9]{0,14})/
         V2: /(true|false)/
         V3: /("a\/b"|"c")/
     "#]]

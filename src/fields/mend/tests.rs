@@ -43,35 +43,92 @@ fn check(answer: &str, expected: &Expect) {
 fn nearly_json() {
     check(
         "Sure!\n```json\n{'supplier': 'O\\'Neil', total: \"$1\", \"count\": 7,}\n```",
-        &expect![[""]],
+        &expect![[r#"
+            {"supplier": "O'Neil", "total": "$1", "count": 7}
+            /supplier "O'Neil" from "O\\'Neil'"
+            /total "$1" from "$1\""
+            /count 7 from "7"
+            [Quotes, BareNames, TrailingComma, Characters]
+        "#]],
     );
-    check("{“supplier”: “A”\n \"paid\": True, \"count\": None // none\n}", &expect![[""]]);
-    check("{\"supplier\": \"two\nlines\", \"tags\": [\"a\" \"b\",], \"x\": {}}", &expect![[""]]);
+    check("{“supplier”: “A”\n \"paid\": True, \"count\": None // none\n}", &expect![[r#"
+        {"supplier": "A", "paid": true, "count": null}
+        /supplier "A" from "A”"
+        /paid true from "True"
+        /count null from "None"
+        [Quotes, MissingComma, Words, Comments]
+    "#]]);
+    check("{\"supplier\": \"two\nlines\", \"tags\": [\"a\" \"b\",], \"x\": {}}", &expect![[r#"
+        {"supplier": "two\nlines", "tags": ["a", "b"], "x": {}}
+        /supplier "two\nlines" from "two\nlines\""
+        /tags/0 "a" from "a\""
+        /tags/1 "b" from "b\""
+        /x {} from "}"
+        [TrailingComma, MissingComma, Characters]
+    "#]]);
 }
 
 #[test]
 fn what_was_cut_off_is_left_out() {
-    check(r#"{"supplier": "ACME", "tags": ["a", "b"#, &expect![[""]]);
-    check(r#"{"supplier": "ACME", "count": 12"#, &expect![[""]]);
-    check(r#"{"supplier": "#, &expect![[""]]);
-    check("I cannot read this.", &expect![[""]]);
+    check(r#"{"supplier": "ACME", "tags": ["a", "b"#, &expect![[r#"
+        no document
+        /supplier "ACME" from "ACME\""
+        /tags/0 "a" from "a\""
+        []
+    "#]]);
+    check(r#"{"supplier": "ACME", "count": 12"#, &expect![[r#"
+        no document
+        /supplier "ACME" from "ACME\""
+        []
+    "#]]);
+    check(r#"{"supplier": "#, &expect![[r#"
+        nothing
+    "#]]);
+    check("I cannot read this.", &expect![[r#"
+        nothing
+    "#]]);
 }
 
 #[test]
 fn lines_with_keys() {
     check(
         "Here is the data:\n**SUPPLIER**: O'Neil & Sons\n- Total: **$1,250.00**\ncount: 1,200\npaid: yes\nTAGS:\n- red\n- blue\nother: x",
-        &expect![[""]],
+        &expect![[r#"
+            {"supplier":"O'Neil & Sons","total":"$1,250.00","count":1200,"paid":true,"tags":["red","blue"]}
+            /supplier "O'Neil & Sons" from "O'Neil & Sons"
+            /total "$1,250.00" from "$1,250.00"
+            /count 1200 from "1,200"
+            /paid true from "yes"
+            /tags/0 "red" from "TAGS:\n- red\n- blue\n"
+            /tags/1 "blue" from "TAGS:\n- red\n- blue\n"
+            [Lines]
+        "#]],
     );
-    check("supplier: NOT_FOUND\ntotal: $3\ncount: n/a\ntags: a | b", &expect![[""]]);
-    check("supplier: A\nsupplier: B\ncount: many", &expect![[""]]);
+    check("supplier: NOT_FOUND\ntotal: $3\ncount: n/a\ntags: a | b", &expect![[r#"
+        {"supplier":null,"total":"$3","count":null,"tags":["a","b"]}
+        /supplier null from "NOT_FOUND"
+        /total "$3" from "$3"
+        /count null from "n/a"
+        /tags/0 "a" from "a | b"
+        /tags/1 "b" from "a | b"
+        [Lines]
+    "#]]);
+    check("supplier: A\nsupplier: B\ncount: many", &expect![[r#"
+        no document
+        /supplier "A" from "A"
+        [Lines]
+    "#]]);
 }
 
 #[test]
 fn lines_complete_with_the_next_key() {
     let text = "supplier: ACME\ntotal: $1";
     let found = shown(text, mend_lines(text, &schema(), false));
-    expect![[""]].assert_eq(&found);
+    expect![[r#"
+        no document
+        /supplier "ACME" from "ACME"
+        [Lines]
+    "#]].assert_eq(&found);
     assert_eq!(mend_lines("supplier: ACME\n", &schema(), false), None);
 }
 
