@@ -22,7 +22,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::admin;
 use crate::config::Config;
 use crate::engine::{self, ModelState};
+use crate::fields::Calibration;
 use crate::model::ModelSpec;
+use crate::prompt::{QuestionError, Questions};
 use crate::service::{self, Ended, ServeError};
 use crate::telemetry::Telemetry;
 use signals::Signals;
@@ -145,6 +147,15 @@ impl Server {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
+        let mut service_config = service_config(&config, &telemetry);
+        let calibration = Calibration::load(&config.model.checkpoint);
+        service_config.calibration = calibration
+            .map_err(|error| AppError::Model {
+                model: config.model.checkpoint.to_string(),
+                message: error.to_string(),
+            })?
+            .map(Arc::new);
+        service_config.questions = questions(&config)?.map(Arc::new);
         let loader = load::Loader::new(&config);
         let engine = engine::Handle::start(engine_config(&config, &telemetry), move |progress| {
             loader.load(progress)
@@ -152,12 +163,8 @@ impl Server {
         let model = config.model.checkpoint.name();
         telemetry.metrics().observe(observe::source(model, engine.status()));
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(service::serve(
-            listener,
-            engine.clone(),
-            service_config(&config, &telemetry),
-            stop.clone(),
-        ));
+        let serving =
+            tokio::spawn(service::serve(listener, engine.clone(), service_config, stop.clone()));
         Ok(Self { address, engine, config, started, stop, admin, serving })
     }
 
@@ -257,6 +264,16 @@ async fn serve_operators(
     tracing::info!(%address, "serving operators");
     tokio::spawn(admin::serve(listener, admin::routes(telemetry), stop.clone()));
     Ok((address, stop.drop_guard()))
+}
+
+/// The operator's own; none where the built-in ones are to be used.
+fn questions(config: &Config) -> Result<Option<Questions>, AppError> {
+    let Some(dir) = &config.model.prompts else { return Ok(None) };
+    let failed = |error: QuestionError| AppError::Model {
+        model: config.model.checkpoint.to_string(),
+        message: error.to_string(),
+    };
+    Questions::load(Some(dir)).map(Some).map_err(failed)
 }
 
 fn engine_config(config: &Config, telemetry: &Telemetry) -> engine::Config {

@@ -9,9 +9,9 @@
 //! | 5 | [`service`], [`admin`], [`pb`] |
 //! | 4 | [`engine`] |
 //! | 3 | [`model`] |
-//! | 2 | [`accuracy`], [`placement`], [`weights`] |
+//! | 2 | [`accuracy`], [`constraint`], [`placement`], [`weights`] |
 //! | 1 | [`device`], [`fields`], [`preprocess`], [`prompt`] |
-//! | 0 | [`checkpoint`], [`limits`], [`telemetry`] |
+//! | 0 | [`checkpoint`], [`limits`], [`schema`], [`telemetry`] |
 
 pub mod cli;
 pub mod config;
@@ -27,6 +27,7 @@ pub mod engine;
 pub mod model;
 
 pub mod accuracy;
+pub mod constraint;
 pub mod placement;
 pub mod weights;
 
@@ -37,4 +38,5 @@ pub mod prompt;
 
 pub mod checkpoint;
 pub mod limits;
+pub mod schema;
 pub mod telemetry;

@@ -57,6 +57,30 @@ pub const FIELD_DEPTH_MAX: usize = 32;
 /// Bytes of a field's JSON pointer; each of its events has it.
 pub const FIELD_POINTER_BYTES_MAX: usize = 256;
 
+/// Bytes of JSON Schema text.
+pub const SCHEMA_BYTES_MAX: usize = 64 << 10;
+/// Properties of one schema, those of inner objects included.
+pub const SCHEMA_PROPERTIES_MAX: usize = 256;
+/// Objects of a schema inside one another.
+pub const SCHEMA_DEPTH_MAX: usize = 6;
+/// Characters of a string value where the schema does not say.
+pub const TEXT_CHARS_DEFAULT: usize = 256;
+/// Characters of a string value, whatever the schema says.
+pub const TEXT_CHARS_MAX: usize = 2048;
+/// Characters of one item of a list that is written as one text.
+pub const ITEM_CHARS_MAX: usize = 96;
+/// Items of a list where the schema does not say.
+pub const LIST_ITEMS_DEFAULT: usize = 64;
+/// Items of a list, whatever the schema says.
+pub const LIST_ITEMS_MAX: usize = 256;
+/// Values that one field may be chosen from.
+pub const CHOICES_MAX: usize = 256;
+/// Bytes of the JSON text of one such value.
+pub const CHOICE_BYTES_MAX: usize = 256;
+
+/// Compiled grammars that are kept for the next request that asks for the same.
+pub const GRAMMARS_KEPT_MAX: usize = 32;
+
 /// Requests that may run at once, whatever the configuration asks for.
 pub const RUNNING_REQUESTS_MAX: usize = 1024;
 /// Tokens of all requests together that the KV cache may be asked to hold.
@@ -81,4 +105,6 @@ const _: () = assert!(PDF_DPI_MIN <= PDF_DPI_DEFAULT && PDF_DPI_DEFAULT <= PDF_D
 const _: () = assert!(PAGES_MAX <= TIFF_DIRECTORIES_MAX);
 const _: () = assert!(PAGE_PIXELS_MAX <= (PAGE_SIDE_PX_MAX as u64) * (PAGE_SIDE_PX_MAX as u64));
 const _: () = assert!(PROMPT_BYTES_MAX < REQUEST_BYTES_MAX);
+const _: () = assert!(SCHEMA_DEPTH_MAX < FIELD_DEPTH_MAX);
+const _: () = assert!(TEXT_CHARS_DEFAULT <= TEXT_CHARS_MAX && LIST_ITEMS_DEFAULT <= LIST_ITEMS_MAX);
 const _: () = assert!(HEARTBEAT_MS < SLOW_CLIENT_MS_MAX);

@@ -3,6 +3,7 @@
 //! for the width of its spaces: a letter of another case is a mistake.
 
 use crate::fields::{self, Field, FieldValue, Normal, Normals};
+use crate::schema::Schema;
 
 use super::{is_absent, items};
 
@@ -57,7 +58,7 @@ fn normal(pointer: &str, text: &str) -> Option<Normal> {
         raw: String::new(),
         start: 0,
     };
-    fields::note(&mut Normals::new(), &field)
+    fields::note(&mut Normals::new(), Schema::of_every_kind(), &field)
 }
 
 fn spaced(text: &str) -> String {

@@ -9,8 +9,9 @@ use super::probe;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::{Config, ModelConfig, RequestConfig, Verify};
 use crate::engine::{LoadError, LoadProgress, Loaded};
+use crate::fields::Calibration;
 use crate::limits;
-use crate::model::internvl;
+use crate::model::{Runner as _, internvl};
 use crate::preprocess;
 use crate::prompt::{PromptOptions, Prompter};
 
@@ -57,10 +58,14 @@ impl Loader {
         let architecture = internvl::Config::load(checkpoint)?;
         let prompter = self.prompter(&architecture)?;
         let tiling = tiling(checkpoint, &architecture, self.requests.max_tiles)?;
+        let calibration = Calibration::load(checkpoint)?;
         progress.say("loading weights");
         let probe = self.probe(&prompter, &tiling)?;
         let runner =
             self.runner(prompter.image_token_id(), probe, &mut |step| progress.say(step))?;
+        if let Some(calibration) = calibration {
+            calibration.check_revision(&runner.spec().revision)?;
+        }
         Ok(Loaded { runner: Box::new(runner), prompter: Arc::new(prompter), tiling })
     }
 

@@ -3,8 +3,8 @@
 
 use crate::model::internvl::ProbeInput;
 use crate::preprocess::{self, DecodeError, DecodeLimits, Orientation};
-use crate::prompt::document::DocumentKind;
-use crate::prompt::{PromptError, Prompter};
+use crate::prompt::{AnswerStyle, PromptError, Prompter, QuestionError, Questions};
+use crate::schema::{DocumentKind, Schema};
 
 /// A receipt: small, and full of the digits that these models are for.
 const PAGE: &[u8] = include_bytes!(concat!(
@@ -19,6 +19,8 @@ pub(super) enum ProbeInputError {
     Decode(#[from] DecodeError),
     #[error("the probe's prompt: {0}")]
     Prompt(#[from] PromptError),
+    #[error("the probe's question: {0}")]
+    Question(#[from] QuestionError),
 }
 
 /// The bundled page as one tile, which is enough to reach every weight.
@@ -36,7 +38,8 @@ pub(super) fn input(
         input.tiles += tiles.tiles as usize;
         input.pixels.extend(tiles.data);
     }
-    let question = DocumentKind::Receipt.question("");
-    input.tokens = prompter.build(&question, &tiles_per_page)?.ids;
+    let schema = Schema::of(DocumentKind::Receipt);
+    let question = Questions::load(None)?.extract(&schema, AnswerStyle::Json, "")?;
+    input.tokens = prompter.build(&question.text, &tiles_per_page)?.ids;
     Ok(input)
 }

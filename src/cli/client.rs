@@ -111,6 +111,7 @@ impl Client {
                 Event::Progress(_)
                 | Event::TokenDelta(_)
                 | Event::FieldDelta(_)
+                | Event::DocumentType(_)
                 | Event::FieldCompleted(_) => {}
             }
         }

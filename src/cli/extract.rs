@@ -41,6 +41,7 @@ Examples:
   tessera extract receipt.png
   tessera extract scan-1.png scan-2.png --pages --type bank_statement
   tessera extract *.jpg --type invoice --json > invoices.jsonl
+  tessera extract letter.png --schema letter.schema.json
   tessera extract statement.pdf --select 2,3 --type bank_statement
   tessera extract letter.png --prompt \"Who wrote this letter, and when?\"";
 
@@ -60,8 +61,11 @@ pub(super) struct ExtractArgs {
     /// What the documents are: their fields are extracted
     #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "receipt")]
     kind: Kind,
+    /// JSON Schema of the fields to extract instead of those of a type
+    #[arg(long, value_name = "FILE", conflicts_with = "kind")]
+    schema: Option<PathBuf>,
     /// Ask this about the pages instead of extracting fields
-    #[arg(long, value_name = "TEXT", conflicts_with = "kind")]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["kind", "schema"])]
     prompt: Option<String>,
     /// All files together are the pages of one document
     #[arg(long)]
@@ -84,6 +88,9 @@ pub(super) struct ExtractArgs {
     /// 0: always the likeliest token; up to 2: more variety
     #[arg(long, value_name = "T")]
     temperature: Option<f32>,
+    /// Let the model write what it likes instead of holding it to the schema
+    #[arg(long)]
+    no_constrain: bool,
     /// Give up on a document after this time
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = value::duration)]
     timeout: Duration,
@@ -96,6 +103,8 @@ pub(super) enum Kind {
     Receipt,
     Invoice,
     BankStatement,
+    /// Whatever it is: asked for first
+    Auto,
 }
 
 impl Kind {
@@ -103,7 +112,7 @@ impl Kind {
     pub(super) fn task(self) -> Task {
         Task::Schema(ExtractionSchema {
             source: Some(Source::DocumentType(self.document_type().into())),
-            instructions: String::new(),
+            ..ExtractionSchema::default()
         })
     }
 
@@ -112,6 +121,7 @@ impl Kind {
             Self::Receipt => DocumentType::Receipt,
             Self::Invoice => DocumentType::Invoice,
             Self::BankStatement => DocumentType::BankStatement,
+            Self::Auto => DocumentType::Auto,
         }
     }
 }
@@ -138,7 +148,11 @@ async fn read_all(
     let show = Show {
         answer: human,
         free_text: args.prompt.is_some(),
-        names: if human { field_names(&client.model().await?, args.kind) } else { Vec::new() },
+        names: if human && args.schema.is_none() {
+            field_names(&client.model().await?, args.kind)
+        } else {
+            Vec::new()
+        },
         truth: None,
     };
     let mut first_exit = None;
@@ -220,12 +234,19 @@ fn document(args: &ExtractArgs, paths: &[PathBuf]) -> Result<Document, Failure> 
     let files = paths.iter().map(|path| input_file(args, path)).collect::<Result<_, _>>()?;
     let task = match &args.prompt {
         Some(prompt) => Task::Prompt(prompt.clone()),
-        None => args.kind.task(),
+        None => match &args.schema {
+            Some(path) => Task::Schema(ExtractionSchema {
+                source: Some(Source::JsonSchema(schema_text(path)?)),
+                ..ExtractionSchema::default()
+            }),
+            None => args.kind.task(),
+        },
     };
     let generation = GenerationOptions {
         max_output_tokens: args.max_output_tokens,
         temperature: args.temperature,
         max_tiles_per_page: args.max_tiles,
+        constrain: (args.no_constrain && args.prompt.is_none()).then_some(false),
         ..GenerationOptions::default()
     };
     let request = ExtractRequest {
@@ -235,6 +256,15 @@ fn document(args: &ExtractArgs, paths: &[PathBuf]) -> Result<Document, Failure> 
         ..ExtractRequest::default()
     };
     Ok(Document { names: paths.iter().map(|path| path.display().to_string()).collect(), request })
+}
+
+/// The text of a file with JSON Schema.
+fn schema_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(Exit::Usage, format!("cannot read {}", path.display()))
+            .because(&error)
+            .remedy("the path of a file with JSON Schema text")
+    })
 }
 
 fn input_file(args: &ExtractArgs, path: &Path) -> Result<InputFile, Failure> {

@@ -192,6 +192,8 @@ impl Watcher for View {
             Event::TokenDelta(delta) => self.text(&delta.text, delta.token_count),
             Event::FieldDelta(delta) => self.delta(delta),
             Event::FieldCompleted(field) => self.completed(field),
+            // The fields say it too, first of all.
+            Event::DocumentType(_) => {}
             Event::Completed(_) => self.status.clear(),
         }
     }

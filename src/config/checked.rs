@@ -1,6 +1,7 @@
 //! What the options mean, once all of them are right.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::checkpoint::Checkpoint;
@@ -40,6 +41,8 @@ pub struct ModelConfig {
     pub prompt_style: Option<PromptStyle>,
     /// None: the checkpoint's own.
     pub system_message: Option<String>,
+    /// None: the built-in ones.
+    pub prompts: Option<PathBuf>,
 }
 
 /// What start-up checks beyond the files' headers.

@@ -15,6 +15,7 @@ pub enum Key {
     Verify,
     PromptStyle,
     SystemMessage,
+    Prompts,
     Slots,
     SlotTokens,
     KvTokens,
@@ -89,7 +90,7 @@ const SERVER: &str = "Server";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 42] = [
+pub const ALL: [Spec; 43] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -126,6 +127,9 @@ pub const ALL: [Spec; 42] = [
     Spec::new(Key::SystemMessage, "system-message", MODEL)
         .takes("TEXT", "")
         .help("System message of every prompt; unset: the model's own"),
+    Spec::new(Key::Prompts, "prompts", MODEL)
+        .takes("DIR", "")
+        .help("Templates of questions to use instead of the built-in ones, such as receipt.json.jinja"),
     Spec::new(Key::Slots, "slots", REQUESTS)
         .takes("N", "4")
         .help("Requests that run at once, as far as the KV cache has room for them"),

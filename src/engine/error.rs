@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::constraint::ConstraintError;
 use crate::device::Dtype;
 use crate::engine::guard::Trip;
 use crate::model::{NonFinite, RunError};
@@ -66,6 +67,8 @@ pub enum EngineError {
     #[error("the answer is a loop at step {step}: the same {period} tokens {count} times in a row")]
     Repetition { step: usize, period: usize, count: usize },
     #[error(transparent)]
+    Constraint(#[from] ConstraintError),
+    #[error(transparent)]
     Run(#[from] RunError),
     #[error("the server stopped before the answer was whole")]
     Stopped,
@@ -96,12 +99,14 @@ impl EngineError {
             | Self::TooManyPages { .. }
             | Self::Prompt(_)
             | Self::TooManyTokens { .. }
+            | Self::Constraint(ConstraintError::Grammar { .. })
             | Self::Deadline { .. }
             | Self::SlowClient { .. } => Fault::Caller,
             Self::Run(RunError::OutOfMemory { .. }) => Fault::Capacity,
             Self::NonFiniteLogits { .. }
             | Self::Gibberish { .. }
             | Self::Repetition { .. }
+            | Self::Constraint(_)
             | Self::Run(RunError::Device { .. })
             | Self::Stopped
             | Self::Panicked { .. } => Fault::Server,

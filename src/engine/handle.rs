@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::constraint::Vocabulary;
 use crate::engine::board::Board;
 use crate::engine::channel::{Bell, Events, channel};
 use crate::engine::clock::{Clock, SystemClock};
@@ -82,8 +83,9 @@ impl Handle {
         Self::start_with(config, Arc::new(SystemClock), move |progress| {
             let Loaded { runner, prompter, tiling } = load(progress)?;
             let spec = runner.spec().clone();
+            let vocabulary = Vocabulary::of(&prompter, spec.vocab_size)?;
             let prepare: Arc<dyn Prepare> =
-                Arc::new(Preparer::new(prompter, tiling, spec, (pages_max, pdf)));
+                Arc::new(Preparer::new((prompter, vocabulary), tiling, spec, (pages_max, pdf)));
             Ok((runner, prepare))
         })
     }

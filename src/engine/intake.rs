@@ -235,7 +235,7 @@ impl Worker {
         self.metrics.preprocessed(prepared.tiles_per_page.len(), tiles, took);
         let sequence = Sequence::new(
             request,
-            (prepared.prompt, prepared.image_tokens),
+            (prepared.prompt, prepared.image_tokens, prepared.constrained),
             (pixels, tiles),
             (self.prepare.detokenizer(), self.guard.watch(prepared.tiles_per_page.len())),
             (preparing, now),

@@ -5,6 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::preprocess::Wanted;
+use crate::schema::Grammar;
 use crate::telemetry::spans::RequestTrace;
 
 /// A document to read and how to answer.
@@ -21,6 +22,8 @@ pub struct Job {
     pub output_tokens_max: usize,
     /// Texts before which the answer ends.
     pub stop: Vec<String>,
+    /// What the answer is held to; none: the model says what it likes.
+    pub grammar: Option<Grammar>,
     /// Whether to say how probable each token was.
     pub scores: bool,
     /// Tiles a page may be cut into, without the thumbnail; none: the checkpoint's own bound.

@@ -28,6 +28,7 @@ mod answer;
 mod blocks;
 mod board;
 mod clock;
+mod constrained;
 mod ending;
 mod inbox;
 mod invariant;

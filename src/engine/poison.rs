@@ -63,6 +63,7 @@ fn sign(error: &EngineError) -> Sign {
         | EngineError::TooManyTokens { .. }
         | EngineError::Deadline { .. }
         | EngineError::SlowClient { .. }
+        | EngineError::Constraint(_)
         | EngineError::Run(_)
         | EngineError::Stopped
         | EngineError::Panicked { .. } => Sign::None,

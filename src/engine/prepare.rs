@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tracing::Span;
 use tracing::field::Empty;
 
+use crate::constraint::Vocabulary;
 use crate::engine::answer::Detokenize;
+use crate::engine::constrained::Constrained;
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::{EngineError, Job, PageFile, PageSource};
 use crate::model::ModelSpec;
@@ -25,6 +27,8 @@ pub(super) struct Prepared {
     pub(super) pixels: Vec<f32>,
     pub(super) prompt: Vec<u32>,
     pub(super) image_tokens: usize,
+    /// None where the answer is free.
+    pub(super) constrained: Option<Constrained>,
 }
 
 /// Prepares jobs. The engine's tests have one that needs no files.
@@ -45,6 +49,7 @@ pub(super) trait Prepare: Send + Sync {
 /// Prepares for a real checkpoint.
 pub(super) struct Preparer {
     prompter: Arc<Prompter>,
+    vocabulary: Vocabulary,
     tiling: preprocess::Config,
     spec: ModelSpec,
     decoder: Decoder,
@@ -66,6 +71,8 @@ impl Prepare for Preparer {
         job: &Job,
         go_on: &dyn Fn() -> Result<(), EngineError>,
     ) -> Result<Prepared, EngineError> {
+        // First: a schema that cannot be had is found without looking at a page.
+        let constrained = self.constrain(job)?;
         let mut tiling = self.tiling.clone();
         tiling.max_tiles = job.tiles_max.map_or(tiling.max_tiles, |max| max.min(tiling.max_tiles));
         let mut pages = Pages::default();
@@ -83,7 +90,14 @@ impl Prepare for Preparer {
         let Pages { tiles_per_page, sources, pixels } = pages;
         let prompt = self.prompter.build(&job.question, &tiles_per_page)?;
         let PromptTokens { ids, image_tokens } = prompt;
-        Ok(Prepared { tiles_per_page, pages: sources, pixels, prompt: ids, image_tokens })
+        Ok(Prepared {
+            tiles_per_page,
+            pages: sources,
+            pixels,
+            prompt: ids,
+            image_tokens,
+            constrained,
+        })
     }
 
     fn detokenizer(&self) -> Box<dyn Detokenize> {
@@ -97,14 +111,21 @@ impl Prepare for Preparer {
 
 impl Preparer {
     pub(super) fn new(
-        prompter: Arc<Prompter>,
+        (prompter, vocabulary): (Arc<Prompter>, Vocabulary),
         tiling: preprocess::Config,
         spec: ModelSpec,
         (pages_max, pdf): (usize, PdfRenderer),
     ) -> Self {
         let limits = DecodeLimits { pages_max, ..DecodeLimits::default() };
         let decoder = Decoder { limits, orientation: Orientation::Apply, pdf };
-        Self { prompter, tiling, spec, decoder }
+        Self { prompter, vocabulary, tiling, spec, decoder }
+    }
+
+    /// The grammar's side of the answer to `job`.
+    fn constrain(&self, job: &Job) -> Result<Option<Constrained>, EngineError> {
+        let Some(grammar) = &job.grammar else { return Ok(None) };
+        let _span = tracing::info_span!(parent: &job.span, "grammar").entered();
+        Ok(Some(Constrained::new(self.vocabulary.constrain(grammar)?)?))
     }
 
     /// The wanted pages of one file, after `pages_before` of the files before it.

@@ -47,16 +47,23 @@ impl Sampler {
         Self { image_token_id, weights: Vec::new() }
     }
 
-    pub(super) fn pick(&mut self, logits: &[f32], chance: &mut Chance) -> Result<u32, NotFinite> {
+    /// A token of those that `allowed` has a bit for, as [`Want::GreedyAmong`](crate::model::Want) has
+    /// it, or of all.
+    pub(super) fn pick(
+        &mut self,
+        logits: &[f32],
+        chance: &mut Chance,
+        allowed: Option<&[u32]>,
+    ) -> Result<u32, NotFinite> {
         if !logits.iter().all(|logit| logit.is_finite()) {
             return Err(NotFinite);
         }
-        let (best, _) = likeliest(logits, self.image_token_id, None);
+        let (best, _) = likeliest(logits, self.image_token_id, allowed);
         let Sampling { temperature, top_p, .. } = chance.sampling;
         if chance.is_greedy() {
             return Ok(best);
         }
-        self.weigh(logits, logits[best as usize], temperature);
+        self.weigh(logits, logits[best as usize], temperature, allowed);
         if top_p < 1.0 {
             self.keep_top(f64::from(top_p));
         }
@@ -69,9 +76,14 @@ impl Sampler {
     }
 
     /// Softmax without its denominator; the most probable token weighs 1.
-    fn weigh(&mut self, logits: &[f32], max: f32, temperature: f32) {
+    fn weigh(&mut self, logits: &[f32], max: f32, temperature: f32, allowed: Option<&[u32]>) {
         let weigh = |logit: &f32| (f64::from(logit - max) / f64::from(temperature)).exp();
-        let tokens = (0..).zip(logits).filter(|&(token, _)| token != self.image_token_id);
+        let is_allowed = |token: u32| {
+            allowed.is_none_or(|words| words[token as usize / 32] >> (token % 32) & 1 == 1)
+        };
+        let tokens = (0..)
+            .zip(logits)
+            .filter(|&(token, _)| token != self.image_token_id && is_allowed(token));
         self.weights.clear();
         self.weights.extend(tokens.map(|(token, logit)| (token, weigh(logit))));
     }
@@ -113,7 +125,7 @@ mod tests {
 
     fn pick(logits: &[f32], temperature: f32, top_p: f32, seed: u64) -> Result<u32, NotFinite> {
         let mut chance = Chance::new(Sampling { temperature, top_p, seed });
-        Sampler::new(u32::MAX).pick(logits, &mut chance)
+        Sampler::new(u32::MAX).pick(logits, &mut chance, None)
     }
 
     #[test]
@@ -134,7 +146,7 @@ mod tests {
         let mut sampler = Sampler::new(1);
         for temperature in [0.0, 1.0] {
             let mut chance = Chance::new(Sampling { temperature, top_p: 0.9, seed: 1 });
-            assert_eq!(sampler.pick(&[1.0, 90.0, 20.0], &mut chance), Ok(2));
+            assert_eq!(sampler.pick(&[1.0, 90.0, 20.0], &mut chance, None), Ok(2));
         }
     }
 
@@ -177,7 +189,8 @@ mod tests {
         let share = |temperature: f32| {
             let mut chance = Chance::new(Sampling { temperature, top_p: 1.0, seed: 7 });
             let mut sampler = Sampler::new(u32::MAX);
-            let zeros = (0..20_000).filter(|_| sampler.pick(&logits, &mut chance) == Ok(0)).count();
+            let zeros =
+                (0..20_000).filter(|_| sampler.pick(&logits, &mut chance, None) == Ok(0)).count();
             zeros as f64 / 20_000.0
         };
         assert!((share(1.0) - 0.7).abs() < 0.02);

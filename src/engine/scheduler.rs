@@ -1,7 +1,7 @@
 //! Decides, once per step, which sequences run and how far. Pure: ids and integers, no clock, no
 //! tensor, no channel.
 //!
-//! Requests start in the order they came. Every step takes each decoding sequence one token further
+//! Requests start in the order they came. Every step takes each decoding sequence one choice further
 //! and, beside them, at most `prefill_chunk_tokens` of the prompts that are being taken in, oldest
 //! first: a long prompt is cut into chunks and never holds up a running answer. Pages are encoded
 //! in chunks between steps, for the same reason.
@@ -56,7 +56,7 @@ pub(super) struct Planned {
     /// Position of the first token in the sequence.
     pub(super) start: usize,
     pub(super) tokens: usize,
-    /// Of the prompt; otherwise it is the one token chosen last.
+    /// Of the prompt; otherwise they are the token chosen last and those that it forced.
     pub(super) prefill: bool,
     /// A token is chosen after this step.
     pub(super) wants_logits: bool,
@@ -78,6 +78,8 @@ struct Running {
     stage: Stage,
     /// Tokens that the blocks hold.
     held: usize,
+    /// Tokens of the answer that the blocks do not hold yet.
+    pending: usize,
 }
 
 /// Who waits, who runs, and who owns which slot.
@@ -126,7 +128,8 @@ impl Scheduler {
             self.check_unowned(slot);
             let stage =
                 if demand.tiles > 0 { Stage::Vision { encoded: 0 } } else { Stage::Prefill };
-            self.running.insert(demand.id, Running { demand, slot, blocks, stage, held: 0 });
+            let running = Running { demand, slot, blocks, stage, held: 0, pending: 1 };
+            self.running.insert(demand.id, running);
             self.queue_changed = true;
             started.push((demand.id, slot));
         }
@@ -199,6 +202,13 @@ impl Scheduler {
         );
         if planned.prefill && running.held == running.demand.prompt_tokens {
             running.stage = Stage::Decode { paused: false };
+        }
+    }
+
+    /// So many tokens of the answer are to be taken in next.
+    pub(super) fn expect(&mut self, id: SeqId, tokens: usize) {
+        if let Some(running) = self.find(id) {
+            running.pending = tokens;
         }
     }
 
@@ -299,7 +309,7 @@ impl Running {
             id: self.demand.id,
             slot: self.slot,
             start: self.held,
-            tokens: 1,
+            tokens: self.pending,
             prefill: false,
             wants_logits: true,
         })

@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use crate::constraint::ConstraintError;
 use crate::engine::answer::{Answer, Detokenize, Verdict};
 use crate::engine::board::Ticket;
 use crate::engine::channel::Outlet;
+use crate::engine::constrained::Constrained;
 use crate::engine::guard::{Guard, Trip};
 use crate::engine::intake::{PixelLease, Request};
 use crate::engine::sampler::{Chance, NotFinite, Sampler};
@@ -38,22 +40,26 @@ pub(super) struct Sequence {
     /// None once all are encoded.
     pixels: Option<Pixels>,
     chance: Chance,
+    /// None where the answer is free.
+    constrained: Option<Constrained>,
     answer: Answer,
     guard: Option<Guard>,
     /// Whether to say how probable each token was.
     scores: bool,
-    /// The token chosen last, which the model has not seen yet.
-    next_token: [u32; 1],
+    /// The token chosen last, and those that it forced: the model has not seen them yet.
+    next_tokens: Vec<u32>,
     output_tokens_max: usize,
 }
 
 /// Why an answer cannot go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Spoilt {
     /// Before a token was chosen.
     NotFinite,
     /// By the token that was chosen last.
     Tripped(Trip),
+    /// What holds it to its grammar failed.
+    Unheld(ConstraintError),
 }
 
 // === impl Spoilt ===
@@ -61,6 +67,12 @@ pub(super) enum Spoilt {
 impl From<NotFinite> for Spoilt {
     fn from(_: NotFinite) -> Self {
         Self::NotFinite
+    }
+}
+
+impl From<ConstraintError> for Spoilt {
+    fn from(error: ConstraintError) -> Self {
+        Self::Unheld(error)
     }
 }
 
@@ -75,7 +87,7 @@ impl From<Trip> for Spoilt {
 impl Sequence {
     pub(super) fn new(
         request: Request,
-        (prompt, image_tokens): (Vec<u32>, usize),
+        (prompt, image_tokens, constrained): (Vec<u32>, usize, Option<Constrained>),
         (pixels, tiles): (Pixels, usize),
         (detokenizer, guard): (Box<dyn Detokenize>, Option<Guard>),
         (preparing, prepared): (Instant, Instant),
@@ -115,10 +127,11 @@ impl Sequence {
             tiles,
             pixels: Some(pixels),
             chance: Chance::new(job.sampling),
+            constrained,
             answer: Answer::new(detokenizer, job.stop),
             guard,
             scores: job.scores,
-            next_token: [0],
+            next_tokens: Vec::new(),
             output_tokens_max: job.output_tokens_max.clamp(1, room),
         }
     }
@@ -190,7 +203,7 @@ impl Sequence {
         let tokens = if planned.prefill {
             &self.prompt[planned.start..planned.start + planned.tokens]
         } else {
-            &self.next_token[..]
+            &self.next_tokens[..]
         };
         Segment {
             slot: planned.slot,
@@ -204,7 +217,12 @@ impl Sequence {
 
     /// What the next token is chosen from.
     fn want(&self) -> Want<'_> {
-        if self.chance.is_greedy() { Want::Greedy } else { Want::Logits }
+        let allowed = self.constrained.as_ref().and_then(Constrained::allowed);
+        match allowed {
+            _ if !self.chance.is_greedy() => Want::Logits,
+            Some(allowed) => Want::GreedyAmong(allowed),
+            None => Want::Greedy,
+        }
     }
 
     /// The KV cache holds the tokens of `planned` now.
@@ -217,8 +235,18 @@ impl Sequence {
         }
     }
 
-    /// Chooses the next token, sends the text that it completes, and says whether the answer is
-    /// whole. The text of a token that spoils the answer is not sent.
+    /// Waits until it is known what may be chosen next.
+    pub(super) fn ready(&mut self) -> Result<(), ConstraintError> {
+        self.constrained.as_mut().map_or(Ok(()), Constrained::ready)
+    }
+
+    /// Tokens that the model has not seen yet.
+    pub(super) fn next_tokens(&self) -> usize {
+        self.next_tokens.len()
+    }
+
+    /// Chooses the next token, adds those that it forces, sends the text that they complete, and says
+    /// whether the answer is whole. The text of a token that spoils the answer is not sent.
     pub(super) fn choose(
         &mut self,
         output: &Output,
@@ -226,23 +254,28 @@ impl Sequence {
         stop_ids: &[u32],
         now: Instant,
     ) -> Result<Option<FinishReason>, Spoilt> {
+        let allowed = self.constrained.as_ref().and_then(Constrained::allowed);
         let token = match output {
-            Output::Logits(row) => sampler.pick(row, &mut self.chance)?,
+            Output::Logits(row) => sampler.pick(row, &mut self.chance, allowed)?,
             Output::Choice(choice) if choice.is_finite => choice.token,
             Output::Choice(_) => return Err(Spoilt::NotFinite),
         };
-        self.progress.output_tokens += 1;
         if self.progress.phase != Phase::Decode {
             self.start_decode(now);
         }
-        self.next_token = [token];
-        if self.trace.has(Level::Numbers) {
+        let opening = self.constrained.as_mut().and_then(Constrained::opening);
+        let is_chosen = opening.is_none()
+            && !self.constrained.as_ref().is_some_and(Constrained::leaves_no_choice);
+        if is_chosen && self.trace.has(Level::Numbers) {
             self.trace.scored(logprob(token, output));
         }
-        if self.scores && !stop_ids.contains(&token) {
+        if self.scores && is_chosen && !stop_ids.contains(&token) {
             self.answer.score(logprob(token, output));
         }
-        let finish = self.take(token, stop_ids)?;
+        let finish = match opening {
+            Some(opening) => self.take_all(opening, false, stop_ids)?,
+            None => self.take_chosen(token, stop_ids)?,
+        };
         if let Some(piece) = self.answer.piece() {
             self.outlet.piece(&piece, now);
         }
@@ -284,7 +317,50 @@ impl Sequence {
         outlet.finish(Err(error));
     }
 
-    fn take(&mut self, token: u32, stop_ids: &[u32]) -> Result<Option<FinishReason>, Trip> {
+    /// The answer goes on with `token` and what that forces.
+    fn take_chosen(
+        &mut self,
+        token: u32,
+        stop_ids: &[u32],
+    ) -> Result<Option<FinishReason>, Spoilt> {
+        let mut tokens = vec![token];
+        let mut is_whole = false;
+        if let Some(constrained) = &mut self.constrained
+            && !stop_ids.contains(&token)
+        {
+            let next = constrained.take(token)?;
+            tokens.extend(next.forced);
+            is_whole = next.is_whole;
+        }
+        self.take_all(tokens, is_whole, stop_ids)
+    }
+
+    /// The answer goes on with these tokens, as far as it may.
+    fn take_all(
+        &mut self,
+        tokens: Vec<u32>,
+        is_whole: bool,
+        stop_ids: &[u32],
+    ) -> Result<Option<FinishReason>, Spoilt> {
+        self.next_tokens.clear();
+        let last = tokens.len() - 1;
+        for (index, token) in tokens.into_iter().enumerate() {
+            self.progress.output_tokens += 1;
+            self.next_tokens.push(token);
+            let finish = self.take(token, is_whole && index == last, stop_ids)?;
+            if finish.is_some() {
+                return Ok(finish);
+            }
+        }
+        Ok(None)
+    }
+
+    fn take(
+        &mut self,
+        token: u32,
+        is_last: bool,
+        stop_ids: &[u32],
+    ) -> Result<Option<FinishReason>, Trip> {
         if stop_ids.contains(&token) {
             self.answer.finish();
             return Ok(Some(FinishReason::Stop));
@@ -294,6 +370,10 @@ impl Sequence {
         }
         if let Some(guard) = &mut self.guard {
             guard.see(token, self.answer.newest())?;
+        }
+        if is_last {
+            self.answer.finish();
+            return Ok(Some(FinishReason::Stop));
         }
         if self.progress.output_tokens < self.output_tokens_max {
             return Ok(None);

@@ -217,7 +217,23 @@ impl Stepper {
         }
     }
 
+    /// `plan` without those of which it cannot be said what may be chosen; they end.
+    fn ready(&mut self, mut plan: Vec<Planned>) -> Vec<Planned> {
+        plan.retain(|planned| {
+            let sequence = self.sequences.get_mut(&planned.id).filter(|_| planned.wants_logits);
+            let Some(Err(error)) = sequence.map(Sequence::ready) else { return true };
+            tracing::error!(%error, "an answer cannot be held to its grammar");
+            self.end(planned.id, End::Failed(error.into()));
+            false
+        });
+        plan
+    }
+
     fn step(&mut self, plan: Vec<Planned>) -> Result<(), Ending> {
+        let plan = self.ready(plan);
+        if plan.is_empty() {
+            return Ok(());
+        }
         self.check_budget(&plan);
         let before = self.clock.now();
         let running = Running { sequences: &self.sequences, scheduler: &self.scheduler };
@@ -270,10 +286,15 @@ impl Stepper {
             match chosen {
                 Ok(None) => {
                     let pause = sequence.outlet.must_pause();
+                    self.scheduler.expect(planned.id, sequence.next_tokens());
                     self.scheduler.set_paused(planned.id, pause);
                 }
                 Ok(Some(reason)) => ended.push((planned.id, End::Whole(reason))),
                 Err(Spoilt::NotFinite) => not_finite.push(*planned),
+                Err(Spoilt::Unheld(error)) => {
+                    tracing::error!(%error, "an answer cannot be held to its grammar");
+                    ended.push((planned.id, End::Failed(error.into())));
+                }
                 Err(Spoilt::Tripped(trip)) => {
                     let error = EngineError::tripped(sequence.output_tokens() - 1, trip);
                     ended.push((planned.id, End::Failed(error)));

@@ -126,12 +126,19 @@ mod tests {
 
     use super::*;
     use crate::fields::{FieldEvent, FieldReader, note};
+    use crate::schema::{DocumentKind, Schema};
 
     fn expect_checks(document: &serde_json::Value, expected: &Expect) {
+        let names: Vec<&str> = document.as_object().unwrap().keys().map(String::as_str).collect();
+        let fits = |kind: &&DocumentKind| {
+            names.iter().all(|name| kind.fields().any(|field| field == *name))
+        };
+        let kind = DocumentKind::ALL.iter().find(fits).unwrap();
+        let schema = Schema::of(*kind);
         let mut normals = Normals::new();
         for event in FieldReader::default().push(&document.to_string()) {
             if let FieldEvent::Completed(field) = event {
-                note(&mut normals, &field);
+                note(&mut normals, &schema, &field);
             }
         }
         let line = |check: Check| {

@@ -3,14 +3,20 @@
 //!
 //! Pure: text goes in, fields come out. Nothing here knows tokens as ids, the wire, or time.
 
+mod calibration;
 mod check;
 mod confidence;
 mod escape;
+mod mend;
 mod normal;
 mod number;
 mod reader;
 
+pub use calibration::{
+    CALIBRATION_FILE, CALIBRATION_FORMAT, Calibration, CalibrationError, Curve, OTHER_KINDS,
+};
 pub use check::{Check, Rule, check};
 pub use confidence::{Confidence, TokenScore};
+pub use mend::{Mended, Repair, mend, mend_lines};
 pub use normal::{Normal, Normals, is_list, note};
 pub use reader::{Field, FieldEvent, FieldReader, FieldValue};

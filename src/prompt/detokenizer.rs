@@ -79,7 +79,7 @@ impl TokenBytes {
         self.ends.push(self.bytes.len());
     }
 
-    fn get(&self, id: u32) -> &[u8] {
+    pub(super) fn get(&self, id: u32) -> &[u8] {
         let id = id as usize;
         let Some(&end) = self.ends.get(id) else { return &[] };
         let start = if id == 0 { 0 } else { self.ends[id - 1] };

@@ -8,21 +8,21 @@
 //!
 //! No tensors, no async. Reading order: `settings` (what the files ask for), `files` and
 //! `tokenizer` (text to ids), `assemble` (ids of one prompt), `chat` and `template` (the two
-//! styles), `detokenizer`, and [`document`] (questions about the built-in kinds of document).
+//! styles), `detokenizer`, and [`Questions`] (what to ask for a schema's fields).
 
 mod assemble;
 mod chat;
 mod detokenizer;
-pub mod document;
 mod error;
 mod files;
+mod questions;
 mod settings;
 mod template;
 mod tokenizer;
 
 pub use detokenizer::Detokenizer;
-pub use document::DocumentKind;
 pub use error::PromptError;
+pub use questions::{AnswerStyle, Question, QuestionError, Questions};
 pub use settings::{PromptOptions, PromptStyle};
 
 use crate::checkpoint::Checkpoint;
@@ -109,6 +109,18 @@ impl Prompter {
     /// Fresh state that turns one request's generated ids into text.
     pub fn detokenizer(&self) -> Detokenizer {
         self.tokenizer.detokenizer()
+    }
+
+    /// The bytes that a token writes; none for special tokens and ids that are no tokens.
+    pub fn token_bytes(&self, id: u32) -> &[u8] {
+        self.tokenizer.bytes(id)
+    }
+
+    /// Ids of `text`, in which nothing is special.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, PromptError> {
+        let mut ids = Vec::new();
+        self.tokenizer.encode(text, &mut ids)?;
+        Ok(ids)
     }
 
     /// Ids that end an answer: `<|im_end|>`, which alone stops the original `chat()`, then those

@@ -86,6 +86,11 @@ impl TextTokenizer {
         Ok(())
     }
 
+    /// The bytes of `id`; none for special tokens.
+    pub(super) fn bytes(&self, id: u32) -> &[u8] {
+        self.table.get(id)
+    }
+
     pub(super) fn detokenizer(&self) -> Detokenizer {
         Detokenizer::new(Arc::clone(&self.table))
     }

@@ -4,17 +4,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::call::Call;
-use super::reading::Reading;
+use super::reading::Read;
 use super::validate::{Checked, Task};
-use crate::engine::{Done, FinishReason, Job, PageSource, Phase, Progress, Sampling, Text};
+use crate::engine::{Done, FinishReason, Job, PageSource, Phase, Progress, Sampling, Text, Usage};
+use crate::fields::Repair;
 use crate::pb::v1;
+use crate::schema::{DocumentKind, Grammar};
 
 /// The job of a checked request. Its span is set later, since the span's fields come from the job.
-pub(super) fn job(checked: Checked, call: &Arc<Call>) -> Job {
+pub(super) fn job(checked: Checked, question: String, call: &Arc<Call>) -> Job {
     let scores = checked.has_fields();
-    let question = match checked.task {
-        Task::Document { kind, instructions } => kind.question(&instructions),
-        Task::Prompt(prompt) => prompt,
+    let grammar = match &checked.task {
+        Task::Document { schema, .. } if checked.constrain => Some(schema.grammar()),
+        Task::Auto { .. } => Some(Grammar::one_of(DocumentKind::ALL.map(DocumentKind::name))),
+        Task::Document { .. } | Task::Prompt(_) => None,
     };
     let id = if checked.request_id.is_empty() {
         uuid::Uuid::new_v4().to_string()
@@ -31,6 +34,7 @@ pub(super) fn job(checked: Checked, call: &Arc<Call>) -> Job {
         sampling,
         output_tokens_max: checked.output_tokens_max,
         stop: checked.stop,
+        grammar,
         scores,
         tiles_max: checked.tiles_max,
         deadline: call.deadline,
@@ -83,17 +87,16 @@ pub(super) fn token_delta(text: Text) -> v1::TokenDelta {
     v1::TokenDelta { text: text.text, token_count: text.tokens as u32 }
 }
 
-/// The last message; `is_document` says whether the answer should be a JSON object.
-pub(super) fn completed(done: Done, reading: Option<Reading>, is_document: bool) -> v1::Completed {
+/// The last message; `read` is what the answer's fields are, where somebody wants them.
+pub(super) fn completed(done: Done, read: Option<Read>) -> v1::Completed {
     let cut = done.finish_reason == FinishReason::Length;
-    let object = reading.as_ref().filter(|_| is_document).map(|reading| reading.object(&done.text));
-    let (document_json, document_error) = match object {
+    let Read { document, fields, checks, repairs, .. } = read.unwrap_or_default();
+    let (document_json, document_error) = match document {
         None => (None, String::new()),
-        Some(Ok(object)) => (Some(object.to_owned()), String::new()),
+        Some(Ok(object)) => (Some(object), String::new()),
         Some(Err(error)) if cut => (None, format!("the output was cut: {error}")),
         Some(Err(error)) => (None, error.to_string()),
     };
-    let (fields, checks) = reading.map(Reading::finish).unwrap_or_default();
     let timings = done.timings;
     v1::Completed {
         finish_reason: match done.finish_reason {
@@ -103,11 +106,7 @@ pub(super) fn completed(done: Done, reading: Option<Reading>, is_document: bool)
         text: done.text,
         document_json,
         document_error,
-        usage: Some(v1::Usage {
-            input_tokens: done.usage.input_tokens as u32,
-            image_tokens: done.usage.image_tokens as u32,
-            output_tokens: done.usage.output_tokens as u32,
-        }),
+        usage: Some(usage(done.usage)),
         timings: Some(v1::Timings {
             queue: Some(duration(timings.queue)),
             preprocess: Some(duration(timings.preprocess)),
@@ -119,6 +118,36 @@ pub(super) fn completed(done: Done, reading: Option<Reading>, is_document: bool)
         }),
         fields,
         checks,
+        repairs: repairs.into_iter().map(|repair| self::repair(repair).into()).collect(),
+    }
+}
+
+pub(super) fn usage(usage: Usage) -> v1::Usage {
+    v1::Usage {
+        input_tokens: usage.input_tokens as u32,
+        image_tokens: usage.image_tokens as u32,
+        output_tokens: usage.output_tokens as u32,
+    }
+}
+
+pub(super) fn document_type(kind: DocumentKind) -> v1::DocumentType {
+    match kind {
+        DocumentKind::Receipt => v1::DocumentType::Receipt,
+        DocumentKind::Invoice => v1::DocumentType::Invoice,
+        DocumentKind::BankStatement => v1::DocumentType::BankStatement,
+    }
+}
+
+fn repair(repair: Repair) -> v1::Repair {
+    match repair {
+        Repair::Quotes => v1::Repair::Quotes,
+        Repair::BareNames => v1::Repair::BareNames,
+        Repair::TrailingComma => v1::Repair::TrailingComma,
+        Repair::MissingComma => v1::Repair::MissingComma,
+        Repair::Words => v1::Repair::Words,
+        Repair::Characters => v1::Repair::Characters,
+        Repair::Comments => v1::Repair::Comments,
+        Repair::Lines => v1::Repair::Lines,
     }
 }
 

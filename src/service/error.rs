@@ -11,6 +11,7 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
+use crate::constraint::ConstraintError;
 use crate::engine::{EngineError, Reject};
 use crate::model::{NonFinite, RunError};
 use crate::preprocess::DecodeError;
@@ -168,6 +169,10 @@ pub(super) fn failed(error: &EngineError) -> Status {
                 .with("period", period)
                 .with("count", count)
         }
+        EngineError::Constraint(ConstraintError::Grammar { .. }) => {
+            Failure::fields("INVALID_FIELD", vec![FieldViolation::new("schema", message)])
+        }
+        EngineError::Constraint(_) => Failure::new(Code::Internal, "CONSTRAINT", message),
         // Again would fail again, here or elsewhere: no retry time.
         EngineError::Run(RunError::OutOfMemory { device_id, .. }) => {
             Failure::new(Code::ResourceExhausted, "REQUEST_TOO_LARGE_FOR_MEMORY", message)
@@ -181,6 +186,12 @@ pub(super) fn failed(error: &EngineError) -> Status {
         EngineError::Panicked { .. } => return panicked(),
     };
     failure.into_status()
+}
+
+/// The answer that should name a kind of document was cut.
+pub(super) fn no_kind(answer: &str) -> Status {
+    let message = format!("{answer:?} is no kind of document: name one in the request");
+    Failure::new(Code::Internal, "CONSTRAINT", message).into_status()
 }
 
 /// The deadline passed while the request was in `phase`.

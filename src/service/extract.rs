@@ -5,18 +5,33 @@ use std::sync::Arc;
 
 use tokio_stream::StreamExt as _;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::State;
 use super::call::Call;
+use super::error::{self, Failure};
 use super::generation::Generation;
+use super::kind::{Begun, Pending};
 use super::stream::{Answer, Wishes};
 use super::validate::{self, Task};
 use super::{convert, trace};
-use crate::engine::{self, EngineError, Event, Events};
+use crate::engine::{self, EngineError, Event, Events, Handle, Job};
 use crate::pb::v1;
+use crate::prompt::{AnswerStyle, QuestionError, Questions};
+use crate::schema::{DocumentKind, Schema};
 use crate::telemetry::spans::TraceOptions;
+
+/// More than the name of any kind of document has.
+const KIND_TOKENS_MAX: usize = 32;
+
+/// The request that follows where the kind of the document is asked for first.
+struct Second {
+    job: Job,
+    style: AnswerStyle,
+    instructions: String,
+    constrain: bool,
+}
 
 /// Takes a call to its `accepted` and returns the stream of the rest.
 pub(super) async fn extract(
@@ -47,13 +62,33 @@ pub(super) async fn begin(
     let status = state.status();
     let tracing = state.config.telemetry.tracing();
     let checked = validate::check(request, &state.bounds(&status))?;
+    let (question, prompt_template, asked) = match &checked.task {
+        Task::Document { schema, style, instructions } => {
+            let question = state.questions.extract(schema, *style, instructions);
+            let question = question.map_err(|error| unanswerable(&error))?;
+            (question.text, question.template, Some((Arc::clone(schema), *style)))
+        }
+        Task::Auto { instructions, .. } => {
+            let question = state.questions.classify(instructions);
+            let question = question.map_err(|error| unanswerable(&error))?;
+            (question.text, question.template, None)
+        }
+        Task::Prompt(prompt) => (prompt.clone(), String::new(), None),
+    };
+    let auto = match &checked.task {
+        Task::Auto { style, instructions } => Some((*style, instructions.clone())),
+        Task::Document { .. } | Task::Prompt(_) => None,
+    };
+    let constrain = checked.constrain;
+    let output_type = if asked.is_some() || auto.is_some() { "json" } else { "text" };
     let wishes = Wishes {
         tokens: checked.kinds.tokens,
         fields: checked.kinds.fields,
-        document: matches!(checked.task, Task::Document { .. }),
+        asked,
+        calibration: state.config.calibration.clone(),
         heartbeat: state.config.heartbeat,
     };
-    let mut job = convert::job(checked, &call);
+    let mut job = convert::job(checked, question, &call);
     call.note(|record| {
         record.request_id = Some(job.id.clone());
         record.phase = Some("prepare");
@@ -61,12 +96,18 @@ pub(super) async fn begin(
     let trace_id = trace::sampled_trace_id(&call.span.context());
     let id = job.id.clone();
     let model = state.model_name(&status).to_owned();
-    let output_type = if wishes.document { "json" } else { "text" };
     let mut generation = Generation::begin(call, &mut job, &model, output_type);
     if let Some((tracing, options)) = tracing.zip(traced) {
         generation.trace(&mut job, tracing, options);
     }
 
+    let pending = auto.map(|(style, instructions)| {
+        let begin = Second { job: job.clone(), style, instructions, constrain };
+        let (engine, questions) = (state.engine.clone(), Arc::clone(&state.questions));
+        // The name of a kind is short: no more than this is asked for.
+        job.output_tokens_max = job.output_tokens_max.min(KIND_TOKENS_MAX);
+        Pending::new(move |kind| begin.begin(kind, &engine, &questions))
+    });
     let mut events = state.engine.submit(job).map_err(|reject| generation.rejected(&reject))?;
     let first = first_event(&mut events).await.map_err(|error| generation.failed(&error))?;
     generation.call().note(|record| {
@@ -82,8 +123,35 @@ pub(super) async fn begin(
         tiles_per_page: first.tiles_per_page,
         pages: first.pages.iter().map(convert::page_source).collect(),
         input_tokens: first.input_tokens as u32,
+        prompt_template,
     };
-    Ok(Answer::new(accepted, events, generation, wishes))
+    Ok(Answer::new(accepted, (events, pending), generation, wishes))
+}
+
+// === impl Second ===
+
+impl Second {
+    /// Asks for the fields of `kind`, with the pages that are here already.
+    fn begin(
+        self,
+        kind: DocumentKind,
+        engine: &Handle,
+        questions: &Questions,
+    ) -> Result<Begun<Events>, Status> {
+        let Self { job, style, instructions, constrain } = self;
+        let schema = Arc::new(Schema::of(kind));
+        let question = questions.extract(&schema, style, &instructions);
+        let question = question.map_err(|error| unanswerable(&error))?;
+        let grammar = constrain.then(|| schema.grammar());
+        let job = Job { question: question.text, grammar, ..job };
+        let events = engine.submit(job).map_err(|reject| error::rejected(&reject))?;
+        Ok(Begun { events, asked: (schema, style), template: question.template })
+    }
+}
+
+/// A template of the operator's that works only for some schemas.
+fn unanswerable(error: &QuestionError) -> Status {
+    Failure::new(Code::Internal, "PROMPT", error.to_string()).into_status()
 }
 
 /// The engine says first that it accepted, or why not.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use opentelemetry::KeyValue;
 
 use crate::pb::v1::extract_response::Event as Message;
-use crate::prompt::document::DocumentKind;
+use crate::schema::DocumentKind;
 use crate::telemetry::spans::{Deferred, Level, NewSpan, RequestTrace, Spans, span_id};
 
 /// Fields of one answer that are remembered.
@@ -138,5 +138,5 @@ impl Deferred for Recording {
 /// Whether a pointer names a field of a built-in kind of document.
 fn is_known(pointer: &str) -> bool {
     let name = pointer.trim_start_matches('/');
-    DocumentKind::ALL.iter().any(|kind| kind.fields().contains(&name))
+    DocumentKind::ALL.iter().any(|kind| kind.fields().any(|field| field == name))
 }

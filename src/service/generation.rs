@@ -74,6 +74,11 @@ impl Generation {
         status
     }
 
+    /// A request that follows from the first one's answer was not taken.
+    pub(super) fn refused(&mut self, status: Status) -> Status {
+        self.end(status)
+    }
+
     pub(super) fn failed(&mut self, error: &EngineError) -> Status {
         if let EngineError::Panicked { message } = error {
             tracing::error!(panic = message, "the engine panicked over a request");

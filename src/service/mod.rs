@@ -14,6 +14,7 @@ mod extract;
 mod field_trace;
 mod generation;
 mod health;
+mod kind;
 mod model_info;
 mod orca;
 mod playground;
@@ -33,12 +34,14 @@ pub use server::{Ended, ServeError, serve};
 pub use trace::code_name;
 
 use crate::engine::{Handle, Status};
+use crate::fields::Calibration;
 use crate::limits;
+use crate::prompt::Questions;
 use crate::telemetry::Telemetry;
 use validate::Bounds;
 
 /// What an operator can set about the service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// The model's name, to answer to before it is loaded.
     pub model: String,
@@ -67,6 +70,10 @@ pub struct Config {
     pub batch_in_flight_max: usize,
     /// Where calls and requests are recorded.
     pub telemetry: Telemetry,
+    /// What the model's confidence is worth; none: not known.
+    pub calibration: Option<Arc<Calibration>>,
+    /// What documents are asked; none: the built-in questions.
+    pub questions: Option<Arc<Questions>>,
 }
 
 impl Config {
@@ -86,6 +93,8 @@ impl Config {
             streams_per_connection_max: limits::STREAMS_PER_CONNECTION_MAX,
             batch_in_flight_max: limits::BATCH_IN_FLIGHT_MAX,
             telemetry: Telemetry::default(),
+            calibration: None,
+            questions: None,
         }
     }
 }
@@ -96,6 +105,7 @@ struct State {
     load: Arc<orca::LoadMeter>,
     engine: Handle,
     config: Config,
+    questions: Arc<Questions>,
     shutdown: CancellationToken,
 }
 

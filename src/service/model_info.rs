@@ -15,7 +15,7 @@ use crate::limits;
 use crate::model::{DeviceUse, ModelSpec, Placement, SiteRange};
 use crate::pb::v1;
 use crate::placement::{DtypePolicy, PolicyMode, Quantization, WeightFormat};
-use crate::prompt::document::DocumentKind;
+use crate::schema::{self, DocumentKind, Schema};
 
 /// Load changes with every request; a watcher is told at most this often.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -79,7 +79,7 @@ pub(super) fn model_status(state: &State, status: &engine::Status) -> v1::ModelS
         kv_cache_dtype: spec.map_or(v1::Dtype::Unspecified, |spec| dtype(spec.kv_dtype)).into(),
         devices: spec.map(|spec| spec.devices.iter().map(device).collect()).unwrap_or_default(),
         limits: Some(limits(state, status)),
-        capabilities: Some(capabilities()),
+        capabilities: Some(capabilities(state)),
         load: Some(v1::Load {
             running_requests: status.load.running as u32,
             queued_requests: status.load.queued as u32,
@@ -119,6 +119,7 @@ fn limits(state: &State, status: &engine::Status) -> v1::Limits {
         max_output_tokens: bounds.output_tokens_max as u32,
         max_running_requests: spec.map_or(0, |spec| spec.slots as u32),
         max_queued_requests: state.config.queued_max as u32,
+        max_schema_bytes: limits::SCHEMA_BYTES_MAX as u32,
         max_batch_in_flight: state.config.batch_in_flight_max as u32,
     }
 }
@@ -128,10 +129,11 @@ fn input_tokens_max(spec: &ModelSpec) -> u32 {
     spec.slot_tokens.saturating_sub(1) as u32
 }
 
-fn capabilities() -> v1::Capabilities {
+fn capabilities(state: &State) -> v1::Capabilities {
     let schema = |(document_type, kind): (v1::DocumentType, DocumentKind)| v1::BuiltInSchema {
         document_type: document_type.into(),
-        fields: kind.fields().iter().map(ToString::to_string).collect(),
+        fields: kind.fields().map(str::to_owned).collect(),
+        json_schema: Schema::of(kind).to_json_schema().to_string(),
     };
     let kinds = [
         (v1::DocumentType::Receipt, DocumentKind::Receipt),
@@ -141,7 +143,12 @@ fn capabilities() -> v1::Capabilities {
     v1::Capabilities {
         media_types: MEDIA_TYPES.map(str::to_owned).to_vec(),
         built_in_schemas: kinds.into_iter().map(schema).collect(),
-        confidence_method: v1::ConfidenceMethod::TokenProbability.into(),
+        confidence_method: match state.config.calibration {
+            Some(_) => v1::ConfidenceMethod::Calibrated.into(),
+            None => v1::ConfidenceMethod::TokenProbability.into(),
+        },
+        constrained_decoding: true,
+        json_schema_keywords: schema::KEYWORDS.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -1,50 +1,100 @@
 //! The fields of one answer on their way to the client: read from the text as it comes, sent where
 //! the client wants them, and all of them again at the end.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use prost_types::value::Kind;
 
 use super::document::{self, NotADocument};
-use crate::engine::Text;
+use crate::engine::{Done, FinishReason, Text};
 use crate::fields::{
-    self, Check, Confidence, Field, FieldEvent, FieldReader, FieldValue, Normal, Normals, Rule,
-    TokenScore,
+    self, Calibration, Check, Confidence, Field, FieldEvent, FieldReader, FieldValue, Normal,
+    Normals, OTHER_KINDS, Repair, Rule, TokenScore,
 };
 use crate::pb::v1;
 use crate::pb::v1::extract_response::Event as Message;
+use crate::prompt::AnswerStyle;
+use crate::schema::{self, Schema};
 
 /// What was read so far.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     reader: FieldReader,
+    /// The answer so far, where it comes in lines.
+    lines: String,
     /// Of all tokens so far: a few bytes for each that the answer may have.
     scores: Vec<TokenScore>,
     completed: Vec<v1::ExtractedField>,
-    /// None where the fields are not built-in ones.
-    normals: Option<Normals>,
+    /// None where nobody said what the fields are.
+    asked: Option<(Arc<Schema>, AnswerStyle)>,
+    normals: Normals,
+    calibration: Option<Arc<Calibration>>,
+}
+
+/// A whole answer.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    /// JSON text of the object that was asked for; none where none was.
+    pub(super) document: Option<Result<String, NotADocument>>,
+    /// All fields that completed.
+    pub(super) fields: Vec<v1::ExtractedField>,
+    /// Events of those that completed only now.
+    pub(super) late: Vec<Message>,
+    pub(super) checks: Vec<v1::Check>,
+    pub(super) repairs: Vec<Repair>,
 }
 
 impl Reading {
-    /// Of a built-in kind of document, or of whatever a prompt asked for.
-    pub(super) fn new(is_document: bool) -> Self {
-        Self { normals: is_document.then(Normals::new), ..Self::default() }
+    /// Of the fields of a schema, or of whatever a prompt asked for.
+    pub(super) fn new(
+        asked: Option<(Arc<Schema>, AnswerStyle)>,
+        calibration: Option<Arc<Calibration>>,
+    ) -> Self {
+        Self { asked, calibration, ..Self::default() }
     }
 
     /// Takes the next piece of the answer; says what it brought, in order.
     pub(super) fn push(&mut self, text: &Text) -> Vec<Message> {
         self.scores.extend_from_slice(&text.scores);
+        if let Some((schema, AnswerStyle::Lines)) = &self.asked {
+            self.lines.push_str(&text.text);
+            if !text.text.contains('\n') {
+                return Vec::new();
+            }
+            // As a model that writes JSON all the same: that is read at the end.
+            let schema = Arc::clone(schema);
+            let mended = fields::mend_lines(&self.lines, &schema, false);
+            return mended.map(|mended| self.take_mended(mended.fields)).unwrap_or_default();
+        }
         let events = self.reader.push(&text.text);
         events.into_iter().map(|event| self.message(event)).collect()
     }
 
-    /// The JSON object that `output`, the whole answer, holds.
-    pub(super) fn object<'a>(&self, output: &'a str) -> Result<&'a str, NotADocument> {
-        document::object(output, &self.reader)
-    }
-
-    /// All fields that completed, and what the checks of their values say.
-    pub(super) fn finish(self) -> (Vec<v1::ExtractedField>, Vec<v1::Check>) {
-        let checks = self.normals.iter().flat_map(fields::check).map(checked).collect();
-        (self.completed, checks)
+    /// Ends with the whole answer, and mends it where it is no JSON.
+    pub(super) fn finish(mut self, done: &Done) -> Read {
+        let mut read = Read::default();
+        if let Some((schema, style)) = self.asked.clone() {
+            let cut = done.finish_reason == FinishReason::Length;
+            let document = document::object(&done.text, &self.reader).map(str::to_owned);
+            let mended = match (style, &document) {
+                (AnswerStyle::Json, Ok(_)) => None,
+                (AnswerStyle::Json, Err(_)) => fields::mend(&done.text, &schema),
+                (AnswerStyle::Lines, _) => fields::mend_lines(&done.text, &schema, !cut)
+                    .or_else(|| fields::mend(&done.text, &schema)),
+            };
+            read.document = Some(document);
+            if let Some(mended) = mended {
+                read.late = self.take_mended(mended.fields);
+                read.repairs = mended.repairs;
+                if let Some(text) = mended.document.filter(|_| !cut) {
+                    read.document = Some(Ok(text));
+                }
+            }
+        }
+        read.checks = fields::check(&self.normals).into_iter().map(checked).collect();
+        read.fields = self.completed;
+        read
     }
 
     fn message(&mut self, event: FieldEvent) -> Message {
@@ -53,14 +103,42 @@ impl Reading {
                 Message::FieldDelta(v1::FieldDelta { pointer, text })
             }
             FieldEvent::Completed(field) => {
-                let confidence = Confidence::of(&field.said(), &self.scores);
-                let normals = self.normals.as_mut();
-                let normal = normals.and_then(|normals| fields::note(normals, &field));
-                let field = extracted(field, confidence, normal);
-                self.completed.push(field.clone());
-                Message::FieldCompleted(field)
+                let said = field.said();
+                self.complete(field, &said)
             }
         }
+    }
+
+    /// Completes those of `fields` that are not complete yet: a field does not change.
+    fn take_mended(&mut self, fields: Vec<(Field, Range<usize>)>) -> Vec<Message> {
+        let mut messages = Vec::new();
+        for (field, said) in fields {
+            if self.completed.iter().all(|known| known.pointer != field.pointer) {
+                messages.push(self.complete(field, &said));
+            }
+        }
+        messages
+    }
+
+    /// `said` are the bytes of the answer that say the value.
+    fn complete(&mut self, field: Field, said: &Range<usize>) -> Message {
+        let confidence = self.confidence(&field, said);
+        let schema = self.asked.as_ref().map(|(schema, _)| Arc::clone(schema));
+        let normal = schema.and_then(|schema| fields::note(&mut self.normals, &schema, &field));
+        let field = extracted(field, confidence, normal);
+        self.completed.push(field.clone());
+        Message::FieldCompleted(field)
+    }
+
+    /// How sure the model was of `field`, or how often such a value is right where that is known.
+    fn confidence(&self, field: &Field, said: &Range<usize>) -> Option<Confidence> {
+        let mut confidence = Confidence::of(said, &self.scores)?;
+        if let Some(calibration) = &self.calibration {
+            let kind = self.asked.as_ref().and_then(|(schema, _)| schema.kind_at(&field.pointer));
+            let label = kind.map_or(OTHER_KINDS, schema::Kind::label);
+            confidence.mean = calibration.apply(label, confidence.mean);
+        }
+        Some(confidence)
     }
 }
 

@@ -25,6 +25,7 @@ use crate::limits;
 use crate::pb::v1;
 use crate::pb::v1::extraction_service_server::{ExtractionService, ExtractionServiceServer};
 use crate::pb::xds::service::orca::v3::open_rca_service_server::OpenRcaServiceServer;
+use crate::prompt::{QuestionError, Questions};
 
 /// Pings find peers that are gone without a word while nothing is sent to them.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -38,6 +39,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub enum ServeError {
     #[error("cannot describe the services for reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    #[error(transparent)]
+    Questions(#[from] QuestionError),
     #[error("the server failed: {0}")]
     Transport(#[from] tonic::transport::Error),
 }
@@ -64,10 +67,15 @@ pub async fn serve(
 ) -> Result<Ended, ServeError> {
     let drain_timeout = config.drain_timeout;
     let cut = CancellationToken::new();
+    let questions = match &config.questions {
+        Some(questions) => Arc::clone(questions),
+        None => Arc::new(Questions::load(None)?),
+    };
     let state = Arc::new(State {
         load: Arc::new(LoadMeter::new(engine.clone())),
         engine,
         config,
+        questions,
         shutdown: shutdown.clone(),
     });
     let router = router(&state, &cut)?;

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,21 +11,27 @@ use tokio::time::{Instant, Sleep};
 use tokio_stream::Stream;
 use tonic::Status;
 
-use super::convert;
 use super::field_trace::FieldTrace;
 use super::generation::Generation;
+use super::kind::{Begun, Pending};
 use super::reading::Reading;
+use super::{convert, error};
 use crate::engine::{Done, EngineError, Event, Phase, Progress, Text};
+use crate::fields::Calibration;
 use crate::pb::v1;
 use crate::pb::v1::extract_response::Event as Message;
+use crate::prompt::AnswerStyle;
+use crate::schema::Schema;
 
 /// What a client asked to see of its answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Wishes {
     pub(super) tokens: bool,
     pub(super) fields: bool,
-    /// The answer should be a JSON object.
-    pub(super) document: bool,
+    /// The answer should have the fields of this schema, in this style.
+    pub(super) asked: Option<(Arc<Schema>, AnswerStyle)>,
+    /// From how sure the model was to how often that is right.
+    pub(super) calibration: Option<Arc<Calibration>>,
     /// Longest silence.
     pub(super) heartbeat: Duration,
 }
@@ -36,6 +43,10 @@ pub(super) struct Answer<E> {
     accepted: Option<v1::Accepted>,
     generation: Generation,
     wishes: Wishes,
+    /// The request for the fields, while the kind of the document is asked for.
+    pending: Option<Pending<E>>,
+    /// How the request for the fields was refused.
+    refused: Option<Status>,
     /// None where nobody wants fields.
     reading: Option<Reading>,
     fields: FieldTrace,
@@ -52,7 +63,7 @@ pub(super) struct Answer<E> {
 impl<E> Answer<E> {
     pub(super) fn new(
         accepted: v1::Accepted,
-        events: E,
+        (events, pending): (E, Option<Pending<E>>),
         generation: Generation,
         wishes: Wishes,
     ) -> Self {
@@ -60,8 +71,11 @@ impl<E> Answer<E> {
             fields: FieldTrace::begin(generation.request_trace()),
             events,
             accepted: Some(accepted),
+            pending,
+            refused: None,
             generation,
-            reading: (wishes.fields || wishes.document).then(|| Reading::new(wishes.document)),
+            reading: (wishes.fields || wishes.asked.is_some())
+                .then(|| Reading::new(wishes.asked.clone(), wishes.calibration.clone())),
             ready: VecDeque::new(),
             sequence: 0,
             progress: Progress {
@@ -99,6 +113,10 @@ impl<E> Answer<E> {
         self.progress.queue_position = None;
         self.progress.output_tokens += text.tokens;
         self.note_progress();
+        if let Some(pending) = &mut self.pending {
+            pending.push(&text.scores);
+            return;
+        }
         let fields = self.reading.as_mut().map(|reading| reading.push(&text));
         self.fields.note(fields.as_deref().unwrap_or_default());
         if self.wishes.tokens {
@@ -109,11 +127,43 @@ impl<E> Answer<E> {
         }
     }
 
+    /// The kind of the document is known: asks for its fields.
+    fn begin(&mut self, pending: Pending<E>, done: &Done) {
+        let begun = match pending.found(done) {
+            Some(found) => pending.begin(found.kind).map(|begun| (found, begun)),
+            None => Err(error::no_kind(&done.text)),
+        };
+        match begun {
+            Ok((found, Begun { events, asked, template })) => {
+                self.events = events;
+                self.progress.output_tokens = 0;
+                let calibration = self.wishes.calibration.clone();
+                self.reading = Some(Reading::new(Some(asked), calibration));
+                self.ready.push_back(Message::DocumentType(v1::DocumentTypeFound {
+                    document_type: convert::document_type(found.kind).into(),
+                    confidence: found.confidence,
+                    usage: Some(convert::usage(done.usage)),
+                    prompt_template: template,
+                }));
+            }
+            Err(status) => self.refused = Some(status),
+        }
+    }
+
     fn done(&mut self, done: Done) {
+        if let Some(pending) = self.pending.take() {
+            return self.begin(pending, &done);
+        }
         self.ended = true;
         self.generation.done(&done);
         let begin = std::time::Instant::now();
-        let completed = convert::completed(done, self.reading.take(), self.wishes.document);
+        let mut read = self.reading.take().map(|reading| reading.finish(&done));
+        if self.wishes.fields
+            && let Some(read) = &mut read
+        {
+            self.ready.extend(std::mem::take(&mut read.late));
+        }
+        let completed = convert::completed(done, read);
         self.fields.finalised(begin);
         self.ready.push_back(Message::Completed(completed));
     }
@@ -160,6 +210,10 @@ where
             }
             if this.ended {
                 return Poll::Ready(None);
+            }
+            if let Some(status) = this.refused.take() {
+                this.ended = true;
+                return Poll::Ready(Some(Err(this.generation.refused(status))));
             }
             match Pin::new(&mut this.events).poll_next(cx) {
                 Poll::Ready(Some(Ok(event))) => this.take(event),

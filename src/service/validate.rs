@@ -1,6 +1,10 @@
 //! Checks a request against its rules and the server's limits, and collects everything that is
 //! wrong with it: a client should not have to find its mistakes one by one.
 
+mod schema;
+
+use std::sync::Arc;
+
 use tonic::Status;
 use tonic_types::FieldViolation;
 
@@ -8,8 +12,10 @@ use super::error::{Failure, model_not_found};
 use crate::engine::{PageFile, Sampling};
 use crate::limits;
 use crate::pb::v1;
+use crate::pb::v1::extraction_schema::Source;
 use crate::preprocess::Wanted;
-use crate::prompt::document::DocumentKind;
+use crate::prompt::AnswerStyle;
+use crate::schema::Schema;
 
 const TEMPERATURE_MAX: f32 = 2.0;
 
@@ -29,6 +35,8 @@ pub(super) struct Checked {
     pub(super) request_id: String,
     pub(super) files: Vec<PageFile>,
     pub(super) task: Task,
+    /// Whether the answer is held to its schema; with a prompt there is none.
+    pub(super) constrain: bool,
     pub(super) sampling: Sampling,
     pub(super) output_tokens_max: usize,
     pub(super) stop: Vec<String>,
@@ -48,14 +56,23 @@ pub(super) struct Kinds {
 impl Checked {
     /// Whether anybody sees the fields of the answer, in events or in `completed`.
     pub(super) fn has_fields(&self) -> bool {
-        self.kinds.fields || matches!(self.task, Task::Document { .. })
+        self.kinds.fields || !matches!(self.task, Task::Prompt(_))
     }
 }
 
 /// What to do with the pages.
 #[derive(Debug)]
 pub(super) enum Task {
-    Document { kind: DocumentKind, instructions: String },
+    /// Find out which built-in kind they are, then extract its fields.
+    Auto {
+        style: AnswerStyle,
+        instructions: String,
+    },
+    Document {
+        schema: Arc<Schema>,
+        style: AnswerStyle,
+        instructions: String,
+    },
     Prompt(String),
 }
 
@@ -77,12 +94,14 @@ pub(super) fn check(request: v1::ExtractRequest, bounds: &Bounds) -> Result<Chec
     let output_tokens_max = check_output_tokens(&options, bounds, &mut problems);
     check_tiles(&options, bounds, &mut problems);
     check_stop(&options.stop_sequences, free_text, &mut problems);
+    let constrain = check_constrain(&options, task.as_ref(), &mut problems);
     let kinds = check_kinds(&request.event_kinds, free_text, &mut problems);
     match task {
         Some(task) if problems.violations.is_empty() => Ok(Checked {
             request_id: request.request_id,
             files: request.files.into_iter().map(page_file).collect(),
             task,
+            constrain,
             sampling,
             output_tokens_max,
             stop: options.stop_sequences,
@@ -170,30 +189,30 @@ fn check_task(task: Option<v1::extract_request::Task>, problems: &mut Problems) 
         }
         Some(v1::extract_request::Task::Schema(schema)) => {
             check_text("schema.instructions", &schema.instructions, problems);
-            let kind = check_source(schema.source, problems)?;
-            Some(Task::Document { kind, instructions: schema.instructions })
+            let style = check_style(schema.answer_style, problems);
+            let instructions = schema.instructions;
+            if schema.source == Some(Source::DocumentType(v1::DocumentType::Auto.into())) {
+                return Some(Task::Auto { style: style?, instructions });
+            }
+            let schema = schema::check(schema.source, problems)?;
+            if style? == AnswerStyle::Lines && schema.has_objects() {
+                let what = "KEY_VALUE has no objects inside: ask for JSON";
+                problems.invalid("schema.answer_style", what);
+            }
+            Some(Task::Document { schema, style: style?, instructions })
         }
     }
 }
 
-fn check_source(
-    source: Option<v1::extraction_schema::Source>,
-    problems: &mut Problems,
-) -> Option<DocumentKind> {
-    let Some(v1::extraction_schema::Source::DocumentType(value)) = source else {
-        problems.invalid("schema.source", "is not set: send a document_type");
-        return None;
-    };
-    let kind = match v1::DocumentType::try_from(value) {
-        Ok(v1::DocumentType::Receipt) => Some(DocumentKind::Receipt),
-        Ok(v1::DocumentType::Invoice) => Some(DocumentKind::Invoice),
-        Ok(v1::DocumentType::BankStatement) => Some(DocumentKind::BankStatement),
-        Ok(v1::DocumentType::Unspecified) | Err(_) => None,
-    };
-    if kind.is_none() {
-        problems.invalid("schema.document_type", format!("{value} is no document type"));
+fn check_style(style: i32, problems: &mut Problems) -> Option<AnswerStyle> {
+    match v1::AnswerStyle::try_from(style) {
+        Ok(v1::AnswerStyle::Unspecified | v1::AnswerStyle::Json) => Some(AnswerStyle::Json),
+        Ok(v1::AnswerStyle::KeyValue) => Some(AnswerStyle::Lines),
+        Err(_) => {
+            problems.invalid("schema.answer_style", format!("{style} is no style"));
+            None
+        }
     }
-    kind
 }
 
 fn check_text(field: &str, text: &str, problems: &mut Problems) {
@@ -201,6 +220,30 @@ fn check_text(field: &str, text: &str, problems: &mut Problems) {
         let (limit, size) = (limits::PROMPT_BYTES_MAX, text.len());
         problems.over_limit(field, "bytes", "max_prompt_bytes", limit, size);
     }
+}
+
+/// Whether the answer is held to a schema.
+fn check_constrain(
+    options: &v1::GenerationOptions,
+    task: Option<&Task>,
+    problems: &mut Problems,
+) -> bool {
+    let why_not = match task {
+        Some(Task::Prompt(_)) => {
+            "goes only with a schema: there is nothing to hold an answer to a prompt to"
+        }
+        Some(
+            Task::Document { style: AnswerStyle::Lines, .. }
+            | Task::Auto { style: AnswerStyle::Lines, .. },
+        ) => "goes only with JSON: leave it out, or ask for another answer_style",
+        Some(Task::Document { .. } | Task::Auto { .. }) | None => {
+            return options.constrain.unwrap_or(true);
+        }
+    };
+    if options.constrain == Some(true) {
+        problems.invalid("generation.constrain", why_not);
+    }
+    false
 }
 
 fn check_sampling(options: &v1::GenerationOptions, problems: &mut Problems) -> Sampling {

@@ -97,6 +97,41 @@ async fn completed_fields_rebuild_the_document() {
     assert!(!deltas.is_empty() && "ACME Pty Ltd".starts_with(&deltas), "{deltas:?}");
 }
 
+/// The server's own schemas are texts that it takes, like anybody's.
+#[tokio::test]
+async fn a_schema_of_ones_own_names_the_values() {
+    let answer =
+        r#"{"id": 7, "total": "A$1,250.50", "lines": [{"on": "3/4/2028"}], "unit": "Box"}"#;
+    let server = answering(answer).start().await;
+    let text = r#"{"type": "object", "properties": {
+        "id": {"type": "integer"},
+        "total": {"type": "string", "format": "money"},
+        "lines": {"type": "array", "items": {"type": "object", "properties": {"on": {"type": "string", "format": "page-date"}}}},
+        "unit": {"enum": ["box", "each"]}}}"#;
+    let mut request = receipt();
+    let Some(v1::extract_request::Task::Schema(schema)) = &mut request.task else { panic!() };
+    schema.source = Some(v1::extraction_schema::Source::JsonSchema(text.to_owned()));
+    let (events, status) = collect(open(&server, request).await).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    let normalized: Vec<_> = completed(&events)
+        .fields
+        .iter()
+        .map(|field| {
+            (field.pointer.as_str(), field.normalized.clone().and_then(|value| value.kind))
+        })
+        .collect();
+    let text = |text: &str| Some(Kind::StringValue(text.to_owned()));
+    assert_eq!(
+        normalized,
+        [
+            ("/id", text("7")),
+            ("/total", text("1250.50")),
+            ("/lines/0/on", text("2028-04-03")),
+            ("/unit", text("box"))
+        ]
+    );
+}
+
 #[tokio::test]
 async fn values_that_do_not_agree_are_named() {
     let answer =
@@ -145,4 +180,110 @@ async fn fields_that_are_not_wanted_come_at_the_end() {
     let (events, _) = collect(open(&server, request).await).await;
     assert_eq!(fields(&events), []);
     assert_eq!(completed(&events).fields.len(), 3);
+}
+
+/// The model says something else; the answer is a document of the schema all the same.
+#[tokio::test]
+async fn an_answer_is_held_to_its_schema() {
+    let server =
+        Setup { slot_tokens: 2000, ..answering("Sorry, I cannot read this.") }.start().await;
+    let text = r#"{"type": "object", "required": ["kind", "paid"], "properties": {
+        "kind": {"enum": ["receipt", "letter"]}, "paid": {"type": "boolean"}}}"#;
+    let mut request = receipt();
+    request.generation = None;
+    let Some(v1::extract_request::Task::Schema(schema)) = &mut request.task else { panic!() };
+    schema.source = Some(v1::extraction_schema::Source::JsonSchema(text.to_owned()));
+    let (events, status) = collect(open(&server, request).await).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    let completed = completed(&events);
+    assert_eq!(completed.finish_reason(), v1::FinishReason::Stop);
+    assert_eq!(completed.document_json.as_deref(), Some(completed.text.as_str()));
+    let document: serde_json::Value = serde_json::from_str(&completed.text).unwrap();
+    assert!(["receipt", "letter"].contains(&document["kind"].as_str().unwrap()), "{document}");
+    assert!(document["paid"].is_boolean(), "{document}");
+    assert_eq!(fields(&events).len(), 2);
+}
+
+fn repairs(completed: &v1::Completed) -> Vec<v1::Repair> {
+    completed.repairs().collect()
+}
+
+/// A model that was not held to anything writes what people write.
+#[tokio::test]
+async fn nearly_json_is_mended_and_says_so() {
+    let answer = "Here:\n{'SUPPLIER_NAME': 'ACME', \"TOTAL_AMOUNT\": \"$2\",}";
+    let server = answering(answer).start().await;
+    let (events, status) = collect(open(&server, receipt()).await).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    assert_eq!(fields(&events), [("/SUPPLIER_NAME", "\"ACME\""), ("/TOTAL_AMOUNT", "\"$2\"")]);
+    let completed = completed(&events);
+    let document = r#"{"SUPPLIER_NAME": "ACME", "TOTAL_AMOUNT": "$2"}"#;
+    assert_eq!(completed.document_json.as_deref(), Some(document));
+    assert_eq!(completed.text, answer);
+    assert_eq!(repairs(completed), [v1::Repair::Quotes, v1::Repair::TrailingComma]);
+    assert!(completed.fields.iter().all(|field| field.confidence.is_some()), "{completed:?}");
+}
+
+#[tokio::test]
+async fn lines_with_keys_have_the_same_fields() {
+    let answer = "**SUPPLIER_NAME**: ACME\nTOTAL_AMOUNT: $2.00\nPAYER_NAME: NOT_FOUND";
+    let server = answering(answer).start().await;
+    let mut request = receipt();
+    request.generation = None;
+    let Some(v1::extract_request::Task::Schema(schema)) = &mut request.task else { panic!() };
+    schema.answer_style = v1::AnswerStyle::KeyValue.into();
+    let (events, status) = collect(open(&server, request).await).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    let Event::Accepted(accepted) = &events[0] else { panic!("{events:?}") };
+    assert_eq!(accepted.prompt_template, "receipt.lines@1");
+    let expected = [
+        ("/SUPPLIER_NAME", "\"ACME\""),
+        ("/TOTAL_AMOUNT", "\"$2.00\""),
+        ("/PAYER_NAME", "\"NOT_FOUND\""),
+    ];
+    assert_eq!(fields(&events), expected);
+    let completed = completed(&events);
+    assert_eq!(repairs(completed), [v1::Repair::Lines]);
+    assert_eq!(completed.document_json, None, "not all fields are there");
+    let normalized = completed.fields[1].normalized.clone().unwrap().kind;
+    assert_eq!(normalized, Some(Kind::StringValue("2.00".to_owned())));
+}
+
+/// The kind first, then the fields of that kind: two requests to the engine, one stream to the client.
+#[tokio::test]
+async fn an_unknown_kind_is_found_first() {
+    // The fake says the same to both questions; each grammar takes its own from it.
+    let setup = Setup { slot_tokens: 4000, ..answering("bank_statement") };
+    let server = setup.start().await;
+    let mut request = receipt();
+    request.generation = None;
+    let Some(v1::extract_request::Task::Schema(schema)) = &mut request.task else { panic!() };
+    schema.source =
+        Some(v1::extraction_schema::Source::DocumentType(v1::DocumentType::Auto.into()));
+    let (events, status) = collect(open(&server, request).await).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    let Event::Accepted(accepted) = &events[0] else { panic!("{events:?}") };
+    assert_eq!(accepted.prompt_template, "classify@1");
+    let at = events.iter().position(|event| matches!(event, Event::DocumentType(_))).unwrap();
+    let Event::DocumentType(found) = &events[at] else { panic!() };
+    assert_eq!(found.document_type(), v1::DocumentType::BankStatement);
+    assert_eq!(found.prompt_template, "bank_statement.json@1");
+    assert!(found.confidence.is_some_and(|confidence| confidence > 0.9), "{found:?}");
+    let is_content = |event: &Event| {
+        matches!(event, Event::TokenDelta(_) | Event::FieldDelta(_) | Event::FieldCompleted(_))
+    };
+    assert!(!events[..at].iter().any(is_content), "nothing comes before the kind");
+    let completed = completed(&events);
+    let document: serde_json::Value =
+        serde_json::from_str(completed.document_json.as_deref().unwrap()).unwrap();
+    assert!(document.get("STATEMENT_DATE_RANGE").is_some(), "{document}");
+    let said: String = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::TokenDelta(delta) => Some(delta.text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(said, completed.text, "the kind's own answer is no part of it");
+    server.until_idle().await;
 }

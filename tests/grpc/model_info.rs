@@ -72,8 +72,16 @@ async fn says_what_is_loaded() {
     let limits = status.limits.unwrap();
     assert_eq!((limits.max_running_requests, limits.max_queued_requests), (2, 256));
     assert_eq!((limits.max_input_tokens, limits.max_output_tokens), (511, 511));
-    let schemas = status.capabilities.unwrap().built_in_schemas;
-    assert!(schemas[0].fields.contains(&"TOTAL_AMOUNT".to_owned()));
+    assert_eq!(limits.max_schema_bytes, 64 << 10);
+    let capabilities = status.capabilities.unwrap();
+    assert_eq!(capabilities.confidence_method(), v1::ConfidenceMethod::TokenProbability);
+    assert!(capabilities.json_schema_keywords.contains(&"maxItems".to_owned()));
+    for schema in &capabilities.built_in_schemas {
+        let text: serde_json::Value = serde_json::from_str(&schema.json_schema).unwrap();
+        let properties = text["properties"].as_object().unwrap();
+        assert!(properties.keys().eq(&schema.fields), "{schema:?}");
+    }
+    assert!(capabilities.built_in_schemas[0].fields.contains(&"TOTAL_AMOUNT".to_owned()));
 }
 
 #[tokio::test]

@@ -202,7 +202,7 @@ pub(crate) fn question(text: &str) -> v1::ExtractRequest {
     }
 }
 
-/// The built-in fields of one page.
+/// The built-in fields of one page; the answer is whatever the fake model says.
 pub(crate) fn receipt() -> v1::ExtractRequest {
     v1::ExtractRequest {
         files: vec![file(png())],
@@ -210,8 +210,9 @@ pub(crate) fn receipt() -> v1::ExtractRequest {
             source: Some(v1::extraction_schema::Source::DocumentType(
                 v1::DocumentType::Receipt.into(),
             )),
-            instructions: String::new(),
+            ..Default::default()
         })),
+        generation: Some(v1::GenerationOptions { constrain: Some(false), ..Default::default() }),
         ..Default::default()
     }
 }

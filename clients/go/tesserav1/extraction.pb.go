@@ -135,6 +135,78 @@ func (Phase) EnumDescriptor() ([]byte, []int) {
 	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{1}
 }
 
+type Repair int32
+
+const (
+	Repair_REPAIR_UNSPECIFIED Repair = 0
+	// Texts in single or in typographic quotes.
+	Repair_REPAIR_QUOTES Repair = 1
+	// Names without quotes.
+	Repair_REPAIR_BARE_NAMES     Repair = 2
+	Repair_REPAIR_TRAILING_COMMA Repair = 3
+	Repair_REPAIR_MISSING_COMMA  Repair = 4
+	// "True", "None".
+	Repair_REPAIR_WORDS Repair = 5
+	// Line breaks inside a text, escapes that JSON does not have.
+	Repair_REPAIR_CHARACTERS Repair = 6
+	Repair_REPAIR_COMMENTS   Repair = 7
+	// "KEY: value" lines were read.
+	Repair_REPAIR_LINES Repair = 8
+)
+
+// Enum value maps for Repair.
+var (
+	Repair_name = map[int32]string{
+		0: "REPAIR_UNSPECIFIED",
+		1: "REPAIR_QUOTES",
+		2: "REPAIR_BARE_NAMES",
+		3: "REPAIR_TRAILING_COMMA",
+		4: "REPAIR_MISSING_COMMA",
+		5: "REPAIR_WORDS",
+		6: "REPAIR_CHARACTERS",
+		7: "REPAIR_COMMENTS",
+		8: "REPAIR_LINES",
+	}
+	Repair_value = map[string]int32{
+		"REPAIR_UNSPECIFIED":    0,
+		"REPAIR_QUOTES":         1,
+		"REPAIR_BARE_NAMES":     2,
+		"REPAIR_TRAILING_COMMA": 3,
+		"REPAIR_MISSING_COMMA":  4,
+		"REPAIR_WORDS":          5,
+		"REPAIR_CHARACTERS":     6,
+		"REPAIR_COMMENTS":       7,
+		"REPAIR_LINES":          8,
+	}
+)
+
+func (x Repair) Enum() *Repair {
+	p := new(Repair)
+	*p = x
+	return p
+}
+
+func (x Repair) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Repair) Descriptor() protoreflect.EnumDescriptor {
+	return file_tessera_v1_extraction_proto_enumTypes[2].Descriptor()
+}
+
+func (Repair) Type() protoreflect.EnumType {
+	return &file_tessera_v1_extraction_proto_enumTypes[2]
+}
+
+func (x Repair) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Repair.Descriptor instead.
+func (Repair) EnumDescriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{2}
+}
+
 type CheckRule int32
 
 const (
@@ -179,11 +251,11 @@ func (x CheckRule) String() string {
 }
 
 func (CheckRule) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[2].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[3].Descriptor()
 }
 
 func (CheckRule) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[2]
+	return &file_tessera_v1_extraction_proto_enumTypes[3]
 }
 
 func (x CheckRule) Number() protoreflect.EnumNumber {
@@ -192,7 +264,7 @@ func (x CheckRule) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CheckRule.Descriptor instead.
 func (CheckRule) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{2}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{3}
 }
 
 type FinishReason int32
@@ -230,11 +302,11 @@ func (x FinishReason) String() string {
 }
 
 func (FinishReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[3].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[4].Descriptor()
 }
 
 func (FinishReason) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[3]
+	return &file_tessera_v1_extraction_proto_enumTypes[4]
 }
 
 func (x FinishReason) Number() protoreflect.EnumNumber {
@@ -243,7 +315,7 @@ func (x FinishReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FinishReason.Descriptor instead.
 func (FinishReason) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{3}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{4}
 }
 
 type ExtractRequest struct {
@@ -462,7 +534,11 @@ type GenerationOptions struct {
 	// Unset: Limits.max_tiles_per_page.
 	MaxTilesPerPage *uint32 `protobuf:"varint,5,opt,name=max_tiles_per_page,json=maxTilesPerPage,proto3,oneof" json:"max_tiles_per_page,omitempty"`
 	// (0, 1]. Unset: 1, no cut. Used only when temperature > 0.
-	TopP          *float32 `protobuf:"fixed32,6,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
+	TopP *float32 `protobuf:"fixed32,6,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
+	// Holds the answer to the schema: it is a document of it unless it was cut.
+	// Only with `schema`, and not with ANSWER_STYLE_KEY_VALUE. Unset: true where
+	// that can be.
+	Constrain     *bool `protobuf:"varint,7,opt,name=constrain,proto3,oneof" json:"constrain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -539,6 +615,13 @@ func (x *GenerationOptions) GetTopP() float32 {
 	return 0
 }
 
+func (x *GenerationOptions) GetConstrain() bool {
+	if x != nil && x.Constrain != nil {
+		return *x.Constrain
+	}
+	return false
+}
+
 type ExtractResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1, 2, 3, ... within one document, without gaps.
@@ -553,6 +636,7 @@ type ExtractResponse struct {
 	//	*ExtractResponse_FieldDelta
 	//	*ExtractResponse_FieldCompleted
 	//	*ExtractResponse_Completed
+	//	*ExtractResponse_DocumentType
 	Event         isExtractResponse_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -656,6 +740,15 @@ func (x *ExtractResponse) GetCompleted() *Completed {
 	return nil
 }
 
+func (x *ExtractResponse) GetDocumentType() *DocumentTypeFound {
+	if x != nil {
+		if x, ok := x.Event.(*ExtractResponse_DocumentType); ok {
+			return x.DocumentType
+		}
+	}
+	return nil
+}
+
 type isExtractResponse_Event interface {
 	isExtractResponse_Event()
 }
@@ -688,6 +781,11 @@ type ExtractResponse_Completed struct {
 	Completed *Completed `protobuf:"bytes,7,opt,name=completed,proto3,oneof"`
 }
 
+type ExtractResponse_DocumentType struct {
+	// Only for DOCUMENT_TYPE_AUTO, once, before the first token and field.
+	DocumentType *DocumentTypeFound `protobuf:"bytes,8,opt,name=document_type,json=documentType,proto3,oneof"`
+}
+
 func (*ExtractResponse_Accepted) isExtractResponse_Event() {}
 
 func (*ExtractResponse_Progress) isExtractResponse_Event() {}
@@ -699,6 +797,8 @@ func (*ExtractResponse_FieldDelta) isExtractResponse_Event() {}
 func (*ExtractResponse_FieldCompleted) isExtractResponse_Event() {}
 
 func (*ExtractResponse_Completed) isExtractResponse_Event() {}
+
+func (*ExtractResponse_DocumentType) isExtractResponse_Event() {}
 
 type Accepted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -714,9 +814,11 @@ type Accepted struct {
 	// Text and image tokens of the whole prompt.
 	InputTokens uint32 `protobuf:"varint,6,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
 	// One entry per page: where it came from.
-	Pages         []*PageSource `protobuf:"bytes,7,rep,name=pages,proto3" json:"pages,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Pages []*PageSource `protobuf:"bytes,7,rep,name=pages,proto3" json:"pages,omitempty"`
+	// For `schema`: the template of the question and its version, "receipt.json@1".
+	PromptTemplate string `protobuf:"bytes,8,opt,name=prompt_template,json=promptTemplate,proto3" json:"prompt_template,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Accepted) Reset() {
@@ -798,6 +900,13 @@ func (x *Accepted) GetPages() []*PageSource {
 	return nil
 }
 
+func (x *Accepted) GetPromptTemplate() string {
+	if x != nil {
+		return x.PromptTemplate
+	}
+	return ""
+}
+
 type PageSource struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Index into ExtractRequest.files.
@@ -869,6 +978,81 @@ func (x *PageSource) GetHeightPx() uint32 {
 	return 0
 }
 
+// What kind of document the pages are; its fields follow.
+type DocumentTypeFound struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Never AUTO.
+	DocumentType DocumentType `protobuf:"varint,1,opt,name=document_type,json=documentType,proto3,enum=tessera.v1.DocumentType" json:"document_type,omitempty"`
+	// [0, 1]: the probability that the model gave to this answer among all that it
+	// could have written; not calibrated.
+	Confidence *float32 `protobuf:"fixed32,2,opt,name=confidence,proto3,oneof" json:"confidence,omitempty"`
+	// Of the question for the kind; Completed.usage is that of the fields.
+	Usage *Usage `protobuf:"bytes,3,opt,name=usage,proto3" json:"usage,omitempty"`
+	// As Accepted.prompt_template, for the fields; that one names the question for
+	// the kind.
+	PromptTemplate string `protobuf:"bytes,4,opt,name=prompt_template,json=promptTemplate,proto3" json:"prompt_template,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *DocumentTypeFound) Reset() {
+	*x = DocumentTypeFound{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentTypeFound) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentTypeFound) ProtoMessage() {}
+
+func (x *DocumentTypeFound) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentTypeFound.ProtoReflect.Descriptor instead.
+func (*DocumentTypeFound) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *DocumentTypeFound) GetDocumentType() DocumentType {
+	if x != nil {
+		return x.DocumentType
+	}
+	return DocumentType_DOCUMENT_TYPE_UNSPECIFIED
+}
+
+func (x *DocumentTypeFound) GetConfidence() float32 {
+	if x != nil && x.Confidence != nil {
+		return *x.Confidence
+	}
+	return 0
+}
+
+func (x *DocumentTypeFound) GetUsage() *Usage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+func (x *DocumentTypeFound) GetPromptTemplate() string {
+	if x != nil {
+		return x.PromptTemplate
+	}
+	return ""
+}
+
 // Sent when the phase changes, and as a heartbeat while nothing else is sent.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -888,7 +1072,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1084,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[6]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1097,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{6}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Progress) GetPhase() Phase {
@@ -972,7 +1156,7 @@ type TokenDelta struct {
 
 func (x *TokenDelta) Reset() {
 	*x = TokenDelta{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1168,7 @@ func (x *TokenDelta) String() string {
 func (*TokenDelta) ProtoMessage() {}
 
 func (x *TokenDelta) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[7]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1181,7 @@ func (x *TokenDelta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenDelta.ProtoReflect.Descriptor instead.
 func (*TokenDelta) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{7}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TokenDelta) GetText() string {
@@ -1031,7 +1215,7 @@ type FieldDelta struct {
 
 func (x *FieldDelta) Reset() {
 	*x = FieldDelta{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +1227,7 @@ func (x *FieldDelta) String() string {
 func (*FieldDelta) ProtoMessage() {}
 
 func (x *FieldDelta) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[8]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +1240,7 @@ func (x *FieldDelta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldDelta.ProtoReflect.Descriptor instead.
 func (*FieldDelta) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{8}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *FieldDelta) GetPointer() string {
@@ -1091,10 +1275,11 @@ type ExtractedField struct {
 	// with one doubtful digit may have a high confidence, but not a high minimum.
 	MinTokenProbability *float32 `protobuf:"fixed32,5,opt,name=min_token_probability,json=minTokenProbability,proto3,oneof" json:"min_token_probability,omitempty"`
 	// For `schema`, where the value is understood: in one form, beside what the
-	// model wrote. Amounts are decimal numbers without currency ("5976.93"), dates
-	// are YYYY-MM-DD (day before month, as in Australia), ranges of dates two of
-	// them with a slash, an ABN is its digits, all as strings. IS_GST_INCLUDED is a
-	// bool. Lists are lists. What the page does not have is null.
+	// model wrote. Amounts and numbers are decimal numbers without currency
+	// ("5976.93"), dates are YYYY-MM-DD (day before month, as in Australia), ranges
+	// of dates two of them with a slash, an ABN is its digits, all as strings. A
+	// value out of several is spelt as the schema has it. IS_GST_INCLUDED is a
+	// bool. Lists in one string are lists. What the page does not have is null.
 	Normalized    *structpb.Value `protobuf:"bytes,6,opt,name=normalized,proto3" json:"normalized,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1102,7 +1287,7 @@ type ExtractedField struct {
 
 func (x *ExtractedField) Reset() {
 	*x = ExtractedField{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1114,7 +1299,7 @@ func (x *ExtractedField) String() string {
 func (*ExtractedField) ProtoMessage() {}
 
 func (x *ExtractedField) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[9]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1127,7 +1312,7 @@ func (x *ExtractedField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtractedField.ProtoReflect.Descriptor instead.
 func (*ExtractedField) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{9}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ExtractedField) GetPointer() string {
@@ -1178,7 +1363,8 @@ type Completed struct {
 	// The whole raw output.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
 	// For `schema`, when there is a JSON object in the output: the first one as
-	// JSON text, digits and key order as generated. Unset otherwise.
+	// JSON text, digits and key order as generated. Unset otherwise. It satisfies
+	// the schema where the answer was held to it (GenerationOptions.constrain).
 	DocumentJson *string `protobuf:"bytes,3,opt,name=document_json,json=documentJson,proto3,oneof" json:"document_json,omitempty"`
 	// For `schema`, when `document_json` is unset: why there is none.
 	DocumentError string   `protobuf:"bytes,4,opt,name=document_error,json=documentError,proto3" json:"document_error,omitempty"`
@@ -1189,14 +1375,18 @@ type Completed struct {
 	Fields []*ExtractedField `protobuf:"bytes,7,rep,name=fields,proto3" json:"fields,omitempty"`
 	// For `schema`: whether values agree with one another, one entry for each
 	// check whose values are all there. No value is changed because of one.
-	Checks        []*Check `protobuf:"bytes,8,rep,name=checks,proto3" json:"checks,omitempty"`
+	Checks []*Check `protobuf:"bytes,8,rep,name=checks,proto3" json:"checks,omitempty"`
+	// What had to be mended in the output to read it, each kind once; only where
+	// the answer was not held to its schema. `document_json` is the mended text
+	// then, while `text` stays as generated.
+	Repairs       []Repair `protobuf:"varint,9,rep,packed,name=repairs,proto3,enum=tessera.v1.Repair" json:"repairs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Completed) Reset() {
 	*x = Completed{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1398,7 @@ func (x *Completed) String() string {
 func (*Completed) ProtoMessage() {}
 
 func (x *Completed) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[10]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1411,7 @@ func (x *Completed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completed.ProtoReflect.Descriptor instead.
 func (*Completed) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{10}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Completed) GetFinishReason() FinishReason {
@@ -1280,6 +1470,13 @@ func (x *Completed) GetChecks() []*Check {
 	return nil
 }
 
+func (x *Completed) GetRepairs() []Repair {
+	if x != nil {
+		return x.Repairs
+	}
+	return nil
+}
+
 type Check struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Rule   CheckRule              `protobuf:"varint,1,opt,name=rule,proto3,enum=tessera.v1.CheckRule" json:"rule,omitempty"`
@@ -1294,7 +1491,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1503,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[11]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1516,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{11}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Check) GetRule() CheckRule {
@@ -1363,7 +1560,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1572,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[12]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1585,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{12}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Usage) GetInputTokens() uint32 {
@@ -1428,7 +1625,7 @@ type Timings struct {
 
 func (x *Timings) Reset() {
 	*x = Timings{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1440,7 +1637,7 @@ func (x *Timings) String() string {
 func (*Timings) ProtoMessage() {}
 
 func (x *Timings) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[13]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1453,7 +1650,7 @@ func (x *Timings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timings.ProtoReflect.Descriptor instead.
 func (*Timings) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{13}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Timings) GetQueue() *durationpb.Duration {
@@ -1520,7 +1717,7 @@ type BatchExtractRequest struct {
 
 func (x *BatchExtractRequest) Reset() {
 	*x = BatchExtractRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +1729,7 @@ func (x *BatchExtractRequest) String() string {
 func (*BatchExtractRequest) ProtoMessage() {}
 
 func (x *BatchExtractRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[14]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +1742,7 @@ func (x *BatchExtractRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchExtractRequest.ProtoReflect.Descriptor instead.
 func (*BatchExtractRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{14}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BatchExtractRequest) GetMessage() isBatchExtractRequest_Message {
@@ -1610,7 +1807,7 @@ type BatchExtractResponse struct {
 
 func (x *BatchExtractResponse) Reset() {
 	*x = BatchExtractResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1819,7 @@ func (x *BatchExtractResponse) String() string {
 func (*BatchExtractResponse) ProtoMessage() {}
 
 func (x *BatchExtractResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[15]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +1832,7 @@ func (x *BatchExtractResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchExtractResponse.ProtoReflect.Descriptor instead.
 func (*BatchExtractResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{15}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BatchExtractResponse) GetRequestId() string {
@@ -1707,7 +1904,7 @@ type ExtractError struct {
 
 func (x *ExtractError) Reset() {
 	*x = ExtractError{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +1916,7 @@ func (x *ExtractError) String() string {
 func (*ExtractError) ProtoMessage() {}
 
 func (x *ExtractError) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[16]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +1929,7 @@ func (x *ExtractError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtractError.ProtoReflect.Descriptor instead.
 func (*ExtractError) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{16}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ExtractError) GetCode() int32 {
@@ -1780,7 +1977,7 @@ type ModelInfoRequest struct {
 
 func (x *ModelInfoRequest) Reset() {
 	*x = ModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[17]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1792,7 +1989,7 @@ func (x *ModelInfoRequest) String() string {
 func (*ModelInfoRequest) ProtoMessage() {}
 
 func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[17]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1805,7 +2002,7 @@ func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*ModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{17}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ModelInfoRequest) GetModel() string {
@@ -1824,7 +2021,7 @@ type ModelInfoResponse struct {
 
 func (x *ModelInfoResponse) Reset() {
 	*x = ModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[18]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1836,7 +2033,7 @@ func (x *ModelInfoResponse) String() string {
 func (*ModelInfoResponse) ProtoMessage() {}
 
 func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[18]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1849,7 +2046,7 @@ func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*ModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{18}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ModelInfoResponse) GetStatus() *ModelStatus {
@@ -1869,7 +2066,7 @@ type WatchModelInfoRequest struct {
 
 func (x *WatchModelInfoRequest) Reset() {
 	*x = WatchModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[19]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1881,7 +2078,7 @@ func (x *WatchModelInfoRequest) String() string {
 func (*WatchModelInfoRequest) ProtoMessage() {}
 
 func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[19]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1894,7 +2091,7 @@ func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{19}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WatchModelInfoRequest) GetModel() string {
@@ -1913,7 +2110,7 @@ type WatchModelInfoResponse struct {
 
 func (x *WatchModelInfoResponse) Reset() {
 	*x = WatchModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[20]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1925,7 +2122,7 @@ func (x *WatchModelInfoResponse) String() string {
 func (*WatchModelInfoResponse) ProtoMessage() {}
 
 func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[20]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1938,7 +2135,7 @@ func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{20}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchModelInfoResponse) GetStatus() *ModelStatus {
@@ -1971,19 +2168,22 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\acontent\x18\x01 \x01(\fR\acontent\x12\x14\n" +
 	"\x05pages\x18\x02 \x03(\rR\x05pages\x12\x15\n" +
 	"\x03dpi\x18\x03 \x01(\rH\x00R\x03dpi\x88\x01\x01B\x06\n" +
-	"\x04_dpi\"\xc7\x02\n" +
+	"\x04_dpi\"\xf8\x02\n" +
 	"\x11GenerationOptions\x12/\n" +
 	"\x11max_output_tokens\x18\x01 \x01(\rH\x00R\x0fmaxOutputTokens\x88\x01\x01\x12%\n" +
 	"\vtemperature\x18\x02 \x01(\x02H\x01R\vtemperature\x88\x01\x01\x12\x17\n" +
 	"\x04seed\x18\x03 \x01(\x04H\x02R\x04seed\x88\x01\x01\x12%\n" +
 	"\x0estop_sequences\x18\x04 \x03(\tR\rstopSequences\x120\n" +
 	"\x12max_tiles_per_page\x18\x05 \x01(\rH\x03R\x0fmaxTilesPerPage\x88\x01\x01\x12\x18\n" +
-	"\x05top_p\x18\x06 \x01(\x02H\x04R\x04topP\x88\x01\x01B\x14\n" +
+	"\x05top_p\x18\x06 \x01(\x02H\x04R\x04topP\x88\x01\x01\x12!\n" +
+	"\tconstrain\x18\a \x01(\bH\x05R\tconstrain\x88\x01\x01B\x14\n" +
 	"\x12_max_output_tokensB\x0e\n" +
 	"\f_temperatureB\a\n" +
 	"\x05_seedB\x15\n" +
 	"\x13_max_tiles_per_pageB\b\n" +
-	"\x06_top_p\"\x92\x03\n" +
+	"\x06_top_pB\f\n" +
+	"\n" +
+	"_constrain\"\xd8\x03\n" +
 	"\x0fExtractResponse\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x122\n" +
 	"\baccepted\x18\x02 \x01(\v2\x14.tessera.v1.AcceptedH\x00R\baccepted\x122\n" +
@@ -1993,8 +2193,9 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\vfield_delta\x18\x05 \x01(\v2\x16.tessera.v1.FieldDeltaH\x00R\n" +
 	"fieldDelta\x12E\n" +
 	"\x0ffield_completed\x18\x06 \x01(\v2\x1a.tessera.v1.ExtractedFieldH\x00R\x0efieldCompleted\x125\n" +
-	"\tcompleted\x18\a \x01(\v2\x15.tessera.v1.CompletedH\x00R\tcompletedB\a\n" +
-	"\x05event\"\xf8\x01\n" +
+	"\tcompleted\x18\a \x01(\v2\x15.tessera.v1.CompletedH\x00R\tcompleted\x12D\n" +
+	"\rdocument_type\x18\b \x01(\v2\x1d.tessera.v1.DocumentTypeFoundH\x00R\fdocumentTypeB\a\n" +
+	"\x05event\"\xa1\x02\n" +
 	"\bAccepted\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -2003,13 +2204,22 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\btrace_id\x18\x04 \x01(\tR\atraceId\x12$\n" +
 	"\x0etiles_per_page\x18\x05 \x03(\rR\ftilesPerPage\x12!\n" +
 	"\finput_tokens\x18\x06 \x01(\rR\vinputTokens\x12,\n" +
-	"\x05pages\x18\a \x03(\v2\x16.tessera.v1.PageSourceR\x05pages\"l\n" +
+	"\x05pages\x18\a \x03(\v2\x16.tessera.v1.PageSourceR\x05pages\x12'\n" +
+	"\x0fprompt_template\x18\b \x01(\tR\x0epromptTemplate\"l\n" +
 	"\n" +
 	"PageSource\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\rR\x04file\x12\x12\n" +
 	"\x04page\x18\x02 \x01(\rR\x04page\x12\x19\n" +
 	"\bwidth_px\x18\x03 \x01(\rR\awidthPx\x12\x1b\n" +
-	"\theight_px\x18\x04 \x01(\rR\bheightPx\"\x9c\x02\n" +
+	"\theight_px\x18\x04 \x01(\rR\bheightPx\"\xd8\x01\n" +
+	"\x11DocumentTypeFound\x12=\n" +
+	"\rdocument_type\x18\x01 \x01(\x0e2\x18.tessera.v1.DocumentTypeR\fdocumentType\x12#\n" +
+	"\n" +
+	"confidence\x18\x02 \x01(\x02H\x00R\n" +
+	"confidence\x88\x01\x01\x12'\n" +
+	"\x05usage\x18\x03 \x01(\v2\x11.tessera.v1.UsageR\x05usage\x12'\n" +
+	"\x0fprompt_template\x18\x04 \x01(\tR\x0epromptTemplateB\r\n" +
+	"\v_confidence\"\x9c\x02\n" +
 	"\bProgress\x12'\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x11.tessera.v1.PhaseR\x05phase\x123\n" +
 	"\aelapsed\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\x12*\n" +
@@ -2039,7 +2249,7 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"normalized\x18\x06 \x01(\v2\x16.google.protobuf.ValueR\n" +
 	"normalizedB\r\n" +
 	"\v_confidenceB\x18\n" +
-	"\x16_min_token_probability\"\xf8\x02\n" +
+	"\x16_min_token_probability\"\xa6\x03\n" +
 	"\tCompleted\x12=\n" +
 	"\rfinish_reason\x18\x01 \x01(\x0e2\x18.tessera.v1.FinishReasonR\ffinishReason\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12(\n" +
@@ -2048,7 +2258,8 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\x05usage\x18\x05 \x01(\v2\x11.tessera.v1.UsageR\x05usage\x12-\n" +
 	"\atimings\x18\x06 \x01(\v2\x13.tessera.v1.TimingsR\atimings\x122\n" +
 	"\x06fields\x18\a \x03(\v2\x1a.tessera.v1.ExtractedFieldR\x06fields\x12)\n" +
-	"\x06checks\x18\b \x03(\v2\x11.tessera.v1.CheckR\x06checksB\x10\n" +
+	"\x06checks\x18\b \x03(\v2\x11.tessera.v1.CheckR\x06checks\x12,\n" +
+	"\arepairs\x18\t \x03(\x0e2\x12.tessera.v1.RepairR\arepairsB\x10\n" +
 	"\x0e_document_json\"\x80\x01\n" +
 	"\x05Check\x12)\n" +
 	"\x04rule\x18\x01 \x01(\x0e2\x15.tessera.v1.CheckRuleR\x04rule\x12\x16\n" +
@@ -2104,7 +2315,17 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\fPHASE_QUEUED\x10\x01\x12\x10\n" +
 	"\fPHASE_VISION\x10\x02\x12\x11\n" +
 	"\rPHASE_PREFILL\x10\x03\x12\x10\n" +
-	"\fPHASE_DECODE\x10\x04*\x98\x01\n" +
+	"\fPHASE_DECODE\x10\x04*\xcf\x01\n" +
+	"\x06Repair\x12\x16\n" +
+	"\x12REPAIR_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rREPAIR_QUOTES\x10\x01\x12\x15\n" +
+	"\x11REPAIR_BARE_NAMES\x10\x02\x12\x19\n" +
+	"\x15REPAIR_TRAILING_COMMA\x10\x03\x12\x18\n" +
+	"\x14REPAIR_MISSING_COMMA\x10\x04\x12\x10\n" +
+	"\fREPAIR_WORDS\x10\x05\x12\x15\n" +
+	"\x11REPAIR_CHARACTERS\x10\x06\x12\x13\n" +
+	"\x0fREPAIR_COMMENTS\x10\a\x12\x10\n" +
+	"\fREPAIR_LINES\x10\b*\x98\x01\n" +
 	"\tCheckRule\x12\x1a\n" +
 	"\x16CHECK_RULE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CHECK_RULE_ABN_CHECKSUM\x10\x01\x12\x1d\n" +
@@ -2133,87 +2354,94 @@ func file_tessera_v1_extraction_proto_rawDescGZIP() []byte {
 	return file_tessera_v1_extraction_proto_rawDescData
 }
 
-var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_tessera_v1_extraction_proto_goTypes = []any{
 	(EventKind)(0),                 // 0: tessera.v1.EventKind
 	(Phase)(0),                     // 1: tessera.v1.Phase
-	(CheckRule)(0),                 // 2: tessera.v1.CheckRule
-	(FinishReason)(0),              // 3: tessera.v1.FinishReason
-	(*ExtractRequest)(nil),         // 4: tessera.v1.ExtractRequest
-	(*InputFile)(nil),              // 5: tessera.v1.InputFile
-	(*GenerationOptions)(nil),      // 6: tessera.v1.GenerationOptions
-	(*ExtractResponse)(nil),        // 7: tessera.v1.ExtractResponse
-	(*Accepted)(nil),               // 8: tessera.v1.Accepted
-	(*PageSource)(nil),             // 9: tessera.v1.PageSource
-	(*Progress)(nil),               // 10: tessera.v1.Progress
-	(*TokenDelta)(nil),             // 11: tessera.v1.TokenDelta
-	(*FieldDelta)(nil),             // 12: tessera.v1.FieldDelta
-	(*ExtractedField)(nil),         // 13: tessera.v1.ExtractedField
-	(*Completed)(nil),              // 14: tessera.v1.Completed
-	(*Check)(nil),                  // 15: tessera.v1.Check
-	(*Usage)(nil),                  // 16: tessera.v1.Usage
-	(*Timings)(nil),                // 17: tessera.v1.Timings
-	(*BatchExtractRequest)(nil),    // 18: tessera.v1.BatchExtractRequest
-	(*BatchExtractResponse)(nil),   // 19: tessera.v1.BatchExtractResponse
-	(*ExtractError)(nil),           // 20: tessera.v1.ExtractError
-	(*ModelInfoRequest)(nil),       // 21: tessera.v1.ModelInfoRequest
-	(*ModelInfoResponse)(nil),      // 22: tessera.v1.ModelInfoResponse
-	(*WatchModelInfoRequest)(nil),  // 23: tessera.v1.WatchModelInfoRequest
-	(*WatchModelInfoResponse)(nil), // 24: tessera.v1.WatchModelInfoResponse
-	(*ExtractionSchema)(nil),       // 25: tessera.v1.ExtractionSchema
-	(*durationpb.Duration)(nil),    // 26: google.protobuf.Duration
-	(*structpb.Value)(nil),         // 27: google.protobuf.Value
-	(*ModelStatus)(nil),            // 28: tessera.v1.ModelStatus
+	(Repair)(0),                    // 2: tessera.v1.Repair
+	(CheckRule)(0),                 // 3: tessera.v1.CheckRule
+	(FinishReason)(0),              // 4: tessera.v1.FinishReason
+	(*ExtractRequest)(nil),         // 5: tessera.v1.ExtractRequest
+	(*InputFile)(nil),              // 6: tessera.v1.InputFile
+	(*GenerationOptions)(nil),      // 7: tessera.v1.GenerationOptions
+	(*ExtractResponse)(nil),        // 8: tessera.v1.ExtractResponse
+	(*Accepted)(nil),               // 9: tessera.v1.Accepted
+	(*PageSource)(nil),             // 10: tessera.v1.PageSource
+	(*DocumentTypeFound)(nil),      // 11: tessera.v1.DocumentTypeFound
+	(*Progress)(nil),               // 12: tessera.v1.Progress
+	(*TokenDelta)(nil),             // 13: tessera.v1.TokenDelta
+	(*FieldDelta)(nil),             // 14: tessera.v1.FieldDelta
+	(*ExtractedField)(nil),         // 15: tessera.v1.ExtractedField
+	(*Completed)(nil),              // 16: tessera.v1.Completed
+	(*Check)(nil),                  // 17: tessera.v1.Check
+	(*Usage)(nil),                  // 18: tessera.v1.Usage
+	(*Timings)(nil),                // 19: tessera.v1.Timings
+	(*BatchExtractRequest)(nil),    // 20: tessera.v1.BatchExtractRequest
+	(*BatchExtractResponse)(nil),   // 21: tessera.v1.BatchExtractResponse
+	(*ExtractError)(nil),           // 22: tessera.v1.ExtractError
+	(*ModelInfoRequest)(nil),       // 23: tessera.v1.ModelInfoRequest
+	(*ModelInfoResponse)(nil),      // 24: tessera.v1.ModelInfoResponse
+	(*WatchModelInfoRequest)(nil),  // 25: tessera.v1.WatchModelInfoRequest
+	(*WatchModelInfoResponse)(nil), // 26: tessera.v1.WatchModelInfoResponse
+	(*ExtractionSchema)(nil),       // 27: tessera.v1.ExtractionSchema
+	(DocumentType)(0),              // 28: tessera.v1.DocumentType
+	(*durationpb.Duration)(nil),    // 29: google.protobuf.Duration
+	(*structpb.Value)(nil),         // 30: google.protobuf.Value
+	(*ModelStatus)(nil),            // 31: tessera.v1.ModelStatus
 }
 var file_tessera_v1_extraction_proto_depIdxs = []int32{
-	5,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
-	25, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
-	6,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
+	6,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
+	27, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
+	7,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
 	0,  // 3: tessera.v1.ExtractRequest.event_kinds:type_name -> tessera.v1.EventKind
-	8,  // 4: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
-	10, // 5: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
-	11, // 6: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
-	12, // 7: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
-	13, // 8: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
-	14, // 9: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
-	9,  // 10: tessera.v1.Accepted.pages:type_name -> tessera.v1.PageSource
-	1,  // 11: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
-	26, // 12: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
-	27, // 13: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
-	27, // 14: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
-	3,  // 15: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
-	16, // 16: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
-	17, // 17: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
-	13, // 18: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
-	15, // 19: tessera.v1.Completed.checks:type_name -> tessera.v1.Check
-	2,  // 20: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
-	26, // 21: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
-	26, // 22: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
-	26, // 23: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
-	26, // 24: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
-	26, // 25: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
-	26, // 26: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
-	26, // 27: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
-	4,  // 28: tessera.v1.BatchExtractRequest.extract:type_name -> tessera.v1.ExtractRequest
-	7,  // 29: tessera.v1.BatchExtractResponse.response:type_name -> tessera.v1.ExtractResponse
-	20, // 30: tessera.v1.BatchExtractResponse.error:type_name -> tessera.v1.ExtractError
-	26, // 31: tessera.v1.ExtractError.retry_after:type_name -> google.protobuf.Duration
-	28, // 32: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	28, // 33: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	4,  // 34: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
-	18, // 35: tessera.v1.ExtractionService.BatchExtract:input_type -> tessera.v1.BatchExtractRequest
-	21, // 36: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
-	23, // 37: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
-	7,  // 38: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
-	19, // 39: tessera.v1.ExtractionService.BatchExtract:output_type -> tessera.v1.BatchExtractResponse
-	22, // 40: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
-	24, // 41: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
-	38, // [38:42] is the sub-list for method output_type
-	34, // [34:38] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	9,  // 4: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
+	12, // 5: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
+	13, // 6: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
+	14, // 7: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
+	15, // 8: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
+	16, // 9: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
+	11, // 10: tessera.v1.ExtractResponse.document_type:type_name -> tessera.v1.DocumentTypeFound
+	10, // 11: tessera.v1.Accepted.pages:type_name -> tessera.v1.PageSource
+	28, // 12: tessera.v1.DocumentTypeFound.document_type:type_name -> tessera.v1.DocumentType
+	18, // 13: tessera.v1.DocumentTypeFound.usage:type_name -> tessera.v1.Usage
+	1,  // 14: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
+	29, // 15: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
+	30, // 16: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
+	30, // 17: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
+	4,  // 18: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
+	18, // 19: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
+	19, // 20: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
+	15, // 21: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
+	17, // 22: tessera.v1.Completed.checks:type_name -> tessera.v1.Check
+	2,  // 23: tessera.v1.Completed.repairs:type_name -> tessera.v1.Repair
+	3,  // 24: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
+	29, // 25: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
+	29, // 26: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
+	29, // 27: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
+	29, // 28: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
+	29, // 29: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
+	29, // 30: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
+	29, // 31: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
+	5,  // 32: tessera.v1.BatchExtractRequest.extract:type_name -> tessera.v1.ExtractRequest
+	8,  // 33: tessera.v1.BatchExtractResponse.response:type_name -> tessera.v1.ExtractResponse
+	22, // 34: tessera.v1.BatchExtractResponse.error:type_name -> tessera.v1.ExtractError
+	29, // 35: tessera.v1.ExtractError.retry_after:type_name -> google.protobuf.Duration
+	31, // 36: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	31, // 37: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	5,  // 38: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
+	20, // 39: tessera.v1.ExtractionService.BatchExtract:input_type -> tessera.v1.BatchExtractRequest
+	23, // 40: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
+	25, // 41: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
+	8,  // 42: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
+	21, // 43: tessera.v1.ExtractionService.BatchExtract:output_type -> tessera.v1.BatchExtractResponse
+	24, // 44: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
+	26, // 45: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
+	42, // [42:46] is the sub-list for method output_type
+	38, // [38:42] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_tessera_v1_extraction_proto_init() }
@@ -2236,15 +2464,17 @@ func file_tessera_v1_extraction_proto_init() {
 		(*ExtractResponse_FieldDelta)(nil),
 		(*ExtractResponse_FieldCompleted)(nil),
 		(*ExtractResponse_Completed)(nil),
+		(*ExtractResponse_DocumentType)(nil),
 	}
 	file_tessera_v1_extraction_proto_msgTypes[6].OneofWrappers = []any{}
-	file_tessera_v1_extraction_proto_msgTypes[9].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[7].OneofWrappers = []any{}
 	file_tessera_v1_extraction_proto_msgTypes[10].OneofWrappers = []any{}
-	file_tessera_v1_extraction_proto_msgTypes[14].OneofWrappers = []any{
+	file_tessera_v1_extraction_proto_msgTypes[11].OneofWrappers = []any{}
+	file_tessera_v1_extraction_proto_msgTypes[15].OneofWrappers = []any{
 		(*BatchExtractRequest_Extract)(nil),
 		(*BatchExtractRequest_CancelRequestId)(nil),
 	}
-	file_tessera_v1_extraction_proto_msgTypes[15].OneofWrappers = []any{
+	file_tessera_v1_extraction_proto_msgTypes[16].OneofWrappers = []any{
 		(*BatchExtractResponse_Response)(nil),
 		(*BatchExtractResponse_Error)(nil),
 	}
@@ -2253,8 +2483,8 @@ func file_tessera_v1_extraction_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tessera_v1_extraction_proto_rawDesc), len(file_tessera_v1_extraction_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   21,
+			NumEnums:      5,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -40,7 +40,8 @@ const (
 //	UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
 //	  DRAIN_TIMEOUT
 //	DEADLINE_EXCEEDED: DEADLINE
-//	INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT, BUG
+//	INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT,
+//	  CONSTRAINT, BUG
 //
 // The server ends an answer that is none: NON_FINITE_LOGITS (metadata: step, dtype
 // and, where known, module, site, device_id), GIBBERISH (rule, step, ratio),
@@ -150,7 +151,8 @@ type ExtractionService_WatchModelInfoClient = grpc.ServerStreamingClient[WatchMo
 //	UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
 //	  DRAIN_TIMEOUT
 //	DEADLINE_EXCEEDED: DEADLINE
-//	INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT, BUG
+//	INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT,
+//	  CONSTRAINT, BUG
 //
 // The server ends an answer that is none: NON_FINITE_LOGITS (metadata: step, dtype
 // and, where known, module, site, device_id), GIBBERISH (rule, step, ratio),

@@ -21,6 +21,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// How the model is asked to write. Either way the fields are the same.
+type AnswerStyle int32
+
+const (
+	// JSON.
+	AnswerStyle_ANSWER_STYLE_UNSPECIFIED AnswerStyle = 0
+	AnswerStyle_ANSWER_STYLE_JSON        AnswerStyle = 1
+	// A line "KEY: value" for each field, for models that write those better than
+	// JSON; no objects inside. The answer is not held to the schema.
+	AnswerStyle_ANSWER_STYLE_KEY_VALUE AnswerStyle = 2
+)
+
+// Enum value maps for AnswerStyle.
+var (
+	AnswerStyle_name = map[int32]string{
+		0: "ANSWER_STYLE_UNSPECIFIED",
+		1: "ANSWER_STYLE_JSON",
+		2: "ANSWER_STYLE_KEY_VALUE",
+	}
+	AnswerStyle_value = map[string]int32{
+		"ANSWER_STYLE_UNSPECIFIED": 0,
+		"ANSWER_STYLE_JSON":        1,
+		"ANSWER_STYLE_KEY_VALUE":   2,
+	}
+)
+
+func (x AnswerStyle) Enum() *AnswerStyle {
+	p := new(AnswerStyle)
+	*p = x
+	return p
+}
+
+func (x AnswerStyle) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AnswerStyle) Descriptor() protoreflect.EnumDescriptor {
+	return file_tessera_v1_schema_proto_enumTypes[0].Descriptor()
+}
+
+func (AnswerStyle) Type() protoreflect.EnumType {
+	return &file_tessera_v1_schema_proto_enumTypes[0]
+}
+
+func (x AnswerStyle) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AnswerStyle.Descriptor instead.
+func (AnswerStyle) EnumDescriptor() ([]byte, []int) {
+	return file_tessera_v1_schema_proto_rawDescGZIP(), []int{0}
+}
+
 type DocumentType int32
 
 const (
@@ -28,6 +81,9 @@ const (
 	DocumentType_DOCUMENT_TYPE_RECEIPT        DocumentType = 1
 	DocumentType_DOCUMENT_TYPE_INVOICE        DocumentType = 2
 	DocumentType_DOCUMENT_TYPE_BANK_STATEMENT DocumentType = 3
+	// One of the others: the server asks for it first, over the same pages, and
+	// says in `document_type` what it found. The pages are taken in twice.
+	DocumentType_DOCUMENT_TYPE_AUTO DocumentType = 4
 )
 
 // Enum value maps for DocumentType.
@@ -37,12 +93,14 @@ var (
 		1: "DOCUMENT_TYPE_RECEIPT",
 		2: "DOCUMENT_TYPE_INVOICE",
 		3: "DOCUMENT_TYPE_BANK_STATEMENT",
+		4: "DOCUMENT_TYPE_AUTO",
 	}
 	DocumentType_value = map[string]int32{
 		"DOCUMENT_TYPE_UNSPECIFIED":    0,
 		"DOCUMENT_TYPE_RECEIPT":        1,
 		"DOCUMENT_TYPE_INVOICE":        2,
 		"DOCUMENT_TYPE_BANK_STATEMENT": 3,
+		"DOCUMENT_TYPE_AUTO":           4,
 	}
 )
 
@@ -57,11 +115,11 @@ func (x DocumentType) String() string {
 }
 
 func (DocumentType) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_schema_proto_enumTypes[0].Descriptor()
+	return file_tessera_v1_schema_proto_enumTypes[1].Descriptor()
 }
 
 func (DocumentType) Type() protoreflect.EnumType {
-	return &file_tessera_v1_schema_proto_enumTypes[0]
+	return &file_tessera_v1_schema_proto_enumTypes[1]
 }
 
 func (x DocumentType) Number() protoreflect.EnumNumber {
@@ -70,10 +128,84 @@ func (x DocumentType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DocumentType.Descriptor instead.
 func (DocumentType) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_schema_proto_rawDescGZIP(), []int{0}
+	return file_tessera_v1_schema_proto_rawDescGZIP(), []int{1}
 }
 
-// What to extract.
+type FieldType int32
+
+const (
+	FieldType_FIELD_TYPE_UNSPECIFIED FieldType = 0
+	FieldType_FIELD_TYPE_STRING      FieldType = 1
+	// JSON number without a fraction.
+	FieldType_FIELD_TYPE_INTEGER FieldType = 2
+	// JSON number.
+	FieldType_FIELD_TYPE_DECIMAL FieldType = 3
+	FieldType_FIELD_TYPE_BOOLEAN FieldType = 4
+	// JSON string as the page has it; ExtractedField.normalized is YYYY-MM-DD.
+	FieldType_FIELD_TYPE_DATE   FieldType = 5
+	FieldType_FIELD_TYPE_OBJECT FieldType = 6
+	// JSON string as the page has it, "$1,234.50"; ExtractedField.normalized is
+	// the decimal number.
+	FieldType_FIELD_TYPE_MONEY FieldType = 7
+	// JSON string out of `allowed_values`.
+	FieldType_FIELD_TYPE_ENUM FieldType = 8
+)
+
+// Enum value maps for FieldType.
+var (
+	FieldType_name = map[int32]string{
+		0: "FIELD_TYPE_UNSPECIFIED",
+		1: "FIELD_TYPE_STRING",
+		2: "FIELD_TYPE_INTEGER",
+		3: "FIELD_TYPE_DECIMAL",
+		4: "FIELD_TYPE_BOOLEAN",
+		5: "FIELD_TYPE_DATE",
+		6: "FIELD_TYPE_OBJECT",
+		7: "FIELD_TYPE_MONEY",
+		8: "FIELD_TYPE_ENUM",
+	}
+	FieldType_value = map[string]int32{
+		"FIELD_TYPE_UNSPECIFIED": 0,
+		"FIELD_TYPE_STRING":      1,
+		"FIELD_TYPE_INTEGER":     2,
+		"FIELD_TYPE_DECIMAL":     3,
+		"FIELD_TYPE_BOOLEAN":     4,
+		"FIELD_TYPE_DATE":        5,
+		"FIELD_TYPE_OBJECT":      6,
+		"FIELD_TYPE_MONEY":       7,
+		"FIELD_TYPE_ENUM":        8,
+	}
+)
+
+func (x FieldType) Enum() *FieldType {
+	p := new(FieldType)
+	*p = x
+	return p
+}
+
+func (x FieldType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FieldType) Descriptor() protoreflect.EnumDescriptor {
+	return file_tessera_v1_schema_proto_enumTypes[2].Descriptor()
+}
+
+func (FieldType) Type() protoreflect.EnumType {
+	return &file_tessera_v1_schema_proto_enumTypes[2]
+}
+
+func (x FieldType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FieldType.Descriptor instead.
+func (FieldType) EnumDescriptor() ([]byte, []int) {
+	return file_tessera_v1_schema_proto_rawDescGZIP(), []int{2}
+}
+
+// What to extract. The answer is one JSON object whose properties come in the
+// order of the schema.
 type ExtractionSchema struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
@@ -81,9 +213,12 @@ type ExtractionSchema struct {
 	// Types that are valid to be assigned to Source:
 	//
 	//	*ExtractionSchema_DocumentType
+	//	*ExtractionSchema_FieldList
+	//	*ExtractionSchema_JsonSchema
 	Source isExtractionSchema_Source `protobuf_oneof:"source"`
 	// Advice to the model about the whole document. May be empty.
-	Instructions  string `protobuf:"bytes,4,opt,name=instructions,proto3" json:"instructions,omitempty"`
+	Instructions  string      `protobuf:"bytes,4,opt,name=instructions,proto3" json:"instructions,omitempty"`
+	AnswerStyle   AnswerStyle `protobuf:"varint,5,opt,name=answer_style,json=answerStyle,proto3,enum=tessera.v1.AnswerStyle" json:"answer_style,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -134,11 +269,36 @@ func (x *ExtractionSchema) GetDocumentType() DocumentType {
 	return DocumentType_DOCUMENT_TYPE_UNSPECIFIED
 }
 
+func (x *ExtractionSchema) GetFieldList() *FieldList {
+	if x != nil {
+		if x, ok := x.Source.(*ExtractionSchema_FieldList); ok {
+			return x.FieldList
+		}
+	}
+	return nil
+}
+
+func (x *ExtractionSchema) GetJsonSchema() string {
+	if x != nil {
+		if x, ok := x.Source.(*ExtractionSchema_JsonSchema); ok {
+			return x.JsonSchema
+		}
+	}
+	return ""
+}
+
 func (x *ExtractionSchema) GetInstructions() string {
 	if x != nil {
 		return x.Instructions
 	}
 	return ""
+}
+
+func (x *ExtractionSchema) GetAnswerStyle() AnswerStyle {
+	if x != nil {
+		return x.AnswerStyle
+	}
+	return AnswerStyle_ANSWER_STYLE_UNSPECIFIED
 }
 
 type isExtractionSchema_Source interface {
@@ -150,23 +310,233 @@ type ExtractionSchema_DocumentType struct {
 	DocumentType DocumentType `protobuf:"varint,1,opt,name=document_type,json=documentType,proto3,enum=tessera.v1.DocumentType,oneof"`
 }
 
+type ExtractionSchema_FieldList struct {
+	FieldList *FieldList `protobuf:"bytes,2,opt,name=field_list,json=fieldList,proto3,oneof"`
+}
+
+type ExtractionSchema_JsonSchema struct {
+	// JSON Schema 2020-12 text whose root is an object, at most
+	// Limits.max_schema_bytes. Keywords beyond Capabilities.json_schema_keywords
+	// and annotations (title, examples) are refused, not ignored.
+	JsonSchema string `protobuf:"bytes,3,opt,name=json_schema,json=jsonSchema,proto3,oneof"`
+}
+
 func (*ExtractionSchema_DocumentType) isExtractionSchema_Source() {}
+
+func (*ExtractionSchema_FieldList) isExtractionSchema_Source() {}
+
+func (*ExtractionSchema_JsonSchema) isExtractionSchema_Source() {}
+
+type FieldList struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At least one.
+	Fields        []*FieldSpec `protobuf:"bytes,1,rep,name=fields,proto3" json:"fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldList) Reset() {
+	*x = FieldList{}
+	mi := &file_tessera_v1_schema_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldList) ProtoMessage() {}
+
+func (x *FieldList) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_schema_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldList.ProtoReflect.Descriptor instead.
+func (*FieldList) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_schema_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *FieldList) GetFields() []*FieldSpec {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+type FieldSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// JSON property name; unique among its siblings.
+	Name string    `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Type FieldType `protobuf:"varint,2,opt,name=type,proto3,enum=tessera.v1.FieldType" json:"type,omitempty"`
+	// What the field means, for the model: "total paid, including tax".
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// True: never null, so the model must answer even when unsure. False: null
+	// where the document does not show it.
+	Required bool `protobuf:"varint,4,opt,name=required,proto3" json:"required,omitempty"`
+	// True: a JSON array of `type`.
+	List bool `protobuf:"varint,5,opt,name=list,proto3" json:"list,omitempty"`
+	// Only for ENUM, at least one: the value is one of these.
+	AllowedValues []string `protobuf:"bytes,6,rep,name=allowed_values,json=allowedValues,proto3" json:"allowed_values,omitempty"`
+	// Only for OBJECT, at least one: its properties.
+	Fields []*FieldSpec `protobuf:"bytes,7,rep,name=fields,proto3" json:"fields,omitempty"`
+	// Only for STRING: characters, at most 2048. 0: 256.
+	MaxLength uint32 `protobuf:"varint,8,opt,name=max_length,json=maxLength,proto3" json:"max_length,omitempty"`
+	// Only with `list`: at most 256. 0: 64.
+	MaxItems      uint32 `protobuf:"varint,9,opt,name=max_items,json=maxItems,proto3" json:"max_items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldSpec) Reset() {
+	*x = FieldSpec{}
+	mi := &file_tessera_v1_schema_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldSpec) ProtoMessage() {}
+
+func (x *FieldSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_schema_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldSpec.ProtoReflect.Descriptor instead.
+func (*FieldSpec) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_schema_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *FieldSpec) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FieldSpec) GetType() FieldType {
+	if x != nil {
+		return x.Type
+	}
+	return FieldType_FIELD_TYPE_UNSPECIFIED
+}
+
+func (x *FieldSpec) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *FieldSpec) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
+func (x *FieldSpec) GetList() bool {
+	if x != nil {
+		return x.List
+	}
+	return false
+}
+
+func (x *FieldSpec) GetAllowedValues() []string {
+	if x != nil {
+		return x.AllowedValues
+	}
+	return nil
+}
+
+func (x *FieldSpec) GetFields() []*FieldSpec {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *FieldSpec) GetMaxLength() uint32 {
+	if x != nil {
+		return x.MaxLength
+	}
+	return 0
+}
+
+func (x *FieldSpec) GetMaxItems() uint32 {
+	if x != nil {
+		return x.MaxItems
+	}
+	return 0
+}
 
 var File_tessera_v1_schema_proto protoreflect.FileDescriptor
 
 const file_tessera_v1_schema_proto_rawDesc = "" +
 	"\n" +
 	"\x17tessera/v1/schema.proto\x12\n" +
-	"tessera.v1\"\x8d\x01\n" +
+	"tessera.v1\"\x98\x02\n" +
 	"\x10ExtractionSchema\x12?\n" +
-	"\rdocument_type\x18\x01 \x01(\x0e2\x18.tessera.v1.DocumentTypeH\x00R\fdocumentType\x12\"\n" +
-	"\finstructions\x18\x04 \x01(\tR\finstructionsB\b\n" +
-	"\x06sourceJ\x04\b\x02\x10\x03J\x04\b\x03\x10\x04*\x85\x01\n" +
+	"\rdocument_type\x18\x01 \x01(\x0e2\x18.tessera.v1.DocumentTypeH\x00R\fdocumentType\x126\n" +
+	"\n" +
+	"field_list\x18\x02 \x01(\v2\x15.tessera.v1.FieldListH\x00R\tfieldList\x12!\n" +
+	"\vjson_schema\x18\x03 \x01(\tH\x00R\n" +
+	"jsonSchema\x12\"\n" +
+	"\finstructions\x18\x04 \x01(\tR\finstructions\x12:\n" +
+	"\fanswer_style\x18\x05 \x01(\x0e2\x17.tessera.v1.AnswerStyleR\vanswerStyleB\b\n" +
+	"\x06source\":\n" +
+	"\tFieldList\x12-\n" +
+	"\x06fields\x18\x01 \x03(\v2\x15.tessera.v1.FieldSpecR\x06fields\"\xae\x02\n" +
+	"\tFieldSpec\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
+	"\x04type\x18\x02 \x01(\x0e2\x15.tessera.v1.FieldTypeR\x04type\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x1a\n" +
+	"\brequired\x18\x04 \x01(\bR\brequired\x12\x12\n" +
+	"\x04list\x18\x05 \x01(\bR\x04list\x12%\n" +
+	"\x0eallowed_values\x18\x06 \x03(\tR\rallowedValues\x12-\n" +
+	"\x06fields\x18\a \x03(\v2\x15.tessera.v1.FieldSpecR\x06fields\x12\x1d\n" +
+	"\n" +
+	"max_length\x18\b \x01(\rR\tmaxLength\x12\x1b\n" +
+	"\tmax_items\x18\t \x01(\rR\bmaxItems*^\n" +
+	"\vAnswerStyle\x12\x1c\n" +
+	"\x18ANSWER_STYLE_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11ANSWER_STYLE_JSON\x10\x01\x12\x1a\n" +
+	"\x16ANSWER_STYLE_KEY_VALUE\x10\x02*\x9d\x01\n" +
 	"\fDocumentType\x12\x1d\n" +
 	"\x19DOCUMENT_TYPE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15DOCUMENT_TYPE_RECEIPT\x10\x01\x12\x19\n" +
 	"\x15DOCUMENT_TYPE_INVOICE\x10\x02\x12 \n" +
-	"\x1cDOCUMENT_TYPE_BANK_STATEMENT\x10\x03b\x06proto3"
+	"\x1cDOCUMENT_TYPE_BANK_STATEMENT\x10\x03\x12\x16\n" +
+	"\x12DOCUMENT_TYPE_AUTO\x10\x04*\xdd\x01\n" +
+	"\tFieldType\x12\x1a\n" +
+	"\x16FIELD_TYPE_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11FIELD_TYPE_STRING\x10\x01\x12\x16\n" +
+	"\x12FIELD_TYPE_INTEGER\x10\x02\x12\x16\n" +
+	"\x12FIELD_TYPE_DECIMAL\x10\x03\x12\x16\n" +
+	"\x12FIELD_TYPE_BOOLEAN\x10\x04\x12\x13\n" +
+	"\x0fFIELD_TYPE_DATE\x10\x05\x12\x15\n" +
+	"\x11FIELD_TYPE_OBJECT\x10\x06\x12\x14\n" +
+	"\x10FIELD_TYPE_MONEY\x10\a\x12\x13\n" +
+	"\x0fFIELD_TYPE_ENUM\x10\bb\x06proto3"
 
 var (
 	file_tessera_v1_schema_proto_rawDescOnce sync.Once
@@ -180,19 +550,28 @@ func file_tessera_v1_schema_proto_rawDescGZIP() []byte {
 	return file_tessera_v1_schema_proto_rawDescData
 }
 
-var file_tessera_v1_schema_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tessera_v1_schema_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_tessera_v1_schema_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_tessera_v1_schema_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_tessera_v1_schema_proto_goTypes = []any{
-	(DocumentType)(0),        // 0: tessera.v1.DocumentType
-	(*ExtractionSchema)(nil), // 1: tessera.v1.ExtractionSchema
+	(AnswerStyle)(0),         // 0: tessera.v1.AnswerStyle
+	(DocumentType)(0),        // 1: tessera.v1.DocumentType
+	(FieldType)(0),           // 2: tessera.v1.FieldType
+	(*ExtractionSchema)(nil), // 3: tessera.v1.ExtractionSchema
+	(*FieldList)(nil),        // 4: tessera.v1.FieldList
+	(*FieldSpec)(nil),        // 5: tessera.v1.FieldSpec
 }
 var file_tessera_v1_schema_proto_depIdxs = []int32{
-	0, // 0: tessera.v1.ExtractionSchema.document_type:type_name -> tessera.v1.DocumentType
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	1, // 0: tessera.v1.ExtractionSchema.document_type:type_name -> tessera.v1.DocumentType
+	4, // 1: tessera.v1.ExtractionSchema.field_list:type_name -> tessera.v1.FieldList
+	0, // 2: tessera.v1.ExtractionSchema.answer_style:type_name -> tessera.v1.AnswerStyle
+	5, // 3: tessera.v1.FieldList.fields:type_name -> tessera.v1.FieldSpec
+	2, // 4: tessera.v1.FieldSpec.type:type_name -> tessera.v1.FieldType
+	5, // 5: tessera.v1.FieldSpec.fields:type_name -> tessera.v1.FieldSpec
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_tessera_v1_schema_proto_init() }
@@ -202,14 +581,16 @@ func file_tessera_v1_schema_proto_init() {
 	}
 	file_tessera_v1_schema_proto_msgTypes[0].OneofWrappers = []any{
 		(*ExtractionSchema_DocumentType)(nil),
+		(*ExtractionSchema_FieldList)(nil),
+		(*ExtractionSchema_JsonSchema)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tessera_v1_schema_proto_rawDesc), len(file_tessera_v1_schema_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   1,
+			NumEnums:      3,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

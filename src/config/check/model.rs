@@ -1,6 +1,6 @@
 //! The options that say which model is loaded, where, and in which numbers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::checked::{ModelConfig, Verify};
 use super::super::options::Key;
@@ -9,7 +9,7 @@ use super::Reader;
 use crate::checkpoint::Checkpoint;
 use crate::device::{DeviceRequest, DeviceSelection, Dtype};
 use crate::placement::{DtypeOverride, DtypePolicy, PolicyMode, Quantization, parse_bytes};
-use crate::prompt::PromptStyle;
+use crate::prompt::{PromptStyle, Questions};
 use crate::weights::WeightSource;
 
 pub(super) fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
@@ -29,6 +29,7 @@ pub(super) fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
         value::one_of(text, &[("auto", None), ("internvl2_5", internvl), ("hf_template", template)])
     });
     let system_message = reader.read_or_unset(Key::SystemMessage, |text| Ok(text.to_owned()));
+    let prompts = reader.read_or_unset(Key::Prompts, prompts);
     Some(ModelConfig {
         checkpoint: checkpoint?,
         weights: weights?,
@@ -39,7 +40,18 @@ pub(super) fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
         verify: verify?,
         prompt_style: prompt_style?,
         system_message: system_message?,
+        prompts: prompts?,
     })
+}
+
+/// A directory whose templates work.
+fn prompts(text: &str) -> Result<PathBuf, Wrong> {
+    let path = PathBuf::from(text);
+    let remedy = "give a directory with templates such as receipt.json.jinja, or leave it out";
+    match Questions::load(Some(&path)) {
+        Ok(_) => Ok(path),
+        Err(error) => Err(Wrong::new(format!("cannot be used: {error}"), remedy)),
+    }
 }
 
 /// Checked against devices when they are open.

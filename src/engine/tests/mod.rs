@@ -1,6 +1,7 @@
 //! The engine without a model, files or a clock: most tests turn the loop by hand, so that what
 //! happens in which step is exact; `threads` tests the real thing.
 
+mod constrained;
 mod faults;
 mod guard;
 mod order;
@@ -16,10 +17,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::constraint::Vocabulary;
 use crate::engine::answer::Detokenize;
 use crate::engine::board::Board;
 use crate::engine::channel::{Bell, Events, channel};
 use crate::engine::clock::{Clock, ManualClock};
+use crate::engine::constrained::Constrained;
 use crate::engine::ending::Ending;
 use crate::engine::inbox::{Arrived, Inbox, Wait};
 use crate::engine::intake::{Intake, Request, Worker};
@@ -35,7 +38,10 @@ const STOP_ID: u32 = 254;
 const BOMB: &str = "bomb";
 
 /// Takes each byte of a question for a token, and the first byte of a file for its tiles.
-struct Letters(Options);
+struct Letters {
+    options: Options,
+    vocabulary: Vocabulary,
+}
 
 #[derive(Debug)]
 struct Spell;
@@ -54,6 +60,17 @@ struct Stage {
 
 // === impl Letters ===
 
+impl Letters {
+    fn new(options: Options) -> Self {
+        // A character each: others take several bytes, and `Spell` knows none of that.
+        let byte = |id: u32| u8::try_from(id).ok().filter(u8::is_ascii);
+        let words = (0..options.spec.vocab_size as u32).map(|id| byte(id).into_iter().collect());
+        let encode = |text: &str| text.bytes().map(u32::from).collect();
+        let vocabulary = Vocabulary::new(words.collect(), &[STOP_ID], encode).unwrap();
+        Self { options, vocabulary }
+    }
+}
+
 impl Prepare for Letters {
     fn prepare(
         &self,
@@ -62,7 +79,7 @@ impl Prepare for Letters {
     ) -> Result<Prepared, EngineError> {
         assert!(!job.question.contains(BOMB), "{BOMB}");
         go_on()?;
-        let spec = &self.0.spec;
+        let spec = &self.options.spec;
         let tile_len = 3 * (spec.tile_size_px as usize).pow(2);
         let tiles_per_page: Vec<u32> =
             job.files.iter().map(|file| u32::from(file.content[0])).collect();
@@ -72,7 +89,19 @@ impl Prepare for Letters {
         prompt.extend(job.question.bytes().map(u32::from));
         let shade = job.question.len() as f32;
         let pixels = (0..tiles * tile_len).map(|i| shade + i as f32).collect();
-        Ok(Prepared { tiles_per_page, pages: Vec::new(), pixels, prompt, image_tokens })
+        let constrained = job.grammar.as_ref().map(|grammar| {
+            let constraint = self.vocabulary.constrain(grammar)?;
+            Constrained::new(constraint)
+        });
+        let constrained = constrained.transpose()?;
+        Ok(Prepared {
+            tiles_per_page,
+            pages: Vec::new(),
+            pixels,
+            prompt,
+            image_tokens,
+            constrained,
+        })
     }
 
     fn detokenizer(&self) -> Box<dyn Detokenize> {
@@ -105,6 +134,7 @@ fn job(question: &str, tiles: &[u8]) -> Job {
         sampling: Sampling::GREEDY,
         output_tokens_max: 8,
         stop: Vec::new(),
+        grammar: None,
         scores: false,
         tiles_max: None,
         deadline: None,
@@ -149,7 +179,7 @@ impl Stage {
             intake: Arc::clone(&bell.intake),
             inbox: Arc::clone(&bell.inbox),
             spec: Arc::new(options.spec.clone()),
-            prepare: Arc::new(Letters(options)),
+            prepare: Arc::new(Letters::new(options)),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             guard: config.guard,
             metrics: config.telemetry.metrics().clone(),

@@ -28,7 +28,7 @@ async fn start(options: Options, config: Config) -> Running {
     let fake = Fake::new(options.clone());
     let (probe, faults) = (fake.probe(), fake.faults());
     let handle = Handle::start_with(config, Arc::new(SystemClock), move |_| {
-        Ok((Box::new(fake), Arc::new(Letters(options))))
+        Ok((Box::new(fake), Arc::new(Letters::new(options))))
     });
     reach(&handle, |status| status.state != ModelState::Loading).await;
     Running { handle, probe, faults }
@@ -67,7 +67,7 @@ async fn loads_warms_up_and_answers() {
     let handle = Handle::start_with(Config::default(), Arc::new(SystemClock), move |progress| {
         progress.say("reading file 1 of 1");
         gate.recv()?;
-        Ok((Box::new(Fake::new(answering("ab"))), Arc::new(Letters(Options::default()))))
+        Ok((Box::new(Fake::new(answering("ab"))), Arc::new(Letters::new(Options::default()))))
     });
     let status = reach(&handle, |status| !status.message.is_empty()).await;
     assert_eq!((status.state, status.spec), (ModelState::Loading, None));
@@ -92,7 +92,10 @@ async fn a_model_that_cannot_be_loaded_fails() {
     for (load, expected) in loads {
         let handle = Handle::start_with(Config::default(), Arc::new(SystemClock), move |_| {
             load()?;
-            Ok((Box::new(Fake::new(Options::default())), Arc::new(Letters(Options::default()))))
+            Ok((
+                Box::new(Fake::new(Options::default())),
+                Arc::new(Letters::new(Options::default())),
+            ))
         });
         let status = reach(&handle, |status| status.state != ModelState::Loading).await;
         assert_eq!((status.state, status.message.as_str()), (ModelState::Failed, expected));
@@ -107,7 +110,7 @@ async fn a_model_that_fails_its_warm_up_is_not_ready() {
         let fake = Fake::new(Options::default());
         fake.faults().add(Fault::next(kind));
         let handle = Handle::start_with(Config::default(), Arc::new(SystemClock), move |_| {
-            Ok((Box::new(fake), Arc::new(Letters(Options::default()))))
+            Ok((Box::new(fake), Arc::new(Letters::new(Options::default()))))
         });
         reach(&handle, |status| status.state == ModelState::Failed).await;
     }

@@ -1,4 +1,4 @@
-//! Values of the built-in fields in one form, whatever form the page has: beside what the model wrote,
+//! Values in one form, whatever form the page has: beside what the model wrote,
 //! never in its place. A value that is not understood has none; nothing is guessed.
 
 mod date;
@@ -6,7 +6,10 @@ mod decimal;
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::{Field, FieldValue};
+use crate::schema::{Kind, Printed, Schema};
 
 #[cfg(test)]
 mod tests;
@@ -26,38 +29,29 @@ pub enum Normal {
 /// Normalised values of one document, by the names of its fields.
 pub type Normals = BTreeMap<String, Normal>;
 
-/// What a built-in field holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Type {
-    /// Names, addresses: there is no one form.
-    Text,
-    /// `receipt`, `bank_statement`
-    Kind,
-    Abn,
-    Bool,
-    Decimal,
-    Date,
-    DateRange,
-}
-
 /// Between the items of a list.
 const SEPARATOR: char = '|';
 
 /// How models say that the page does not have a value.
 const ABSENT: &[&str] = &["not_found", "not found", "n/a", "none", "null", "-", ""];
 
-/// Adds the normalised value of `field`, if it is a built-in one and understood, and returns it. Items
+/// Adds the normalised value of `field`, if `schema` has it and it is understood, and returns it. Items
 /// of a JSON list go into one list, which is kept only as long as all of them are understood.
-pub fn note(normals: &mut Normals, field: &Field) -> Option<Normal> {
+pub fn note(normals: &mut Normals, schema: &Schema, field: &Field) -> Option<Normal> {
     let parts: Vec<&str> = field.pointer.split('/').skip(1).collect();
+    let kind_of = |name: &str| schema.kind_at(&format!("/{name}"));
     match parts[..] {
         [name] => {
-            let value = of_field(type_of(name)?, field)?;
+            let value = of_field(kind_of(name)?, field)?;
             normals.insert(name.to_owned(), value.clone());
             Some(value)
         }
         [name, item] => {
-            let (kind, true) = type_of(name)? else { return None };
+            // Models write a list as JSON has it also where one text was asked for.
+            let (Kind::Joined { item: kind, .. } | Kind::List { item: kind, .. }) = kind_of(name)?
+            else {
+                return of_field(schema.kind_at(&field.pointer)?, field);
+            };
             let value = of_item(kind, field);
             let items = match normals.remove(name) {
                 Some(Normal::List(items)) => items,
@@ -72,7 +66,7 @@ pub fn note(normals: &mut Normals, field: &Field) -> Option<Normal> {
         }
         [name, ..] => {
             normals.remove(name);
-            None
+            of_field(schema.kind_at(&field.pointer)?, field)
         }
         [] => None,
     }
@@ -80,76 +74,67 @@ pub fn note(normals: &mut Normals, field: &Field) -> Option<Normal> {
 
 /// Whether the built-in field `name` is a list, of which an answer may write all items into one text.
 pub fn is_list(name: &str) -> bool {
-    type_of(name).is_some_and(|(_, is_list)| is_list)
+    let kind = Schema::of_every_kind().kind_at(&format!("/{name}"));
+    kind.is_some_and(|kind| matches!(kind, Kind::Joined { .. }))
 }
 
-fn of_field((kind, is_list): (Type, bool), field: &Field) -> Option<Normal> {
-    match &field.value {
-        FieldValue::Text(text) if is_list => list(kind, text),
-        FieldValue::EmptyList if is_list => Some(Normal::List(Vec::new())),
+fn of_field(kind: &Kind, field: &Field) -> Option<Normal> {
+    match (&field.value, kind) {
+        (FieldValue::Text(text), Kind::Joined { item, .. }) => list(item, text),
+        (FieldValue::EmptyList, Kind::Joined { .. } | Kind::List { .. }) => {
+            Some(Normal::List(Vec::new()))
+        }
         _ => of_item(kind, field),
     }
 }
 
-fn of_item(kind: Type, field: &Field) -> Option<Normal> {
+fn of_item(kind: &Kind, field: &Field) -> Option<Normal> {
     match &field.value {
         FieldValue::Null => Some(Normal::Absent),
-        FieldValue::Bool(bool) if kind == Type::Bool => Some(Normal::Bool(*bool)),
+        FieldValue::Bool(bool) => matches!(kind, Kind::Boolean | Kind::Printed(Printed::Boolean))
+            .then_some(Normal::Bool(*bool)),
         FieldValue::Text(text) => scalar(kind, text),
         FieldValue::Number(_) => scalar(kind, &field.raw),
-        FieldValue::Bool(_) | FieldValue::EmptyList | FieldValue::EmptyObject => None,
+        FieldValue::EmptyList | FieldValue::EmptyObject => None,
     }
 }
 
-fn type_of(name: &str) -> Option<(Type, bool)> {
-    Some(match name {
-        "DOCUMENT_TYPE" => (Type::Kind, false),
-        "BUSINESS_ABN" => (Type::Abn, false),
-        "SUPPLIER_NAME" | "BUSINESS_ADDRESS" | "PAYER_NAME" | "PAYER_ADDRESS" => {
-            (Type::Text, false)
-        }
-        "INVOICE_DATE" => (Type::Date, false),
-        "STATEMENT_DATE_RANGE" => (Type::DateRange, false),
-        "IS_GST_INCLUDED" => (Type::Bool, false),
-        "GST_AMOUNT" | "TOTAL_AMOUNT" | "ACCOUNT_BALANCE" => (Type::Decimal, false),
-        "LINE_ITEM_DESCRIPTIONS" | "TRANSACTION_DESCRIPTIONS" => (Type::Text, true),
-        "LINE_ITEM_QUANTITIES"
-        | "LINE_ITEM_PRICES"
-        | "LINE_ITEM_TOTAL_PRICES"
-        | "TRANSACTION_AMOUNTS_PAID"
-        | "TRANSACTION_AMOUNTS_RECEIVED" => (Type::Decimal, true),
-        "TRANSACTION_DATES" => (Type::Date, true),
-        _ => return None,
-    })
-}
-
 /// The items of a list in one text; none where an item is not understood.
-fn list(kind: Type, text: &str) -> Option<Normal> {
+fn list(kind: &Kind, text: &str) -> Option<Normal> {
     if is_absent(text) {
         return Some(Normal::Absent);
     }
     let items = text.split(SEPARATOR).map(|item| match kind {
-        Type::Text if !is_absent(item) => Some(Normal::Text(item.trim().to_owned())),
+        Kind::Text { .. } if !is_absent(item) => Some(Normal::Text(item.trim().to_owned())),
         kind => scalar(kind, item),
     });
     items.collect::<Option<_>>().map(Normal::List)
 }
 
-fn scalar(kind: Type, text: &str) -> Option<Normal> {
+fn scalar(kind: &Kind, text: &str) -> Option<Normal> {
     let text = text.trim();
     if is_absent(text) {
         return Some(Normal::Absent);
     }
     let normal = match kind {
-        Type::Text => None,
-        Type::Kind => Some(text.to_lowercase().replace([' ', '-'], "_")),
-        Type::Abn => abn(text),
-        Type::Bool => return bool(text).map(Normal::Bool),
-        Type::Decimal => decimal::of(text),
-        Type::Date => date::of(text),
-        Type::DateRange => date::range(text),
+        Kind::Choice(choices) => choice(choices, text),
+        Kind::Boolean | Kind::Printed(Printed::Boolean) => return bool(text).map(Normal::Bool),
+        Kind::Printed(Printed::Abn) => abn(text),
+        Kind::Integer | Kind::Decimal | Kind::Printed(Printed::Money | Printed::Quantity) => {
+            decimal::of(text)
+        }
+        Kind::Date | Kind::Printed(Printed::Date) => date::of(text),
+        Kind::Printed(Printed::DateRange) => date::range(text),
+        Kind::Text { .. } | Kind::Joined { .. } | Kind::List { .. } | Kind::Object(_) => None,
     };
     normal.map(Normal::Text)
+}
+
+/// The choice that `text` means, as the schema spells it.
+fn choice(choices: &[Value], text: &str) -> Option<String> {
+    let plain = |text: &str| text.to_lowercase().replace([' ', '-'], "_");
+    let texts = choices.iter().filter_map(Value::as_str);
+    texts.into_iter().find(|choice| plain(choice) == plain(text)).map(str::to_owned)
 }
 
 fn is_absent(text: &str) -> bool {

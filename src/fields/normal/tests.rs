@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fields::{FieldEvent, FieldReader};
-use crate::prompt::document::DocumentKind;
+use crate::schema::{Absent, Property};
 
 /// As people read it: lists in brackets, `-` for what is absent, `?` for what is not understood.
 fn shown(normal: Option<&Normal>) -> String {
@@ -18,15 +18,19 @@ fn shown(normal: Option<&Normal>) -> String {
     }
 }
 
-fn read(document: &str) -> (Vec<Option<Normal>>, Normals) {
+fn read_by(schema: &Schema, document: &str) -> (Vec<Option<Normal>>, Normals) {
     let mut normals = Normals::new();
     let mut each = Vec::new();
     for event in FieldReader::default().push(document) {
         if let FieldEvent::Completed(field) = event {
-            each.push(note(&mut normals, &field));
+            each.push(note(&mut normals, schema, &field));
         }
     }
     (each, normals)
+}
+
+fn read(document: &str) -> (Vec<Option<Normal>>, Normals) {
+    read_by(Schema::of_every_kind(), document)
 }
 
 fn check(name: &str, cases: &[(&str, &str)]) {
@@ -37,11 +41,46 @@ fn check(name: &str, cases: &[(&str, &str)]) {
 }
 
 #[test]
-fn every_built_in_field_has_a_type() {
-    for name in DocumentKind::ALL.iter().flat_map(|kind| kind.fields()) {
-        assert!(type_of(name).is_some(), "{name}");
-    }
+fn a_field_that_the_schema_does_not_have_is_not_understood() {
     check("OF_SOMEBODY_ELSE", &[("$1.00", "?")]);
+}
+
+/// Values of the caller's own schema, also inside lists and objects.
+#[test]
+fn values_of_any_schema() {
+    let property = |name: &str, kind| Property {
+        name: name.to_owned(),
+        description: String::new(),
+        kind,
+        absent: Absent::Null,
+    };
+    let line = Kind::Object(vec![
+        property("on", Kind::Printed(Printed::Date)),
+        property("price", Kind::Printed(Printed::Money)),
+    ]);
+    let schema = Schema::new(vec![
+        property("count", Kind::Integer),
+        property("rate", Kind::Decimal),
+        property("paid", Kind::Boolean),
+        property("unit", Kind::Choice(vec!["Box".into(), "per hour".into()])),
+        property("day", Kind::Date),
+        property("lines", Kind::list_of(line)),
+        property("tags", Kind::list_of(Kind::TEXT)),
+        property("sums", Kind::list_of(Kind::Printed(Printed::Money))),
+    ])
+    .unwrap();
+    let (each, normals) = read_by(
+        &schema,
+        r#"{"count": 12, "rate": 0.50, "paid": true, "unit": "Per-Hour", "day": "2024-02-29",
+            "lines": [{"on": "3 May 2021", "price": "$4"}], "tags": ["a"], "sums": ["$1", "2.50"]}"#,
+    );
+    let each: Vec<String> = each.iter().map(|normal| shown(normal.as_ref())).collect();
+    assert_eq!(
+        each,
+        ["12", "0.50", "true", "per hour", "2024-02-29", "2021-05-03", "4", "?", "1", "2.50"]
+    );
+    assert_eq!(shown(normals.get("sums")), "[1, 2.50]");
+    assert_eq!(normals.get("lines"), None);
 }
 
 #[test]

@@ -9,6 +9,8 @@ use tonic::{Code, Request};
 use super::*;
 use crate::device::Dtype;
 use crate::engine::{FinishReason, Job, Sampling, Timings, Usage};
+use crate::fields::TokenScore;
+use crate::schema::DocumentKind;
 use crate::service::call::Call;
 
 fn generation() -> Generation {
@@ -20,6 +22,7 @@ fn generation() -> Generation {
         sampling: Sampling::GREEDY,
         output_tokens_max: 8,
         stop: Vec::new(),
+        grammar: None,
         scores: false,
         tiles_max: None,
         deadline: None,
@@ -33,11 +36,20 @@ fn generation() -> Generation {
 const HEARTBEAT: Duration = Duration::from_millis(30);
 
 fn answer<E>(events: E, tokens: bool) -> Answer<E> {
-    answering(events, Wishes { tokens, fields: false, document: false, heartbeat: HEARTBEAT })
+    answering(events, wishes(tokens, false, None))
+}
+
+fn wishes(tokens: bool, fields: bool, schema: Option<Schema>) -> Wishes {
+    let asked = schema.map(|schema| (Arc::new(schema), AnswerStyle::Json));
+    Wishes { tokens, fields, asked, calibration: None, heartbeat: HEARTBEAT }
+}
+
+fn receipt() -> Schema {
+    Schema::of(DocumentKind::Receipt)
 }
 
 fn answering<E>(events: E, wishes: Wishes) -> Answer<E> {
-    Answer::new(v1::Accepted::default(), events, generation(), wishes)
+    Answer::new(v1::Accepted::default(), (events, None), generation(), wishes)
 }
 
 fn text(text: &str) -> Event {
@@ -60,6 +72,7 @@ fn kind(message: &v1::ExtractResponse) -> &'static str {
         Some(Message::TokenDelta(_)) => "token_delta",
         Some(Message::FieldDelta(_)) => "field_delta",
         Some(Message::FieldCompleted(_)) => "field_completed",
+        Some(Message::DocumentType(_)) => "document_type",
         Some(Message::Completed(_)) => "completed",
         None => "nothing",
     }
@@ -86,7 +99,7 @@ async fn fields_follow_the_text_that_brought_them() {
     let pieces = [r#"{"A": "x"#, r#"y"#, r#"", "B": 1"#, "}"];
     let events =
         tokio_stream::iter(pieces.map(|piece| Ok(text(piece))).into_iter().chain([Ok(done())]));
-    let wishes = Wishes { tokens: true, fields: true, document: true, heartbeat: HEARTBEAT };
+    let wishes = wishes(true, true, Some(receipt()));
     let messages: Vec<_> = answering(events, wishes).map(Result::unwrap).collect().await;
     let kinds: Vec<_> = messages.iter().map(kind).collect();
     let (token, delta, field) = ("token_delta", "field_delta", "field_completed");
@@ -109,11 +122,40 @@ async fn fields_follow_the_text_that_brought_them() {
 #[tokio::test]
 async fn fields_that_nobody_wants_to_see_come_at_the_end() {
     let events = tokio_stream::iter([Ok(text(r#"{"A": "x"}"#)), Ok(done())]);
-    let wishes = Wishes { tokens: false, fields: false, document: true, heartbeat: HEARTBEAT };
+    let wishes = wishes(false, false, Some(receipt()));
     let messages: Vec<_> = answering(events, wishes).map(Result::unwrap).collect().await;
     assert_eq!(messages.iter().map(kind).collect::<Vec<_>>(), ["accepted", "completed"]);
     let Some(Message::Completed(completed)) = &messages[1].event else { panic!("{messages:?}") };
     assert_eq!(completed.fields[0].pointer, "/A");
+}
+
+/// The curve of the value's kind, or of all others.
+#[tokio::test]
+async fn confidence_is_mapped_by_kind() {
+    let score = |text, probability: f32| TokenScore { text, logprob: probability.ln() };
+    let answer = r#"{"TOTAL_AMOUNT": "7", "PAYER_NAME": "x"}"#;
+    let said = |value: &str| {
+        let at = answer.find(value).unwrap();
+        at..at + value.len()
+    };
+    let scores = vec![score(said("7\""), 0.9), score(said("x\""), 0.9)];
+    let piece = Text { text: answer.to_owned(), tokens: 2, scores };
+    let calibration: Calibration = serde_json::from_str(
+        r#"{"format": 1, "kinds": {"money": {"isotonic": [[0.9, 0.5]]}, "*": {"temperature": 2}}}"#,
+    )
+    .unwrap();
+    let events = tokio_stream::iter([Ok(Event::Text(piece)), Ok(done())]);
+    let wishes = Wishes {
+        calibration: Some(Arc::new(calibration)),
+        ..wishes(false, false, Some(receipt()))
+    };
+    let messages: Vec<_> = answering(events, wishes).map(Result::unwrap).collect().await;
+    let Some(Message::Completed(completed)) = &messages[1].event else { panic!("{messages:?}") };
+    let mapped: Vec<f32> = completed.fields.iter().filter_map(|field| field.confidence).collect();
+    assert_eq!(mapped.len(), 2);
+    assert!((mapped[0] - 0.5).abs() < 1e-6 && (mapped[1] - 0.75).abs() < 1e-6, "{mapped:?}");
+    let least = completed.fields[0].min_token_probability.unwrap();
+    assert!((least - 0.9).abs() < 1e-6, "{least}");
 }
 
 #[tokio::test]

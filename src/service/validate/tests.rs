@@ -31,7 +31,7 @@ fn request() -> v1::ExtractRequest {
 fn schema(document_type: i32) -> v1::extract_request::Task {
     v1::extract_request::Task::Schema(v1::ExtractionSchema {
         source: Some(v1::extraction_schema::Source::DocumentType(document_type)),
-        instructions: String::new(),
+        ..Default::default()
     })
 }
 
@@ -112,6 +112,7 @@ fn everything_wrong_at_once() {
             stop_sequences: vec![String::new()],
             max_tiles_per_page: Some(0),
             top_p: Some(0.0),
+            constrain: None,
         }),
         event_kinds: vec![1, 2, 7],
         ..Default::default()
@@ -163,9 +164,9 @@ fn schema_without_type() {
     refused(
         v1::ExtractRequest { task: Some(task), ..request() },
         &expect![[r#"
-        INVALID_ARGUMENT: schema.source: is not set: send a document_type
+        INVALID_ARGUMENT: schema.source: is not set: send a document_type, a field_list or a json_schema
           ErrorInfo tessera INVALID_FIELD []
-          field schema.source: is not set: send a document_type
+          field schema.source: is not set: send a document_type, a field_list or a json_schema
     "#]],
     );
 }
@@ -280,5 +281,137 @@ proptest! {
             prop_assert!((1..=100).contains(&checked.output_tokens_max));
             prop_assert!(checked.tiles_max.is_none_or(|tiles| (1..=12).contains(&tiles)));
         }
+    }
+}
+
+fn sourced(source: v1::extraction_schema::Source) -> v1::ExtractRequest {
+    let schema = v1::ExtractionSchema { source: Some(source), ..Default::default() };
+    v1::ExtractRequest { task: Some(v1::extract_request::Task::Schema(schema)), ..request() }
+}
+
+fn field(name: &str, r#type: v1::FieldType) -> v1::FieldSpec {
+    v1::FieldSpec { name: name.to_owned(), r#type: r#type.into(), ..Default::default() }
+}
+
+fn fields(fields: Vec<v1::FieldSpec>) -> v1::ExtractRequest {
+    sourced(v1::extraction_schema::Source::FieldList(v1::FieldList { fields }))
+}
+
+#[test]
+fn a_field_list_is_a_schema() {
+    let item = v1::FieldSpec {
+        list: true,
+        max_items: 5,
+        required: true,
+        fields: vec![
+            field("name", v1::FieldType::String),
+            v1::FieldSpec { required: true, ..field("price", v1::FieldType::Money) },
+        ],
+        ..field("items", v1::FieldType::Object)
+    };
+    let unit = v1::FieldSpec {
+        allowed_values: vec!["AUD".to_owned(), "NZD".to_owned()],
+        description: "of all amounts".to_owned(),
+        ..field("unit", v1::FieldType::Enum)
+    };
+    let code = v1::FieldSpec { max_length: 6, ..field("code", v1::FieldType::String) };
+    let checked =
+        check(fields(vec![field("on", v1::FieldType::Date), item, unit, code]), &bounds()).unwrap();
+    let Task::Document { schema, .. } = checked.task else { panic!("{:?}", checked.task) };
+    expect![[
+        r#"{"type":"object","properties":{"on":{"type":["string","null"],"format":"page-date"},"items":{"type":"array","items":{"type":"object","properties":{"name":{"type":["string","null"]},"price":{"type":"string","format":"money"}},"required":["name","price"],"additionalProperties":false},"maxItems":5},"unit":{"enum":["AUD","NZD",null],"description":"of all amounts"},"code":{"type":["string","null"],"maxLength":6}},"required":["on","items","unit","code"],"additionalProperties":false}"#
+    ]]
+    .assert_eq(&schema.to_json_schema().to_string());
+}
+
+#[test]
+fn a_wrong_field_list_is_told_field_by_field() {
+    refused(
+        fields(vec![
+            v1::FieldSpec {
+                allowed_values: vec!["x".to_owned()],
+                ..field("a", v1::FieldType::String)
+            },
+            v1::FieldSpec {
+                fields: vec![field("c", v1::FieldType::Unspecified)],
+                max_items: 3,
+                ..field("b", v1::FieldType::Object)
+            },
+        ]),
+        &expect![[r#"
+            INVALID_ARGUMENT: schema.field_list.fields[0].allowed_values: goes only with ENUM; schema.field_list.fields[1].max_items: goes only with list; schema.field_list.fields[1].fields[0].type: 0 is no field type
+              ErrorInfo tessera INVALID_FIELD []
+              field schema.field_list.fields[0].allowed_values: goes only with ENUM
+              field schema.field_list.fields[1].max_items: goes only with list
+              field schema.field_list.fields[1].fields[0].type: 0 is no field type
+        "#]],
+    );
+    refused(
+        fields(vec![
+            field("a", v1::FieldType::Integer),
+            field("a", v1::FieldType::Object),
+            field("", v1::FieldType::Enum),
+        ]),
+        &expect![[r#"
+            INVALID_ARGUMENT: schema.field_list.fields: /a is named twice: names of one object differ; schema.field_list.fields: /a has no properties: name at least one; schema.field_list.fields: / has no name; schema.field_list.fields: / has 0 values to choose from, there must be 1 to 256
+              ErrorInfo tessera INVALID_FIELD []
+              field schema.field_list.fields: /a is named twice: names of one object differ
+              field schema.field_list.fields: /a has no properties: name at least one
+              field schema.field_list.fields: / has no name
+              field schema.field_list.fields: / has 0 values to choose from, there must be 1 to 256
+        "#]],
+    );
+    refused(
+        fields(Vec::new()),
+        &expect![[r#"
+        INVALID_ARGUMENT: schema.field_list.fields: has no properties: name at least one
+          ErrorInfo tessera INVALID_FIELD []
+          field schema.field_list.fields: has no properties: name at least one
+    "#]],
+    );
+}
+
+#[test]
+fn a_wrong_json_schema_is_told_keyword_by_keyword() {
+    let text =
+        r#"{"type": "object", "properties": {"a": {"type": "string", "pattern": "x"}, "b": {}}}"#;
+    refused(
+        sourced(v1::extraction_schema::Source::JsonSchema(text.to_owned())),
+        &expect![[r#"
+        INVALID_ARGUMENT: schema.json_schema: /properties/a/pattern is a keyword that is not supported: take it out and check it after reading; schema.json_schema: /properties/b has no type: write one, like {"type": "string"}
+          ErrorInfo tessera INVALID_FIELD []
+          field schema.json_schema: /properties/a/pattern is a keyword that is not supported: take it out and check it after reading
+          field schema.json_schema: /properties/b has no type: write one, like {"type": "string"}
+    "#]],
+    );
+    let long = " ".repeat(limits::SCHEMA_BYTES_MAX + 1);
+    refused(
+        sourced(v1::extraction_schema::Source::JsonSchema(long)),
+        &expect![[r#"
+        INVALID_ARGUMENT: schema.json_schema: 65537 bytes are more than max_schema_bytes, 65536
+          ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_schema_bytes"), ("limit_value", "65536"), ("value", "65537")]
+          field schema.json_schema: 65537 bytes are more than max_schema_bytes, 65536
+    "#]],
+    );
+}
+
+#[test]
+fn only_a_schema_holds_an_answer() {
+    let constrain = |constrain| v1::GenerationOptions { constrain, ..Default::default() };
+    refused_options(
+        constrain(Some(true)),
+        &expect![[r#"
+        INVALID_ARGUMENT: generation.constrain: goes only with a schema: there is nothing to hold an answer to a prompt to
+          ErrorInfo tessera INVALID_FIELD []
+          field generation.constrain: goes only with a schema: there is nothing to hold an answer to a prompt to
+    "#]],
+    );
+    for (asked, expected) in [(None, true), (Some(true), true), (Some(false), false)] {
+        let request = v1::ExtractRequest {
+            task: Some(schema(1)),
+            generation: Some(constrain(asked)),
+            ..request()
+        };
+        assert_eq!(check(request, &bounds()).unwrap().constrain, expected);
     }
 }

@@ -28,6 +28,18 @@ class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PHASE_PREFILL: _ClassVar[Phase]
     PHASE_DECODE: _ClassVar[Phase]
 
+class Repair(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REPAIR_UNSPECIFIED: _ClassVar[Repair]
+    REPAIR_QUOTES: _ClassVar[Repair]
+    REPAIR_BARE_NAMES: _ClassVar[Repair]
+    REPAIR_TRAILING_COMMA: _ClassVar[Repair]
+    REPAIR_MISSING_COMMA: _ClassVar[Repair]
+    REPAIR_WORDS: _ClassVar[Repair]
+    REPAIR_CHARACTERS: _ClassVar[Repair]
+    REPAIR_COMMENTS: _ClassVar[Repair]
+    REPAIR_LINES: _ClassVar[Repair]
+
 class CheckRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CHECK_RULE_UNSPECIFIED: _ClassVar[CheckRule]
@@ -50,6 +62,15 @@ PHASE_QUEUED: Phase
 PHASE_VISION: Phase
 PHASE_PREFILL: Phase
 PHASE_DECODE: Phase
+REPAIR_UNSPECIFIED: Repair
+REPAIR_QUOTES: Repair
+REPAIR_BARE_NAMES: Repair
+REPAIR_TRAILING_COMMA: Repair
+REPAIR_MISSING_COMMA: Repair
+REPAIR_WORDS: Repair
+REPAIR_CHARACTERS: Repair
+REPAIR_COMMENTS: Repair
+REPAIR_LINES: Repair
 CHECK_RULE_UNSPECIFIED: CheckRule
 CHECK_RULE_ABN_CHECKSUM: CheckRule
 CHECK_RULE_LINE_ITEMS_SUM: CheckRule
@@ -88,23 +109,25 @@ class InputFile(_message.Message):
     def __init__(self, content: _Optional[bytes] = ..., pages: _Optional[_Iterable[int]] = ..., dpi: _Optional[int] = ...) -> None: ...
 
 class GenerationOptions(_message.Message):
-    __slots__ = ("max_output_tokens", "temperature", "seed", "stop_sequences", "max_tiles_per_page", "top_p")
+    __slots__ = ("max_output_tokens", "temperature", "seed", "stop_sequences", "max_tiles_per_page", "top_p", "constrain")
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     STOP_SEQUENCES_FIELD_NUMBER: _ClassVar[int]
     MAX_TILES_PER_PAGE_FIELD_NUMBER: _ClassVar[int]
     TOP_P_FIELD_NUMBER: _ClassVar[int]
+    CONSTRAIN_FIELD_NUMBER: _ClassVar[int]
     max_output_tokens: int
     temperature: float
     seed: int
     stop_sequences: _containers.RepeatedScalarFieldContainer[str]
     max_tiles_per_page: int
     top_p: float
-    def __init__(self, max_output_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., seed: _Optional[int] = ..., stop_sequences: _Optional[_Iterable[str]] = ..., max_tiles_per_page: _Optional[int] = ..., top_p: _Optional[float] = ...) -> None: ...
+    constrain: bool
+    def __init__(self, max_output_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., seed: _Optional[int] = ..., stop_sequences: _Optional[_Iterable[str]] = ..., max_tiles_per_page: _Optional[int] = ..., top_p: _Optional[float] = ..., constrain: _Optional[bool] = ...) -> None: ...
 
 class ExtractResponse(_message.Message):
-    __slots__ = ("sequence", "accepted", "progress", "token_delta", "field_delta", "field_completed", "completed")
+    __slots__ = ("sequence", "accepted", "progress", "token_delta", "field_delta", "field_completed", "completed", "document_type")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +135,7 @@ class ExtractResponse(_message.Message):
     FIELD_DELTA_FIELD_NUMBER: _ClassVar[int]
     FIELD_COMPLETED_FIELD_NUMBER: _ClassVar[int]
     COMPLETED_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_TYPE_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     accepted: Accepted
     progress: Progress
@@ -119,10 +143,11 @@ class ExtractResponse(_message.Message):
     field_delta: FieldDelta
     field_completed: ExtractedField
     completed: Completed
-    def __init__(self, sequence: _Optional[int] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., token_delta: _Optional[_Union[TokenDelta, _Mapping]] = ..., field_delta: _Optional[_Union[FieldDelta, _Mapping]] = ..., field_completed: _Optional[_Union[ExtractedField, _Mapping]] = ..., completed: _Optional[_Union[Completed, _Mapping]] = ...) -> None: ...
+    document_type: DocumentTypeFound
+    def __init__(self, sequence: _Optional[int] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., token_delta: _Optional[_Union[TokenDelta, _Mapping]] = ..., field_delta: _Optional[_Union[FieldDelta, _Mapping]] = ..., field_completed: _Optional[_Union[ExtractedField, _Mapping]] = ..., completed: _Optional[_Union[Completed, _Mapping]] = ..., document_type: _Optional[_Union[DocumentTypeFound, _Mapping]] = ...) -> None: ...
 
 class Accepted(_message.Message):
-    __slots__ = ("request_id", "model", "model_revision", "trace_id", "tiles_per_page", "input_tokens", "pages")
+    __slots__ = ("request_id", "model", "model_revision", "trace_id", "tiles_per_page", "input_tokens", "pages", "prompt_template")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -130,6 +155,7 @@ class Accepted(_message.Message):
     TILES_PER_PAGE_FIELD_NUMBER: _ClassVar[int]
     INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     PAGES_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     model: str
     model_revision: str
@@ -137,7 +163,8 @@ class Accepted(_message.Message):
     tiles_per_page: _containers.RepeatedScalarFieldContainer[int]
     input_tokens: int
     pages: _containers.RepeatedCompositeFieldContainer[PageSource]
-    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., model_revision: _Optional[str] = ..., trace_id: _Optional[str] = ..., tiles_per_page: _Optional[_Iterable[int]] = ..., input_tokens: _Optional[int] = ..., pages: _Optional[_Iterable[_Union[PageSource, _Mapping]]] = ...) -> None: ...
+    prompt_template: str
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., model_revision: _Optional[str] = ..., trace_id: _Optional[str] = ..., tiles_per_page: _Optional[_Iterable[int]] = ..., input_tokens: _Optional[int] = ..., pages: _Optional[_Iterable[_Union[PageSource, _Mapping]]] = ..., prompt_template: _Optional[str] = ...) -> None: ...
 
 class PageSource(_message.Message):
     __slots__ = ("file", "page", "width_px", "height_px")
@@ -150,6 +177,18 @@ class PageSource(_message.Message):
     width_px: int
     height_px: int
     def __init__(self, file: _Optional[int] = ..., page: _Optional[int] = ..., width_px: _Optional[int] = ..., height_px: _Optional[int] = ...) -> None: ...
+
+class DocumentTypeFound(_message.Message):
+    __slots__ = ("document_type", "confidence", "usage", "prompt_template")
+    DOCUMENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    document_type: _schema_pb2.DocumentType
+    confidence: float
+    usage: Usage
+    prompt_template: str
+    def __init__(self, document_type: _Optional[_Union[_schema_pb2.DocumentType, str]] = ..., confidence: _Optional[float] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., prompt_template: _Optional[str] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("phase", "elapsed", "queue_position", "encoded_tiles", "prefilled_tokens", "output_tokens")
@@ -200,7 +239,7 @@ class ExtractedField(_message.Message):
     def __init__(self, pointer: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., raw: _Optional[str] = ..., confidence: _Optional[float] = ..., min_token_probability: _Optional[float] = ..., normalized: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
 
 class Completed(_message.Message):
-    __slots__ = ("finish_reason", "text", "document_json", "document_error", "usage", "timings", "fields", "checks")
+    __slots__ = ("finish_reason", "text", "document_json", "document_error", "usage", "timings", "fields", "checks", "repairs")
     FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_JSON_FIELD_NUMBER: _ClassVar[int]
@@ -209,6 +248,7 @@ class Completed(_message.Message):
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     FIELDS_FIELD_NUMBER: _ClassVar[int]
     CHECKS_FIELD_NUMBER: _ClassVar[int]
+    REPAIRS_FIELD_NUMBER: _ClassVar[int]
     finish_reason: FinishReason
     text: str
     document_json: str
@@ -217,7 +257,8 @@ class Completed(_message.Message):
     timings: Timings
     fields: _containers.RepeatedCompositeFieldContainer[ExtractedField]
     checks: _containers.RepeatedCompositeFieldContainer[Check]
-    def __init__(self, finish_reason: _Optional[_Union[FinishReason, str]] = ..., text: _Optional[str] = ..., document_json: _Optional[str] = ..., document_error: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., fields: _Optional[_Iterable[_Union[ExtractedField, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ...) -> None: ...
+    repairs: _containers.RepeatedScalarFieldContainer[Repair]
+    def __init__(self, finish_reason: _Optional[_Union[FinishReason, str]] = ..., text: _Optional[str] = ..., document_json: _Optional[str] = ..., document_error: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., fields: _Optional[_Iterable[_Union[ExtractedField, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., repairs: _Optional[_Iterable[_Union[Repair, str]]] = ...) -> None: ...
 
 class Check(_message.Message):
     __slots__ = ("rule", "passed", "message", "pointers")

@@ -36,7 +36,8 @@ class ExtractionServiceStub:
     UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
     DRAIN_TIMEOUT
     DEADLINE_EXCEEDED: DEADLINE
-    INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT, BUG
+    INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT,
+    CONSTRAINT, BUG
     The server ends an answer that is none: NON_FINITE_LOGITS (metadata: step, dtype
     and, where known, module, site, device_id), GIBBERISH (rule, step, ratio),
     REPETITION (rule, step, period, count). What came before stays delivered.
@@ -83,7 +84,8 @@ class ExtractionServiceServicer:
     UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
     DRAIN_TIMEOUT
     DEADLINE_EXCEEDED: DEADLINE
-    INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT, BUG
+    INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT,
+    CONSTRAINT, BUG
     The server ends an answer that is none: NON_FINITE_LOGITS (metadata: step, dtype
     and, where known, module, site, device_id), GIBBERISH (rule, step, ratio),
     REPETITION (rule, step, period, count). What came before stays delivered.
@@ -169,7 +171,8 @@ class ExtractionService:
     UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
     DRAIN_TIMEOUT
     DEADLINE_EXCEEDED: DEADLINE
-    INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT, BUG
+    INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT,
+    CONSTRAINT, BUG
     The server ends an answer that is none: NON_FINITE_LOGITS (metadata: step, dtype
     and, where known, module, site, device_id), GIBBERISH (rule, step, ratio),
     REPETITION (rule, step, period, count). What came before stays delivered.

@@ -42,6 +42,7 @@ class ConfidenceMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CONFIDENCE_METHOD_UNSPECIFIED: _ClassVar[ConfidenceMethod]
     CONFIDENCE_METHOD_TOKEN_PROBABILITY: _ClassVar[ConfidenceMethod]
+    CONFIDENCE_METHOD_CALIBRATED: _ClassVar[ConfidenceMethod]
 SERVING_STATE_UNSPECIFIED: ServingState
 SERVING_STATE_LOADING: ServingState
 SERVING_STATE_READY: ServingState
@@ -62,6 +63,7 @@ DTYPE_F16: Dtype
 DTYPE_Q8: Dtype
 CONFIDENCE_METHOD_UNSPECIFIED: ConfidenceMethod
 CONFIDENCE_METHOD_TOKEN_PROBABILITY: ConfidenceMethod
+CONFIDENCE_METHOD_CALIBRATED: ConfidenceMethod
 
 class ModelStatus(_message.Message):
     __slots__ = ("model", "revision", "server_version", "state", "state_message", "placements", "kv_cache_dtype", "devices", "limits", "capabilities", "load", "dtype_policy", "links", "verification", "kv_capacity_tokens")
@@ -190,7 +192,7 @@ class Device(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., compute_capability: _Optional[str] = ..., total_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., weight_bytes: _Optional[int] = ..., kv_cache_bytes: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_request_bytes", "max_pages", "max_page_pixels", "max_tiles_per_page", "max_input_tokens", "max_output_tokens", "max_running_requests", "max_queued_requests", "max_batch_in_flight")
+    __slots__ = ("max_request_bytes", "max_pages", "max_page_pixels", "max_tiles_per_page", "max_input_tokens", "max_output_tokens", "max_running_requests", "max_queued_requests", "max_schema_bytes", "max_batch_in_flight")
     MAX_REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_PAGES_FIELD_NUMBER: _ClassVar[int]
     MAX_PAGE_PIXELS_FIELD_NUMBER: _ClassVar[int]
@@ -199,6 +201,7 @@ class Limits(_message.Message):
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MAX_RUNNING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     MAX_QUEUED_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    MAX_SCHEMA_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_BATCH_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     max_request_bytes: int
     max_pages: int
@@ -208,26 +211,33 @@ class Limits(_message.Message):
     max_output_tokens: int
     max_running_requests: int
     max_queued_requests: int
+    max_schema_bytes: int
     max_batch_in_flight: int
-    def __init__(self, max_request_bytes: _Optional[int] = ..., max_pages: _Optional[int] = ..., max_page_pixels: _Optional[int] = ..., max_tiles_per_page: _Optional[int] = ..., max_input_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_running_requests: _Optional[int] = ..., max_queued_requests: _Optional[int] = ..., max_batch_in_flight: _Optional[int] = ...) -> None: ...
+    def __init__(self, max_request_bytes: _Optional[int] = ..., max_pages: _Optional[int] = ..., max_page_pixels: _Optional[int] = ..., max_tiles_per_page: _Optional[int] = ..., max_input_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_running_requests: _Optional[int] = ..., max_queued_requests: _Optional[int] = ..., max_schema_bytes: _Optional[int] = ..., max_batch_in_flight: _Optional[int] = ...) -> None: ...
 
 class Capabilities(_message.Message):
-    __slots__ = ("media_types", "built_in_schemas", "confidence_method")
+    __slots__ = ("media_types", "built_in_schemas", "confidence_method", "json_schema_keywords", "constrained_decoding")
     MEDIA_TYPES_FIELD_NUMBER: _ClassVar[int]
     BUILT_IN_SCHEMAS_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_METHOD_FIELD_NUMBER: _ClassVar[int]
+    JSON_SCHEMA_KEYWORDS_FIELD_NUMBER: _ClassVar[int]
+    CONSTRAINED_DECODING_FIELD_NUMBER: _ClassVar[int]
     media_types: _containers.RepeatedScalarFieldContainer[str]
     built_in_schemas: _containers.RepeatedCompositeFieldContainer[BuiltInSchema]
     confidence_method: ConfidenceMethod
-    def __init__(self, media_types: _Optional[_Iterable[str]] = ..., built_in_schemas: _Optional[_Iterable[_Union[BuiltInSchema, _Mapping]]] = ..., confidence_method: _Optional[_Union[ConfidenceMethod, str]] = ...) -> None: ...
+    json_schema_keywords: _containers.RepeatedScalarFieldContainer[str]
+    constrained_decoding: bool
+    def __init__(self, media_types: _Optional[_Iterable[str]] = ..., built_in_schemas: _Optional[_Iterable[_Union[BuiltInSchema, _Mapping]]] = ..., confidence_method: _Optional[_Union[ConfidenceMethod, str]] = ..., json_schema_keywords: _Optional[_Iterable[str]] = ..., constrained_decoding: _Optional[bool] = ...) -> None: ...
 
 class BuiltInSchema(_message.Message):
-    __slots__ = ("document_type", "fields")
+    __slots__ = ("document_type", "fields", "json_schema")
     DOCUMENT_TYPE_FIELD_NUMBER: _ClassVar[int]
     FIELDS_FIELD_NUMBER: _ClassVar[int]
+    JSON_SCHEMA_FIELD_NUMBER: _ClassVar[int]
     document_type: _schema_pb2.DocumentType
     fields: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, document_type: _Optional[_Union[_schema_pb2.DocumentType, str]] = ..., fields: _Optional[_Iterable[str]] = ...) -> None: ...
+    json_schema: str
+    def __init__(self, document_type: _Optional[_Union[_schema_pb2.DocumentType, str]] = ..., fields: _Optional[_Iterable[str]] = ..., json_schema: _Optional[str] = ...) -> None: ...
 
 class Load(_message.Message):
     __slots__ = ("running_requests", "queued_requests", "kv_cache_utilization")

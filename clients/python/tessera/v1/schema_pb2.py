@@ -24,15 +24,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tessera/v1/schema.proto\x12\ntessera.v1\"q\n\x10\x45xtractionSchema\x12\x31\n\rdocument_type\x18\x01 \x01(\x0e\x32\x18.tessera.v1.DocumentTypeH\x00\x12\x14\n\x0cinstructions\x18\x04 \x01(\tB\x08\n\x06sourceJ\x04\x08\x02\x10\x03J\x04\x08\x03\x10\x04*\x85\x01\n\x0c\x44ocumentType\x12\x1d\n\x19\x44OCUMENT_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44OCUMENT_TYPE_RECEIPT\x10\x01\x12\x19\n\x15\x44OCUMENT_TYPE_INVOICE\x10\x02\x12 \n\x1c\x44OCUMENT_TYPE_BANK_STATEMENT\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tessera/v1/schema.proto\x12\ntessera.v1\"\xd8\x01\n\x10\x45xtractionSchema\x12\x31\n\rdocument_type\x18\x01 \x01(\x0e\x32\x18.tessera.v1.DocumentTypeH\x00\x12+\n\nfield_list\x18\x02 \x01(\x0b\x32\x15.tessera.v1.FieldListH\x00\x12\x15\n\x0bjson_schema\x18\x03 \x01(\tH\x00\x12\x14\n\x0cinstructions\x18\x04 \x01(\t\x12-\n\x0c\x61nswer_style\x18\x05 \x01(\x0e\x32\x17.tessera.v1.AnswerStyleB\x08\n\x06source\"2\n\tFieldList\x12%\n\x06\x66ields\x18\x01 \x03(\x0b\x32\x15.tessera.v1.FieldSpec\"\xd9\x01\n\tFieldSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x04type\x18\x02 \x01(\x0e\x32\x15.tessera.v1.FieldType\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08required\x18\x04 \x01(\x08\x12\x0c\n\x04list\x18\x05 \x01(\x08\x12\x16\n\x0e\x61llowed_values\x18\x06 \x03(\t\x12%\n\x06\x66ields\x18\x07 \x03(\x0b\x32\x15.tessera.v1.FieldSpec\x12\x12\n\nmax_length\x18\x08 \x01(\r\x12\x11\n\tmax_items\x18\t \x01(\r*^\n\x0b\x41nswerStyle\x12\x1c\n\x18\x41NSWER_STYLE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41NSWER_STYLE_JSON\x10\x01\x12\x1a\n\x16\x41NSWER_STYLE_KEY_VALUE\x10\x02*\x9d\x01\n\x0c\x44ocumentType\x12\x1d\n\x19\x44OCUMENT_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44OCUMENT_TYPE_RECEIPT\x10\x01\x12\x19\n\x15\x44OCUMENT_TYPE_INVOICE\x10\x02\x12 \n\x1c\x44OCUMENT_TYPE_BANK_STATEMENT\x10\x03\x12\x16\n\x12\x44OCUMENT_TYPE_AUTO\x10\x04*\xdd\x01\n\tFieldType\x12\x1a\n\x16\x46IELD_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46IELD_TYPE_STRING\x10\x01\x12\x16\n\x12\x46IELD_TYPE_INTEGER\x10\x02\x12\x16\n\x12\x46IELD_TYPE_DECIMAL\x10\x03\x12\x16\n\x12\x46IELD_TYPE_BOOLEAN\x10\x04\x12\x13\n\x0f\x46IELD_TYPE_DATE\x10\x05\x12\x15\n\x11\x46IELD_TYPE_OBJECT\x10\x06\x12\x14\n\x10\x46IELD_TYPE_MONEY\x10\x07\x12\x13\n\x0f\x46IELD_TYPE_ENUM\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tessera.v1.schema_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DOCUMENTTYPE']._serialized_start=155
-  _globals['_DOCUMENTTYPE']._serialized_end=288
-  _globals['_EXTRACTIONSCHEMA']._serialized_start=39
-  _globals['_EXTRACTIONSCHEMA']._serialized_end=152
+  _globals['_ANSWERSTYLE']._serialized_start=530
+  _globals['_ANSWERSTYLE']._serialized_end=624
+  _globals['_DOCUMENTTYPE']._serialized_start=627
+  _globals['_DOCUMENTTYPE']._serialized_end=784
+  _globals['_FIELDTYPE']._serialized_start=787
+  _globals['_FIELDTYPE']._serialized_end=1008
+  _globals['_EXTRACTIONSCHEMA']._serialized_start=40
+  _globals['_EXTRACTIONSCHEMA']._serialized_end=256
+  _globals['_FIELDLIST']._serialized_start=258
+  _globals['_FIELDLIST']._serialized_end=308
+  _globals['_FIELDSPEC']._serialized_start=311
+  _globals['_FIELDSPEC']._serialized_end=528
 # @@protoc_insertion_point(module_scope)

@@ -8,7 +8,7 @@ import type { Duration, Value } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
 import type { ModelStatus } from "./model_info_pb.js";
 import { file_tessera_v1_model_info } from "./model_info_pb.js";
-import type { ExtractionSchema } from "./schema_pb.js";
+import type { DocumentType, ExtractionSchema } from "./schema_pb.js";
 import { file_tessera_v1_schema } from "./schema_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tessera/v1/extraction.proto.
  */
 export const file_tessera_v1_extraction: GenFile = /*@__PURE__*/
-  fileDesc("Cht0ZXNzZXJhL3YxL2V4dHJhY3Rpb24ucHJvdG8SCnRlc3NlcmEudjEiggIKDkV4dHJhY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFZmlsZXMYAyADKAsyFS50ZXNzZXJhLnYxLklucHV0RmlsZRIuCgZzY2hlbWEYBCABKAsyHC50ZXNzZXJhLnYxLkV4dHJhY3Rpb25TY2hlbWFIABIQCgZwcm9tcHQYBSABKAlIABIxCgpnZW5lcmF0aW9uGAYgASgLMh0udGVzc2VyYS52MS5HZW5lcmF0aW9uT3B0aW9ucxIqCgtldmVudF9raW5kcxgHIAMoDjIVLnRlc3NlcmEudjEuRXZlbnRLaW5kQgYKBHRhc2siRQoJSW5wdXRGaWxlEg8KB2NvbnRlbnQYASABKAwSDQoFcGFnZXMYAiADKA0SEAoDZHBpGAMgASgNSACIAQFCBgoEX2RwaSL9AQoRR2VuZXJhdGlvbk9wdGlvbnMSHgoRbWF4X291dHB1dF90b2tlbnMYASABKA1IAIgBARIYCgt0ZW1wZXJhdHVyZRgCIAEoAkgBiAEBEhEKBHNlZWQYAyABKARIAogBARIWCg5zdG9wX3NlcXVlbmNlcxgEIAMoCRIfChJtYXhfdGlsZXNfcGVyX3BhZ2UYBSABKA1IA4gBARISCgV0b3BfcBgGIAEoAkgEiAEBQhQKEl9tYXhfb3V0cHV0X3Rva2Vuc0IOCgxfdGVtcGVyYXR1cmVCBwoFX3NlZWRCFQoTX21heF90aWxlc19wZXJfcGFnZUIICgZfdG9wX3AiwQIKD0V4dHJhY3RSZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBBIoCghhY2NlcHRlZBgCIAEoCzIULnRlc3NlcmEudjEuQWNjZXB0ZWRIABIoCghwcm9ncmVzcxgDIAEoCzIULnRlc3NlcmEudjEuUHJvZ3Jlc3NIABItCgt0b2tlbl9kZWx0YRgEIAEoCzIWLnRlc3NlcmEudjEuVG9rZW5EZWx0YUgAEi0KC2ZpZWxkX2RlbHRhGAUgASgLMhYudGVzc2VyYS52MS5GaWVsZERlbHRhSAASNQoPZmllbGRfY29tcGxldGVkGAYgASgLMhoudGVzc2VyYS52MS5FeHRyYWN0ZWRGaWVsZEgAEioKCWNvbXBsZXRlZBgHIAEoCzIVLnRlc3NlcmEudjEuQ29tcGxldGVkSABCBwoFZXZlbnQirAEKCEFjY2VwdGVkEhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSFgoObW9kZWxfcmV2aXNpb24YAyABKAkSEAoIdHJhY2VfaWQYBCABKAkSFgoOdGlsZXNfcGVyX3BhZ2UYBSADKA0SFAoMaW5wdXRfdG9rZW5zGAYgASgNEiUKBXBhZ2VzGAcgAygLMhYudGVzc2VyYS52MS5QYWdlU291cmNlIk0KClBhZ2VTb3VyY2USDAoEZmlsZRgBIAEoDRIMCgRwYWdlGAIgASgNEhAKCHdpZHRoX3B4GAMgASgNEhEKCWhlaWdodF9weBgEIAEoDSLQAQoIUHJvZ3Jlc3MSIAoFcGhhc2UYASABKA4yES50ZXNzZXJhLnYxLlBoYXNlEioKB2VsYXBzZWQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGwoOcXVldWVfcG9zaXRpb24YAyABKA1IAIgBARIVCg1lbmNvZGVkX3RpbGVzGAQgASgNEhgKEHByZWZpbGxlZF90b2tlbnMYBSABKA0SFQoNb3V0cHV0X3Rva2VucxgGIAEoDUIRCg9fcXVldWVfcG9zaXRpb24iLwoKVG9rZW5EZWx0YRIMCgR0ZXh0GAEgASgJEhMKC3Rva2VuX2NvdW50GAIgASgNIisKCkZpZWxkRGVsdGESDwoHcG9pbnRlchgBIAEoCRIMCgR0ZXh0GAIgASgJIucBCg5FeHRyYWN0ZWRGaWVsZBIPCgdwb2ludGVyGAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEgsKA3JhdxgDIAEoCRIXCgpjb25maWRlbmNlGAQgASgCSACIAQESIgoVbWluX3Rva2VuX3Byb2JhYmlsaXR5GAUgASgCSAGIAQESKgoKbm9ybWFsaXplZBgGIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUINCgtfY29uZmlkZW5jZUIYChZfbWluX3Rva2VuX3Byb2JhYmlsaXR5IqcCCglDb21wbGV0ZWQSLwoNZmluaXNoX3JlYXNvbhgBIAEoDjIYLnRlc3NlcmEudjEuRmluaXNoUmVhc29uEgwKBHRleHQYAiABKAkSGgoNZG9jdW1lbnRfanNvbhgDIAEoCUgAiAEBEhYKDmRvY3VtZW50X2Vycm9yGAQgASgJEiAKBXVzYWdlGAUgASgLMhEudGVzc2VyYS52MS5Vc2FnZRIkCgd0aW1pbmdzGAYgASgLMhMudGVzc2VyYS52MS5UaW1pbmdzEioKBmZpZWxkcxgHIAMoCzIaLnRlc3NlcmEudjEuRXh0cmFjdGVkRmllbGQSIQoGY2hlY2tzGAggAygLMhEudGVzc2VyYS52MS5DaGVja0IQCg5fZG9jdW1lbnRfanNvbiJfCgVDaGVjaxIjCgRydWxlGAEgASgOMhUudGVzc2VyYS52MS5DaGVja1J1bGUSDgoGcGFzc2VkGAIgASgIEg8KB21lc3NhZ2UYAyABKAkSEAoIcG9pbnRlcnMYBCADKAkiSgoFVXNhZ2USFAoMaW5wdXRfdG9rZW5zGAEgASgNEhQKDGltYWdlX3Rva2VucxgCIAEoDRIVCg1vdXRwdXRfdG9rZW5zGAMgASgNIsYCCgdUaW1pbmdzEigKBXF1ZXVlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KCnByZXByb2Nlc3MYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKQoGdmlzaW9uGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB3ByZWZpbGwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKQoGZGVjb2RlGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjYKE3RpbWVfdG9fZmlyc3RfdG9rZW4YBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFdG90YWwYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ibAoTQmF0Y2hFeHRyYWN0UmVxdWVzdBItCgdleHRyYWN0GAEgASgLMhoudGVzc2VyYS52MS5FeHRyYWN0UmVxdWVzdEgAEhsKEWNhbmNlbF9yZXF1ZXN0X2lkGAIgASgJSABCCQoHbWVzc2FnZSKRAQoUQmF0Y2hFeHRyYWN0UmVzcG9uc2USEgoKcmVxdWVzdF9pZBgBIAEoCRIvCghyZXNwb25zZRgCIAEoCzIbLnRlc3NlcmEudjEuRXh0cmFjdFJlc3BvbnNlSAASKQoFZXJyb3IYAyABKAsyGC50ZXNzZXJhLnYxLkV4dHJhY3RFcnJvckgAQgkKB291dGNvbWUifQoMRXh0cmFjdEVycm9yEgwKBGNvZGUYASABKAUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSLgoLcmV0cnlfYWZ0ZXIYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDgoGZmllbGRzGAUgAygJIiEKEE1vZGVsSW5mb1JlcXVlc3QSDQoFbW9kZWwYASABKAkiPAoRTW9kZWxJbmZvUmVzcG9uc2USJwoGc3RhdHVzGAEgASgLMhcudGVzc2VyYS52MS5Nb2RlbFN0YXR1cyImChVXYXRjaE1vZGVsSW5mb1JlcXVlc3QSDQoFbW9kZWwYASABKAkiQQoWV2F0Y2hNb2RlbEluZm9SZXNwb25zZRInCgZzdGF0dXMYASABKAsyFy50ZXNzZXJhLnYxLk1vZGVsU3RhdHVzKmoKCUV2ZW50S2luZBIaChZFVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASFQoRRVZFTlRfS0lORF9UT0tFTlMQARITCg9FVkVOVF9LSU5EX05PTkUQAhIVChFFVkVOVF9LSU5EX0ZJRUxEUxADKmcKBVBoYXNlEhUKEVBIQVNFX1VOU1BFQ0lGSUVEEAASEAoMUEhBU0VfUVVFVUVEEAESEAoMUEhBU0VfVklTSU9OEAISEQoNUEhBU0VfUFJFRklMTBADEhAKDFBIQVNFX0RFQ09ERRAEKpgBCglDaGVja1J1bGUSGgoWQ0hFQ0tfUlVMRV9VTlNQRUNJRklFRBAAEhsKF0NIRUNLX1JVTEVfQUJOX0NIRUNLU1VNEAESHQoZQ0hFQ0tfUlVMRV9MSU5FX0lURU1TX1NVTRACEhgKFENIRUNLX1JVTEVfR1NUX1NIQVJFEAMSGQoVQ0hFQ0tfUlVMRV9EQVRFX09SREVSEAQqXwoMRmluaXNoUmVhc29uEh0KGUZJTklTSF9SRUFTT05fVU5TUEVDSUZJRUQQABIWChJGSU5JU0hfUkVBU09OX1NUT1AQARIYChRGSU5JU0hfUkVBU09OX0xFTkdUSBACMt8CChFFeHRyYWN0aW9uU2VydmljZRJECgdFeHRyYWN0EhoudGVzc2VyYS52MS5FeHRyYWN0UmVxdWVzdBobLnRlc3NlcmEudjEuRXh0cmFjdFJlc3BvbnNlMAESVQoMQmF0Y2hFeHRyYWN0Eh8udGVzc2VyYS52MS5CYXRjaEV4dHJhY3RSZXF1ZXN0GiAudGVzc2VyYS52MS5CYXRjaEV4dHJhY3RSZXNwb25zZSgBMAESTQoJTW9kZWxJbmZvEhwudGVzc2VyYS52MS5Nb2RlbEluZm9SZXF1ZXN0Gh0udGVzc2VyYS52MS5Nb2RlbEluZm9SZXNwb25zZSIDkAIBEl4KDldhdGNoTW9kZWxJbmZvEiEudGVzc2VyYS52MS5XYXRjaE1vZGVsSW5mb1JlcXVlc3QaIi50ZXNzZXJhLnYxLldhdGNoTW9kZWxJbmZvUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_tessera_v1_model_info, file_tessera_v1_schema]);
+  fileDesc("Cht0ZXNzZXJhL3YxL2V4dHJhY3Rpb24ucHJvdG8SCnRlc3NlcmEudjEiggIKDkV4dHJhY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFZmlsZXMYAyADKAsyFS50ZXNzZXJhLnYxLklucHV0RmlsZRIuCgZzY2hlbWEYBCABKAsyHC50ZXNzZXJhLnYxLkV4dHJhY3Rpb25TY2hlbWFIABIQCgZwcm9tcHQYBSABKAlIABIxCgpnZW5lcmF0aW9uGAYgASgLMh0udGVzc2VyYS52MS5HZW5lcmF0aW9uT3B0aW9ucxIqCgtldmVudF9raW5kcxgHIAMoDjIVLnRlc3NlcmEudjEuRXZlbnRLaW5kQgYKBHRhc2siRQoJSW5wdXRGaWxlEg8KB2NvbnRlbnQYASABKAwSDQoFcGFnZXMYAiADKA0SEAoDZHBpGAMgASgNSACIAQFCBgoEX2RwaSKjAgoRR2VuZXJhdGlvbk9wdGlvbnMSHgoRbWF4X291dHB1dF90b2tlbnMYASABKA1IAIgBARIYCgt0ZW1wZXJhdHVyZRgCIAEoAkgBiAEBEhEKBHNlZWQYAyABKARIAogBARIWCg5zdG9wX3NlcXVlbmNlcxgEIAMoCRIfChJtYXhfdGlsZXNfcGVyX3BhZ2UYBSABKA1IA4gBARISCgV0b3BfcBgGIAEoAkgEiAEBEhYKCWNvbnN0cmFpbhgHIAEoCEgFiAEBQhQKEl9tYXhfb3V0cHV0X3Rva2Vuc0IOCgxfdGVtcGVyYXR1cmVCBwoFX3NlZWRCFQoTX21heF90aWxlc19wZXJfcGFnZUIICgZfdG9wX3BCDAoKX2NvbnN0cmFpbiL5AgoPRXh0cmFjdFJlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgEEigKCGFjY2VwdGVkGAIgASgLMhQudGVzc2VyYS52MS5BY2NlcHRlZEgAEigKCHByb2dyZXNzGAMgASgLMhQudGVzc2VyYS52MS5Qcm9ncmVzc0gAEi0KC3Rva2VuX2RlbHRhGAQgASgLMhYudGVzc2VyYS52MS5Ub2tlbkRlbHRhSAASLQoLZmllbGRfZGVsdGEYBSABKAsyFi50ZXNzZXJhLnYxLkZpZWxkRGVsdGFIABI1Cg9maWVsZF9jb21wbGV0ZWQYBiABKAsyGi50ZXNzZXJhLnYxLkV4dHJhY3RlZEZpZWxkSAASKgoJY29tcGxldGVkGAcgASgLMhUudGVzc2VyYS52MS5Db21wbGV0ZWRIABI2Cg1kb2N1bWVudF90eXBlGAggASgLMh0udGVzc2VyYS52MS5Eb2N1bWVudFR5cGVGb3VuZEgAQgcKBWV2ZW50IsUBCghBY2NlcHRlZBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBW1vZGVsGAIgASgJEhYKDm1vZGVsX3JldmlzaW9uGAMgASgJEhAKCHRyYWNlX2lkGAQgASgJEhYKDnRpbGVzX3Blcl9wYWdlGAUgAygNEhQKDGlucHV0X3Rva2VucxgGIAEoDRIlCgVwYWdlcxgHIAMoCzIWLnRlc3NlcmEudjEuUGFnZVNvdXJjZRIXCg9wcm9tcHRfdGVtcGxhdGUYCCABKAkiTQoKUGFnZVNvdXJjZRIMCgRmaWxlGAEgASgNEgwKBHBhZ2UYAiABKA0SEAoId2lkdGhfcHgYAyABKA0SEQoJaGVpZ2h0X3B4GAQgASgNIqcBChFEb2N1bWVudFR5cGVGb3VuZBIvCg1kb2N1bWVudF90eXBlGAEgASgOMhgudGVzc2VyYS52MS5Eb2N1bWVudFR5cGUSFwoKY29uZmlkZW5jZRgCIAEoAkgAiAEBEiAKBXVzYWdlGAMgASgLMhEudGVzc2VyYS52MS5Vc2FnZRIXCg9wcm9tcHRfdGVtcGxhdGUYBCABKAlCDQoLX2NvbmZpZGVuY2Ui0AEKCFByb2dyZXNzEiAKBXBoYXNlGAEgASgOMhEudGVzc2VyYS52MS5QaGFzZRIqCgdlbGFwc2VkGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhsKDnF1ZXVlX3Bvc2l0aW9uGAMgASgNSACIAQESFQoNZW5jb2RlZF90aWxlcxgEIAEoDRIYChBwcmVmaWxsZWRfdG9rZW5zGAUgASgNEhUKDW91dHB1dF90b2tlbnMYBiABKA1CEQoPX3F1ZXVlX3Bvc2l0aW9uIi8KClRva2VuRGVsdGESDAoEdGV4dBgBIAEoCRITCgt0b2tlbl9jb3VudBgCIAEoDSIrCgpGaWVsZERlbHRhEg8KB3BvaW50ZXIYASABKAkSDAoEdGV4dBgCIAEoCSLnAQoORXh0cmFjdGVkRmllbGQSDwoHcG9pbnRlchgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRILCgNyYXcYAyABKAkSFwoKY29uZmlkZW5jZRgEIAEoAkgAiAEBEiIKFW1pbl90b2tlbl9wcm9iYWJpbGl0eRgFIAEoAkgBiAEBEioKCm5vcm1hbGl6ZWQYBiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVCDQoLX2NvbmZpZGVuY2VCGAoWX21pbl90b2tlbl9wcm9iYWJpbGl0eSLMAgoJQ29tcGxldGVkEi8KDWZpbmlzaF9yZWFzb24YASABKA4yGC50ZXNzZXJhLnYxLkZpbmlzaFJlYXNvbhIMCgR0ZXh0GAIgASgJEhoKDWRvY3VtZW50X2pzb24YAyABKAlIAIgBARIWCg5kb2N1bWVudF9lcnJvchgEIAEoCRIgCgV1c2FnZRgFIAEoCzIRLnRlc3NlcmEudjEuVXNhZ2USJAoHdGltaW5ncxgGIAEoCzITLnRlc3NlcmEudjEuVGltaW5ncxIqCgZmaWVsZHMYByADKAsyGi50ZXNzZXJhLnYxLkV4dHJhY3RlZEZpZWxkEiEKBmNoZWNrcxgIIAMoCzIRLnRlc3NlcmEudjEuQ2hlY2sSIwoHcmVwYWlycxgJIAMoDjISLnRlc3NlcmEudjEuUmVwYWlyQhAKDl9kb2N1bWVudF9qc29uIl8KBUNoZWNrEiMKBHJ1bGUYASABKA4yFS50ZXNzZXJhLnYxLkNoZWNrUnVsZRIOCgZwYXNzZWQYAiABKAgSDwoHbWVzc2FnZRgDIAEoCRIQCghwb2ludGVycxgEIAMoCSJKCgVVc2FnZRIUCgxpbnB1dF90b2tlbnMYASABKA0SFAoMaW1hZ2VfdG9rZW5zGAIgASgNEhUKDW91dHB1dF90b2tlbnMYAyABKA0ixgIKB1RpbWluZ3MSKAoFcXVldWUYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoKcHJlcHJvY2VzcxgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIpCgZ2aXNpb24YAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoHcHJlZmlsbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIpCgZkZWNvZGUYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNgoTdGltZV90b19maXJzdF90b2tlbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgV0b3RhbBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJsChNCYXRjaEV4dHJhY3RSZXF1ZXN0Ei0KB2V4dHJhY3QYASABKAsyGi50ZXNzZXJhLnYxLkV4dHJhY3RSZXF1ZXN0SAASGwoRY2FuY2VsX3JlcXVlc3RfaWQYAiABKAlIAEIJCgdtZXNzYWdlIpEBChRCYXRjaEV4dHJhY3RSZXNwb25zZRISCgpyZXF1ZXN0X2lkGAEgASgJEi8KCHJlc3BvbnNlGAIgASgLMhsudGVzc2VyYS52MS5FeHRyYWN0UmVzcG9uc2VIABIpCgVlcnJvchgDIAEoCzIYLnRlc3NlcmEudjEuRXh0cmFjdEVycm9ySABCCQoHb3V0Y29tZSJ9CgxFeHRyYWN0RXJyb3ISDAoEY29kZRgBIAEoBRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIuCgtyZXRyeV9hZnRlchgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIOCgZmaWVsZHMYBSADKAkiIQoQTW9kZWxJbmZvUmVxdWVzdBINCgVtb2RlbBgBIAEoCSI8ChFNb2RlbEluZm9SZXNwb25zZRInCgZzdGF0dXMYASABKAsyFy50ZXNzZXJhLnYxLk1vZGVsU3RhdHVzIiYKFVdhdGNoTW9kZWxJbmZvUmVxdWVzdBINCgVtb2RlbBgBIAEoCSJBChZXYXRjaE1vZGVsSW5mb1Jlc3BvbnNlEicKBnN0YXR1cxgBIAEoCzIXLnRlc3NlcmEudjEuTW9kZWxTdGF0dXMqagoJRXZlbnRLaW5kEhoKFkVWRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIVChFFVkVOVF9LSU5EX1RPS0VOUxABEhMKD0VWRU5UX0tJTkRfTk9ORRACEhUKEUVWRU5UX0tJTkRfRklFTERTEAMqZwoFUGhhc2USFQoRUEhBU0VfVU5TUEVDSUZJRUQQABIQCgxQSEFTRV9RVUVVRUQQARIQCgxQSEFTRV9WSVNJT04QAhIRCg1QSEFTRV9QUkVGSUxMEAMSEAoMUEhBU0VfREVDT0RFEAQqzwEKBlJlcGFpchIWChJSRVBBSVJfVU5TUEVDSUZJRUQQABIRCg1SRVBBSVJfUVVPVEVTEAESFQoRUkVQQUlSX0JBUkVfTkFNRVMQAhIZChVSRVBBSVJfVFJBSUxJTkdfQ09NTUEQAxIYChRSRVBBSVJfTUlTU0lOR19DT01NQRAEEhAKDFJFUEFJUl9XT1JEUxAFEhUKEVJFUEFJUl9DSEFSQUNURVJTEAYSEwoPUkVQQUlSX0NPTU1FTlRTEAcSEAoMUkVQQUlSX0xJTkVTEAgqmAEKCUNoZWNrUnVsZRIaChZDSEVDS19SVUxFX1VOU1BFQ0lGSUVEEAASGwoXQ0hFQ0tfUlVMRV9BQk5fQ0hFQ0tTVU0QARIdChlDSEVDS19SVUxFX0xJTkVfSVRFTVNfU1VNEAISGAoUQ0hFQ0tfUlVMRV9HU1RfU0hBUkUQAxIZChVDSEVDS19SVUxFX0RBVEVfT1JERVIQBCpfCgxGaW5pc2hSZWFzb24SHQoZRklOSVNIX1JFQVNPTl9VTlNQRUNJRklFRBAAEhYKEkZJTklTSF9SRUFTT05fU1RPUBABEhgKFEZJTklTSF9SRUFTT05fTEVOR1RIEAIy3wIKEUV4dHJhY3Rpb25TZXJ2aWNlEkQKB0V4dHJhY3QSGi50ZXNzZXJhLnYxLkV4dHJhY3RSZXF1ZXN0GhsudGVzc2VyYS52MS5FeHRyYWN0UmVzcG9uc2UwARJVCgxCYXRjaEV4dHJhY3QSHy50ZXNzZXJhLnYxLkJhdGNoRXh0cmFjdFJlcXVlc3QaIC50ZXNzZXJhLnYxLkJhdGNoRXh0cmFjdFJlc3BvbnNlKAEwARJNCglNb2RlbEluZm8SHC50ZXNzZXJhLnYxLk1vZGVsSW5mb1JlcXVlc3QaHS50ZXNzZXJhLnYxLk1vZGVsSW5mb1Jlc3BvbnNlIgOQAgESXgoOV2F0Y2hNb2RlbEluZm8SIS50ZXNzZXJhLnYxLldhdGNoTW9kZWxJbmZvUmVxdWVzdBoiLnRlc3NlcmEudjEuV2F0Y2hNb2RlbEluZm9SZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_tessera_v1_model_info, file_tessera_v1_schema]);
 
 /**
  * @generated from message tessera.v1.ExtractRequest
@@ -174,6 +174,15 @@ export type GenerationOptions = Message<"tessera.v1.GenerationOptions"> & {
    * @generated from field: optional float top_p = 6;
    */
   topP?: number | undefined;
+
+  /**
+   * Holds the answer to the schema: it is a document of it unless it was cut.
+   * Only with `schema`, and not with ANSWER_STYLE_KEY_VALUE. Unset: true where
+   * that can be.
+   *
+   * @generated from field: optional bool constrain = 7;
+   */
+  constrain?: boolean | undefined;
 };
 
 /**
@@ -242,6 +251,14 @@ export type ExtractResponse = Message<"tessera.v1.ExtractResponse"> & {
      */
     value: Completed;
     case: "completed";
+  } | {
+    /**
+     * Only for DOCUMENT_TYPE_AUTO, once, before the first token and field.
+     *
+     * @generated from field: tessera.v1.DocumentTypeFound document_type = 8;
+     */
+    value: DocumentTypeFound;
+    case: "documentType";
   } | { case: undefined; value?: undefined };
 };
 
@@ -302,6 +319,13 @@ export type Accepted = Message<"tessera.v1.Accepted"> & {
    * @generated from field: repeated tessera.v1.PageSource pages = 7;
    */
   pages: PageSource[];
+
+  /**
+   * For `schema`: the template of the question and its version, "receipt.json@1".
+   *
+   * @generated from field: string prompt_template = 8;
+   */
+  promptTemplate: string;
 };
 
 /**
@@ -348,6 +372,50 @@ export type PageSource = Message<"tessera.v1.PageSource"> & {
  */
 export const PageSourceSchema: GenMessage<PageSource> = /*@__PURE__*/
   messageDesc(file_tessera_v1_extraction, 5);
+
+/**
+ * What kind of document the pages are; its fields follow.
+ *
+ * @generated from message tessera.v1.DocumentTypeFound
+ */
+export type DocumentTypeFound = Message<"tessera.v1.DocumentTypeFound"> & {
+  /**
+   * Never AUTO.
+   *
+   * @generated from field: tessera.v1.DocumentType document_type = 1;
+   */
+  documentType: DocumentType;
+
+  /**
+   * [0, 1]: the probability that the model gave to this answer among all that it
+   * could have written; not calibrated.
+   *
+   * @generated from field: optional float confidence = 2;
+   */
+  confidence?: number | undefined;
+
+  /**
+   * Of the question for the kind; Completed.usage is that of the fields.
+   *
+   * @generated from field: tessera.v1.Usage usage = 3;
+   */
+  usage?: Usage | undefined;
+
+  /**
+   * As Accepted.prompt_template, for the fields; that one names the question for
+   * the kind.
+   *
+   * @generated from field: string prompt_template = 4;
+   */
+  promptTemplate: string;
+};
+
+/**
+ * Describes the message tessera.v1.DocumentTypeFound.
+ * Use `create(DocumentTypeFoundSchema)` to create a new message.
+ */
+export const DocumentTypeFoundSchema: GenMessage<DocumentTypeFound> = /*@__PURE__*/
+  messageDesc(file_tessera_v1_extraction, 6);
 
 /**
  * Sent when the phase changes, and as a heartbeat while nothing else is sent.
@@ -399,7 +467,7 @@ export type Progress = Message<"tessera.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 6);
+  messageDesc(file_tessera_v1_extraction, 7);
 
 /**
  * The next piece of raw output. All pieces joined are the whole output.
@@ -428,7 +496,7 @@ export type TokenDelta = Message<"tessera.v1.TokenDelta"> & {
  * Use `create(TokenDeltaSchema)` to create a new message.
  */
 export const TokenDeltaSchema: GenMessage<TokenDelta> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 7);
+  messageDesc(file_tessera_v1_extraction, 8);
 
 /**
  * The next piece of a string that is still being written. Other values only
@@ -460,7 +528,7 @@ export type FieldDelta = Message<"tessera.v1.FieldDelta"> & {
  * Use `create(FieldDeltaSchema)` to create a new message.
  */
 export const FieldDeltaSchema: GenMessage<FieldDelta> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 8);
+  messageDesc(file_tessera_v1_extraction, 9);
 
 /**
  * One leaf of the JSON object in the output: a scalar, null, or an empty list
@@ -509,10 +577,11 @@ export type ExtractedField = Message<"tessera.v1.ExtractedField"> & {
 
   /**
    * For `schema`, where the value is understood: in one form, beside what the
-   * model wrote. Amounts are decimal numbers without currency ("5976.93"), dates
-   * are YYYY-MM-DD (day before month, as in Australia), ranges of dates two of
-   * them with a slash, an ABN is its digits, all as strings. IS_GST_INCLUDED is a
-   * bool. Lists are lists. What the page does not have is null.
+   * model wrote. Amounts and numbers are decimal numbers without currency
+   * ("5976.93"), dates are YYYY-MM-DD (day before month, as in Australia), ranges
+   * of dates two of them with a slash, an ABN is its digits, all as strings. A
+   * value out of several is spelt as the schema has it. IS_GST_INCLUDED is a
+   * bool. Lists in one string are lists. What the page does not have is null.
    *
    * @generated from field: google.protobuf.Value normalized = 6;
    */
@@ -524,7 +593,7 @@ export type ExtractedField = Message<"tessera.v1.ExtractedField"> & {
  * Use `create(ExtractedFieldSchema)` to create a new message.
  */
 export const ExtractedFieldSchema: GenMessage<ExtractedField> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 9);
+  messageDesc(file_tessera_v1_extraction, 10);
 
 /**
  * @generated from message tessera.v1.Completed
@@ -544,7 +613,8 @@ export type Completed = Message<"tessera.v1.Completed"> & {
 
   /**
    * For `schema`, when there is a JSON object in the output: the first one as
-   * JSON text, digits and key order as generated. Unset otherwise.
+   * JSON text, digits and key order as generated. Unset otherwise. It satisfies
+   * the schema where the answer was held to it (GenerationOptions.constrain).
    *
    * @generated from field: optional string document_json = 3;
    */
@@ -582,6 +652,15 @@ export type Completed = Message<"tessera.v1.Completed"> & {
    * @generated from field: repeated tessera.v1.Check checks = 8;
    */
   checks: Check[];
+
+  /**
+   * What had to be mended in the output to read it, each kind once; only where
+   * the answer was not held to its schema. `document_json` is the mended text
+   * then, while `text` stays as generated.
+   *
+   * @generated from field: repeated tessera.v1.Repair repairs = 9;
+   */
+  repairs: Repair[];
 };
 
 /**
@@ -589,7 +668,7 @@ export type Completed = Message<"tessera.v1.Completed"> & {
  * Use `create(CompletedSchema)` to create a new message.
  */
 export const CompletedSchema: GenMessage<Completed> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 10);
+  messageDesc(file_tessera_v1_extraction, 11);
 
 /**
  * @generated from message tessera.v1.Check
@@ -625,7 +704,7 @@ export type Check = Message<"tessera.v1.Check"> & {
  * Use `create(CheckSchema)` to create a new message.
  */
 export const CheckSchema: GenMessage<Check> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 11);
+  messageDesc(file_tessera_v1_extraction, 12);
 
 /**
  * @generated from message tessera.v1.Usage
@@ -656,7 +735,7 @@ export type Usage = Message<"tessera.v1.Usage"> & {
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 12);
+  messageDesc(file_tessera_v1_extraction, 13);
 
 /**
  * @generated from message tessera.v1.Timings
@@ -705,7 +784,7 @@ export type Timings = Message<"tessera.v1.Timings"> & {
  * Use `create(TimingsSchema)` to create a new message.
  */
 export const TimingsSchema: GenMessage<Timings> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 13);
+  messageDesc(file_tessera_v1_extraction, 14);
 
 /**
  * @generated from message tessera.v1.BatchExtractRequest
@@ -744,7 +823,7 @@ export type BatchExtractRequest = Message<"tessera.v1.BatchExtractRequest"> & {
  * Use `create(BatchExtractRequestSchema)` to create a new message.
  */
 export const BatchExtractRequestSchema: GenMessage<BatchExtractRequest> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 14);
+  messageDesc(file_tessera_v1_extraction, 15);
 
 /**
  * @generated from message tessera.v1.BatchExtractResponse
@@ -784,7 +863,7 @@ export type BatchExtractResponse = Message<"tessera.v1.BatchExtractResponse"> & 
  * Use `create(BatchExtractResponseSchema)` to create a new message.
  */
 export const BatchExtractResponseSchema: GenMessage<BatchExtractResponse> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 15);
+  messageDesc(file_tessera_v1_extraction, 16);
 
 /**
  * What the status of an Extract call would have said.
@@ -833,7 +912,7 @@ export type ExtractError = Message<"tessera.v1.ExtractError"> & {
  * Use `create(ExtractErrorSchema)` to create a new message.
  */
 export const ExtractErrorSchema: GenMessage<ExtractError> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 16);
+  messageDesc(file_tessera_v1_extraction, 17);
 
 /**
  * @generated from message tessera.v1.ModelInfoRequest
@@ -852,7 +931,7 @@ export type ModelInfoRequest = Message<"tessera.v1.ModelInfoRequest"> & {
  * Use `create(ModelInfoRequestSchema)` to create a new message.
  */
 export const ModelInfoRequestSchema: GenMessage<ModelInfoRequest> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 17);
+  messageDesc(file_tessera_v1_extraction, 18);
 
 /**
  * @generated from message tessera.v1.ModelInfoResponse
@@ -869,7 +948,7 @@ export type ModelInfoResponse = Message<"tessera.v1.ModelInfoResponse"> & {
  * Use `create(ModelInfoResponseSchema)` to create a new message.
  */
 export const ModelInfoResponseSchema: GenMessage<ModelInfoResponse> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 18);
+  messageDesc(file_tessera_v1_extraction, 19);
 
 /**
  * @generated from message tessera.v1.WatchModelInfoRequest
@@ -888,7 +967,7 @@ export type WatchModelInfoRequest = Message<"tessera.v1.WatchModelInfoRequest"> 
  * Use `create(WatchModelInfoRequestSchema)` to create a new message.
  */
 export const WatchModelInfoRequestSchema: GenMessage<WatchModelInfoRequest> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 19);
+  messageDesc(file_tessera_v1_extraction, 20);
 
 /**
  * @generated from message tessera.v1.WatchModelInfoResponse
@@ -905,7 +984,7 @@ export type WatchModelInfoResponse = Message<"tessera.v1.WatchModelInfoResponse"
  * Use `create(WatchModelInfoResponseSchema)` to create a new message.
  */
 export const WatchModelInfoResponseSchema: GenMessage<WatchModelInfoResponse> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_extraction, 20);
+  messageDesc(file_tessera_v1_extraction, 21);
 
 /**
  * @generated from enum tessera.v1.EventKind
@@ -984,6 +1063,72 @@ export const PhaseSchema: GenEnum<Phase> = /*@__PURE__*/
   enumDesc(file_tessera_v1_extraction, 1);
 
 /**
+ * @generated from enum tessera.v1.Repair
+ */
+export enum Repair {
+  /**
+   * @generated from enum value: REPAIR_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Texts in single or in typographic quotes.
+   *
+   * @generated from enum value: REPAIR_QUOTES = 1;
+   */
+  QUOTES = 1,
+
+  /**
+   * Names without quotes.
+   *
+   * @generated from enum value: REPAIR_BARE_NAMES = 2;
+   */
+  BARE_NAMES = 2,
+
+  /**
+   * @generated from enum value: REPAIR_TRAILING_COMMA = 3;
+   */
+  TRAILING_COMMA = 3,
+
+  /**
+   * @generated from enum value: REPAIR_MISSING_COMMA = 4;
+   */
+  MISSING_COMMA = 4,
+
+  /**
+   * "True", "None".
+   *
+   * @generated from enum value: REPAIR_WORDS = 5;
+   */
+  WORDS = 5,
+
+  /**
+   * Line breaks inside a text, escapes that JSON does not have.
+   *
+   * @generated from enum value: REPAIR_CHARACTERS = 6;
+   */
+  CHARACTERS = 6,
+
+  /**
+   * @generated from enum value: REPAIR_COMMENTS = 7;
+   */
+  COMMENTS = 7,
+
+  /**
+   * "KEY: value" lines were read.
+   *
+   * @generated from enum value: REPAIR_LINES = 8;
+   */
+  LINES = 8,
+}
+
+/**
+ * Describes the enum tessera.v1.Repair.
+ */
+export const RepairSchema: GenEnum<Repair> = /*@__PURE__*/
+  enumDesc(file_tessera_v1_extraction, 2);
+
+/**
  * @generated from enum tessera.v1.CheckRule
  */
 export enum CheckRule {
@@ -1026,7 +1171,7 @@ export enum CheckRule {
  * Describes the enum tessera.v1.CheckRule.
  */
 export const CheckRuleSchema: GenEnum<CheckRule> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 2);
+  enumDesc(file_tessera_v1_extraction, 3);
 
 /**
  * @generated from enum tessera.v1.FinishReason
@@ -1056,7 +1201,7 @@ export enum FinishReason {
  * Describes the enum tessera.v1.FinishReason.
  */
 export const FinishReasonSchema: GenEnum<FinishReason> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_extraction, 3);
+  enumDesc(file_tessera_v1_extraction, 4);
 
 /**
  * Reads fields, or free text, out of document pages with a vision-language model.
@@ -1069,7 +1214,8 @@ export const FinishReasonSchema: GenEnum<FinishReason> = /*@__PURE__*/
  *   UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
  *     DRAIN_TIMEOUT
  *   DEADLINE_EXCEEDED: DEADLINE
- *   INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT, BUG
+ *   INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT,
+ *     CONSTRAINT, BUG
  * The server ends an answer that is none: NON_FINITE_LOGITS (metadata: step, dtype
  * and, where known, module, site, device_id), GIBBERISH (rule, step, ratio),
  * REPETITION (rule, step, period, count). What came before stays delivered.

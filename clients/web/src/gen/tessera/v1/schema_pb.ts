@@ -10,10 +10,11 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tessera/v1/schema.proto.
  */
 export const file_tessera_v1_schema: GenFile = /*@__PURE__*/
-  fileDesc("Chd0ZXNzZXJhL3YxL3NjaGVtYS5wcm90bxIKdGVzc2VyYS52MSJxChBFeHRyYWN0aW9uU2NoZW1hEjEKDWRvY3VtZW50X3R5cGUYASABKA4yGC50ZXNzZXJhLnYxLkRvY3VtZW50VHlwZUgAEhQKDGluc3RydWN0aW9ucxgEIAEoCUIICgZzb3VyY2VKBAgCEANKBAgDEAQqhQEKDERvY3VtZW50VHlwZRIdChlET0NVTUVOVF9UWVBFX1VOU1BFQ0lGSUVEEAASGQoVRE9DVU1FTlRfVFlQRV9SRUNFSVBUEAESGQoVRE9DVU1FTlRfVFlQRV9JTlZPSUNFEAISIAocRE9DVU1FTlRfVFlQRV9CQU5LX1NUQVRFTUVOVBADYgZwcm90bzM");
+  fileDesc("Chd0ZXNzZXJhL3YxL3NjaGVtYS5wcm90bxIKdGVzc2VyYS52MSLYAQoQRXh0cmFjdGlvblNjaGVtYRIxCg1kb2N1bWVudF90eXBlGAEgASgOMhgudGVzc2VyYS52MS5Eb2N1bWVudFR5cGVIABIrCgpmaWVsZF9saXN0GAIgASgLMhUudGVzc2VyYS52MS5GaWVsZExpc3RIABIVCgtqc29uX3NjaGVtYRgDIAEoCUgAEhQKDGluc3RydWN0aW9ucxgEIAEoCRItCgxhbnN3ZXJfc3R5bGUYBSABKA4yFy50ZXNzZXJhLnYxLkFuc3dlclN0eWxlQggKBnNvdXJjZSIyCglGaWVsZExpc3QSJQoGZmllbGRzGAEgAygLMhUudGVzc2VyYS52MS5GaWVsZFNwZWMi2QEKCUZpZWxkU3BlYxIMCgRuYW1lGAEgASgJEiMKBHR5cGUYAiABKA4yFS50ZXNzZXJhLnYxLkZpZWxkVHlwZRITCgtkZXNjcmlwdGlvbhgDIAEoCRIQCghyZXF1aXJlZBgEIAEoCBIMCgRsaXN0GAUgASgIEhYKDmFsbG93ZWRfdmFsdWVzGAYgAygJEiUKBmZpZWxkcxgHIAMoCzIVLnRlc3NlcmEudjEuRmllbGRTcGVjEhIKCm1heF9sZW5ndGgYCCABKA0SEQoJbWF4X2l0ZW1zGAkgASgNKl4KC0Fuc3dlclN0eWxlEhwKGEFOU1dFUl9TVFlMRV9VTlNQRUNJRklFRBAAEhUKEUFOU1dFUl9TVFlMRV9KU09OEAESGgoWQU5TV0VSX1NUWUxFX0tFWV9WQUxVRRACKp0BCgxEb2N1bWVudFR5cGUSHQoZRE9DVU1FTlRfVFlQRV9VTlNQRUNJRklFRBAAEhkKFURPQ1VNRU5UX1RZUEVfUkVDRUlQVBABEhkKFURPQ1VNRU5UX1RZUEVfSU5WT0lDRRACEiAKHERPQ1VNRU5UX1RZUEVfQkFOS19TVEFURU1FTlQQAxIWChJET0NVTUVOVF9UWVBFX0FVVE8QBCrdAQoJRmllbGRUeXBlEhoKFkZJRUxEX1RZUEVfVU5TUEVDSUZJRUQQABIVChFGSUVMRF9UWVBFX1NUUklORxABEhYKEkZJRUxEX1RZUEVfSU5URUdFUhACEhYKEkZJRUxEX1RZUEVfREVDSU1BTBADEhYKEkZJRUxEX1RZUEVfQk9PTEVBThAEEhMKD0ZJRUxEX1RZUEVfREFURRAFEhUKEUZJRUxEX1RZUEVfT0JKRUNUEAYSFAoQRklFTERfVFlQRV9NT05FWRAHEhMKD0ZJRUxEX1RZUEVfRU5VTRAIYgZwcm90bzM");
 
 /**
- * What to extract.
+ * What to extract. The answer is one JSON object whose properties come in the
+ * order of the schema.
  *
  * @generated from message tessera.v1.ExtractionSchema
  */
@@ -31,6 +32,22 @@ export type ExtractionSchema = Message<"tessera.v1.ExtractionSchema"> & {
      */
     value: DocumentType;
     case: "documentType";
+  } | {
+    /**
+     * @generated from field: tessera.v1.FieldList field_list = 2;
+     */
+    value: FieldList;
+    case: "fieldList";
+  } | {
+    /**
+     * JSON Schema 2020-12 text whose root is an object, at most
+     * Limits.max_schema_bytes. Keywords beyond Capabilities.json_schema_keywords
+     * and annotations (title, examples) are refused, not ignored.
+     *
+     * @generated from field: string json_schema = 3;
+     */
+    value: string;
+    case: "jsonSchema";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -39,6 +56,11 @@ export type ExtractionSchema = Message<"tessera.v1.ExtractionSchema"> & {
    * @generated from field: string instructions = 4;
    */
   instructions: string;
+
+  /**
+   * @generated from field: tessera.v1.AnswerStyle answer_style = 5;
+   */
+  answerStyle: AnswerStyle;
 };
 
 /**
@@ -47,6 +69,132 @@ export type ExtractionSchema = Message<"tessera.v1.ExtractionSchema"> & {
  */
 export const ExtractionSchemaSchema: GenMessage<ExtractionSchema> = /*@__PURE__*/
   messageDesc(file_tessera_v1_schema, 0);
+
+/**
+ * @generated from message tessera.v1.FieldList
+ */
+export type FieldList = Message<"tessera.v1.FieldList"> & {
+  /**
+   * At least one.
+   *
+   * @generated from field: repeated tessera.v1.FieldSpec fields = 1;
+   */
+  fields: FieldSpec[];
+};
+
+/**
+ * Describes the message tessera.v1.FieldList.
+ * Use `create(FieldListSchema)` to create a new message.
+ */
+export const FieldListSchema: GenMessage<FieldList> = /*@__PURE__*/
+  messageDesc(file_tessera_v1_schema, 1);
+
+/**
+ * @generated from message tessera.v1.FieldSpec
+ */
+export type FieldSpec = Message<"tessera.v1.FieldSpec"> & {
+  /**
+   * JSON property name; unique among its siblings.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: tessera.v1.FieldType type = 2;
+   */
+  type: FieldType;
+
+  /**
+   * What the field means, for the model: "total paid, including tax".
+   *
+   * @generated from field: string description = 3;
+   */
+  description: string;
+
+  /**
+   * True: never null, so the model must answer even when unsure. False: null
+   * where the document does not show it.
+   *
+   * @generated from field: bool required = 4;
+   */
+  required: boolean;
+
+  /**
+   * True: a JSON array of `type`.
+   *
+   * @generated from field: bool list = 5;
+   */
+  list: boolean;
+
+  /**
+   * Only for ENUM, at least one: the value is one of these.
+   *
+   * @generated from field: repeated string allowed_values = 6;
+   */
+  allowedValues: string[];
+
+  /**
+   * Only for OBJECT, at least one: its properties.
+   *
+   * @generated from field: repeated tessera.v1.FieldSpec fields = 7;
+   */
+  fields: FieldSpec[];
+
+  /**
+   * Only for STRING: characters, at most 2048. 0: 256.
+   *
+   * @generated from field: uint32 max_length = 8;
+   */
+  maxLength: number;
+
+  /**
+   * Only with `list`: at most 256. 0: 64.
+   *
+   * @generated from field: uint32 max_items = 9;
+   */
+  maxItems: number;
+};
+
+/**
+ * Describes the message tessera.v1.FieldSpec.
+ * Use `create(FieldSpecSchema)` to create a new message.
+ */
+export const FieldSpecSchema: GenMessage<FieldSpec> = /*@__PURE__*/
+  messageDesc(file_tessera_v1_schema, 2);
+
+/**
+ * How the model is asked to write. Either way the fields are the same.
+ *
+ * @generated from enum tessera.v1.AnswerStyle
+ */
+export enum AnswerStyle {
+  /**
+   * JSON.
+   *
+   * @generated from enum value: ANSWER_STYLE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: ANSWER_STYLE_JSON = 1;
+   */
+  JSON = 1,
+
+  /**
+   * A line "KEY: value" for each field, for models that write those better than
+   * JSON; no objects inside. The answer is not held to the schema.
+   *
+   * @generated from enum value: ANSWER_STYLE_KEY_VALUE = 2;
+   */
+  KEY_VALUE = 2,
+}
+
+/**
+ * Describes the enum tessera.v1.AnswerStyle.
+ */
+export const AnswerStyleSchema: GenEnum<AnswerStyle> = /*@__PURE__*/
+  enumDesc(file_tessera_v1_schema, 0);
 
 /**
  * @generated from enum tessera.v1.DocumentType
@@ -71,11 +219,86 @@ export enum DocumentType {
    * @generated from enum value: DOCUMENT_TYPE_BANK_STATEMENT = 3;
    */
   BANK_STATEMENT = 3,
+
+  /**
+   * One of the others: the server asks for it first, over the same pages, and
+   * says in `document_type` what it found. The pages are taken in twice.
+   *
+   * @generated from enum value: DOCUMENT_TYPE_AUTO = 4;
+   */
+  AUTO = 4,
 }
 
 /**
  * Describes the enum tessera.v1.DocumentType.
  */
 export const DocumentTypeSchema: GenEnum<DocumentType> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_schema, 0);
+  enumDesc(file_tessera_v1_schema, 1);
+
+/**
+ * @generated from enum tessera.v1.FieldType
+ */
+export enum FieldType {
+  /**
+   * @generated from enum value: FIELD_TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: FIELD_TYPE_STRING = 1;
+   */
+  STRING = 1,
+
+  /**
+   * JSON number without a fraction.
+   *
+   * @generated from enum value: FIELD_TYPE_INTEGER = 2;
+   */
+  INTEGER = 2,
+
+  /**
+   * JSON number.
+   *
+   * @generated from enum value: FIELD_TYPE_DECIMAL = 3;
+   */
+  DECIMAL = 3,
+
+  /**
+   * @generated from enum value: FIELD_TYPE_BOOLEAN = 4;
+   */
+  BOOLEAN = 4,
+
+  /**
+   * JSON string as the page has it; ExtractedField.normalized is YYYY-MM-DD.
+   *
+   * @generated from enum value: FIELD_TYPE_DATE = 5;
+   */
+  DATE = 5,
+
+  /**
+   * @generated from enum value: FIELD_TYPE_OBJECT = 6;
+   */
+  OBJECT = 6,
+
+  /**
+   * JSON string as the page has it, "$1,234.50"; ExtractedField.normalized is
+   * the decimal number.
+   *
+   * @generated from enum value: FIELD_TYPE_MONEY = 7;
+   */
+  MONEY = 7,
+
+  /**
+   * JSON string out of `allowed_values`.
+   *
+   * @generated from enum value: FIELD_TYPE_ENUM = 8;
+   */
+  ENUM = 8,
+}
+
+/**
+ * Describes the enum tessera.v1.FieldType.
+ */
+export const FieldTypeSchema: GenEnum<FieldType> = /*@__PURE__*/
+  enumDesc(file_tessera_v1_schema, 2);
 
