@@ -312,7 +312,12 @@ func TestDocumentsAreCheckedWhereTheServerCannot(t *testing.T) {
 			t.Errorf("%v is taken", document)
 		}
 	}
-	if _, err := (tessera.Document{Type: "receit"}).Request(); !strings.Contains(err.Error(), "bank-statement, invoice, receipt") {
+	own, err := tessera.Document{JSONSchema: "{}", Instructions: "read well", Priority: tesserav1.Priority_PRIORITY_BATCH}.Request()
+	if err != nil || own.GetSchema().GetJsonSchema() != "{}" || own.GetSchema().GetInstructions() != "read well" ||
+		own.GetPriority() != tesserav1.Priority_PRIORITY_BATCH {
+		t.Errorf("%v, %v", own, err)
+	}
+	if _, err := (tessera.Document{Type: "receit"}).Request(); !strings.Contains(err.Error(), "auto, bank-statement, invoice, receipt") {
 		t.Error(err)
 	}
 }

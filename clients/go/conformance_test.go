@@ -131,6 +131,8 @@ func kind(event tessera.Event) string {
 	switch event.(type) {
 	case tessera.Accepted:
 		return "accepted"
+	case tessera.DocumentTypeFound:
+		return "document_type"
 	case tessera.Progress:
 		return "progress"
 	case tessera.TokenDelta:

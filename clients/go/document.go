@@ -10,15 +10,18 @@ import (
 	tesserav1 "github.com/tessera-server/tessera/clients/go/tesserav1"
 )
 
-// Document is one document and what is wanted of it. One of Type, Schema and Prompt is required.
+// Document is one document and what is wanted of it. One of Type, JSONSchema, Schema and Prompt is required.
 type Document struct {
 	// Files hold the pages, in order: PNG, JPEG, WebP, TIFF, or what ModelInfo lists beside them.
 	Files [][]byte
-	// Type extracts the fields of "receipt", "invoice", "bank-statement".
+	// Type extracts the fields of "receipt", "invoice", "bank-statement"; for "auto" the server finds out
+	// which.
 	Type string
-	// Instructions are advice to the model about the whole document; with Type.
+	// Instructions are advice to the model about the whole document; with Type or JSONSchema.
 	Instructions string
-	// Schema is the message itself, for what Type cannot say.
+	// JSONSchema is the text of the document's schema.
+	JSONSchema string
+	// Schema is the message itself, for what the others cannot say.
 	Schema *tesserav1.ExtractionSchema
 	// Prompt is answered freely.
 	Prompt string
@@ -26,6 +29,8 @@ type Document struct {
 	Generation *tesserav1.GenerationOptions
 	// Events to send. Empty: tokens, and fields where there is a schema.
 	Events []tesserav1.EventKind
+	// Priority says who goes first when there is not room for all. Unset: interactive.
+	Priority tesserav1.Priority
 	// RequestID names the call in logs and traces. Empty: the server makes one.
 	RequestID string
 	Model     string
@@ -52,6 +57,7 @@ func (d Document) Request() (*tesserav1.ExtractRequest, error) {
 		Model:      d.Model,
 		Generation: d.Generation,
 		EventKinds: d.Events,
+		Priority:   d.Priority,
 	}
 	for _, content := range d.Files {
 		request.Files = append(request.Files, &tesserav1.InputFile{Content: content})
@@ -65,6 +71,13 @@ func (d Document) Request() (*tesserav1.ExtractRequest, error) {
 		given++
 		request.Task = &tesserav1.ExtractRequest_Schema{Schema: d.Schema}
 	}
+	if d.JSONSchema != "" {
+		given++
+		request.Task = &tesserav1.ExtractRequest_Schema{Schema: &tesserav1.ExtractionSchema{
+			Source:       &tesserav1.ExtractionSchema_JsonSchema{JsonSchema: d.JSONSchema},
+			Instructions: d.Instructions,
+		}}
+	}
 	if d.Type != "" {
 		given++
 		kind, err := documentType(d.Type)
@@ -77,7 +90,7 @@ func (d Document) Request() (*tesserav1.ExtractRequest, error) {
 		}}
 	}
 	if given > 1 {
-		return nil, errors.New("give one of Type, Schema and Prompt")
+		return nil, errors.New("give one of Type, JSONSchema, Schema and Prompt")
 	}
 	return request, nil
 }

@@ -7,7 +7,7 @@ import (
 	tesserav1 "github.com/tessera-server/tessera/clients/go/tesserav1"
 )
 
-// Event is one of [Accepted], [Progress], [TokenDelta], [FieldDelta], [FieldCompleted], [Completed].
+// Event is one of [Accepted], [DocumentTypeFound], [Progress], [TokenDelta], [FieldDelta], [FieldCompleted], [Completed].
 type Event interface {
 	// Sequence is 1, 2, 3, … within one call.
 	Sequence() uint64
@@ -22,6 +22,11 @@ type (
 	Accepted struct {
 		sequence
 		*tesserav1.Accepted
+	}
+	// DocumentTypeFound says what kind of document the pages are; its fields follow. Only for "auto".
+	DocumentTypeFound struct {
+		sequence
+		*tesserav1.DocumentTypeFound
 	}
 	// Progress is a change of phase, or a sign of life.
 	Progress struct {
@@ -81,6 +86,8 @@ func fromResponse(response *tesserav1.ExtractResponse) Event {
 	switch event := response.GetEvent().(type) {
 	case *tesserav1.ExtractResponse_Accepted:
 		return Accepted{s, event.Accepted}
+	case *tesserav1.ExtractResponse_DocumentType:
+		return DocumentTypeFound{s, event.DocumentType}
 	case *tesserav1.ExtractResponse_Progress:
 		return Progress{s, event.Progress}
 	case *tesserav1.ExtractResponse_TokenDelta:

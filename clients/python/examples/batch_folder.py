@@ -21,7 +21,7 @@ PAGES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf"}
 
 async def read(client: AsyncClient, file: Path, document_type: str) -> dict[str, object]:
     try:
-        answer = await client.extract(file, document_type=document_type)
+        answer = await client.extract(file, document_type=document_type, priority="batch")
     except TesseraError as error:
         return {"file": str(file), "error": error.message, "reason": error.reason}
     doubted = [

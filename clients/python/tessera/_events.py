@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
 
 from tessera.v1 import extraction_pb2 as pb
+from tessera.v1 import schema_pb2
 
 
 def _seconds(duration: Duration) -> float:
@@ -38,6 +39,17 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentTypeFound:
+    """What kind of document the pages are; its fields follow. Only for `document_type="auto"`."""
+
+    sequence: int
+    #: "receipt", "invoice", "bank-statement".
+    document_type: str
+    confidence: float | None
+    proto: pb.DocumentTypeFound = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """A change of phase, or a sign of life."""
 
@@ -61,6 +73,8 @@ class TokenDelta:
     sequence: int
     text: str
     token_count: int
+    #: Of each token, where they were asked for: natural logarithm of its probability.
+    logprobs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +172,9 @@ class Completed:
         return None if self.document_json is None else json.loads(self.document_json)
 
 
-Event: TypeAlias = Accepted | Progress | TokenDelta | FieldDelta | FieldCompleted | Completed
+Event: TypeAlias = (
+    Accepted | DocumentTypeFound | Progress | TokenDelta | FieldDelta | FieldCompleted | Completed
+)
 
 
 def from_response(response: pb.ExtractResponse) -> Event | None:
@@ -184,6 +200,16 @@ def _accepted(sequence: int, m: pb.Accepted) -> Accepted:
     )
 
 
+def _document_type(sequence: int, m: pb.DocumentTypeFound) -> DocumentTypeFound:
+    name = _name(schema_pb2.DocumentType, m.document_type, "DOCUMENT_TYPE_")
+    return DocumentTypeFound(
+        sequence=sequence,
+        document_type=name.lower().replace("_", "-"),
+        confidence=m.confidence if m.HasField("confidence") else None,
+        proto=m,
+    )
+
+
 def _progress(sequence: int, m: pb.Progress) -> Progress:
     return Progress(
         sequence=sequence,
@@ -198,7 +224,7 @@ def _progress(sequence: int, m: pb.Progress) -> Progress:
 
 
 def _token_delta(sequence: int, m: pb.TokenDelta) -> TokenDelta:
-    return TokenDelta(sequence, m.text, m.token_count)
+    return TokenDelta(sequence, m.text, m.token_count, tuple(m.logprobs))
 
 
 def _field_delta(sequence: int, m: pb.FieldDelta) -> FieldDelta:
@@ -256,6 +282,7 @@ def _completed(sequence: int, m: pb.Completed) -> Completed:
 
 _READERS: dict[str, Any] = {
     "accepted": _accepted,
+    "document_type": _document_type,
     "progress": _progress,
     "token_delta": _token_delta,
     "field_delta": _field_delta,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias, TypedDict, cast
+from typing import Any, BinaryIO, Literal, TypeAlias, TypedDict, cast
 
 from tessera.v1 import extraction_pb2 as pb
 from tessera.v1 import schema_pb2
@@ -14,6 +15,7 @@ from tessera.v1 import schema_pb2
 PageFile: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO"
 Files: TypeAlias = "PageFile | Iterable[PageFile]"
 EventKind: TypeAlias = Literal["tokens", "fields", "none"]
+Priority: TypeAlias = Literal["interactive", "batch"]
 
 _EVENT_KINDS = {
     "tokens": pb.EVENT_KIND_TOKENS,
@@ -21,18 +23,25 @@ _EVENT_KINDS = {
     "none": pb.EVENT_KIND_NONE,
 }
 
+_PRIORITIES = {
+    "interactive": pb.PRIORITY_INTERACTIVE,
+    "batch": pb.PRIORITY_BATCH,
+}
+
 
 class Task(TypedDict, total=False):
     """Keyword arguments of `stream` and `extract`: what is wanted of the document.
 
-    One of `document_type`, `schema` and `prompt` is required.
+    One of `document_type`, `json_schema`, `schema` and `prompt` is required.
     """
 
-    #: "receipt", "invoice", "bank-statement": its fields.
+    #: "receipt", "invoice", "bank-statement": its fields; "auto": the server finds out which.
     document_type: str
-    #: The schema message itself, for what `document_type` cannot say.
+    #: JSON Schema of the document, as text or as what `json.dumps` takes.
+    json_schema: str | Mapping[str, Any]
+    #: The schema message itself, for what the others cannot say.
     schema: schema_pb2.ExtractionSchema
-    #: Advice to the model about the whole document; with `document_type`.
+    #: Advice to the model about the whole document; with `document_type` or `json_schema`.
     instructions: str
     #: Answer this text freely.
     prompt: str
@@ -42,6 +51,15 @@ class Task(TypedDict, total=False):
     seed: int
     stop_sequences: list[str]
     max_tiles_per_page: int
+    top_k: int
+    min_p: float
+    repetition_penalty: float
+    #: Send `TokenDelta.logprobs`.
+    logprobs: bool
+    #: Hold the answer to the schema. Unset: where that can be.
+    constrain: bool
+    #: "interactive" (unset), or "batch": it takes what others leave.
+    priority: Priority
     #: Unset: tokens, and fields where there is a schema.
     events: Iterable[EventKind]
     #: Names the call in logs and traces. Unset: the server makes one.
@@ -49,14 +67,7 @@ class Task(TypedDict, total=False):
     model: str
 
 
-_GENERATION = (
-    "max_output_tokens",
-    "temperature",
-    "top_p",
-    "seed",
-    "stop_sequences",
-    "max_tiles_per_page",
-)
+_GENERATION = frozenset(pb.GenerationOptions.DESCRIPTOR.fields_by_name)
 
 
 def build(files: Files, task: Task) -> pb.ExtractRequest:
@@ -69,18 +80,23 @@ def build(files: Files, task: Task) -> pb.ExtractRequest:
         model=task.get("model", ""),
         files=[pb.InputFile(content=_content(file)) for file in _many(files)],
         event_kinds=[_event_kind(kind) for kind in task.get("events", ())],
+        priority=_PRIORITIES[task["priority"]] if "priority" in task else None,
     )
-    given = [name for name in ("document_type", "schema", "prompt") if name in task]
+    given = [name for name in ("document_type", "json_schema", "schema", "prompt") if name in task]
     if len(given) > 1:
         raise ValueError(f"give one of {' and '.join(given)}")
     if "prompt" in task:
         request.prompt = task["prompt"]
     elif "schema" in task:
         request.schema.CopyFrom(task["schema"])
+    elif "json_schema" in task:
+        schema = task["json_schema"]
+        request.schema.json_schema = schema if isinstance(schema, str) else json.dumps(schema)
+        request.schema.instructions = task.get("instructions", "")
     elif "document_type" in task:
         request.schema.document_type = _document_type(task["document_type"])
         request.schema.instructions = task.get("instructions", "")
-    generation = {name: task[name] for name in _GENERATION if name in task}  # type: ignore[literal-required]
+    generation: dict[str, Any] = {name: task[name] for name in _GENERATION & set(task)}  # type: ignore[literal-required]
     if generation:
         request.generation.CopyFrom(pb.GenerationOptions(**generation))
     return request

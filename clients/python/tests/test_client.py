@@ -4,6 +4,7 @@ scripted server of real gRPC, since a real Tessera is never in these states on d
 from __future__ import annotations
 
 import asyncio
+import io
 import shutil
 import subprocess
 import threading
@@ -36,6 +37,7 @@ from tessera import (
     TesseraError,
     UnavailableError,
 )
+from tessera._request import Task, build
 from tessera.v1 import extraction_pb2 as pb
 from tessera.v1 import extraction_pb2_grpc
 
@@ -276,6 +278,30 @@ def test_details_that_are_none_do_not_hide_the_status(play: Start) -> None:
     with pytest.raises(TesseraError) as caught:
         read(address)
     assert (caught.value.code, caught.value.message) == (grpc.StatusCode.INTERNAL, "broken")
+
+
+def test_every_keyword_reaches_the_request() -> None:
+    request = build(
+        [PAGE, io.BytesIO(b"another")],
+        {
+            "json_schema": {"type": "object"},
+            "instructions": "read well",
+            "events": ("fields",),
+            "priority": "batch",
+            "temperature": 0.5,
+            "constrain": True,
+            "stop_sequences": ["x"],
+        },
+    )
+    assert [file.content for file in request.files] == [PAGE, b"another"]
+    assert request.schema.json_schema == '{"type": "object"}'
+    assert request.schema.instructions == "read well"
+    assert list(request.event_kinds) == [pb.EVENT_KIND_FIELDS]
+    assert request.priority == pb.PRIORITY_BATCH
+    assert (request.generation.temperature, request.generation.constrain) == (0.5, True)
+    assert list(request.generation.stop_sequences) == ["x"]
+    # Every option of the protocol is a keyword, so a new one is not forgotten here.
+    assert set(pb.GenerationOptions.DESCRIPTOR.fields_by_name) <= set(Task.__annotations__)
 
 
 def test_requests_are_checked_where_the_server_cannot() -> None:

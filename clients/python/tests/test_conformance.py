@@ -17,6 +17,7 @@ from tessera import (
     AsyncClient,
     Client,
     Completed,
+    DocumentTypeFound,
     Event,
     FieldCompleted,
     FieldDelta,
@@ -33,6 +34,7 @@ IDLE_S = 10.0
 
 KINDS = {
     Accepted: "accepted",
+    DocumentTypeFound: "document_type",
     Progress: "progress",
     TokenDelta: "token_delta",
     FieldDelta: "field_delta",

@@ -1,17 +1,15 @@
 // The playground: a document in, a form that fills. It is a client of the API like any other.
 import { type CallOptions, connect, type Document, TesseraError } from "../src/index.js";
 import { DocumentType, type ModelStatus, ServingState } from "../src/proto.js";
-import { byId, make } from "./dom.js";
+import { byId } from "./dom.js";
 import { hideFailure, showFailure } from "./failure.js";
 import { Form } from "./form.js";
 import { Pages } from "./pages.js";
 import { drawPlacement } from "./placement.js";
 import { Reading } from "./reading.js";
 import { watchServer } from "./server.js";
+import { Task } from "./task.js";
 
-const PROMPT = "prompt";
-
-const task = byId("task", HTMLSelectElement);
 const read = byId("read", HTMLButtonElement);
 const cancel = byId("cancel", HTMLButtonElement);
 const token = byId("token", HTMLInputElement);
@@ -28,40 +26,27 @@ const client = connect(location.origin, {
 });
 
 const form = new Form();
-const reading = new Reading(form);
 const pages = new Pages(ready);
+const task = new Task(ready);
+const reading = new Reading(form, (type) => task.namesOf(type));
 let server: ModelStatus | undefined;
 let running: AbortController | undefined;
 
 function ready(): void {
-  read.disabled = pages.files.length === 0 || running !== undefined || server?.state !== ServingState.READY;
+  const can = pages.files.length > 0 && task.isReady && server?.state === ServingState.READY;
+  read.disabled = !can || running !== undefined;
   read.hidden = running !== undefined;
   cancel.hidden = running === undefined;
 }
 
 function changed(status: ModelStatus | undefined): void {
-  const first = server === undefined;
   server = status;
   if (status) {
-    if (first || task.options.length <= 1) drawTasks(status);
+    task.offer(status);
     drawLimits(status);
     drawPlacement(status);
   }
   ready();
-}
-
-function drawTasks(status: ModelStatus): void {
-  const chosen = task.value;
-  const types = status.capabilities?.builtInSchemas ?? [];
-  task.replaceChildren(
-    ...types.map(({ documentType }) => {
-      const name = (DocumentType[documentType] ?? `type ${documentType}`).toLowerCase().replaceAll("_", " ");
-      return make("option", { value: String(documentType) }, `Fields of a ${name}`);
-    }),
-    make("option", { value: PROMPT }, "Answer to a question of mine"),
-  );
-  if (chosen) task.value = chosen;
-  choose();
 }
 
 function drawLimits(status: ModelStatus): void {
@@ -75,12 +60,6 @@ function drawLimits(status: ModelStatus): void {
   output.placeholder = output.max = String(status.limits?.maxOutputTokens ?? "");
   const tiles = byId("max-tiles", HTMLInputElement);
   tiles.placeholder = tiles.max = String(status.limits?.maxTilesPerPage ?? "");
-}
-
-function choose(): void {
-  const asking = task.value === PROMPT;
-  byId("prompt-row", HTMLDivElement).hidden = !asking;
-  byId("instructions-row", HTMLDivElement).hidden = asking;
 }
 
 /** A number that was typed; undefined: none was. */
@@ -98,27 +77,17 @@ function document_(): Document {
     ...(maxTilesPerPage !== undefined && { maxTilesPerPage }),
     ...(temperature !== undefined && { temperature }),
   };
-  if (task.value === PROMPT) {
-    return { files: pages.files, generation, prompt: byId("prompt", HTMLTextAreaElement).value };
-  }
-  const instructions = byId("instructions", HTMLTextAreaElement).value;
-  return { files: pages.files, generation, documentType: Number(task.value) as DocumentType, instructions };
-}
-
-/** Names of the fields that the answer will have. */
-function names(): readonly string[] {
-  const schemas = server?.capabilities?.builtInSchemas ?? [];
-  return schemas.find(({ documentType }) => String(documentType) === task.value)?.fields ?? [];
+  return { files: pages.files, generation, ...task.what };
 }
 
 async function run(): Promise<void> {
-  if (running || pages.files.length === 0) return;
+  if (read.disabled) return;
   const abort = new AbortController();
   running = abort;
   ready();
   cancel.focus({ preventScroll: true });
   hideFailure();
-  reading.begin(names());
+  reading.begin(task.names);
   // On a phone the answer is below what was asked.
   const narrow = matchMedia("(max-width: 52rem)").matches;
   byId("answer", HTMLElement).scrollIntoView({ block: narrow ? "start" : "nearest" });
@@ -144,11 +113,9 @@ async function sample(name: string): Promise<void> {
   const answer = await fetch(`/samples/${name}.png`);
   pages.replace([new File([await answer.blob()], `${name}.png`, { type: "image/png" })]);
   const type = name.replaceAll("-", "_").toUpperCase() as keyof typeof DocumentType;
-  task.value = String(DocumentType[type]);
-  choose();
+  task.select(DocumentType[type]);
 }
 
-task.addEventListener("change", choose);
 cancel.addEventListener("click", () => running?.abort());
 byId("ask", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();

@@ -2,9 +2,10 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { toJson } from "@bufbuild/protobuf";
 import type { ExtractEvent } from "../src/index.js";
-import { type Accepted, type Completed, CompletedSchema, FinishReason, Phase, type Progress } from "../src/proto.js";
+import { type Accepted, type Completed, CompletedSchema, type DocumentType, FinishReason, Phase, type Progress, Repair } from "../src/proto.js";
 import { bar, byId, make, type Part } from "./dom.js";
 import type { Form } from "./form.js";
+import { typeName, withArticle } from "./task.js";
 
 const ORDER = ["queue", "vision", "prefill", "decode"] as const;
 const PHASES: Partial<Record<Phase, (typeof ORDER)[number]>> = {
@@ -16,6 +17,7 @@ const PHASES: Partial<Record<Phase, (typeof ORDER)[number]>> = {
 
 export class Reading {
   readonly #form: Form;
+  readonly #namesOf: (type: DocumentType) => readonly string[];
   readonly #status = byId("status", HTMLParagraphElement);
   readonly #answer = byId("answer", HTMLElement);
   readonly #text = byId("text", HTMLPreElement);
@@ -26,8 +28,9 @@ export class Reading {
   #firstToken = 0;
   #download = "";
 
-  constructor(form: Form) {
+  constructor(form: Form, namesOf: (type: DocumentType) => readonly string[]) {
     this.#form = form;
+    this.#namesOf = namesOf;
   }
 
   begin(names: readonly string[]): void {
@@ -51,6 +54,10 @@ export class Reading {
     switch (event.case) {
       case "accepted":
         this.#accept(event.value);
+        break;
+      case "documentType":
+        this.#form.reset(this.#namesOf(event.value.documentType));
+        this.say(`It is ${withArticle(typeName(event.value.documentType))}.`);
         break;
       case "progress":
         this.#progress(event.value);
@@ -191,6 +198,7 @@ export class Reading {
       ["Output tokens", String(usage?.outputTokens ?? 0)],
       ["Tokens a second", decoding > 0 ? ((usage?.outputTokens ?? 0) / decoding).toFixed(1) : "–"],
       ["Finish", (FinishReason[completed.finishReason] ?? "unknown").toLowerCase()],
+      ...(completed.repairs.length > 0 ? [["Mended", completed.repairs.map(repairName).join(", ")] as [string, string]] : []),
       ["Request id", this.#accepted?.requestId ?? ""],
       ["Trace id", this.#accepted?.traceId || "not traced"],
     ];
@@ -214,6 +222,10 @@ export class Reading {
     // Browsers give the clipboard to pages of this machine and of https only.
     copy.hidden = !window.isSecureContext;
   }
+}
+
+function repairName(repair: Repair): string {
+  return (Repair[repair] ?? String(repair)).toLowerCase().replaceAll("_", " ");
 }
 
 function seconds(time: Duration | undefined): number {

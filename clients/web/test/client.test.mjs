@@ -150,4 +150,6 @@ test("documents are checked where the server cannot", async () => {
   const request = await toRequest({ files: [new Blob(["a"]), new Uint8Array([98])], documentType: "receipt" });
   assert.deepEqual(request.files.map((file) => Buffer.from(file.content).toString()), ["a", "b"]);
   assert.equal(request.task.value.source.value, DocumentType.RECEIPT);
+  const own = await toRequest({ files: [], jsonSchema: { type: "object" } });
+  assert.deepEqual(own.task.value.source, { case: "jsonSchema", value: '{"type":"object"}' });
 });

@@ -106,6 +106,44 @@ describe("playground", { skip }, () => {
     await close();
   });
 
+  test("a schema of one's own is checked while it is typed, and read", async () => {
+    await open();
+    await page.click('[data-sample="receipt"]');
+    await page.waitForSelector("#pages img");
+    await page.select("#task", "schema");
+    // It begins as the one of the document type that was chosen.
+    assert.match(await page.$eval("#schema", (area) => area.value), /"SUPPLIER_NAME": \{/);
+    const leaf = { type: ["string", "null"] };
+    const schema = JSON.stringify({ type: "object", properties: { SUPPLIER_NAME: leaf, TOTAL_AMOUNT: leaf } });
+    await page.$eval("#schema", (area) => area.select());
+    await page.keyboard.type(schema.slice(0, -1), { delay: 0 });
+    assert.match(await text("#schema-note"), /^Not JSON yet/);
+    assert.equal(await page.$eval("#read", (button) => button.disabled), true);
+    await page.keyboard.type("}");
+    await page.click("#read");
+    await status("Done: 2 fields");
+    assert.deepEqual([await value("/SUPPLIER_NAME"), await value("/TOTAL_AMOUNT")], ["Racheal", "$5976.93"]);
+    // What is JSON and no schema that can be served, the server names.
+    await page.$eval("#schema", (area) => area.select());
+    await page.keyboard.type('{"type": "array"}', { delay: 0 });
+    await page.click("#read");
+    await page.waitForSelector("#failure:not([hidden])", SOON);
+    assert.match(await text("#failure"), /INVALID_ARGUMENT.*schema/s);
+    await close();
+  });
+
+  test("the kind of a document is found", async () => {
+    await open();
+    await page.click('[data-sample="invoice"]');
+    await page.waitForSelector("#pages img");
+    await page.select("#task", "4");
+    await page.click("#read");
+    await status("It is an invoice");
+    await status("Done:");
+    assert.equal(await value("/DOCUMENT_TYPE"), "invoice");
+    await close();
+  });
+
   test("cancel frees the slot at once", async () => {
     await open();
     const client = connect(server.url);

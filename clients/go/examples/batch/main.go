@@ -21,6 +21,7 @@ import (
 	"sync"
 
 	tessera "github.com/tessera-server/tessera/clients/go"
+	tesserav1 "github.com/tessera-server/tessera/clients/go/tesserav1"
 )
 
 var pages = []string{".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf"}
@@ -83,7 +84,9 @@ func read(ctx context.Context, client *tessera.Client, documentType, name string
 	if err != nil {
 		return line{File: name, Error: err.Error()}
 	}
-	answer, err := client.Extract(ctx, tessera.Document{Files: files, Type: documentType})
+	answer, err := client.Extract(ctx, tessera.Document{
+		Files: files, Type: documentType, Priority: tesserav1.Priority_PRIORITY_BATCH,
+	})
 	if err != nil {
 		var failure *tessera.Error
 		if errors.As(err, &failure) {
