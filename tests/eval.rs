@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use tessera::fields::Calibration;
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tessera-tiny/samples");
 
@@ -64,6 +65,26 @@ fn the_bundled_samples_are_read_right_once() {
     assert_eq!(second["summary"]["resumed"], 12);
     assert_eq!(second["summary"]["scores"], figures["scores"]);
     assert_eq!(second["summary"]["run"]["wall_documents"], 12);
+
+    // A calibration is made from the same results, for the same model, and can be used.
+    let file = dir.path().join("calibration.json");
+    let output = Command::new(env!("CARGO_BIN_EXE_tessera"))
+        .env_clear()
+        .args(["calibrate", "--images", SAMPLES, "--truth", SAMPLES, "--results", &out_name])
+        .args(["--method", "temperature", "--out", &file.display().to_string()])
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    assert!(stdout.contains("| all | 140 | "), "{stdout}");
+    let calibration: Calibration = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let calibration = calibration.checked().unwrap();
+    assert_eq!(calibration.documents, 12);
+    assert!(
+        calibration.check_revision(first["summary"]["run"]["revision"].as_str().unwrap()).is_ok()
+    );
+    // Too sure of itself, as the seven wrong fields say.
+    assert!(calibration.apply("text", 0.95) < 0.95, "{calibration:?}");
 }
 
 /// A page that is no image costs its fields, and is read again the next time.

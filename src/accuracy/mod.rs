@@ -6,6 +6,7 @@
 //! so is right.
 
 mod anls;
+mod fit;
 mod guide;
 mod list;
 mod paired;
@@ -14,6 +15,7 @@ mod score;
 mod strict;
 mod truth;
 
+pub use fit::{Method, Point, best, fit, unseen};
 pub use paired::{Bootstrap, McNemar, bootstrap, mcnemar};
 pub use reliability::{Bin, Reliability, reliability};
 pub use score::{FieldScores, Scorer, field_scores};

@@ -4,6 +4,7 @@
 //! what, why and what to do; [`run`] prints it.
 
 mod bench;
+mod calibrate;
 mod chart;
 mod check;
 mod client;
@@ -68,6 +69,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Plan(plan::PlanArgs),
     Eval(eval::EvalArgs),
+    Calibrate(calibrate::CalibrateArgs),
     #[command(subcommand)]
     Bench(bench::BenchCommand),
     Trace(trace::TraceArgs),
@@ -93,6 +95,7 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::run(&args, &term),
         Command::Doctor(args) => doctor::run(&args, &term),
         Command::Plan(args) => plan::run(&args, &term),
+        Command::Calibrate(args) => calibrate::run(&args, &term),
         Command::Eval(args) => eval::run(&args, &term),
         Command::Bench(command) => bench::run(&command, &term),
         Command::Trace(args) => trace::run(&args, &term),

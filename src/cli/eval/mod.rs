@@ -23,9 +23,12 @@ use super::failure::{Exit, Failure};
 use super::local::{self, Local};
 use super::runtime;
 use super::term::{Style, Term, print, print_err};
+use crate::accuracy::Point;
 use crate::config::{Flags, value};
-use crate::pb::v1::ModelStatus;
-use documents::Labelled;
+use crate::fields::OTHER_KINDS;
+use crate::pb::v1::{Capabilities, ConfidenceMethod, ModelStatus};
+use crate::schema::{self, Schema};
+use documents::Asked;
 use judged::Judged;
 use record::Session;
 use summary::Summary;
@@ -67,15 +70,25 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct EvalArgs {
+    /// Directory for the results
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The results of another run to compare with, document by document
+    #[arg(long, value_name = "DIR")]
+    compare: Option<PathBuf>,
+    #[command(flatten)]
+    set: SetArgs,
+}
+
+/// A labelled set, and who reads it.
+#[derive(Debug, Args)]
+pub(super) struct SetArgs {
     /// Directory of page files, one document each
     #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
     images: Vec<PathBuf>,
     /// What is on them: a CSV or JSONL file, or a directory of JSON files
     #[arg(long, value_name = "FILE")]
     truth: PathBuf,
-    /// Directory for the results
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
     /// The server to ask; without it one is started here
     #[arg(long, value_name = "ADDR")]
     server: Option<String>,
@@ -85,9 +98,6 @@ pub(super) struct EvalArgs {
     /// What to ask for: what the truth says a document is, or one type for all
     #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "truth")]
     kind: Ask,
-    /// The results of another run to compare with, document by document
-    #[arg(long, value_name = "DIR")]
-    compare: Option<PathBuf>,
     /// Read only the first so many documents
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -109,44 +119,42 @@ enum Ask {
     BankStatement,
 }
 
+/// A set that was read and judged.
+struct Measured {
+    asked: Vec<Asked>,
+    judged: Vec<Judged>,
+    session: Session,
+    model: ModelStatus,
+}
+
+/// What a calibration is made from.
+#[derive(Debug)]
+pub(super) struct Confidences {
+    pub revision: String,
+    pub documents: usize,
+    /// The server's confidence is calibrated already.
+    pub calibrated: bool,
+    pub values: Vec<Confident>,
+}
+
+/// One value's confidence, and the kind of value that it is.
+#[derive(Debug)]
+pub(super) struct Confident {
+    pub kind: String,
+    pub point: Point,
+}
+
 pub(super) fn run(args: &EvalArgs, term: &Term) -> Result<(), Failure> {
-    let labelled = documents::labelled(&args.images, &args.truth)?;
-    for warning in &labelled.warnings {
-        print_err(&format!("{} {warning}", term.paint_err(Style::Dim, "note:")));
-    }
     let runtime = runtime()?;
-    let done = runtime.block_on(eval(args, labelled, term));
+    let done = runtime.block_on(eval(args, term));
     runtime.shutdown_background();
     done
 }
 
-async fn eval(args: &EvalArgs, mut labelled: Labelled, term: &Term) -> Result<(), Failure> {
-    labelled.documents.truncate(args.limit.unwrap_or(usize::MAX));
+async fn eval(args: &EvalArgs, term: &Term) -> Result<(), Failure> {
     // Read before the hours of work that it is to be compared with.
     let before = args.compare.as_deref().map(record::read_all).transpose()?;
-    let local = match &args.server {
-        Some(_) => {
-            local::refuse(&args.flags)?;
-            None
-        }
-        None => Some(Local::start(args.flags.clone(), term).await?),
-    };
-    let address = local.as_ref().map_or_else(
-        || args.server.clone().unwrap_or_default(),
-        |local| local.ready.address.to_string(),
-    );
-    let mut client = Client::connect(&address).await?;
-    let model = client.model().await?;
-    let asked = labelled
-        .documents
-        .into_iter()
-        .map(|document| document.asked_as(args.kind, &model))
-        .collect::<Result<Vec<_>, Failure>>()?;
-    let mut session = Session::open(&args.out, &model, asked.len())?;
-    let concurrency = args.concurrency.map_or_else(|| at_once(&model), |n| n as usize);
-    read::read_all(&client, &asked, &mut session, concurrency, args.timeout).await?;
-
-    let judged = judged::judge(&asked, session.records());
+    let Measured { asked, judged, session, .. } = measure(&args.set, &args.out, term).await?;
     let summary = Summary::of(&judged, &session);
     let compared = before.map(|before| compare::compare(&judged, &judged::judge(&asked, &before)));
     write(&args.out, &judged, &summary, compared.as_ref())?;
@@ -154,6 +162,65 @@ async fn eval(args: &EvalArgs, mut labelled: Labelled, term: &Term) -> Result<()
     print(&markdown::short(&summary, compared.as_ref()))?;
     print(&format!("\n  {}", args.out.join("report.html").display()))?;
     ended(&summary)
+}
+
+/// Reads what `out` does not have yet of the set, and judges all of it.
+async fn measure(set: &SetArgs, out: &Path, term: &Term) -> Result<Measured, Failure> {
+    let mut labelled = documents::labelled(&set.images, &set.truth)?;
+    for warning in &labelled.warnings {
+        print_err(&format!("{} {warning}", term.paint_err(Style::Dim, "note:")));
+    }
+    labelled.documents.truncate(set.limit.unwrap_or(usize::MAX));
+    let local = match &set.server {
+        Some(_) => {
+            local::refuse(&set.flags)?;
+            None
+        }
+        None => Some(Local::start(set.flags.clone(), term).await?),
+    };
+    let address = local.as_ref().map_or_else(
+        || set.server.clone().unwrap_or_default(),
+        |local| local.ready.address.to_string(),
+    );
+    let mut client = Client::connect(&address).await?;
+    let model = client.model().await?;
+    let asked = labelled
+        .documents
+        .into_iter()
+        .map(|document| document.asked_as(set.kind, &model))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let mut session = Session::open(out, &model, asked.len())?;
+    let concurrency = set.concurrency.map_or_else(|| at_once(&model), |n| n as usize);
+    read::read_all(&client, &asked, &mut session, concurrency, set.timeout).await?;
+    let judged = judged::judge(&asked, session.records());
+    Ok(Measured { asked, judged, session, model })
+}
+
+/// Reads a set into `out` and returns the confidence of every value of documents that were read.
+pub(super) async fn confidences(
+    set: &SetArgs,
+    out: &Path,
+    term: &Term,
+) -> Result<Confidences, Failure> {
+    let Measured { judged, session, model, .. } = measure(set, out, term).await?;
+    let summary = Summary::of(&judged, &session);
+    write(out, &judged, &summary, None)?;
+    session.close(&judged)?;
+    let method = model.capabilities.as_ref().map(Capabilities::confidence_method);
+    let values = judged.iter().enumerate().flat_map(|(document, judged)| {
+        judged.judgements.iter().filter_map(move |judgement| {
+            let (confidence, is_right) = (judgement.confidence?, judgement.scores.is_right());
+            let kind = Schema::of_every_kind().kind_at(&format!("/{}", judgement.name));
+            let kind = kind.map_or(OTHER_KINDS, schema::Kind::label).to_owned();
+            Some(Confident { kind, point: Point { document, confidence, is_right } })
+        })
+    });
+    Ok(Confidences {
+        revision: model.revision.clone(),
+        documents: judged.len(),
+        calibrated: method.is_some_and(|method| method != ConfidenceMethod::TokenProbability),
+        values: values.collect(),
+    })
 }
 
 /// Documents at once where nobody says: what keeps the server busy and fills no queue.
