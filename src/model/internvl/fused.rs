@@ -341,7 +341,7 @@ fn masks_of(wants: &[Want<'_>], words: usize, device: &Device) -> Result<Option<
         return Ok(None);
     }
     let bits = buffer(device, (wants.len(), words), DType::U32)?;
-    let mut masked = vec![0; wants.len()];
+    let mut masked = vec![0_u32; wants.len()];
     for (row, want) in wants.iter().enumerate() {
         if let Want::GreedyAmong(allowed) = want {
             masked[row] = 1;
