@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { fromJson, toJson } from "@bufbuild/protobuf";
+import { create, fromJson, toJson } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { connect as connectWeb } from "../dist/index.js";
 import { connect as connectNode } from "../dist/node.js";
-import { ExtractRequestSchema, FinishReason } from "../dist/proto.js";
+import { ExtractRequestSchema, FinishReason, InputFileSchema } from "../dist/proto.js";
 import { missing, REPOSITORY, SAMPLES, startServer, untilIdle } from "./server.mjs";
 
 const LONG_MS = 120_000;
@@ -49,7 +49,7 @@ async function play(client, scenario) {
   for (const file of scenario.files) {
     const [, type, rest] = /^(\w+):(.*)$/s.exec(file);
     const content = type === "sample" ? readFileSync(join(SAMPLES, rest)) : Buffer.from(rest);
-    request.files.push({ $typeName: "tessera.v1.InputFile", content });
+    request.files.push(create(InputFileSchema, { content }));
   }
   const abort = new AbortController();
   const events = [];
