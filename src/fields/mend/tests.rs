@@ -51,42 +51,60 @@ fn nearly_json() {
             [Quotes, BareNames, TrailingComma, Characters]
         "#]],
     );
-    check("{“supplier”: “A”\n \"paid\": True, \"count\": None // none\n}", &expect![[r#"
+    check(
+        "{“supplier”: “A”\n \"paid\": True, \"count\": None // none\n}",
+        &expect![[r#"
         {"supplier": "A", "paid": true, "count": null}
         /supplier "A" from "A”"
         /paid true from "True"
         /count null from "None"
         [Quotes, MissingComma, Words, Comments]
-    "#]]);
-    check("{\"supplier\": \"two\nlines\", \"tags\": [\"a\" \"b\",], \"x\": {}}", &expect![[r#"
+    "#]],
+    );
+    check(
+        "{\"supplier\": \"two\nlines\", \"tags\": [\"a\" \"b\",], \"x\": {}}",
+        &expect![[r#"
         {"supplier": "two\nlines", "tags": ["a", "b"], "x": {}}
         /supplier "two\nlines" from "two\nlines\""
         /tags/0 "a" from "a\""
         /tags/1 "b" from "b\""
         /x {} from "}"
         [TrailingComma, MissingComma, Characters]
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_was_cut_off_is_left_out() {
-    check(r#"{"supplier": "ACME", "tags": ["a", "b"#, &expect![[r#"
+    check(
+        r#"{"supplier": "ACME", "tags": ["a", "b"#,
+        &expect![[r#"
         no document
         /supplier "ACME" from "ACME\""
         /tags/0 "a" from "a\""
         []
-    "#]]);
-    check(r#"{"supplier": "ACME", "count": 12"#, &expect![[r#"
+    "#]],
+    );
+    check(
+        r#"{"supplier": "ACME", "count": 12"#,
+        &expect![[r#"
         no document
         /supplier "ACME" from "ACME\""
         []
-    "#]]);
-    check(r#"{"supplier": "#, &expect![[r#"
+    "#]],
+    );
+    check(
+        r#"{"supplier": "#,
+        &expect![[r#"
         nothing
-    "#]]);
-    check("I cannot read this.", &expect![[r#"
+    "#]],
+    );
+    check(
+        "I cannot read this.",
+        &expect![[r#"
         nothing
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -104,7 +122,9 @@ fn lines_with_keys() {
             [Lines]
         "#]],
     );
-    check("supplier: NOT_FOUND\ntotal: $3\ncount: n/a\ntags: a | b", &expect![[r#"
+    check(
+        "supplier: NOT_FOUND\ntotal: $3\ncount: n/a\ntags: a | b",
+        &expect![[r#"
         {"supplier":null,"total":"$3","count":null,"tags":["a","b"]}
         /supplier null from "NOT_FOUND"
         /total "$3" from "$3"
@@ -112,12 +132,16 @@ fn lines_with_keys() {
         /tags/0 "a" from "a | b"
         /tags/1 "b" from "a | b"
         [Lines]
-    "#]]);
-    check("supplier: A\nsupplier: B\ncount: many", &expect![[r#"
+    "#]],
+    );
+    check(
+        "supplier: A\nsupplier: B\ncount: many",
+        &expect![[r#"
         no document
         /supplier "A" from "A"
         [Lines]
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -128,7 +152,8 @@ fn lines_complete_with_the_next_key() {
         no document
         /supplier "ACME" from "ACME"
         [Lines]
-    "#]].assert_eq(&found);
+    "#]]
+    .assert_eq(&found);
     assert_eq!(mend_lines("supplier: ACME\n", &schema(), false), None);
 }
 

@@ -444,11 +444,14 @@ fn a_wrong_json_schema_is_told_keyword_by_keyword() {
 #[test]
 fn only_a_schema_holds_an_answer() {
     let constrain = |constrain| v1::GenerationOptions { constrain, ..Default::default() };
-    refused_options(constrain(Some(true)), &expect![[r#"
+    refused_options(
+        constrain(Some(true)),
+        &expect![[r#"
         INVALID_ARGUMENT: generation.constrain: goes only with a schema: there is nothing to hold an answer to a prompt to
           ErrorInfo tessera INVALID_FIELD []
           field generation.constrain: goes only with a schema: there is nothing to hold an answer to a prompt to
-    "#]]);
+    "#]],
+    );
     for (asked, expected) in [(None, true), (Some(true), true), (Some(false), false)] {
         let request = v1::ExtractRequest {
             task: Some(schema(1)),
