@@ -1,4 +1,4 @@
-//! Properties as JSON Schema, in the keywords that [`read`](super::read) understands.
+//! Properties as JSON Schema, in the keywords that [`read`] understands.
 
 use serde_json::{Map, Value, json};
 
