@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::engine::{self, ModelState};
 use crate::fields::Calibration;
 use crate::model::ModelSpec;
-use crate::prompt::{QuestionError, Questions};
+use crate::prompt::Questions;
 use crate::service::{self, Ended, ServeError, Shutdown};
 use crate::telemetry::Telemetry;
 use signals::Signals;
@@ -161,15 +161,12 @@ impl Server {
             tracing::warn!("{warning}");
         }
         let mut service_config = service_config(&config, &telemetry);
-        let calibration = Calibration::load(&config.model.checkpoint);
-        service_config.calibration = calibration
-            .map_err(|error| AppError::Model {
-                model: config.model.checkpoint.to_string(),
-                message: error.to_string(),
-            })?
+        let calibration = Calibration::load(&config.model.checkpoint)
+            .map_err(|error| unusable(&config, &error))?
             .map(Arc::new);
+        service_config.calibration.clone_from(&calibration);
         service_config.questions = questions(&config)?.map(Arc::new);
-        let loader = load::Loader::new(&config);
+        let loader = load::Loader::new(&config).calibrated(calibration);
         let engine = engine::Handle::start(engine_config(&config, &telemetry), move |progress| {
             loader.load(progress)
         });
@@ -308,11 +305,11 @@ fn serve_operators(listener: TcpListener, address: SocketAddr, routes: Router) -
 /// The operator's own; none where the built-in ones are to be used.
 fn questions(config: &Config) -> Result<Option<Questions>, AppError> {
     let Some(dir) = &config.model.prompts else { return Ok(None) };
-    let failed = |error: QuestionError| AppError::Model {
-        model: config.model.checkpoint.to_string(),
-        message: error.to_string(),
-    };
-    Questions::load(Some(dir)).map(Some).map_err(failed)
+    Questions::load(Some(dir)).map(Some).map_err(|error| unusable(config, &error))
+}
+
+fn unusable(config: &Config, error: &dyn fmt::Display) -> AppError {
+    AppError::Model { model: config.model.checkpoint.to_string(), message: error.to_string() }
 }
 
 fn engine_config(config: &Config, telemetry: &Telemetry) -> engine::Config {

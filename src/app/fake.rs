@@ -6,14 +6,11 @@ use std::sync::Arc;
 use crate::checkpoint::Checkpoint;
 use crate::config::RequestConfig;
 use crate::engine::LoadError;
-use crate::model::ModelSpec;
 use crate::model::fake::{Fake, Options, Pace, Script};
 use crate::model::internvl;
+use crate::model::{BLOCK_TOKENS, ModelSpec, pool_blocks};
 use crate::prompt::Prompter;
 use crate::schema::DocumentKind;
-
-/// As the real one's.
-const BLOCK_TOKENS: usize = 64;
 
 /// In the shape of `architecture`, as far as the engine sees it.
 pub(super) fn runner(
@@ -35,9 +32,7 @@ pub(super) fn runner(
         image_token_id: prompter.image_token_id(),
         slots: requests.slots,
         slot_tokens,
-        kv_blocks: requests
-            .kv_tokens
-            .map_or(0, |tokens| tokens.max(slot_tokens).div_ceil(BLOCK_TOKENS)),
+        kv_blocks: pool_blocks(requests.slots, slot_tokens, requests.kv_tokens),
         block_tokens: BLOCK_TOKENS,
         ..Options::default().spec
     };

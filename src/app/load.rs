@@ -13,7 +13,7 @@ use crate::fields::Calibration;
 use crate::limits;
 use crate::model::{Runner as _, internvl};
 use crate::preprocess;
-use crate::prompt::{PromptOptions, Prompter};
+use crate::prompt::{PromptOptions, Prompter, Questions};
 
 /// Most tiles of a page where a checkpoint does not say, as `InternVL3`'s own code has it.
 const TILES_MAX_DEFAULT: u32 = 12;
@@ -23,6 +23,8 @@ const TILES_MAX_DEFAULT: u32 = 12;
 pub struct Loader {
     model: ModelConfig,
     requests: RequestConfig,
+    /// Must have been made with the model that is loaded.
+    calibration: Option<Arc<Calibration>>,
 }
 
 /// How pages become tiles, as published in `preprocessor_config.json` (transformers' layout) or in
@@ -48,7 +50,12 @@ struct TilingFiles {
 
 impl Loader {
     pub fn new(config: &Config) -> Self {
-        Self { model: config.model.clone(), requests: config.requests }
+        Self { model: config.model.clone(), requests: config.requests, calibration: None }
+    }
+
+    /// Refuses a model that `calibration` was not made with.
+    pub fn calibrated(self, calibration: Option<Arc<Calibration>>) -> Self {
+        Self { calibration, ..self }
     }
 
     /// Everything that serving needs.
@@ -62,12 +69,11 @@ impl Loader {
             let runner = fake::runner(checkpoint, &architecture, &prompter, &self.requests, pace)?;
             return Ok(Loaded { runner: Box::new(runner), prompter: Arc::new(prompter), tiling });
         }
-        let calibration = Calibration::load(checkpoint)?;
         progress.say("loading weights");
         let probe = self.probe(&prompter, &tiling)?;
         let runner =
             self.runner(prompter.image_token_id(), probe, &mut |step| progress.say(step))?;
-        if let Some(calibration) = calibration {
+        if let Some(calibration) = &self.calibration {
             calibration.check_revision(&runner.spec().revision)?;
         }
         Ok(Loaded { runner: Box::new(runner), prompter: Arc::new(prompter), tiling })
@@ -106,6 +112,10 @@ impl Loader {
                 );
             }
             Err(error) => problems.push(error.to_string()),
+        }
+        problems.extend(Calibration::load(checkpoint).err().map(|error| error.to_string()));
+        if let Some(dir) = &self.model.prompts {
+            problems.extend(Questions::load(Some(dir)).err().map(|error| error.to_string()));
         }
         problems
     }

@@ -227,7 +227,6 @@ impl Stepper {
         let now = self.clock.now();
         for encode in plan {
             let Some(sequence) = self.sequences.get_mut(&encode.id) else { continue };
-            self.board.counters.encoded(encode.tiles);
             self.scheduler.has_tiles(encode.id, encode.first, encode.tiles);
             sequence.trace.encoded(encode.tiles, begin, now);
             sequence.encoded(encode, self.scheduler.lacking_tiles(encode.id) == 0, now);
@@ -348,7 +347,7 @@ impl Stepper {
         };
         let (batch_size, prefill_tokens, decode_tokens) =
             (stepped.outcomes.len(), tokens(true), tokens(false));
-        self.board.counters.step(batch_size, prefill_tokens, decode_tokens);
+        self.board.counters.stepped();
         self.config.telemetry.metrics().stepped(&metrics::Stepped {
             duration,
             batch_size,
@@ -495,7 +494,6 @@ impl Stepper {
 
     fn publish_kv(&self) {
         let (used, all) = self.scheduler.kv_blocks();
-        self.board.counters.kv_blocks(used, all);
         self.board.kv_utilization(used as f64 / all.max(1) as f64);
     }
 

@@ -53,7 +53,8 @@ struct Recording {
     steps: Vec<Step>,
     /// Steps for which there was no room.
     unrecorded: usize,
-    output_tokens: usize,
+    /// Tokens that were chosen: what a schema forces is said without a step.
+    choices: usize,
     /// Of the token that is being chosen.
     logprob: Option<f32>,
     finish_reason: Option<&'static str>,
@@ -130,7 +131,7 @@ impl Trace {
                 encoded: None,
                 steps: Vec::with_capacity(steps.min(TRACED_STEPS_MAX)),
                 unrecorded: 0,
-                output_tokens: 0,
+                choices: 0,
                 logprob: None,
                 finish_reason: None,
                 ended: None,
@@ -203,13 +204,13 @@ impl Trace {
         (begin, end): (Instant, Instant),
     ) {
         let Some(recording) = &mut self.0 else { return };
-        recording.output_tokens += 1;
+        recording.choices += 1;
         let logprob = recording.logprob.take();
         if !recording.request.has(Level::Steps) {
             return;
         }
         if recording.request.has(Level::Engine) {
-            pass.link(&recording.request, recording.output_tokens - 1);
+            pass.link(&recording.request, recording.choices - 1);
         }
         if recording.steps.len() >= TRACED_STEPS_MAX {
             recording.unrecorded += 1;

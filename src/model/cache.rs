@@ -5,7 +5,15 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 
 /// Tokens of a block: a multiple of 16, which the kernels of GPUs need, and a divisor of a tile's tokens, so
 /// that pages of different documents begin at the same places of their blocks.
-pub(super) const BLOCK_TOKENS: usize = 64;
+pub const BLOCK_TOKENS: usize = 64;
+
+/// KV blocks of a pool of `tokens`; none: as many as all slots can fill. Never more than those, and never
+/// fewer than one longest sequence needs.
+pub fn pool_blocks(slots: usize, slot_tokens: usize, tokens: Option<usize>) -> usize {
+    let longest = slot_tokens.div_ceil(BLOCK_TOKENS);
+    let all = slots * longest;
+    tokens.map_or(all, |tokens| (tokens / BLOCK_TOKENS).clamp(longest, all))
+}
 
 /// Keys and values of one decoder layer, allocated once.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ mod cpu;
 mod cuda;
 mod layers;
 
+pub use cache::{BLOCK_TOKENS, pool_blocks};
 pub use cpu::log_sum_exp;
 pub use output::{Choice, Output, Outputs, Want, likeliest};
 pub use runner::{

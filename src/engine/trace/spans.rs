@@ -69,7 +69,7 @@ impl Deferred for Recording {
         let first_token = self.steps.first().map(|step| step.forward_end);
         let first_token = first_token.or_else(|| {
             let last = self.chunks.last().map(|chunk| chunk.end);
-            last.filter(|_| self.output_tokens > 0)
+            last.filter(|_| self.choices > 0)
         });
         self.queue(self.started.unwrap_or(ended), spans);
         if let Some(first) = self.encodes.first() {
@@ -152,12 +152,12 @@ impl Recording {
             self.steps.iter().map(|step| step.end.saturating_duration_since(step.begin)).collect();
         let chosen = self.request.options.steps.chosen(&durations);
         let shown = chosen.iter().filter(|chosen| **chosen).count();
-        let elided = self.output_tokens - shown;
+        let elided = self.choices - shown;
         if self.request.has(Level::Steps) {
             spans.elided(elided);
         }
         let mut attributes = vec![
-            integer("tessera.decode.steps", self.output_tokens),
+            integer("tessera.decode.steps", self.choices),
             integer("tessera.decode.steps_in_trace", shown),
             integer("tessera.decode.steps_elided", elided),
             integer("tessera.decode.steps_unrecorded", self.unrecorded),

@@ -14,7 +14,7 @@ use super::verify;
 use super::vision::VisionTower;
 use crate::checkpoint::Checkpoint;
 use crate::device::{DeviceError, DeviceHandle, DeviceSelection, Dtype, Links};
-use crate::model::cache::BLOCK_TOKENS;
+use crate::model::cache::{BLOCK_TOKENS, pool_blocks};
 use crate::model::runner::{DeviceUse, ModelSpec, SiteRange, Verification};
 use crate::placement::{DtypePolicy, PolicyMode};
 use crate::weights::{WeightSource, Weights, WeightsError};
@@ -263,12 +263,7 @@ fn spec(
 
 fn room(config: &Config, options: &LoadOptions) -> Room {
     let (slots, slot_tokens) = (options.slots.max(1), slot_tokens(config, options.slot_tokens));
-    let longest = slot_tokens.div_ceil(BLOCK_TOKENS);
-    let kv_blocks = match options.kv_tokens {
-        Some(tokens) => (tokens / BLOCK_TOKENS).clamp(longest, slots * longest),
-        None => slots * longest,
-    };
-    Room { slots, slot_tokens, kv_blocks }
+    Room { slots, slot_tokens, kv_blocks: pool_blocks(slots, slot_tokens, options.kv_tokens) }
 }
 
 /// The context of a sequence: what was asked for, but beyond the trained context only where the
