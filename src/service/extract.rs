@@ -18,7 +18,7 @@ use super::validate::{self, Task};
 use super::{convert, trace};
 use crate::engine::{self, EngineError, Event, Events, Handle, Job};
 use crate::pb::v1;
-use crate::prompt::{AnswerStyle, QuestionError, Questions};
+use crate::prompt::{AnswerStyle, Question, QuestionError, Questions};
 use crate::schema::{DocumentKind, Schema};
 use crate::telemetry::spans::TraceOptions;
 
@@ -31,6 +31,17 @@ struct Second {
     style: AnswerStyle,
     instructions: String,
     constrain: bool,
+}
+
+/// What the model is asked, and what becomes of its answer.
+struct Asked {
+    question: String,
+    /// As `Question::template`; empty for a prompt of the caller's.
+    template: String,
+    /// The fields that the answer has, and how it writes them.
+    fields: Option<(Arc<Schema>, AnswerStyle)>,
+    /// The answer is the kind of the document; its fields are asked for then, like this.
+    kind_first: Option<(AnswerStyle, String)>,
 }
 
 /// Takes a call to its `accepted` and returns the stream of the rest.
@@ -62,25 +73,10 @@ pub(super) async fn begin(
     let status = state.status();
     let tracing = state.config.telemetry.tracing();
     let checked = validate::check(request, &state.bounds(&status))?;
-    let (question, prompt_template, asked) = match &checked.task {
-        Task::Document { schema, style, instructions } => {
-            let question = state.questions.extract(schema, *style, instructions);
-            let question = question.map_err(|error| unanswerable(&error))?;
-            (question.text, question.template, Some((Arc::clone(schema), *style)))
-        }
-        Task::Auto { instructions, .. } => {
-            let question = state.questions.classify(instructions);
-            let question = question.map_err(|error| unanswerable(&error))?;
-            (question.text, question.template, None)
-        }
-        Task::Prompt(prompt) => (prompt.clone(), String::new(), None),
-    };
-    let auto = match &checked.task {
-        Task::Auto { style, instructions } => Some((*style, instructions.clone())),
-        Task::Document { .. } | Task::Prompt(_) => None,
-    };
+    let Asked { question, template, fields: asked, kind_first } =
+        ask(&state.questions, &checked.task).map_err(|error| unanswerable(&error))?;
     let constrain = checked.constrain;
-    let output_type = if asked.is_some() || auto.is_some() { "json" } else { "text" };
+    let output_type = if asked.is_some() || kind_first.is_some() { "json" } else { "text" };
     let wishes = Wishes {
         tokens: checked.kinds.tokens,
         logprobs: checked.logprobs,
@@ -102,7 +98,7 @@ pub(super) async fn begin(
         generation.trace(&mut job, tracing, options);
     }
 
-    let pending = auto.map(|(style, instructions)| {
+    let pending = kind_first.map(|(style, instructions)| {
         let begin = Second { job: job.clone(), style, instructions, constrain };
         let (engine, questions) = (state.engine.clone(), Arc::clone(&state.questions));
         // The name of a kind is short: no more than this is asked for.
@@ -124,7 +120,7 @@ pub(super) async fn begin(
         tiles_per_page: first.tiles_per_page,
         pages: first.pages.iter().map(convert::page_source).collect(),
         input_tokens: first.input_tokens as u32,
-        prompt_template,
+        prompt_template: template,
     };
     Ok(Answer::new(accepted, (events, pending), generation, wishes))
 }
@@ -148,6 +144,24 @@ impl Second {
         let events = engine.submit(job).map_err(|reject| error::rejected(&reject))?;
         Ok(Begun { events, asked: (schema, style), template: question.template })
     }
+}
+
+fn ask(questions: &Questions, task: &Task) -> Result<Asked, QuestionError> {
+    let (question, fields, kind_first) = match task {
+        Task::Document { schema, style, instructions } => {
+            let question = questions.extract(schema, *style, instructions)?;
+            (question, Some((Arc::clone(schema), *style)), None)
+        }
+        Task::Auto { style, instructions } => {
+            (questions.classify(instructions)?, None, Some((*style, instructions.clone())))
+        }
+        Task::Prompt(prompt) => {
+            let question = Question { text: prompt.clone(), template: String::new() };
+            (question, None, None)
+        }
+    };
+    let Question { text, template } = question;
+    Ok(Asked { question: text, template, fields, kind_first })
 }
 
 /// A template of the operator's that works only for some schemas.
