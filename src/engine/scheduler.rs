@@ -10,6 +10,8 @@
 //! its image features, and takes its tokens in again, those of its answer too, when there is room. The most
 //! senior one thus always moves on. Who is senior: [`queue`](super::queue).
 
+mod room;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -19,9 +21,6 @@ use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::prefix::Prefix;
 use crate::engine::queue::{Queue, Seniority, Standing};
 use crate::model::Slot;
-
-/// Of so many slots one is kept for requests that are not of a batch.
-const SLOTS_PER_KEPT: usize = 8;
 
 /// Names a request inside the engine; grows with every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -167,114 +166,6 @@ impl Scheduler {
         }
         self.check_slots();
         started
-    }
-
-    /// The most senior sequence that gave its blocks up.
-    fn parked(&self) -> Option<(SeqId, Standing)> {
-        let parked = self.running.iter().filter(|(_, running)| running.is_parked());
-        parked.map(|(id, running)| (*id, running.standing())).min_by_key(|(_, standing)| *standing)
-    }
-
-    /// The most senior request for which there is a slot.
-    fn next_waiting(&self) -> Option<(SeqId, Standing)> {
-        let kept = self.bounds.slots / SLOTS_PER_KEPT;
-        let free = self.free.len();
-        let (demand, standing) = if free == 0 { None } else { self.queue.next(free > kept) }?;
-        let tiles: usize = self.running.values().map(|running| running.demand.tiles).sum();
-        let has_room = self.running.is_empty() || tiles + demand.tiles <= self.bounds.tiles;
-        has_room.then_some((demand.id, standing))
-    }
-
-    fn resume(&mut self, id: SeqId, standing: Standing) -> bool {
-        let Some(running) = self.running.get(&id) else { return false };
-        let (tokens, prefix) = (running.tokens, Prefix::clone(&running.demand.prefix));
-        let Some(room) = self.make_room(tokens, &prefix, standing) else { return false };
-        if let Some(running) = self.running.get_mut(&id) {
-            running.take_room(room);
-        }
-        true
-    }
-
-    fn start(&mut self, id: SeqId, standing: Standing) -> Option<Started> {
-        let demand = self.queue.get(id)?;
-        let (tokens, prefix) = (demand.prompt_tokens, Prefix::clone(&demand.prefix));
-        let room = self.make_room(tokens, &prefix, standing)?;
-        let cached_tokens = room.cached_tokens;
-        let slot = self.free.pop()?;
-        self.check_unowned(slot);
-        let (demand, seniority) = self.queue.start(id)?;
-        // Whoever came earlier and does not answer yet is overtaken as if it still waited.
-        for running in self.running.values_mut().filter(|running| !running.is_answering()) {
-            running.seniority.is_passed_by(id);
-        }
-        let mut running = Running {
-            seniority,
-            slot,
-            blocks: Vec::new(),
-            tiles: vec![false; demand.tiles],
-            first_needed: 0,
-            held: 0,
-            tokens,
-            fresh: 1,
-            paused: false,
-            demand,
-        };
-        running.take_room(room);
-        self.running.insert(id, running);
-        Some(Started { id, slot, cached_tokens })
-    }
-
-    /// Blocks for so many tokens, those with the content of `prefix` first, and as many left as there are
-    /// sequences that may soon need one: a request that starts is not to stop others. One that is not of a
-    /// batch takes from those that are.
-    fn make_room(&mut self, tokens: usize, prefix: &Prefix, standing: Standing) -> Option<Room> {
-        // The last token is always taken in: what follows it is asked for.
-        let whole = (tokens - 1) / self.bounds.block_tokens;
-        let mut blocks = self.pool.share(&prefix[..whole.min(prefix.len())]);
-        let cached = blocks.len();
-        let Some(more) = self.take_blocks(self.pool.blocks_for(tokens) - cached, standing) else {
-            self.pool.release(&blocks);
-            return None;
-        };
-        blocks.extend(more);
-        let cached_tiles = cached.checked_sub(1).map_or(0, |last| prefix[last].tiles);
-        let cached_tokens = cached * self.bounds.block_tokens;
-        Some(Room { blocks, cached_tokens, cached_tiles })
-    }
-
-    fn take_blocks(&mut self, needed: usize, standing: Standing) -> Option<Vec<u32>> {
-        let holders = || self.running.values().filter(|running| !running.is_parked());
-        let from_batch = |running: &&Running| !standing.is_batch() && running.standing().is_batch();
-        let spare = holders().count() - holders().filter(from_batch).count();
-        let takeable: usize =
-            holders().filter(from_batch).map(|running| running.blocks.len()).sum();
-        if self.pool.available() + takeable < needed + spare {
-            return None;
-        }
-        let left = |scheduler: &Self| scheduler.running.values().filter(|r| !r.is_parked()).count();
-        while self.pool.available() < needed + left(self) {
-            let Some((id, victim)) = self.most_junior() else { break };
-            if !victim.is_batch() || standing.is_batch() {
-                return None;
-            }
-            self.preempt(id);
-        }
-        self.pool.take(needed)
-    }
-
-    /// The most junior sequence that has blocks.
-    fn most_junior(&self) -> Option<(SeqId, Standing)> {
-        let holders = self.running.iter().filter(|(_, running)| !running.is_parked());
-        holders.map(|(id, running)| (*id, running.standing())).max_by_key(|(_, standing)| *standing)
-    }
-
-    /// Takes a sequence's blocks away.
-    fn preempt(&mut self, id: SeqId) {
-        let Some(running) = self.running.get_mut(&id) else { return };
-        let blocks = std::mem::take(&mut running.blocks);
-        running.held = 0;
-        self.pool.release(&blocks);
-        self.preempted.push(id);
     }
 
     /// Sequences that gave their blocks up since the last call.

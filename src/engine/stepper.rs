@@ -1,6 +1,8 @@
 //! The step thread's loop: takes requests in, ends those that are over, encodes, steps, chooses
 //! tokens. It owns the model; nothing else touches it.
 
+mod features;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,13 +16,13 @@ use crate::engine::inbox::{Arrived, Inbox, Wait};
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::poison::Poison;
 use crate::engine::sampler::Sampler;
-use crate::engine::scheduler::{Bounds, Encode, Planned, Scheduler, SeqId, Started};
+use crate::engine::scheduler::{Bounds, Encode, Planned, Scheduler, SeqId};
 use crate::engine::sequence::{Sequence, Spoilt};
 use crate::engine::step::{self, Running, Stepped};
 use crate::engine::trace::Pass;
 use crate::engine::{Config, EngineError, FinishReason};
 use crate::limits::DEVICE_FAILURES_MAX;
-use crate::model::{ModelSpec, RunError, Runner, Slot};
+use crate::model::{ModelSpec, RunError, Runner};
 use crate::telemetry::metrics;
 
 /// The model and its requests.
@@ -232,63 +234,6 @@ impl Stepper {
             sequence.encoded(encode, self.scheduler.lacking_tiles(encode.id) == 0, now);
             if self.scheduler.has_all_tiles(encode.id) {
                 sequence.drop_pixels();
-            }
-        }
-    }
-
-    /// Gives a sequence that starts the features of its pages that were kept.
-    fn reuse_features(&mut self, start: Started) {
-        let Some(sequence) = self.sequences.get(&start.id) else { return };
-        for (first_tile, page) in sequence.pages() {
-            let hit = self.features.find(page.key);
-            self.board.counters.page(hit);
-            self.config
-                .telemetry
-                .metrics()
-                .encoder_cache(page.tiles, if hit { page.tiles } else { 0 });
-            if hit {
-                let first_row = first_tile * self.runner.spec().tokens_per_tile;
-                self.runner.reuse(start.slot, first_row, page.key);
-                self.scheduler.has_tiles(start.id, first_tile, page.tiles);
-            }
-        }
-    }
-
-    /// A prompt made sense: what it became can be used again.
-    fn publish(&mut self, id: SeqId, slot: Slot) {
-        self.scheduler.publish(id);
-        let Some(sequence) = self.sequences.get(&id) else { return };
-        let per_tile = self.runner.spec().tokens_per_tile;
-        for (first, page) in sequence.pages() {
-            let end = first + page.tiles;
-            if self.features.find(page.key) || !self.scheduler.holds_tiles(id, first..end) {
-                continue;
-            }
-            match self.runner.keep(slot, first * per_tile..end * per_tile, page.key) {
-                Ok(()) => self.features.insert(page.key, page.tiles * per_tile),
-                Err(error) => tracing::debug!(%error, "image features are not kept"),
-            }
-        }
-        self.shrink_features(0);
-    }
-
-    /// Gives up kept features until there is room for those of `tiles` more: together with those in slots
-    /// they are no more than the KV cache has tokens, for which memory was planned.
-    fn shrink_features(&mut self, tiles: usize) {
-        let spec = self.runner.spec();
-        let in_slots = (self.scheduler.tiles_held() + tiles) * spec.tokens_per_tile;
-        for key in self.features.shrink(spec.kv_tokens().saturating_sub(in_slots)) {
-            self.runner.forget(key);
-        }
-    }
-
-    /// What a spoilt sequence had is not to spoil others.
-    fn distrust(&mut self, id: SeqId) {
-        self.scheduler.distrust(id);
-        let Some(sequence) = self.sequences.get(&id) else { return };
-        for (_, page) in sequence.pages() {
-            if self.features.remove(page.key) {
-                self.runner.forget(page.key);
             }
         }
     }
