@@ -54,6 +54,7 @@ impl Loader {
     }
 
     /// Refuses a model that `calibration` was not made with.
+    #[must_use]
     pub fn calibrated(self, calibration: Option<Arc<Calibration>>) -> Self {
         Self { calibration, ..self }
     }
