@@ -27,7 +27,6 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::admin;
 use crate::config::Config;
 use crate::engine::{self, ModelState};
-use crate::fields::Calibration;
 use crate::model::ModelSpec;
 use crate::prompt::Questions;
 use crate::service::{self, Ended, ServeError, Shutdown};
@@ -161,7 +160,7 @@ impl Server {
             tracing::warn!("{warning}");
         }
         let mut service_config = service_config(&config, &telemetry);
-        let calibration = Calibration::load(&config.model.checkpoint)
+        let calibration = load::calibration(&config.model)
             .map_err(|error| unusable(&config, &error))?
             .map(Arc::new);
         service_config.calibration.clone_from(&calibration);

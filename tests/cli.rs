@@ -150,7 +150,9 @@ fn a_server_serves_and_stops_at_sigterm() {
         let [mean, least] = ["confidence", "min_token_probability"].map(|name| {
             details[name].as_f64().unwrap_or_else(|| panic!("{pointer} has no {name}"))
         });
-        assert!(0.0 < least && least <= mean && mean <= 1.0, "{pointer}: {details}");
+        // Only the mean is calibrated, so it may be the lower of the two.
+        assert!(0.0 < least && least <= 1.0, "{pointer}: {details}");
+        assert!(0.0 < mean && mean <= 1.0, "{pointer}: {details}");
     }
     assert!(output.status.success());
 

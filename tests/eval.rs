@@ -30,7 +30,10 @@ fn the_bundled_samples_are_read_right_once() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("eval");
     let out_name = out.display().to_string();
-    let output = eval(&["--images", SAMPLES, "--truth", SAMPLES, "--out", &out_name]);
+    // The model's own confidence, which a calibration is made from below.
+    let args =
+        ["--images", SAMPLES, "--truth", SAMPLES, "--out", &out_name, "--calibration", "off"];
+    let output = eval(&args);
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{stdout}{stderr}");
     let first = summary(&out);
@@ -59,7 +62,7 @@ fn the_bundled_samples_are_read_right_once() {
     assert_eq!(html.matches("<h2>").count(), html.matches("</h2>").count());
 
     // Again: nothing is left to read, and the figures are the same.
-    let output = eval(&["--images", SAMPLES, "--truth", SAMPLES, "--out", &out_name]);
+    let output = eval(&args);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let second = summary(&out);
     assert_eq!(second["summary"]["resumed"], 12);
@@ -146,4 +149,38 @@ fn mistakes_are_told_before_any_work() {
     let output = eval(&["--images", SAMPLES, "--truth", "/no/such/truth.csv", "--out", &out]);
     assert_eq!(output.status.code(), Some(2));
     assert!(!Path::new(&out).exists(), "nothing was written");
+}
+
+/// The server finds the types and writes what it likes; the same pages, held, are compared with that.
+#[test]
+fn types_are_found_and_answers_left_free() {
+    let dir = tempfile::tempdir().unwrap();
+    let [free, held] = ["free", "held"].map(|name| dir.path().join(name).display().to_string());
+    let set = ["--images", SAMPLES, "--truth", SAMPLES, "--limit", "3", "--type", "auto"];
+    let output = eval(&[&set[..], &["--no-constrain", "--out", &free]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found = summary(Path::new(&free));
+    let figures = &found["summary"];
+    assert_eq!(
+        (&figures["types"]["documents"], &figures["types"]["right"]),
+        (&3.into(), &3.into())
+    );
+    assert_eq!(
+        (&figures["run"]["held"], &figures["run"]["finds_types"]),
+        (&false.into(), &true.into())
+    );
+    assert_eq!(figures["run"]["calibrated"], true, "as the embedded model is");
+    assert_eq!(figures["kinds"]["bank_statement"]["documents"], 3, "as the truth says: {found}");
+    assert!(figures["scores"]["strict"].as_f64().unwrap() > 0.9, "{found}");
+
+    // Results of the one are none of the other.
+    let output = eval(&[&set[..], &["--out", &free]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(told.contains("has results of another run") && told.contains("not held"), "{told}");
+
+    let output = eval(&[&set[..], &["--out", &held, "--compare", &free]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let compared = &summary(Path::new(&held))["comparison"];
+    assert_eq!(compared["documents"], 3, "{compared}");
 }

@@ -1,7 +1,7 @@
 //! Fits curves from confidence to how often values were right, and says how well they do on documents
 //! that they were not fitted to.
 
-use crate::fields::Curve;
+use crate::fields::{Curve, Evidence};
 
 /// A value of a labelled document.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,6 +11,13 @@ pub struct Point {
     pub document: usize,
     pub confidence: f64,
     pub is_right: bool,
+}
+
+/// A value that a check looked at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Checked {
+    pub point: Point,
+    pub passed: bool,
 }
 
 /// Ways to fit.
@@ -28,6 +35,8 @@ const FOLDS: usize = 5;
 const WRONG_MIN_ISOTONIC: usize = 20;
 /// Values of one step at least.
 const STEP_MIN: usize = 25;
+/// Values that a check's evidence is drawn to nothing by: a few are no proof.
+const EVIDENCE_PRIOR: f64 = 2.0;
 /// Confidences are kept this far from 0 and 1, whose odds have no bound.
 const EDGE: f64 = 1e-6;
 
@@ -69,6 +78,43 @@ pub fn unseen(method: Method, points: &[Point]) -> Vec<(f64, bool)> {
         .iter()
         .map(|point| (curves[point.document % FOLDS].at(point.confidence), point.is_right))
         .collect()
+}
+
+/// What a check says about `values`, beside their confidence.
+pub fn evidence(values: &[Checked]) -> Evidence {
+    // How many are wrong, or right, of those that the confidence says should be.
+    let share = |passed: bool| {
+        let (mut found, mut expected) = (EVIDENCE_PRIOR, EVIDENCE_PRIOR);
+        for value in values.iter().filter(|value| value.passed == passed) {
+            let Point { confidence, is_right, .. } = value.point;
+            found += f64::from(u8::from(is_right != passed));
+            expected += if passed { 1.0 - confidence } else { confidence };
+        }
+        round((found / expected).min(1.0))
+    };
+    Evidence { passed: share(true), failed: share(false) }
+}
+
+/// What evidence from other documents makes of each value; none where that predicts them no better than
+/// the confidence as it is.
+pub fn unseen_with_evidence(values: &[Checked]) -> Option<Vec<f64>> {
+    let folds: Vec<Evidence> = (0..FOLDS)
+        .map(|fold| {
+            let others: Vec<Checked> = values
+                .iter()
+                .filter(|value| value.point.document % FOLDS != fold)
+                .copied()
+                .collect();
+            evidence(&others)
+        })
+        .collect();
+    let weigh = |value: &Checked| {
+        folds[value.point.document % FOLDS].weigh(value.point.confidence, value.passed)
+    };
+    let found: Vec<f64> = values.iter().map(weigh).collect();
+    let right = || values.iter().map(|value| value.point.is_right);
+    let before = loss(values.iter().map(|value| value.point.confidence).zip(right()));
+    (loss(found.iter().copied().zip(right())) < before).then_some(found)
 }
 
 /// Mean negative log-likelihood.
@@ -209,6 +255,40 @@ mod tests {
     fn what_is_right_already_is_left_alone() {
         assert_eq!(best(&model(&[(0.5, 0.5), (0.9, 0.9)])), None);
         assert_eq!(best(&[]), None);
+    }
+
+    /// Values at 0.8 of which those that pass are nearly all right, and those that fail nearly all wrong.
+    fn checked(right_if_passed: f64, right_if_failed: f64) -> Vec<Checked> {
+        let of = |passed: bool, share: f64, count: usize| {
+            (0..count).map(move |index| Checked {
+                point: Point {
+                    document: index,
+                    confidence: 0.8,
+                    is_right: (index as f64 + 0.5) / (count as f64) < share,
+                },
+                passed,
+            })
+        };
+        of(true, right_if_passed, 400).chain(of(false, right_if_failed, 100)).collect()
+    }
+
+    #[test]
+    fn a_check_that_knows_something_is_weighed() {
+        let values = checked(0.95, 0.2);
+        let found = evidence(&values);
+        assert!((found.weigh(0.8, true) - 0.95).abs() < 0.01, "{found:?}");
+        assert!((found.weigh(0.8, false) - 0.2).abs() < 0.02, "{found:?}");
+        let unseen = unseen_with_evidence(&values).unwrap();
+        assert!(unseen[0] > 0.9 && unseen[450] < 0.4, "{} {}", unseen[0], unseen[450]);
+    }
+
+    #[test]
+    fn a_check_that_knows_nothing_is_not() {
+        assert_eq!(unseen_with_evidence(&checked(0.8, 0.8)), None);
+        assert_eq!(unseen_with_evidence(&[]), None);
+        assert_eq!(evidence(&[]), Evidence { passed: 1.0, failed: 1.0 });
+        // One that is right of what fails: it is not raised.
+        assert!(evidence(&checked(0.8, 1.0)).failed >= 1.0);
     }
 
     #[test]

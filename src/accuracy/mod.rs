@@ -15,7 +15,7 @@ mod score;
 mod strict;
 mod truth;
 
-pub use fit::{Method, Point, best, fit, unseen};
+pub use fit::{Checked, Method, Point, best, evidence, fit, unseen, unseen_with_evidence};
 pub use paired::{Bootstrap, McNemar, bootstrap, mcnemar};
 pub use reliability::{Bin, Reliability, reliability};
 pub use score::{FieldScores, Scorer, field_scores};

@@ -9,11 +9,12 @@ use super::{fake, probe};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::{Config, ModelConfig, RequestConfig, Verify};
 use crate::engine::{LoadError, LoadProgress, Loaded};
-use crate::fields::Calibration;
+use crate::fields::{Calibration, CalibrationError};
 use crate::limits;
 use crate::model::{Runner as _, internvl};
 use crate::preprocess;
 use crate::prompt::{PromptOptions, Prompter, Questions};
+use crate::weights::WeightSource;
 
 /// Most tiles of a page where a checkpoint does not say, as `InternVL3`'s own code has it.
 const TILES_MAX_DEFAULT: u32 = 12;
@@ -25,6 +26,13 @@ pub struct Loader {
     requests: RequestConfig,
     /// Must have been made with the model that is loaded.
     calibration: Option<Arc<Calibration>>,
+}
+
+/// How often values of the model are right, where it has a file that says so and may be used. Weights that
+/// are made up are another model than the file is of.
+pub fn calibration(model: &ModelConfig) -> Result<Option<Calibration>, CalibrationError> {
+    let may = model.calibration && model.weights == WeightSource::Files;
+    if may { Calibration::load(&model.checkpoint) } else { Ok(None) }
 }
 
 /// How pages become tiles, as published in `preprocessor_config.json` (transformers' layout) or in
@@ -114,7 +122,7 @@ impl Loader {
             }
             Err(error) => problems.push(error.to_string()),
         }
-        problems.extend(Calibration::load(checkpoint).err().map(|error| error.to_string()));
+        problems.extend(calibration(&self.model).err().map(|error| error.to_string()));
         if let Some(dir) = &self.model.prompts {
             problems.extend(Questions::load(Some(dir)).err().map(|error| error.to_string()));
         }

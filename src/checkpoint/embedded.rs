@@ -22,5 +22,6 @@ files!(
     "tokenizer_config.json",
     "chat_template.jinja",
     "tessera.json",
+    "calibration.json",
     "model.safetensors",
 );

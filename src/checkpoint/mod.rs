@@ -158,7 +158,7 @@ mod tests {
     fn embedded_checkpoint_has_its_files() {
         let embedded = Checkpoint::open(Path::new(EMBEDDED_NAME)).unwrap();
         assert_eq!(embedded, Checkpoint::Embedded);
-        for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        for name in ["config.json", "tokenizer.json", "model.safetensors", "calibration.json"] {
             assert!(embedded.read(name).unwrap().is_some(), "{name}");
         }
         assert!(embedded.read("no-such-file").unwrap().is_none());

@@ -23,8 +23,7 @@ use crate::pb::v1::{
 
 const AFTER_HELP: &str = "\
 Output:
-  On a terminal: each field as soon as it is whole, with the model's own confidence (not calibrated),
-  then sizes and timings.
+  On a terminal: each field as soon as it is whole, with its confidence, then sizes and timings.
   Piped, or with --json: one JSON line per document,
     {\"files\":[…],\"fields\":{…}|null,\"field_details\":{…},\"text\":…,\"finish_reason\":…,…,\"seconds\":{…}}, or
     {\"files\":[…],\"error\":{\"code\":…,\"reason\":…,\"message\":…,\"fields\":[…],\"remedy\":…}}.

@@ -48,6 +48,8 @@ pub struct ModelConfig {
     pub system_message: Option<String>,
     /// None: the built-in ones.
     pub prompts: Option<PathBuf>,
+    /// Whether the model's own calibration, if it has one, maps confidences.
+    pub calibration: bool,
 }
 
 /// What start-up checks beyond the files' headers.

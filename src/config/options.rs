@@ -16,6 +16,7 @@ pub enum Key {
     PromptStyle,
     SystemMessage,
     Prompts,
+    Calibration,
     Slots,
     SlotTokens,
     KvTokens,
@@ -103,7 +104,7 @@ const ACCESS: &str = "Who may call";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 55] = [
+pub const ALL: [Spec; 56] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -143,6 +144,9 @@ pub const ALL: [Spec; 55] = [
     Spec::new(Key::Prompts, "prompts", MODEL)
         .takes("DIR", "")
         .help("Templates of questions to use instead of the built-in ones, such as receipt.json.jinja"),
+    Spec::new(Key::Calibration, "calibration", MODEL)
+        .takes("SWITCH", "on")
+        .help("on: the model's calibration.json maps confidences, where it has one; off: they stay the model's own"),
     Spec::new(Key::Slots, "slots", REQUESTS)
         .takes("N", "4")
         .help("Requests that run at once, as far as the KV cache has room for them"),

@@ -10,7 +10,8 @@
 //!     "text": {"temperature": 1.7},
 //!     "money": {"isotonic": [[0.5, 0.2], [0.9, 0.7], [1.0, 0.99]]},
 //!     "*": {"temperature": 1.4}
-//!   }
+//!   },
+//!   "checks": {"LIST_LENGTHS": {"passed": 0.9, "failed": 0.2}}
 //! }
 //! ```
 //!
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::check::{Check, Evidence, Rule};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
 /// The file's name in a model directory.
@@ -44,6 +46,10 @@ pub struct Calibration {
     #[serde(default)]
     pub documents: usize,
     pub kinds: BTreeMap<String, Curve>,
+    /// What checks say about the values that they looked at, by the rule's name; a rule without an entry
+    /// says nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub checks: BTreeMap<String, Evidence>,
 }
 
 /// From the probability that the model gave to a value to how often such values are right.
@@ -71,6 +77,8 @@ pub enum CalibrationError {
     Revision { found: String, expected: String },
     #[error("kinds.{kind} of {CALIBRATION_FILE} {what}")]
     Curve { kind: String, what: &'static str },
+    #[error("checks.{rule} of {CALIBRATION_FILE} {what}")]
+    Check { rule: String, what: &'static str },
 }
 
 // === impl Calibration ===
@@ -92,6 +100,15 @@ impl Calibration {
                 return Err(CalibrationError::Curve { kind: kind.clone(), what });
             }
         }
+        for (rule, evidence) in &self.checks {
+            let wrong = |what| Err(CalibrationError::Check { rule: rule.clone(), what });
+            if Rule::ALL.iter().all(|known| known.name() != rule) {
+                return wrong("is no check that is made");
+            }
+            if !evidence.is_sound() {
+                return wrong("has shares that are not between 0 and 1");
+            }
+        }
         Ok(self)
     }
 
@@ -110,6 +127,28 @@ impl Calibration {
         let curve = self.kinds.get(kind).or_else(|| self.kinds.get(OTHER_KINDS));
         curve.map_or(probability, |curve| curve.at(f64::from(probability)) as f32)
     }
+
+    /// What a check of `rule` says; none where nothing was learnt about it.
+    pub fn evidence(&self, rule: Rule) -> Option<Evidence> {
+        self.checks.get(rule.name()).copied()
+    }
+}
+
+/// The confidence in the value at `pointer` once `checks` are made: each that looked at it raises or
+/// lowers it as `calibration` has learnt, or as is usual where there is none.
+pub fn after_checks(
+    calibration: Option<&Calibration>,
+    checks: &[Check],
+    pointer: &str,
+    confidence: f64,
+) -> f64 {
+    checks.iter().filter(|check| check.looked_at(pointer)).fold(confidence, |confidence, check| {
+        let evidence = match calibration {
+            Some(calibration) => calibration.evidence(check.rule),
+            None => Some(check.rule.evidence()),
+        };
+        evidence.map_or(confidence, |evidence| evidence.weigh(confidence, check.passed()))
+    })
 }
 
 // === impl Curve ===
@@ -205,12 +244,42 @@ mod tests {
             (r#"{"format": 1, "kinds": {"a": {"isotonic": []}}}"#, "between 0 and 1"),
             (r#"{"format": 1, "kinds": {"a": {"isotonic": [[0.1, 0.5], [0.2, 0.4]]}}}"#, "rise"),
             (r#"{"format": 1, "kinds": {}, "kind": 1}"#, "unknown field"),
+            (
+                r#"{"format": 1, "kinds": {}, "checks": {"LUCK": {"passed": 1, "failed": 1}}}"#,
+                "LUCK",
+            ),
+            (
+                r#"{"format": 1, "kinds": {}, "checks": {"BALANCE": {"passed": 1, "failed": 2}}}"#,
+                "checks.BALANCE",
+            ),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
         let dir = tempfile::tempdir().unwrap();
         assert!(Calibration::load(&Checkpoint::Dir(dir.path().to_owned())).unwrap().is_none());
+    }
+
+    #[test]
+    fn checks_count_as_they_were_learnt_to() {
+        let calibration = read(
+            r#"{"format": 1, "kinds": {}, "checks": {"LIST_LENGTHS": {"passed": 0.5, "failed": 0.1}}}"#,
+        )
+        .unwrap();
+        let made = |rule, problem: Option<&str>| Check {
+            rule,
+            fields: vec!["TRANSACTION_DATES"],
+            problem: problem.map(str::to_owned),
+        };
+        let after = |calibration, check, pointer| after_checks(calibration, &[check], pointer, 0.8);
+        let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-9, "{found}");
+        let (some, dates) = (Some(&calibration), "/TRANSACTION_DATES");
+        near(after(some, made(Rule::ListLengths, None), dates), 0.9);
+        near(after(some, made(Rule::ListLengths, Some("no")), dates), 0.08);
+        near(after(some, made(Rule::ListLengths, Some("no")), "/TRANSACTION_DATES/3"), 0.08);
+        near(after(some, made(Rule::ListLengths, Some("no")), "/TRANSACTION_DATES_2"), 0.8);
+        near(after(some, made(Rule::DateOrder, Some("no")), dates), 0.8);
+        near(after(None, made(Rule::DateOrder, Some("no")), dates), 0.4);
     }
 
     proptest! {

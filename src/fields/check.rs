@@ -1,10 +1,28 @@
 //! Whether the values of one document agree with one another. A check looks at normalised values, says
 //! what it found, and changes nothing; one whose values are not all there is not made.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Normal, Normals};
 
 /// Rounding to cents, once for each sum and once for the tax.
 const CENTS_APART_MAX: i128 = 2;
+
+/// Lists with an item for each line of a bill.
+const LINE_ITEMS: &[&str] = &[
+    "LINE_ITEM_DESCRIPTIONS",
+    "LINE_ITEM_QUANTITIES",
+    "LINE_ITEM_PRICES",
+    "LINE_ITEM_TOTAL_PRICES",
+];
+
+/// Lists with an item for each transaction of a statement.
+const TRANSACTIONS: &[&str] = &[
+    "TRANSACTION_DATES",
+    "TRANSACTION_DESCRIPTIONS",
+    "TRANSACTION_AMOUNTS_PAID",
+    "TRANSACTION_AMOUNTS_RECEIVED",
+];
 
 /// What is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +35,20 @@ pub enum Rule {
     GstShare,
     /// A range of dates ends after it begins, and what happened in it has its dates.
     DateOrder,
+    /// Balances follow from what was paid and received.
+    Balance,
+    /// Lists of one table have an item for each of its rows.
+    ListLengths,
+}
+
+/// What a check says about the values that it looked at, beside how sure the model was of them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// Where it agrees, the doubt about each value is multiplied by it.
+    pub passed: f64,
+    /// Where it does not, the confidence in each value is multiplied by it.
+    pub failed: f64,
 }
 
 /// The outcome of one check.
@@ -31,10 +63,77 @@ pub struct Check {
 
 /// All checks that can be made.
 pub fn check(normals: &Normals) -> Vec<Check> {
-    [abn_checksum, line_items_sum, gst_share, date_order]
+    let mut checks: Vec<Check> = [abn_checksum, line_items_sum, gst_share, date_order, balance]
         .into_iter()
         .filter_map(|check| check(normals))
-        .collect()
+        .collect();
+    checks
+        .extend([LINE_ITEMS, TRANSACTIONS].into_iter().filter_map(|of| list_lengths(normals, of)));
+    checks
+}
+
+// === impl Rule ===
+
+impl Rule {
+    pub const ALL: [Self; 6] = [
+        Self::AbnChecksum,
+        Self::LineItemsSum,
+        Self::GstShare,
+        Self::DateOrder,
+        Self::Balance,
+        Self::ListLengths,
+    ];
+
+    /// As the API and a calibration name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AbnChecksum => "ABN_CHECKSUM",
+            Self::LineItemsSum => "LINE_ITEMS_SUM",
+            Self::GstShare => "GST_SHARE",
+            Self::DateOrder => "DATE_ORDER",
+            Self::Balance => "BALANCE",
+            Self::ListLengths => "LIST_LENGTHS",
+        }
+    }
+
+    /// What it says where no calibration knows better: half the doubt where values meet that hardly
+    /// meet by chance, and half the confidence where they do not. Most misread values, too, are in the
+    /// bounds that the other rules set: being there says nothing.
+    pub fn evidence(self) -> Evidence {
+        let passed = match self {
+            Self::AbnChecksum | Self::LineItemsSum | Self::Balance => 0.5,
+            Self::GstShare | Self::DateOrder | Self::ListLengths => 1.0,
+        };
+        Evidence { passed, failed: 0.5 }
+    }
+}
+
+// === impl Check ===
+
+impl Check {
+    pub fn passed(&self) -> bool {
+        self.problem.is_none()
+    }
+
+    /// Whether it looked at the value at `pointer`, or at the list that it is an item of.
+    pub fn looked_at(&self, pointer: &str) -> bool {
+        let name = pointer.trim_start_matches('/').split('/').next().unwrap_or_default();
+        self.fields.contains(&name)
+    }
+}
+
+// === impl Evidence ===
+
+impl Evidence {
+    /// A confidence after a check that `passed`, or did not.
+    pub fn weigh(self, confidence: f64, passed: bool) -> f64 {
+        if passed { 1.0 - (1.0 - confidence) * self.passed } else { confidence * self.failed }
+    }
+
+    /// Whether both are shares: a check that passes never lowers, one that fails never raises.
+    pub(super) fn is_sound(self) -> bool {
+        [self.passed, self.failed].iter().all(|share| (0.0..=1.0).contains(share))
+    }
 }
 
 fn abn_checksum(normals: &Normals) -> Option<Check> {
@@ -55,7 +154,6 @@ fn line_items_sum(normals: &Normals) -> Option<Check> {
     if items.is_empty() {
         return None;
     }
-    let amount = |item: &Normal| if let Normal::Text(text) = item { cents(text) } else { None };
     let sum: i128 = items.iter().map(amount).sum::<Option<i128>>()?;
     let gst = text(normals, "GST_AMOUNT").and_then(cents);
     let mut fields = vec!["LINE_ITEM_TOTAL_PRICES", "TOTAL_AMOUNT"];
@@ -94,6 +192,91 @@ fn date_order(normals: &Normals) -> Option<Check> {
         problem = problem.or(outside);
     }
     Some(Check { rule: Rule::DateOrder, fields, problem })
+}
+
+/// The closing balance is the opening one and all transactions; or each balance of a list is the one
+/// before it and its transaction. The built-in statement has one balance, which nothing follows from.
+fn balance(normals: &Normals) -> Option<Check> {
+    const PAID: &str = "TRANSACTION_AMOUNTS_PAID";
+    const RECEIVED: &str = "TRANSACTION_AMOUNTS_RECEIVED";
+    let (mut paid, mut received) = (changes(normals, PAID)?, changes(normals, RECEIVED)?);
+    // Nothing went one of the two ways.
+    let rows = paid.len().max(received.len());
+    for list in [&mut paid, &mut received].into_iter().filter(|list| list.is_empty()) {
+        list.resize(rows, 0);
+    }
+    if rows == 0 || paid.len() != received.len() {
+        return None;
+    }
+    let moved: Vec<i128> = received.iter().zip(&paid).map(|(more, less)| more - less).collect();
+    if let Some(Normal::List(balances)) = normals.get("ACCOUNT_BALANCE") {
+        let balances: Vec<i128> = balances.iter().map(amount).collect::<Option<_>>()?;
+        if balances.len() != moved.len() || balances.len() < 2 {
+            return None;
+        }
+        let wrong =
+            balances.windows(2).zip(&moved[1..]).find(|(two, by)| !near(two[0] + **by, two[1]));
+        let problem = wrong.map(|(two, by)| {
+            let [before, after, by] = [two[0], two[1], *by].map(shown);
+            format!("the balance goes from {before} to {after}, but {by} was moved")
+        });
+        return Some(Check {
+            rule: Rule::Balance,
+            fields: vec!["ACCOUNT_BALANCE", PAID, RECEIVED],
+            problem,
+        });
+    }
+    let opening = cents(text(normals, "OPENING_BALANCE")?)?;
+    let name = ["CLOSING_BALANCE", "ACCOUNT_BALANCE"]
+        .into_iter()
+        .find(|name| text(normals, name).is_some())?;
+    let closing = cents(text(normals, name)?)?;
+    let sum = opening + moved.iter().sum::<i128>();
+    let problem = (!near(sum, closing)).then(|| {
+        format!(
+            "the opening balance and all transactions make {}, the closing balance is {}",
+            shown(sum),
+            shown(closing)
+        )
+    });
+    Some(Check {
+        rule: Rule::Balance,
+        fields: vec!["OPENING_BALANCE", name, PAID, RECEIVED],
+        problem,
+    })
+}
+
+/// Amounts of a list without their signs: the list's name says which way they went. A row without one
+/// has zero; a list that the page does not have is empty.
+fn changes(normals: &Normals, name: &str) -> Option<Vec<i128>> {
+    let items = match normals.get(name)? {
+        Normal::List(items) => items,
+        Normal::Absent => return Some(Vec::new()),
+        _ => return None,
+    };
+    let change = |item: &Normal| match item {
+        Normal::Absent => Some(0),
+        item => amount(item).map(i128::abs),
+    };
+    items.iter().map(change).collect()
+}
+
+fn list_lengths(normals: &Normals, names: &[&'static str]) -> Option<Check> {
+    let length = |name: &&'static str| match normals.get(*name) {
+        Some(Normal::List(items)) => Some((*name, items.len())),
+        _ => None,
+    };
+    let lengths: Vec<(&'static str, usize)> = names.iter().filter_map(length).collect();
+    let (first, rows) = *lengths.first().filter(|_| lengths.len() > 1)?;
+    let other = lengths.iter().find(|(_, length)| *length != rows);
+    let problem =
+        other.map(|(name, length)| format!("{first} has {rows} items, {name} has {length}"));
+    let fields = lengths.into_iter().map(|(name, _)| name).collect();
+    Some(Check { rule: Rule::ListLengths, fields, problem })
+}
+
+fn amount(item: &Normal) -> Option<i128> {
+    if let Normal::Text(text) = item { cents(text) } else { None }
 }
 
 fn text<'a>(normals: &'a Normals, name: &str) -> Option<&'a str> {
@@ -224,6 +407,93 @@ mod tests {
                 &expected,
             );
         }
+    }
+
+    /// With a schema of one's own that has both balances.
+    fn own(fields: &serde_json::Value) -> Vec<Check> {
+        let text = serde_json::json!({"type": "object", "properties": {
+            "OPENING_BALANCE": {"type": "string", "format": "money"},
+            "ACCOUNT_BALANCE": {"type": "string", "format": "money-list"},
+            "CLOSING_BALANCE": {"type": "string", "format": "money"},
+            "TRANSACTION_AMOUNTS_PAID": {"type": "string", "format": "money-list"},
+            "TRANSACTION_AMOUNTS_RECEIVED": {"type": "string", "format": "money-list"},
+        }});
+        let schema = Schema::from_json_schema(&text.to_string()).unwrap();
+        let mut normals = Normals::new();
+        for event in FieldReader::default().push(&fields.to_string()) {
+            if let FieldEvent::Completed(field) = event {
+                note(&mut normals, &schema, &field);
+            }
+        }
+        check(&normals)
+    }
+
+    #[test]
+    fn balances_follow_from_transactions() {
+        let closing = |closing: &str, paid: &str| {
+            own(&serde_json::json!({
+                "OPENING_BALANCE": "$100.00",
+                "CLOSING_BALANCE": closing,
+                "TRANSACTION_AMOUNTS_PAID": paid,
+                "TRANSACTION_AMOUNTS_RECEIVED": "NOT_FOUND | +$10.50",
+            }))
+        };
+        let [found, _] = &closing("80.50", "- $30.00 | NOT_FOUND")[..] else { panic!() };
+        assert_eq!((found.rule, &found.problem), (Rule::Balance, &None));
+        assert!(found.looked_at("/CLOSING_BALANCE") && !found.looked_at("/ACCOUNT_BALANCE"));
+        let [found, _] = &closing("85.50", "30.00 | NOT_FOUND")[..] else { panic!() };
+        expect![
+            "the opening balance and all transactions make 80.50, the closing balance is 85.50"
+        ]
+        .assert_eq(found.problem.as_deref().unwrap());
+        let [found] = &closing("110.50", "NOT_FOUND")[..] else { panic!() };
+        assert!(found.passed(), "nothing was paid: {found:?}");
+
+        let running = |balances: &str| {
+            own(&serde_json::json!({
+                "ACCOUNT_BALANCE": balances,
+                "TRANSACTION_AMOUNTS_PAID": "30.00 | NOT_FOUND | 1.00",
+                "TRANSACTION_AMOUNTS_RECEIVED": "NOT_FOUND | 10.50 | NOT_FOUND",
+            }))
+        };
+        assert!(running("70.00 | 80.50 | 79.50").iter().all(Check::passed));
+        let [found, _] = &running("70.00 | 80.60 | 79.50")[..] else { panic!() };
+        expect!["the balance goes from 70.00 to 80.60, but 10.50 was moved"]
+            .assert_eq(found.problem.as_deref().unwrap());
+    }
+
+    #[test]
+    fn lists_of_one_table_are_equally_long() {
+        expect_checks(
+            &serde_json::json!({
+                "LINE_ITEM_DESCRIPTIONS": "Tea | Milk",
+                "LINE_ITEM_QUANTITIES": "1 | NOT_FOUND",
+                "LINE_ITEM_PRICES": "NOT_FOUND",
+                "LINE_ITEM_TOTAL_PRICES": "1.00",
+            }),
+            &expect![[r#"
+                ListLengths LINE_ITEM_DESCRIPTIONS LINE_ITEM_QUANTITIES LINE_ITEM_TOTAL_PRICES: LINE_ITEM_DESCRIPTIONS has 2 items, LINE_ITEM_TOTAL_PRICES has 1
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_check_raises_or_lowers_and_stays_a_share() {
+        for rule in Rule::ALL {
+            let evidence = rule.evidence();
+            assert!(evidence.is_sound(), "{rule:?}");
+            for confidence in [0.0, 0.3, 0.9, 1.0] {
+                let (up, down) =
+                    (evidence.weigh(confidence, true), evidence.weigh(confidence, false));
+                assert!(
+                    down <= confidence && confidence <= up && up <= 1.0,
+                    "{rule:?} {confidence}"
+                );
+            }
+        }
+        let evidence = Rule::AbnChecksum.evidence();
+        assert!((evidence.weigh(0.9, true) - 0.95).abs() < 1e-9);
+        assert!((evidence.weigh(0.9, false) - 0.45).abs() < 1e-9);
     }
 
     #[test]

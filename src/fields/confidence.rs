@@ -1,7 +1,7 @@
 //! How sure the model was of a value: the probabilities that it gave to the tokens it wrote.
 //!
-//! A value's confidence is their geometric mean, so that long and short values compare. It is not
-//! calibrated: of values at 0.9, nothing says that nine in ten are right.
+//! A value's confidence is their geometric mean, so that long and short values compare. By itself it is
+//! not calibrated: of values at 0.9, nothing says that nine in ten are right.
 
 use std::ops::Range;
 

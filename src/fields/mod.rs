@@ -14,8 +14,9 @@ mod reader;
 
 pub use calibration::{
     CALIBRATION_FILE, CALIBRATION_FORMAT, Calibration, CalibrationError, Curve, OTHER_KINDS,
+    after_checks,
 };
-pub use check::{Check, Rule, check};
+pub use check::{Check, Evidence, Rule, check};
 pub use confidence::{Confidence, TokenScore};
 pub use mend::{Mended, Repair, mend, mend_lines};
 pub use normal::{Normal, Normals, is_list, note};

@@ -11,6 +11,7 @@ use tonic::Status;
 use super::State;
 use crate::device::{Dtype, Link, LinkRoute};
 use crate::engine::{self, ModelState};
+use crate::fields::Calibration;
 use crate::limits;
 use crate::model::{DeviceUse, ModelSpec, Placement, SiteRange};
 use crate::pb::v1;
@@ -143,12 +144,26 @@ fn capabilities(state: &State) -> v1::Capabilities {
     v1::Capabilities {
         media_types: MEDIA_TYPES.map(str::to_owned).to_vec(),
         built_in_schemas: kinds.into_iter().map(schema).collect(),
+        calibration: state.config.calibration.as_deref().map(calibration),
         confidence_method: match state.config.calibration {
             Some(_) => v1::ConfidenceMethod::Calibrated.into(),
             None => v1::ConfidenceMethod::TokenProbability.into(),
         },
         constrained_decoding: true,
         json_schema_keywords: schema::KEYWORDS.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn calibration(calibration: &Calibration) -> v1::Calibration {
+    let checks = calibration.checks.iter().map(|(rule, evidence)| v1::CheckEvidence {
+        rule: rule.clone(),
+        passed: evidence.passed,
+        failed: evidence.failed,
+    });
+    v1::Calibration {
+        documents: calibration.documents as u32,
+        kinds: calibration.kinds.keys().cloned().collect(),
+        checks: checks.collect(),
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Reading {
     asked: Option<(Arc<Schema>, AnswerStyle)>,
     normals: Normals,
     calibration: Option<Arc<Calibration>>,
+    /// The page that all fields are from, where that is known.
+    page: Option<u32>,
 }
 
 /// A whole answer.
@@ -50,8 +52,9 @@ impl Reading {
     pub(super) fn new(
         asked: Option<(Arc<Schema>, AnswerStyle)>,
         calibration: Option<Arc<Calibration>>,
+        page: Option<u32>,
     ) -> Self {
-        Self { asked, calibration, ..Self::default() }
+        Self { asked, calibration, page, ..Self::default() }
     }
 
     /// Takes the next piece of the answer; says what it brought, in order.
@@ -92,8 +95,17 @@ impl Reading {
                 }
             }
         }
-        read.checks = fields::check(&self.normals).into_iter().map(checked).collect();
-        read.fields = self.completed;
+        let checks = fields::check(&self.normals);
+        read.fields = std::mem::take(&mut self.completed);
+        for field in &mut read.fields {
+            // A field is sent as it completes; what the others say of it is known only now.
+            field.confidence = field.confidence.map(|confidence| {
+                let (calibration, pointer) = (self.calibration.as_deref(), &field.pointer);
+                let confidence = f64::from(confidence);
+                fields::after_checks(calibration, &checks, pointer, confidence) as f32
+            });
+        }
+        read.checks = checks.into_iter().map(checked).collect();
         read
     }
 
@@ -125,7 +137,7 @@ impl Reading {
         let confidence = self.confidence(&field, said);
         let schema = self.asked.as_ref().map(|(schema, _)| Arc::clone(schema));
         let normal = schema.and_then(|schema| fields::note(&mut self.normals, &schema, &field));
-        let field = extracted(field, confidence, normal);
+        let field = v1::ExtractedField { page: self.page, ..extracted(field, confidence, normal) };
         self.completed.push(field.clone());
         Message::FieldCompleted(field)
     }
@@ -155,6 +167,7 @@ fn extracted(
         confidence: confidence.map(|confidence| confidence.mean),
         min_token_probability: confidence.map(|confidence| confidence.least),
         normalized: normal.map(normalized),
+        page: None,
     }
 }
 
@@ -164,6 +177,8 @@ fn checked(check: Check) -> v1::Check {
         Rule::LineItemsSum => v1::CheckRule::LineItemsSum,
         Rule::GstShare => v1::CheckRule::GstShare,
         Rule::DateOrder => v1::CheckRule::DateOrder,
+        Rule::Balance => v1::CheckRule::Balance,
+        Rule::ListLengths => v1::CheckRule::ListLengths,
     };
     v1::Check {
         rule: rule.into(),

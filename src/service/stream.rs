@@ -51,6 +51,8 @@ pub(super) struct Answer<E> {
     refused: Option<Status>,
     /// None where nobody wants fields.
     reading: Option<Reading>,
+    /// The page that all fields are from, where there is one only.
+    page: Option<u32>,
     fields: FieldTrace,
     /// Messages that one event made; no other event is taken before they are sent.
     ready: VecDeque<Message>,
@@ -62,6 +64,11 @@ pub(super) struct Answer<E> {
     ended: bool,
 }
 
+/// The index of the document's page, where it has no other.
+fn only_page(accepted: &v1::Accepted) -> Option<u32> {
+    (accepted.pages.len() == 1).then_some(0)
+}
+
 impl<E> Answer<E> {
     pub(super) fn new(
         accepted: v1::Accepted,
@@ -69,6 +76,7 @@ impl<E> Answer<E> {
         generation: Generation,
         wishes: Wishes,
     ) -> Self {
+        let page = only_page(&accepted);
         Self {
             fields: FieldTrace::begin(generation.request_trace()),
             events,
@@ -77,7 +85,8 @@ impl<E> Answer<E> {
             refused: None,
             generation,
             reading: (wishes.fields || wishes.asked.is_some())
-                .then(|| Reading::new(wishes.asked.clone(), wishes.calibration.clone())),
+                .then(|| Reading::new(wishes.asked.clone(), wishes.calibration.clone(), page)),
+            page,
             ready: VecDeque::new(),
             sequence: 0,
             progress: Progress {
@@ -141,7 +150,7 @@ impl<E> Answer<E> {
                 self.events = events;
                 self.progress.output_tokens = 0;
                 let calibration = self.wishes.calibration.clone();
-                self.reading = Some(Reading::new(Some(asked), calibration));
+                self.reading = Some(Reading::new(Some(asked), calibration, self.page));
                 self.ready.push_back(Message::DocumentType(v1::DocumentTypeFound {
                     document_type: convert::document_type(found.kind).into(),
                     confidence: found.confidence,

@@ -287,3 +287,75 @@ async fn an_unknown_kind_is_found_first() {
     assert_eq!(said, completed.text, "the kind's own answer is no part of it");
     server.until_idle().await;
 }
+
+/// The second question begins with the same pages: none is encoded again, and of what they became in the
+/// KV cache all whole blocks are taken as they are.
+#[tokio::test]
+async fn an_unknown_kind_takes_its_pages_in_once() {
+    let server = Setup { slot_tokens: 4000, ..answering("receipt") }.start().await;
+    let tiles = || server.probe.tiles.load(std::sync::atomic::Ordering::SeqCst);
+    let before = tiles();
+    let mut request = receipt();
+    request.generation = None;
+    let page = request.files[0].clone();
+    request.files = vec![page; 8];
+    let Some(v1::extract_request::Task::Schema(schema)) = &mut request.task else { panic!() };
+    schema.source =
+        Some(v1::extraction_schema::Source::DocumentType(v1::DocumentType::Auto.into()));
+    let (events, status) = collect(open(&server, request).await).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    let first = events.iter().find_map(|event| match event {
+        Event::DocumentType(found) => found.usage,
+        _ => None,
+    });
+    let (first, second) = (first.unwrap(), completed(&events).usage.unwrap());
+    assert_eq!((first.image_tokens, second.image_tokens), (32, 32));
+    assert_eq!(first.cached_input_tokens, 0);
+    // Blocks of 16 tokens: all that hold nothing but pages, whatever stands before them.
+    assert!(second.cached_input_tokens >= 32, "{second:?}");
+    assert!(second.cached_input_tokens < second.input_tokens, "{second:?}");
+    assert_eq!(tiles() - before, 8, "each page is encoded once");
+    server.until_idle().await;
+}
+
+/// Fields are sent as they complete; what the others say of them is known at the end.
+#[tokio::test]
+async fn checks_raise_and_lower_confidence_at_the_end() {
+    let answer = r#"{"BUSINESS_ABN": "51 824 753 556", "SUPPLIER_NAME": "ACME", "GST_AMOUNT": "$2", "TOTAL_AMOUNT": "$11.00"}"#;
+    let server = answering(answer).start().await;
+    let (events, status) = collect(open(&server, receipt()).await).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    let sent: Vec<f32> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::FieldCompleted(field) => field.confidence,
+            _ => None,
+        })
+        .collect();
+    let last: Vec<f32> =
+        completed(&events).fields.iter().map(|field| field.confidence.unwrap()).collect();
+    assert_eq!((sent.len(), last.len()), (4, 4));
+    // The check digits are right; nothing looked at the name; GST is too much for the total.
+    assert!(last[0] >= sent[0], "{sent:?} {last:?}");
+    assert!((last[1] - sent[1]).abs() < 1e-6, "{sent:?} {last:?}");
+    for index in [2, 3] {
+        assert!((last[index] - sent[index] / 2.0).abs() < 1e-4, "{sent:?} {last:?}");
+    }
+}
+
+/// Where a value is from is said where it is known.
+#[tokio::test]
+async fn the_only_page_is_the_page_of_every_field() {
+    let server = answering(ANSWER).start().await;
+    let (events, _) = collect(open(&server, receipt()).await).await;
+    let pages = |events: &[Event]| -> Vec<Option<u32>> {
+        completed(events).fields.iter().map(|field| field.page).collect()
+    };
+    assert_eq!(pages(&events), [Some(0); 3]);
+    let Event::Accepted(accepted) = &events[0] else { panic!("{events:?}") };
+    assert_eq!((accepted.pages.len(), accepted.pages[0].page), (1, 1));
+    let mut request = receipt();
+    request.files.push(request.files[0].clone());
+    let (events, _) = collect(open(&server, request).await).await;
+    assert_eq!(pages(&events), [None; 3]);
+}

@@ -85,6 +85,27 @@ async fn says_what_is_loaded() {
 }
 
 #[tokio::test]
+async fn says_what_calibration_is_in_force() {
+    let calibration: tessera::fields::Calibration = serde_json::from_str(
+        r#"{"format": 1, "documents": 40, "kinds": {"money": {"temperature": 2.0}, "*": {"temperature": 1.5}},
+            "checks": {"LIST_LENGTHS": {"passed": 0.75, "failed": 0.25}}}"#,
+    )
+    .unwrap();
+    let mut setup = Setup::default();
+    setup.service.calibration = Some(std::sync::Arc::new(calibration));
+    let server = setup.start().await;
+    let capabilities = info(&server).await.capabilities.unwrap();
+    assert_eq!(capabilities.confidence_method(), v1::ConfidenceMethod::Calibrated);
+    let check = v1::CheckEvidence { rule: "LIST_LENGTHS".to_owned(), passed: 0.75, failed: 0.25 };
+    let expected = v1::Calibration {
+        documents: 40,
+        kinds: vec!["*".to_owned(), "money".to_owned()],
+        checks: vec![check],
+    };
+    assert_eq!(capabilities.calibration, Some(expected));
+}
+
+#[tokio::test]
 async fn another_model_is_not_found() {
     let server = Setup::default().start().await;
     let request = v1::ModelInfoRequest { model: "other".to_owned() };

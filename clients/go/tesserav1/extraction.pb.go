@@ -273,6 +273,11 @@ const (
 	CheckRule_CHECK_RULE_GST_SHARE CheckRule = 3
 	// A statement's range ends after it begins, and its transactions are in it.
 	CheckRule_CHECK_RULE_DATE_ORDER CheckRule = 4
+	// The closing balance is OPENING_BALANCE and all transactions, or each of a
+	// list of balances is the one before and its transaction, to 2 cents.
+	CheckRule_CHECK_RULE_BALANCE CheckRule = 5
+	// The lists of line items, and those of transactions, are equally long.
+	CheckRule_CHECK_RULE_LIST_LENGTHS CheckRule = 6
 )
 
 // Enum value maps for CheckRule.
@@ -283,6 +288,8 @@ var (
 		2: "CHECK_RULE_LINE_ITEMS_SUM",
 		3: "CHECK_RULE_GST_SHARE",
 		4: "CHECK_RULE_DATE_ORDER",
+		5: "CHECK_RULE_BALANCE",
+		6: "CHECK_RULE_LIST_LENGTHS",
 	}
 	CheckRule_value = map[string]int32{
 		"CHECK_RULE_UNSPECIFIED":    0,
@@ -290,6 +297,8 @@ var (
 		"CHECK_RULE_LINE_ITEMS_SUM": 2,
 		"CHECK_RULE_GST_SHARE":      3,
 		"CHECK_RULE_DATE_ORDER":     4,
+		"CHECK_RULE_BALANCE":        5,
+		"CHECK_RULE_LIST_LENGTHS":   6,
 	}
 )
 
@@ -1383,7 +1392,9 @@ type ExtractedField struct {
 	Value *structpb.Value `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	// JSON text as generated, so numbers keep all digits: `"ACME"`, `12.50`.
 	Raw string `protobuf:"bytes,3,opt,name=raw,proto3" json:"raw,omitempty"`
-	// [0, 1]; Capabilities.confidence_method says what it means.
+	// [0, 1]; Capabilities.confidence_method says what it means. In
+	// Completed.fields the checks that looked at the value have raised or lowered
+	// it; field_completed comes before they are made.
 	Confidence *float32 `protobuf:"fixed32,4,opt,name=confidence,proto3,oneof" json:"confidence,omitempty"`
 	// [0, 1]: the probability of the value's least probable token. A long value
 	// with one doubtful digit may have a high confidence, but not a high minimum.
@@ -1394,7 +1405,10 @@ type ExtractedField struct {
 	// of dates two of them with a slash, an ABN is its digits, all as strings. A
 	// value out of several is spelt as the schema has it. IS_GST_INCLUDED is a
 	// bool. Lists in one string are lists. What the page does not have is null.
-	Normalized    *structpb.Value `protobuf:"bytes,6,opt,name=normalized,proto3" json:"normalized,omitempty"`
+	Normalized *structpb.Value `protobuf:"bytes,6,opt,name=normalized,proto3" json:"normalized,omitempty"`
+	// Index into Accepted.pages of the page that has the value. Unset for a
+	// document of several pages: the model reads them together and does not say.
+	Page          *uint32 `protobuf:"varint,7,opt,name=page,proto3,oneof" json:"page,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1471,6 +1485,13 @@ func (x *ExtractedField) GetNormalized() *structpb.Value {
 	return nil
 }
 
+func (x *ExtractedField) GetPage() uint32 {
+	if x != nil && x.Page != nil {
+		return *x.Page
+	}
+	return 0
+}
+
 type Completed struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	FinishReason FinishReason           `protobuf:"varint,1,opt,name=finish_reason,json=finishReason,proto3,enum=tessera.v1.FinishReason" json:"finish_reason,omitempty"`
@@ -1488,7 +1509,8 @@ type Completed struct {
 	// output order, also those of an object that is not whole.
 	Fields []*ExtractedField `protobuf:"bytes,7,rep,name=fields,proto3" json:"fields,omitempty"`
 	// For `schema`: whether values agree with one another, one entry for each
-	// check whose values are all there. No value is changed because of one.
+	// check whose values are all there. No value is changed because of one; the
+	// confidence in `fields` is.
 	Checks []*Check `protobuf:"bytes,8,rep,name=checks,proto3" json:"checks,omitempty"`
 	// What had to be mended in the output to read it, each kind once; only where
 	// the answer was not held to its schema. `document_json` is the mended text
@@ -2370,7 +2392,7 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\n" +
 	"FieldDelta\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"\xa9\x02\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\xcb\x02\n" +
 	"\x0eExtractedField\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12,\n" +
 	"\x05value\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x05value\x12\x10\n" +
@@ -2381,9 +2403,11 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\x15min_token_probability\x18\x05 \x01(\x02H\x01R\x13minTokenProbability\x88\x01\x01\x126\n" +
 	"\n" +
 	"normalized\x18\x06 \x01(\v2\x16.google.protobuf.ValueR\n" +
-	"normalizedB\r\n" +
+	"normalized\x12\x17\n" +
+	"\x04page\x18\a \x01(\rH\x02R\x04page\x88\x01\x01B\r\n" +
 	"\v_confidenceB\x18\n" +
-	"\x16_min_token_probability\"\xa6\x03\n" +
+	"\x16_min_token_probabilityB\a\n" +
+	"\x05_page\"\xa6\x03\n" +
 	"\tCompleted\x12=\n" +
 	"\rfinish_reason\x18\x01 \x01(\x0e2\x18.tessera.v1.FinishReasonR\ffinishReason\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12(\n" +
@@ -2464,13 +2488,15 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\fREPAIR_WORDS\x10\x05\x12\x15\n" +
 	"\x11REPAIR_CHARACTERS\x10\x06\x12\x13\n" +
 	"\x0fREPAIR_COMMENTS\x10\a\x12\x10\n" +
-	"\fREPAIR_LINES\x10\b*\x98\x01\n" +
+	"\fREPAIR_LINES\x10\b*\xcd\x01\n" +
 	"\tCheckRule\x12\x1a\n" +
 	"\x16CHECK_RULE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CHECK_RULE_ABN_CHECKSUM\x10\x01\x12\x1d\n" +
 	"\x19CHECK_RULE_LINE_ITEMS_SUM\x10\x02\x12\x18\n" +
 	"\x14CHECK_RULE_GST_SHARE\x10\x03\x12\x19\n" +
-	"\x15CHECK_RULE_DATE_ORDER\x10\x04*_\n" +
+	"\x15CHECK_RULE_DATE_ORDER\x10\x04\x12\x16\n" +
+	"\x12CHECK_RULE_BALANCE\x10\x05\x12\x1b\n" +
+	"\x17CHECK_RULE_LIST_LENGTHS\x10\x06*_\n" +
 	"\fFinishReason\x12\x1d\n" +
 	"\x19FINISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +

@@ -255,10 +255,13 @@ const (
 	// token was ruled out. Tokens that the schema forced are left out; a value of
 	// such tokens alone has no confidence. Not calibrated: of values at 0.9, nothing says that
 	// nine in ten are right. It orders values of one model and one kind of page.
+	// In Completed.fields a check that failed has halved it, and one of values
+	// that hardly agree by chance has halved the doubt.
 	ConfidenceMethod_CONFIDENCE_METHOD_TOKEN_PROBABILITY ConfidenceMethod = 1
 	// The same, mapped by curves that were measured on documents whose values are
 	// known, one for each kind of value: of values at 0.9, nine in ten were right
-	// there. min_token_probability is not mapped.
+	// there. min_token_probability is not mapped. Checks count in
+	// Completed.fields as Capabilities.calibration says.
 	ConfidenceMethod_CONFIDENCE_METHOD_CALIBRATED ConfidenceMethod = 2
 )
 
@@ -1130,8 +1133,10 @@ type Capabilities struct {
 	JsonSchemaKeywords []string `protobuf:"bytes,4,rep,name=json_schema_keywords,json=jsonSchemaKeywords,proto3" json:"json_schema_keywords,omitempty"`
 	// Whether answers are held to their schema; see GenerationOptions.constrain.
 	ConstrainedDecoding bool `protobuf:"varint,5,opt,name=constrained_decoding,json=constrainedDecoding,proto3" json:"constrained_decoding,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// With CONFIDENCE_METHOD_CALIBRATED: what confidences are mapped by.
+	Calibration   *Calibration `protobuf:"bytes,6,opt,name=calibration,proto3" json:"calibration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Capabilities) Reset() {
@@ -1199,6 +1204,143 @@ func (x *Capabilities) GetConstrainedDecoding() bool {
 	return false
 }
 
+func (x *Capabilities) GetCalibration() *Calibration {
+	if x != nil {
+		return x.Calibration
+	}
+	return nil
+}
+
+// How often values are right, by kind of value and as their checks say, measured
+// on documents whose values are known.
+type Calibration struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Documents that it was made from.
+	Documents uint32 `protobuf:"varint,1,opt,name=documents,proto3" json:"documents,omitempty"`
+	// Kinds of value that have a curve of their own: "text", "money". "*" stands
+	// for those that have none.
+	Kinds []string `protobuf:"bytes,2,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	// Checks that raise or lower confidence; others say nothing about it.
+	Checks        []*CheckEvidence `protobuf:"bytes,3,rep,name=checks,proto3" json:"checks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Calibration) Reset() {
+	*x = Calibration{}
+	mi := &file_tessera_v1_model_info_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Calibration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Calibration) ProtoMessage() {}
+
+func (x *Calibration) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_model_info_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Calibration.ProtoReflect.Descriptor instead.
+func (*Calibration) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Calibration) GetDocuments() uint32 {
+	if x != nil {
+		return x.Documents
+	}
+	return 0
+}
+
+func (x *Calibration) GetKinds() []string {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *Calibration) GetChecks() []*CheckEvidence {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+// What a check says about the values that it looked at.
+type CheckEvidence struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the CheckRule, "LIST_LENGTHS".
+	Rule string `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	// [0, 1]: where it passed, the doubt (1 - confidence) is multiplied by it.
+	Passed float64 `protobuf:"fixed64,2,opt,name=passed,proto3" json:"passed,omitempty"`
+	// [0, 1]: where it failed, the confidence is multiplied by it.
+	Failed        float64 `protobuf:"fixed64,3,opt,name=failed,proto3" json:"failed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckEvidence) Reset() {
+	*x = CheckEvidence{}
+	mi := &file_tessera_v1_model_info_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckEvidence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckEvidence) ProtoMessage() {}
+
+func (x *CheckEvidence) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_model_info_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckEvidence.ProtoReflect.Descriptor instead.
+func (*CheckEvidence) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CheckEvidence) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *CheckEvidence) GetPassed() float64 {
+	if x != nil {
+		return x.Passed
+	}
+	return 0
+}
+
+func (x *CheckEvidence) GetFailed() float64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
 type BuiltInSchema struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	DocumentType DocumentType           `protobuf:"varint,1,opt,name=document_type,json=documentType,proto3,enum=tessera.v1.DocumentType" json:"document_type,omitempty"`
@@ -1212,7 +1354,7 @@ type BuiltInSchema struct {
 
 func (x *BuiltInSchema) Reset() {
 	*x = BuiltInSchema{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[9]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1366,7 @@ func (x *BuiltInSchema) String() string {
 func (*BuiltInSchema) ProtoMessage() {}
 
 func (x *BuiltInSchema) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[9]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1379,7 @@ func (x *BuiltInSchema) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuiltInSchema.ProtoReflect.Descriptor instead.
 func (*BuiltInSchema) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{9}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *BuiltInSchema) GetDocumentType() DocumentType {
@@ -1274,7 +1416,7 @@ type Load struct {
 
 func (x *Load) Reset() {
 	*x = Load{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[10]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1428,7 @@ func (x *Load) String() string {
 func (*Load) ProtoMessage() {}
 
 func (x *Load) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[10]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1441,7 @@ func (x *Load) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Load.ProtoReflect.Descriptor instead.
 func (*Load) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{10}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Load) GetRunningRequests() uint32 {
@@ -1404,14 +1546,23 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\x13max_queued_requests\x18\t \x01(\rR\x11maxQueuedRequests\x12(\n" +
 	"\x10max_schema_bytes\x18\a \x01(\rR\x0emaxSchemaBytes\x12-\n" +
 	"\x13max_batch_in_flight\x18\n" +
-	" \x01(\rR\x10maxBatchInFlight\"\xa4\x02\n" +
+	" \x01(\rR\x10maxBatchInFlight\"\xdf\x02\n" +
 	"\fCapabilities\x12\x1f\n" +
 	"\vmedia_types\x18\x01 \x03(\tR\n" +
 	"mediaTypes\x12C\n" +
 	"\x10built_in_schemas\x18\x02 \x03(\v2\x19.tessera.v1.BuiltInSchemaR\x0ebuiltInSchemas\x12I\n" +
 	"\x11confidence_method\x18\x03 \x01(\x0e2\x1c.tessera.v1.ConfidenceMethodR\x10confidenceMethod\x120\n" +
 	"\x14json_schema_keywords\x18\x04 \x03(\tR\x12jsonSchemaKeywords\x121\n" +
-	"\x14constrained_decoding\x18\x05 \x01(\bR\x13constrainedDecoding\"\x87\x01\n" +
+	"\x14constrained_decoding\x18\x05 \x01(\bR\x13constrainedDecoding\x129\n" +
+	"\vcalibration\x18\x06 \x01(\v2\x17.tessera.v1.CalibrationR\vcalibration\"t\n" +
+	"\vCalibration\x12\x1c\n" +
+	"\tdocuments\x18\x01 \x01(\rR\tdocuments\x12\x14\n" +
+	"\x05kinds\x18\x02 \x03(\tR\x05kinds\x121\n" +
+	"\x06checks\x18\x03 \x03(\v2\x19.tessera.v1.CheckEvidenceR\x06checks\"S\n" +
+	"\rCheckEvidence\x12\x12\n" +
+	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x16\n" +
+	"\x06passed\x18\x02 \x01(\x01R\x06passed\x12\x16\n" +
+	"\x06failed\x18\x03 \x01(\x01R\x06failed\"\x87\x01\n" +
 	"\rBuiltInSchema\x12=\n" +
 	"\rdocument_type\x18\x01 \x01(\x0e2\x18.tessera.v1.DocumentTypeR\fdocumentType\x12\x16\n" +
 	"\x06fields\x18\x02 \x03(\tR\x06fields\x12\x1f\n" +
@@ -1463,7 +1614,7 @@ func file_tessera_v1_model_info_proto_rawDescGZIP() []byte {
 }
 
 var file_tessera_v1_model_info_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tessera_v1_model_info_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_tessera_v1_model_info_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tessera_v1_model_info_proto_goTypes = []any{
 	(ServingState)(0),       // 0: tessera.v1.ServingState
 	(PolicyMode)(0),         // 1: tessera.v1.PolicyMode
@@ -1479,9 +1630,11 @@ var file_tessera_v1_model_info_proto_goTypes = []any{
 	(*Device)(nil),          // 11: tessera.v1.Device
 	(*Limits)(nil),          // 12: tessera.v1.Limits
 	(*Capabilities)(nil),    // 13: tessera.v1.Capabilities
-	(*BuiltInSchema)(nil),   // 14: tessera.v1.BuiltInSchema
-	(*Load)(nil),            // 15: tessera.v1.Load
-	(DocumentType)(0),       // 16: tessera.v1.DocumentType
+	(*Calibration)(nil),     // 14: tessera.v1.Calibration
+	(*CheckEvidence)(nil),   // 15: tessera.v1.CheckEvidence
+	(*BuiltInSchema)(nil),   // 16: tessera.v1.BuiltInSchema
+	(*Load)(nil),            // 17: tessera.v1.Load
+	(DocumentType)(0),       // 18: tessera.v1.DocumentType
 }
 var file_tessera_v1_model_info_proto_depIdxs = []int32{
 	0,  // 0: tessera.v1.ModelStatus.state:type_name -> tessera.v1.ServingState
@@ -1490,7 +1643,7 @@ var file_tessera_v1_model_info_proto_depIdxs = []int32{
 	11, // 3: tessera.v1.ModelStatus.devices:type_name -> tessera.v1.Device
 	12, // 4: tessera.v1.ModelStatus.limits:type_name -> tessera.v1.Limits
 	13, // 5: tessera.v1.ModelStatus.capabilities:type_name -> tessera.v1.Capabilities
-	15, // 6: tessera.v1.ModelStatus.load:type_name -> tessera.v1.Load
+	17, // 6: tessera.v1.ModelStatus.load:type_name -> tessera.v1.Load
 	7,  // 7: tessera.v1.ModelStatus.dtype_policy:type_name -> tessera.v1.DtypePolicy
 	8,  // 8: tessera.v1.ModelStatus.links:type_name -> tessera.v1.DeviceLink
 	9,  // 9: tessera.v1.ModelStatus.verification:type_name -> tessera.v1.Verification
@@ -1505,14 +1658,16 @@ var file_tessera_v1_model_info_proto_depIdxs = []int32{
 	2,  // 18: tessera.v1.DeviceLink.route:type_name -> tessera.v1.LinkRoute
 	10, // 19: tessera.v1.Verification.probe:type_name -> tessera.v1.SiteRange
 	3,  // 20: tessera.v1.SiteRange.dtype:type_name -> tessera.v1.Dtype
-	14, // 21: tessera.v1.Capabilities.built_in_schemas:type_name -> tessera.v1.BuiltInSchema
+	16, // 21: tessera.v1.Capabilities.built_in_schemas:type_name -> tessera.v1.BuiltInSchema
 	4,  // 22: tessera.v1.Capabilities.confidence_method:type_name -> tessera.v1.ConfidenceMethod
-	16, // 23: tessera.v1.BuiltInSchema.document_type:type_name -> tessera.v1.DocumentType
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	14, // 23: tessera.v1.Capabilities.calibration:type_name -> tessera.v1.Calibration
+	15, // 24: tessera.v1.Calibration.checks:type_name -> tessera.v1.CheckEvidence
+	18, // 25: tessera.v1.BuiltInSchema.document_type:type_name -> tessera.v1.DocumentType
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_tessera_v1_model_info_proto_init() }
@@ -1527,7 +1682,7 @@ func file_tessera_v1_model_info_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tessera_v1_model_info_proto_rawDesc), len(file_tessera_v1_model_info_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -82,7 +82,8 @@ const (
 	DocumentType_DOCUMENT_TYPE_INVOICE        DocumentType = 2
 	DocumentType_DOCUMENT_TYPE_BANK_STATEMENT DocumentType = 3
 	// One of the others: the server asks for it first, over the same pages, and
-	// says in `document_type` what it found. The pages are taken in twice.
+	// says in `document_type` what it found. What the pages became is kept for the
+	// second question, unless the server keeps nothing.
 	DocumentType_DOCUMENT_TYPE_AUTO DocumentType = 4
 )
 

@@ -32,6 +32,8 @@ pub(super) struct Labelled {
 pub(super) struct Asked {
     pub document: Document,
     pub kind: Kind,
+    /// The type's name; where the server is asked for it, as the truth has it.
+    pub type_name: &'static str,
     /// What is scored: the fields that are both labelled and asked for, with their values.
     pub truth: Vec<(String, String)>,
 }
@@ -136,10 +138,13 @@ impl Document {
             Ask::Invoice => Kind::Invoice,
             Ask::BankStatement => Kind::BankStatement,
             Ask::Truth => kind_of(&self)?,
+            Ask::Auto => Kind::Auto,
         };
+        // What the page has is scored, whatever the server takes it for.
+        let scored = if kind == Kind::Auto { kind_of(&self)? } else { kind };
         let schemas = model.capabilities.iter().flat_map(|all| &all.built_in_schemas);
         let asked: Vec<&str> = schemas
-            .filter(|schema| schema.document_type() == kind.document_type())
+            .filter(|schema| schema.document_type() == scored.document_type())
             .flat_map(|schema| schema.fields.iter().map(String::as_str))
             .collect();
         let truth = truth_of(&self.truth.fields, &asked);
@@ -149,7 +154,8 @@ impl Document {
                 .fact("asked for", names(asked.into_iter()))
                 .remedy("a truth with names of fields that the server has, or another --type"));
         }
-        Ok(Asked { document: self, kind, truth })
+        let type_name = kind_name(scored.document_type());
+        Ok(Asked { document: self, kind, type_name, truth })
     }
 }
 
@@ -194,8 +200,8 @@ fn kind_of(document: &Document) -> Result<Kind, Failure> {
 }
 
 /// The name of a type, as the truth has it.
-pub(super) fn kind_name(kind: Kind) -> &'static str {
-    match kind.document_type() {
+pub(super) fn kind_name(kind: DocumentType) -> &'static str {
+    match kind {
         DocumentType::Invoice => "invoice",
         DocumentType::BankStatement => "bank_statement",
         _ => "receipt",

@@ -10,7 +10,7 @@ use image::{DynamicImage, RgbImage};
 
 use super::compare::Comparison;
 use super::judged::Judged;
-use super::summary::{Scores, Summary, confidences};
+use super::summary::{Scores, Summary, confidences, percent};
 use super::{diff, heatmap, markdown};
 use crate::accuracy::Scorer;
 use crate::cli::chart::{Chart, Marks, Series, escape};
@@ -65,9 +65,7 @@ fn tiles(out: &mut String, summary: &Summary) {
     let rate = |value: Option<f64>, unit: &str| {
         value.map_or_else(|| "–".to_owned(), |value| format!("{value:.1}{unit}"))
     };
-    let of = |scores: &Scores, scorer: Scorer| {
-        rate(scores.get(scorer.name()).map(|score| score * 100.0), " %")
-    };
+    let of = |scores: &Scores, scorer: Scorer| percent(scores, scorer, " %");
     out.push_str("<div class=\"tiles\">");
     for (value, name) in [
         (of(&summary.scores, Scorer::Strict), "fields right"),
@@ -93,12 +91,6 @@ fn tiles(out: &mut String, summary: &Summary) {
     out.push_str("</div>\n");
 }
 
-fn percent(scores: &Scores, scorer: Scorer) -> String {
-    scores
-        .get(scorer.name())
-        .map_or_else(|| "–".to_owned(), |score| format!("{:.1}", score * 100.0))
-}
-
 fn scorers(out: &mut String, summary: &Summary) {
     out.push_str("<table><caption>By scorer, %</caption><tr><th></th><th>all fields</th><th>scalars</th><th>lists</th><th>by document</th></tr>\n");
     for scorer in Scorer::ALL {
@@ -106,7 +98,7 @@ fn scorers(out: &mut String, summary: &Summary) {
         for scores in
             [&summary.scores, &summary.scalars, &summary.lists, &summary.scores_by_document]
         {
-            let _ = write!(out, "<td>{}</td>", percent(scores, scorer));
+            let _ = write!(out, "<td>{}</td>", percent(scores, scorer, ""));
         }
         out.push_str("</tr>\n");
     }
@@ -122,8 +114,8 @@ fn kinds(out: &mut String, summary: &Summary) {
             escape(kind),
             group.documents,
             group.perfect,
-            percent(&group.scores, Scorer::Strict),
-            percent(&group.scores, Scorer::Anls),
+            percent(&group.scores, Scorer::Strict, ""),
+            percent(&group.scores, Scorer::Anls, ""),
             group.seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{:.2}", seconds.p50)),
         );
     }
@@ -145,9 +137,9 @@ fn fields(out: &mut String, summary: &Summary) {
             field.documents,
             share(field.strict_where_present),
             field.present,
-            percent(&field.scores, Scorer::Exact),
-            percent(&field.scores, Scorer::Anls),
-            percent(&field.scores, Scorer::Guide),
+            percent(&field.scores, Scorer::Exact, ""),
+            percent(&field.scores, Scorer::Anls, ""),
+            percent(&field.scores, Scorer::Guide, ""),
             share(field.confidence),
         );
     }

@@ -8,6 +8,8 @@ use serde::Serialize;
 use super::documents::Asked;
 use super::record::Record;
 use crate::accuracy::{FieldScores, Scorer, field_scores};
+use crate::fields::{self, Check, FieldEvent, FieldReader, Normals};
+use crate::schema::Schema;
 
 /// One document, judged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -57,6 +59,25 @@ impl Judged {
     /// Mean over the fields that `scorer` has a score for.
     pub(super) fn mean(&self, scorer: Scorer) -> Option<f64> {
         mean(self.judgements.iter().filter_map(|judgement| judgement.scores.get(scorer)))
+    }
+
+    /// How sure the model was when it wrote the value, before checks counted. Older results have no other
+    /// confidence.
+    pub(super) fn read_confidence(&self, judgement: &Judgement) -> Option<f64> {
+        self.record.read_confidence.get(&judgement.name).copied().or(judgement.confidence)
+    }
+
+    /// The checks of the values against one another, made once more.
+    pub(super) fn checks(&self) -> Vec<Check> {
+        let schema = Schema::of_every_kind();
+        let document = serde_json::to_string(&self.record.fields).unwrap_or_default();
+        let mut normals = Normals::new();
+        for event in FieldReader::default().push(&document) {
+            if let FieldEvent::Completed(field) = event {
+                fields::note(&mut normals, schema, &field);
+            }
+        }
+        fields::check(&normals)
     }
 
     /// Whether every field is right.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::compare::Comparison;
 use super::judged::Judged;
-use super::summary::{Scores, Summary, Times};
+use super::summary::{Summary, Times, percent};
 use crate::accuracy::Scorer;
 
 /// Wrong fields that the report lists.
@@ -20,10 +20,10 @@ pub(super) fn short(summary: &Summary, compared: Option<&Comparison>) -> String 
         out,
         "  {} fields: {} right (scalars {}, lists {}); letters {}",
         summary.fields,
-        percent(&summary.scores, Scorer::Strict),
-        percent(&summary.scalars, Scorer::Strict),
-        percent(&summary.lists, Scorer::Strict),
-        percent(&summary.scores, Scorer::Anls),
+        percent(&summary.scores, Scorer::Strict, " %"),
+        percent(&summary.scalars, Scorer::Strict, " %"),
+        percent(&summary.lists, Scorer::Strict, " %"),
+        percent(&summary.scores, Scorer::Anls, " %"),
     );
     if let Some(seconds) = summary.seconds {
         let _ = writeln!(
@@ -87,16 +87,16 @@ pub(super) fn facts(summary: &Summary) -> Vec<(&'static str, String)> {
         ("read whole", format!("{} ({:.1} %)", summary.whole, summary.success_rate * 100.0)),
         ("without a wrong field", summary.perfect.to_string()),
     ];
+    if !run.held {
+        facts.push(("answers", "not held to the schema".to_owned()));
+    }
+    if let Some(types) = summary.types {
+        facts.push(("type found", format!("{} of {}", types.right, types.documents)));
+    }
     for (code, count) in &summary.failures {
         facts.push(("not read", format!("{count}: {code}")));
     }
     facts
-}
-
-fn percent(scores: &Scores, scorer: Scorer) -> String {
-    scores
-        .get(scorer.name())
-        .map_or_else(|| "–".to_owned(), |score| format!("{:.1} %", score * 100.0))
 }
 
 fn accuracy(out: &mut String, summary: &Summary) {
@@ -106,10 +106,10 @@ fn accuracy(out: &mut String, summary: &Summary) {
             out,
             "| {} | {} | {} | {} | {} |",
             scorer.name(),
-            percent(&summary.scores, scorer),
-            percent(&summary.scalars, scorer),
-            percent(&summary.lists, scorer),
-            percent(&summary.scores_by_document, scorer),
+            percent(&summary.scores, scorer, " %"),
+            percent(&summary.scalars, scorer, " %"),
+            percent(&summary.lists, scorer, " %"),
+            percent(&summary.scores_by_document, scorer, " %"),
         );
     }
 }
@@ -122,9 +122,9 @@ fn by_kind(out: &mut String, summary: &Summary) {
             "| {kind} | {} | {} | {} | {} | {} | {} |",
             group.documents,
             group.perfect,
-            percent(&group.scores, Scorer::Strict),
-            percent(&group.scores, Scorer::Anls),
-            percent(&group.scores, Scorer::Guide),
+            percent(&group.scores, Scorer::Strict, " %"),
+            percent(&group.scores, Scorer::Anls, " %"),
+            percent(&group.scores, Scorer::Guide, " %"),
             group.seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{:.2}", seconds.p50)),
         );
     }
@@ -141,12 +141,12 @@ fn by_field(out: &mut String, summary: &Summary) {
             "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             field.name,
             field.documents,
-            percent(&field.scores, Scorer::Exact),
-            percent(&field.scores, Scorer::Strict),
+            percent(&field.scores, Scorer::Exact, " %"),
+            percent(&field.scores, Scorer::Strict, " %"),
             share(field.strict_where_present),
             field.present,
-            percent(&field.scores, Scorer::Anls),
-            percent(&field.scores, Scorer::Guide),
+            percent(&field.scores, Scorer::Anls, " %"),
+            percent(&field.scores, Scorer::Guide, " %"),
             share(field.confidence),
         );
     }

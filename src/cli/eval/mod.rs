@@ -24,13 +24,13 @@ use super::local::{self, Local};
 use super::runtime;
 use super::term::{Style, Term, print, print_err};
 use crate::accuracy::Point;
-use crate::config::{Flags, value};
-use crate::fields::OTHER_KINDS;
-use crate::pb::v1::{Capabilities, ConfidenceMethod, ModelStatus};
+use crate::config::{Flags, Key, value};
+use crate::fields::{OTHER_KINDS, Rule};
+use crate::pb::v1::ModelStatus;
 use crate::schema::{self, Schema};
 use documents::Asked;
 use judged::Judged;
-use record::Session;
+use record::{Run, Session};
 use summary::Summary;
 
 const AFTER_HELP: &str = "\
@@ -95,9 +95,12 @@ pub(super) struct SetArgs {
     /// Documents at once [default: as many as the server runs at once, at most 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     concurrency: Option<u32>,
-    /// What to ask for: what the truth says a document is, or one type for all
+    /// What to ask for: what the truth says a document is, one type for all, or the server's own guess
     #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "truth")]
     kind: Ask,
+    /// Let the model write what it likes instead of holding it to the schema
+    #[arg(long)]
+    no_constrain: bool,
     /// Read only the first so many documents
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -117,6 +120,8 @@ enum Ask {
     Receipt,
     Invoice,
     BankStatement,
+    /// As the server finds; what the truth says is scored
+    Auto,
 }
 
 /// A set that was read and judged.
@@ -124,7 +129,6 @@ struct Measured {
     asked: Vec<Asked>,
     judged: Vec<Judged>,
     session: Session,
-    model: ModelStatus,
 }
 
 /// What a calibration is made from.
@@ -142,6 +146,8 @@ pub(super) struct Confidences {
 pub(super) struct Confident {
     pub kind: String,
     pub point: Point,
+    /// Checks that looked at it, and whether they agreed.
+    pub checks: Vec<(Rule, bool)>,
 }
 
 pub(super) fn run(args: &EvalArgs, term: &Term) -> Result<(), Failure> {
@@ -154,7 +160,9 @@ pub(super) fn run(args: &EvalArgs, term: &Term) -> Result<(), Failure> {
 async fn eval(args: &EvalArgs, term: &Term) -> Result<(), Failure> {
     // Read before the hours of work that it is to be compared with.
     let before = args.compare.as_deref().map(record::read_all).transpose()?;
-    let Measured { asked, judged, session, .. } = measure(&args.set, &args.out, term).await?;
+    let flags = args.set.flags.clone();
+    let Measured { asked, judged, session, .. } =
+        measure(&args.set, flags, &args.out, term).await?;
     let summary = Summary::of(&judged, &session);
     let compared = before.map(|before| compare::compare(&judged, &judged::judge(&asked, &before)));
     write(&args.out, &judged, &summary, compared.as_ref())?;
@@ -164,8 +172,14 @@ async fn eval(args: &EvalArgs, term: &Term) -> Result<(), Failure> {
     ended(&summary)
 }
 
-/// Reads what `out` does not have yet of the set, and judges all of it.
-async fn measure(set: &SetArgs, out: &Path, term: &Term) -> Result<Measured, Failure> {
+/// Reads what `out` does not have yet of the set, and judges all of it. `flags` are of the server, where
+/// one is started here.
+async fn measure(
+    set: &SetArgs,
+    flags: Flags,
+    out: &Path,
+    term: &Term,
+) -> Result<Measured, Failure> {
     let mut labelled = documents::labelled(&set.images, &set.truth)?;
     for warning in &labelled.warnings {
         print_err(&format!("{} {warning}", term.paint_err(Style::Dim, "note:")));
@@ -176,7 +190,7 @@ async fn measure(set: &SetArgs, out: &Path, term: &Term) -> Result<Measured, Fai
             local::refuse(&set.flags)?;
             None
         }
-        None => Some(Local::start(set.flags.clone(), term).await?),
+        None => Some(Local::start(flags, term).await?),
     };
     let address = local.as_ref().map_or_else(
         || set.server.clone().unwrap_or_default(),
@@ -189,11 +203,12 @@ async fn measure(set: &SetArgs, out: &Path, term: &Term) -> Result<Measured, Fai
         .into_iter()
         .map(|document| document.asked_as(set.kind, &model))
         .collect::<Result<Vec<_>, Failure>>()?;
-    let mut session = Session::open(out, &model, asked.len())?;
+    let run = Run::of(&model, !set.no_constrain, set.kind == Ask::Auto);
+    let mut session = Session::open(out, run, asked.len())?;
     let concurrency = set.concurrency.map_or_else(|| at_once(&model), |n| n as usize);
     read::read_all(&client, &asked, &mut session, concurrency, set.timeout).await?;
     let judged = judged::judge(&asked, session.records());
-    Ok(Measured { asked, judged, session, model })
+    Ok(Measured { asked, judged, session })
 }
 
 /// Reads a set into `out` and returns the confidence of every value of documents that were read.
@@ -202,23 +217,31 @@ pub(super) async fn confidences(
     out: &Path,
     term: &Term,
 ) -> Result<Confidences, Failure> {
-    let Measured { judged, session, model, .. } = measure(set, out, term).await?;
+    // The model's own: a curve is fitted to what it says, not to what another curve made of that.
+    let mut flags = set.flags.clone();
+    flags.values.insert(Key::Calibration, "off".to_owned());
+    let Measured { judged, session, .. } = measure(set, flags, out, term).await?;
     let summary = Summary::of(&judged, &session);
     write(out, &judged, &summary, None)?;
     session.close(&judged)?;
-    let method = model.capabilities.as_ref().map(Capabilities::confidence_method);
+    let run = &summary.run;
     let values = judged.iter().enumerate().flat_map(|(document, judged)| {
+        let checks = judged.checks();
         judged.judgements.iter().filter_map(move |judgement| {
-            let (confidence, is_right) = (judgement.confidence?, judgement.scores.is_right());
-            let kind = Schema::of_every_kind().kind_at(&format!("/{}", judgement.name));
+            let pointer = format!("/{}", judgement.name);
+            let (confidence, is_right) =
+                (judged.read_confidence(judgement)?, judgement.scores.is_right());
+            let kind = Schema::of_every_kind().kind_at(&pointer);
             let kind = kind.map_or(OTHER_KINDS, schema::Kind::label).to_owned();
-            Some(Confident { kind, point: Point { document, confidence, is_right } })
+            let looked = checks.iter().filter(|check| check.looked_at(&pointer));
+            let checks = looked.map(|check| (check.rule, check.passed())).collect();
+            Some(Confident { kind, point: Point { document, confidence, is_right }, checks })
         })
     });
     Ok(Confidences {
-        revision: model.revision.clone(),
+        revision: run.revision.clone(),
         documents: judged.len(),
-        calibrated: method.is_some_and(|method| method != ConfidenceMethod::TokenProbability),
+        calibrated: run.calibrated,
         values: values.collect(),
     })
 }

@@ -1,6 +1,6 @@
 //! Reads the documents that are left, several at once, and draws how far it is.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use super::documents::{Asked, kind_name};
-use super::record::{Record, Session};
+use super::record::{Record, Session, note_confidence};
 use crate::cli::client::{Client, Watcher};
 use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::refusal::Refusal;
 use crate::pb::v1::extract_response::Event;
-use crate::pb::v1::{EventKind, ExtractRequest, InputFile};
+use crate::pb::v1::{EventKind, ExtractRequest, GenerationOptions, InputFile};
 
 /// How long to wait for a server that says only that it cannot now.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -27,6 +27,8 @@ struct Seen {
     began: Instant,
     accepted: bool,
     first_field: Option<f64>,
+    found_kind: Option<String>,
+    confidence: BTreeMap<String, f64>,
 }
 
 /// Reads what `session` does not have yet.
@@ -37,6 +39,7 @@ pub(super) async fn read_all(
     concurrency: usize,
     timeout: Duration,
 ) -> Result<(), Failure> {
+    let held = session.run.held;
     let left: VecDeque<Asked> =
         asked.iter().filter(|asked| !session.has(&asked.document.image)).cloned().collect();
     let (count, began) = (left.len(), Instant::now());
@@ -49,7 +52,7 @@ pub(super) async fn read_all(
         readers.spawn(async move {
             loop {
                 let Some(asked) = queue.lock().await.pop_front() else { break };
-                let record = read(&mut client, &asked, timeout).await;
+                let record = read(&mut client, &asked, held, timeout).await;
                 if send.send(record).await.is_err() {
                     break;
                 }
@@ -88,24 +91,34 @@ fn bar(all: usize, done: usize) -> ProgressBar {
 }
 
 /// Reads one document; a server that is full or restarting is asked again.
-async fn read(client: &mut Client, asked: &Asked, timeout: Duration) -> Result<Record, Failure> {
+async fn read(
+    client: &mut Client,
+    asked: &Asked,
+    held: bool,
+    timeout: Duration,
+) -> Result<Record, Failure> {
     let content = files::read(&asked.document.path)?;
     let request = ExtractRequest {
         files: vec![InputFile { content: Bytes::from(content), ..InputFile::default() }],
         task: Some(asked.kind.task()),
         event_kinds: vec![EventKind::Fields.into()],
+        // Unset where the server may decide: it holds answers wherever that can be.
+        generation: (!held)
+            .then(|| GenerationOptions { constrain: Some(false), ..GenerationOptions::default() }),
         ..ExtractRequest::default()
     };
-    let (image, kind) = (asked.document.image.as_str(), kind_name(asked.kind));
+    let (image, kind) = (asked.document.image.as_str(), asked.type_name);
     let started = Instant::now();
     loop {
         let left = timeout.saturating_sub(started.elapsed());
-        let mut seen = Seen { began: Instant::now(), accepted: false, first_field: None };
+        let mut seen = Seen::now();
         let status = match client.extract(&request, left, &mut seen).await {
             Ok(answer) => {
                 let took = seen.began.elapsed().as_secs_f64();
                 let mut record = Record::answered(image, kind, &answer, took);
                 record.first_field = seen.first_field;
+                record.found_kind = seen.found_kind;
+                record.read_confidence = seen.confidence;
                 return Ok(record);
             }
             Err(status) => status,
@@ -126,6 +139,18 @@ async fn read(client: &mut Client, asked: &Asked, timeout: Duration) -> Result<R
     }
 }
 
+impl Seen {
+    fn now() -> Self {
+        Self {
+            began: Instant::now(),
+            accepted: false,
+            first_field: None,
+            found_kind: None,
+            confidence: BTreeMap::new(),
+        }
+    }
+}
+
 impl Watcher for Seen {
     fn loading(&mut self, _message: &str) {
         // The wait for a model is no part of reading.
@@ -135,9 +160,13 @@ impl Watcher for Seen {
     fn event(&mut self, event: &Event) {
         match event {
             Event::Accepted(_) => self.accepted = true,
-            Event::FieldCompleted(_) => {
+            Event::DocumentType(found) => {
+                self.found_kind = Some(kind_name(found.document_type()).to_owned());
+            }
+            Event::FieldCompleted(field) => {
                 let after = self.began.elapsed().as_secs_f64();
                 self.first_field.get_or_insert(after);
+                note_confidence(&mut self.confidence, field);
             }
             _ => {}
         }

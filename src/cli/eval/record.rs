@@ -16,7 +16,7 @@ use crate::cli::client::Answer;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::files;
 use crate::cli::view::{Seconds, seconds};
-use crate::pb::v1::{ExtractedField, ModelStatus};
+use crate::pb::v1::{Capabilities, ConfidenceMethod, ExtractedField, ModelStatus};
 
 const RESULTS: &str = "results.jsonl";
 const RUN: &str = "run.json";
@@ -28,8 +28,11 @@ pub(super) const OK: &str = "OK";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub image: String,
-    /// What it was read as.
+    /// The type that it was read as, or that the truth says where the server was asked for it.
     pub kind: String,
+    /// The type that the server found, where it was asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_kind: Option<String>,
     /// `OK`, or the code and reason of the refusal.
     pub status: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -40,6 +43,9 @@ pub(super) struct Record {
     pub fields: BTreeMap<String, String>,
     /// Of a list, that of its least sure item.
     pub confidence: BTreeMap<String, f64>,
+    /// The same as each field completed, before checks raised or lowered it.
+    #[serde(default)]
+    pub read_confidence: BTreeMap<String, f64>,
     /// Checks of values against one another that failed.
     #[serde(default)]
     pub disagreements: Vec<String>,
@@ -62,10 +68,23 @@ pub(super) struct Run {
     pub server_version: String,
     pub computes_in: String,
     pub devices: String,
+    /// Answers were held to the schema, as a server does where nobody says otherwise.
+    #[serde(default = "held")]
+    pub held: bool,
+    /// The server was asked what type each document is.
+    #[serde(default)]
+    pub finds_types: bool,
+    /// Confidences were calibrated.
+    #[serde(default)]
+    pub calibrated: bool,
     /// Of all sessions that worked on it, and the documents that they read.
     pub wall_seconds: f64,
     pub wall_documents: usize,
     pub concurrency: usize,
+}
+
+fn held() -> bool {
+    true
 }
 
 /// An evaluation in a directory.
@@ -89,11 +108,13 @@ impl Record {
         Self {
             image: image.to_owned(),
             kind: kind.to_owned(),
+            found_kind: None,
             status: OK.to_owned(),
             message: completed.document_error.clone(),
             whole: completed.document_json.is_some(),
             fields,
             confidence,
+            read_confidence: BTreeMap::new(),
             disagreements: failed.map(|check| check.message.clone()).collect(),
             seconds: took,
             first_field: None,
@@ -116,11 +137,13 @@ impl Record {
         Self {
             image: image.to_owned(),
             kind: kind.to_owned(),
+            found_kind: None,
             status,
             message,
             whole: false,
             fields: BTreeMap::new(),
             confidence: BTreeMap::new(),
+            read_confidence: BTreeMap::new(),
             disagreements: Vec::new(),
             seconds: took,
             first_field: None,
@@ -158,12 +181,19 @@ fn named(fields: &[ExtractedField]) -> (BTreeMap<String, String>, BTreeMap<Strin
         } else {
             values.insert(name.to_owned(), value);
         }
-        if let Some(confidence) = field.confidence.map(f64::from) {
-            let least = confidences.entry(name.to_owned()).or_insert(confidence);
-            *least = least.min(confidence);
-        }
+        note_confidence(&mut confidences, field);
     }
     (values, confidences)
+}
+
+/// Adds the confidence of `field` under its name: a list is as sure as its least sure item.
+pub(super) fn note_confidence(confidences: &mut BTreeMap<String, f64>, field: &ExtractedField) {
+    let pointer = field.pointer.trim_start_matches('/');
+    let name = pointer.split('/').next().unwrap_or(pointer);
+    if let Some(confidence) = field.confidence.map(f64::from) {
+        let least = confidences.entry(name.to_owned()).or_insert(confidence);
+        *least = least.min(confidence);
+    }
 }
 
 fn text_of(field: &ExtractedField) -> String {
@@ -203,19 +233,26 @@ pub(super) fn read_all(out: &Path) -> Result<BTreeMap<String, Record>, Failure> 
 
 impl Session {
     /// Begins in the directory `out`, or goes on with what is there of the same model.
-    pub(super) fn open(out: &Path, model: &ModelStatus, documents: usize) -> Result<Self, Failure> {
+    pub(super) fn open(out: &Path, mut run: Run, documents: usize) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| unwritable(out, &error);
         std::fs::create_dir_all(out).map_err(failed)?;
-        let mut run = Run::of(model);
         let mut records = BTreeMap::new();
         if out.join(RUN).exists() {
             let text = std::fs::read_to_string(out.join(RUN)).map_err(failed)?;
             let before: Run = serde_json::from_str(&text).unwrap_or_default();
-            let what = |run: &Run| format!("{} {}, {}", run.model, run.revision, run.computes_in);
+            let what = |run: &Run| {
+                let held = if run.held { "" } else { ", not held to the schema" };
+                let types = if run.finds_types { ", asked for its types" } else { "" };
+                let calibrated = if run.calibrated { ", calibrated" } else { "" };
+                format!(
+                    "{} {}, {}{held}{types}{calibrated}",
+                    run.model, run.revision, run.computes_in
+                )
+            };
             if what(&before) != what(&run) {
                 return Err(Failure::new(
                     Exit::Usage,
-                    format!("{} has results of another model", out.display()),
+                    format!("{} has results of another run", out.display()),
                 )
                 .fact("there", what(&before))
                 .fact("here", what(&run))
@@ -274,7 +311,7 @@ impl Session {
 }
 
 impl Run {
-    fn of(model: &ModelStatus) -> Self {
+    pub(super) fn of(model: &ModelStatus, held: bool, finds_types: bool) -> Self {
         let mut dtypes: Vec<String> = model
             .placements
             .iter()
@@ -288,12 +325,16 @@ impl Run {
         dtypes.dedup();
         let devices: Vec<String> =
             model.devices.iter().map(|device| format!("{} {}", device.id, device.name)).collect();
+        let method = model.capabilities.as_ref().map(Capabilities::confidence_method);
         Self {
+            calibrated: method == Some(ConfidenceMethod::Calibrated),
             model: model.model.clone(),
             revision: model.revision.clone(),
             server_version: model.server_version.clone(),
             computes_in: dtypes.join(", "),
             devices: devices.join(", "),
+            held,
+            finds_types,
             ..Self::default()
         }
     }
@@ -345,7 +386,8 @@ mod tests {
         let out = dir.path().join("eval");
         let model = ModelStatus { model: "m".to_owned(), ..ModelStatus::default() };
         let answer = Answer { accepted: Accepted::default(), completed: Completed::default() };
-        let mut session = Session::open(&out, &model, 3).unwrap();
+        let run = |model: &ModelStatus, held| Run::of(model, held, false);
+        let mut session = Session::open(&out, run(&model, true), 3).unwrap();
         session.add(Record::answered("a.png", "receipt", &answer, 1.0)).unwrap();
         let lost = Record::failed("b.png", "receipt", "INTERNAL".to_owned(), String::new(), 1.0);
         session.add(lost).unwrap();
@@ -354,7 +396,7 @@ mod tests {
         let mut file = OpenOptions::new().append(true).open(out.join(RESULTS)).unwrap();
         file.write_all(b"{\"image\":\"c.p").unwrap();
 
-        let session = Session::open(&out, &model, 3).unwrap();
+        let session = Session::open(&out, run(&model, true), 3).unwrap();
         assert!(session.has("a.png"), "read");
         assert!(!session.has("b.png"), "failed: to be read again");
         assert!(!session.has("c.png"), "lost");
@@ -362,7 +404,9 @@ mod tests {
         assert_eq!(read_all(&out).unwrap().len(), 1, "only whole lines are left");
 
         let other = ModelStatus { model: "n".to_owned(), ..ModelStatus::default() };
-        let failure = Session::open(&out, &other, 3).unwrap_err();
-        assert!(failure.what.ends_with("has results of another model"), "{failure}");
+        for other in [run(&other, true), run(&model, false)] {
+            let failure = Session::open(&out, other, 3).unwrap_err();
+            assert!(failure.what.ends_with("has results of another run"), "{failure}");
+        }
     }
 }

@@ -22,6 +22,9 @@ pub(super) struct Summary {
     pub success_rate: f64,
     /// Documents that were not read, by status.
     pub failures: BTreeMap<String, usize>,
+    /// Where the server was asked for the type: documents whose truth has one, and how many the server
+    /// found right.
+    pub types: Option<Types>,
     /// Every field right.
     pub perfect: usize,
     /// Over all fields of all documents.
@@ -41,6 +44,13 @@ pub(super) struct Summary {
     /// Strict, over the fields of documents that were read and that have a confidence.
     pub confidence: Option<Reliability>,
     pub resumed: usize,
+}
+
+/// How often the type was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Types {
+    pub documents: usize,
+    pub right: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -102,6 +112,7 @@ impl Summary {
             whole,
             success_rate: whole as f64 / judged.len().max(1) as f64,
             failures,
+            types: types(judged),
             perfect: judged.iter().filter(|judged| judged.is_perfect()).count(),
             fields: all().count(),
             scores: scores(all()),
@@ -121,9 +132,26 @@ impl Summary {
     }
 }
 
+/// A score in percent, with `unit` behind it; a dash where there is none.
+pub(super) fn percent(scores: &Scores, scorer: Scorer, unit: &str) -> String {
+    let score = scores.get(scorer.name());
+    score.map_or_else(|| "–".to_owned(), |score| format!("{:.1}{unit}", score * 100.0))
+}
+
 fn scores<'a>(judgements: impl Iterator<Item = &'a Judgement> + Clone) -> Scores {
     let of = |scorer: Scorer| mean(judgements.clone().filter_map(|j| j.scores.get(scorer)));
     Scorer::ALL.into_iter().filter_map(|scorer| Some((scorer.name(), of(scorer)?))).collect()
+}
+
+fn types(judged: &[Judged]) -> Option<Types> {
+    let found: Vec<bool> = judged
+        .iter()
+        .filter_map(|judged| {
+            judged.record.found_kind.as_ref().map(|found| *found == judged.record.kind)
+        })
+        .collect();
+    let right = found.iter().filter(|right| **right).count();
+    (!found.is_empty()).then_some(Types { documents: found.len(), right })
 }
 
 fn kinds(judged: &[Judged]) -> BTreeMap<String, Group> {

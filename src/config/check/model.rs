@@ -34,6 +34,7 @@ pub(super) fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
     });
     let system_message = reader.read_or_unset(Key::SystemMessage, |text| Ok(text.to_owned()));
     let prompts = reader.read_or_unset(Key::Prompts, prompts);
+    let calibration = reader.read(Key::Calibration, value::switch);
     Some(ModelConfig {
         checkpoint: checkpoint?,
         weights: weights.map(|(source, _)| source)?,
@@ -46,6 +47,7 @@ pub(super) fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
         prompt_style: prompt_style?,
         system_message: system_message?,
         prompts: prompts?,
+        calibration: calibration?,
     })
 }
 

@@ -202,3 +202,47 @@ proptest! {
         prop_assert_eq!(again, value);
     }
 }
+
+/// Every document whose truth is known, written both ways: as JSON and as the lines that the other prompt asks for.
+#[test]
+fn lines_and_json_parse_to_the_same_fields() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let mut documents = 0;
+    for dir in ["tessera-tiny/samples", "training/holdout/data"] {
+        for entry in std::fs::read_dir(root.join(dir)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let truth: serde_json::Value =
+                serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            let kind = DocumentKind::from_name(truth["document_type"].as_str().unwrap()).unwrap();
+            let schema = Schema::of(kind);
+            let mut lines = String::new();
+            for (name, value) in truth["fields"].as_object().unwrap() {
+                let _ = writeln!(lines, "{name}: {}", value.as_str().unwrap());
+            }
+            let json = truth["fields"].to_string();
+            let read = |fields: Vec<Field>| {
+                let mut normals = crate::fields::Normals::new();
+                for field in &fields {
+                    crate::fields::note(&mut normals, &schema, field);
+                }
+                (fields, normals)
+            };
+            let of_json =
+                FieldReader::default().push(&json).into_iter().filter_map(|event| match event {
+                    FieldEvent::Completed(field) => Some(Field { start: 0, ..field }),
+                    FieldEvent::Delta { .. } => None,
+                });
+            let mended = mend_lines(&lines, &schema, true).unwrap();
+            let of_lines = mended.fields.into_iter().map(|(field, _)| Field { start: 0, ..field });
+            assert_eq!(read(of_lines.collect()), read(of_json.collect()), "{}", path.display());
+            let document: serde_json::Value =
+                serde_json::from_str(&mended.document.unwrap()).unwrap();
+            assert_eq!(document, truth["fields"], "{}", path.display());
+            documents += 1;
+        }
+    }
+    assert_eq!(documents, 12 + 96);
+}

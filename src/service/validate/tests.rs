@@ -452,6 +452,22 @@ fn only_a_schema_holds_an_answer() {
           field generation.constrain: goes only with a schema: there is nothing to hold an answer to a prompt to
     "#]],
     );
+    let v1::extract_request::Task::Schema(mut lines) = schema(1) else { panic!() };
+    lines.answer_style = v1::AnswerStyle::KeyValue.into();
+    let lines = |asked| v1::ExtractRequest {
+        task: Some(v1::extract_request::Task::Schema(lines.clone())),
+        generation: Some(constrain(asked)),
+        ..request()
+    };
+    assert!(!check(lines(None), &bounds()).unwrap().constrain);
+    refused(
+        lines(Some(true)),
+        &expect![[r#"
+        INVALID_ARGUMENT: generation.constrain: goes only with JSON: leave it out, or ask for another answer_style
+          ErrorInfo tessera INVALID_FIELD []
+          field generation.constrain: goes only with JSON: leave it out, or ask for another answer_style
+    "#]],
+    );
     for (asked, expected) in [(None, true), (Some(true), true), (Some(false), false)] {
         let request = v1::ExtractRequest {
             task: Some(schema(1)),

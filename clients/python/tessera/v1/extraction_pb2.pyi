@@ -53,6 +53,8 @@ class CheckRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CHECK_RULE_LINE_ITEMS_SUM: _ClassVar[CheckRule]
     CHECK_RULE_GST_SHARE: _ClassVar[CheckRule]
     CHECK_RULE_DATE_ORDER: _ClassVar[CheckRule]
+    CHECK_RULE_BALANCE: _ClassVar[CheckRule]
+    CHECK_RULE_LIST_LENGTHS: _ClassVar[CheckRule]
 
 class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -85,6 +87,8 @@ CHECK_RULE_ABN_CHECKSUM: CheckRule
 CHECK_RULE_LINE_ITEMS_SUM: CheckRule
 CHECK_RULE_GST_SHARE: CheckRule
 CHECK_RULE_DATE_ORDER: CheckRule
+CHECK_RULE_BALANCE: CheckRule
+CHECK_RULE_LIST_LENGTHS: CheckRule
 FINISH_REASON_UNSPECIFIED: FinishReason
 FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
@@ -244,20 +248,22 @@ class FieldDelta(_message.Message):
     def __init__(self, pointer: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class ExtractedField(_message.Message):
-    __slots__ = ("pointer", "value", "raw", "confidence", "min_token_probability", "normalized")
+    __slots__ = ("pointer", "value", "raw", "confidence", "min_token_probability", "normalized", "page")
     POINTER_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     RAW_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     MIN_TOKEN_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     NORMALIZED_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
     pointer: str
     value: _struct_pb2.Value
     raw: str
     confidence: float
     min_token_probability: float
     normalized: _struct_pb2.Value
-    def __init__(self, pointer: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., raw: _Optional[str] = ..., confidence: _Optional[float] = ..., min_token_probability: _Optional[float] = ..., normalized: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
+    page: int
+    def __init__(self, pointer: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., raw: _Optional[str] = ..., confidence: _Optional[float] = ..., min_token_probability: _Optional[float] = ..., normalized: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., page: _Optional[int] = ...) -> None: ...
 
 class Completed(_message.Message):
     __slots__ = ("finish_reason", "text", "document_json", "document_error", "usage", "timings", "fields", "checks", "repairs")

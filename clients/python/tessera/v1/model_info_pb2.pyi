@@ -216,18 +216,40 @@ class Limits(_message.Message):
     def __init__(self, max_request_bytes: _Optional[int] = ..., max_pages: _Optional[int] = ..., max_page_pixels: _Optional[int] = ..., max_tiles_per_page: _Optional[int] = ..., max_input_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_running_requests: _Optional[int] = ..., max_queued_requests: _Optional[int] = ..., max_schema_bytes: _Optional[int] = ..., max_batch_in_flight: _Optional[int] = ...) -> None: ...
 
 class Capabilities(_message.Message):
-    __slots__ = ("media_types", "built_in_schemas", "confidence_method", "json_schema_keywords", "constrained_decoding")
+    __slots__ = ("media_types", "built_in_schemas", "confidence_method", "json_schema_keywords", "constrained_decoding", "calibration")
     MEDIA_TYPES_FIELD_NUMBER: _ClassVar[int]
     BUILT_IN_SCHEMAS_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_METHOD_FIELD_NUMBER: _ClassVar[int]
     JSON_SCHEMA_KEYWORDS_FIELD_NUMBER: _ClassVar[int]
     CONSTRAINED_DECODING_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_FIELD_NUMBER: _ClassVar[int]
     media_types: _containers.RepeatedScalarFieldContainer[str]
     built_in_schemas: _containers.RepeatedCompositeFieldContainer[BuiltInSchema]
     confidence_method: ConfidenceMethod
     json_schema_keywords: _containers.RepeatedScalarFieldContainer[str]
     constrained_decoding: bool
-    def __init__(self, media_types: _Optional[_Iterable[str]] = ..., built_in_schemas: _Optional[_Iterable[_Union[BuiltInSchema, _Mapping]]] = ..., confidence_method: _Optional[_Union[ConfidenceMethod, str]] = ..., json_schema_keywords: _Optional[_Iterable[str]] = ..., constrained_decoding: _Optional[bool] = ...) -> None: ...
+    calibration: Calibration
+    def __init__(self, media_types: _Optional[_Iterable[str]] = ..., built_in_schemas: _Optional[_Iterable[_Union[BuiltInSchema, _Mapping]]] = ..., confidence_method: _Optional[_Union[ConfidenceMethod, str]] = ..., json_schema_keywords: _Optional[_Iterable[str]] = ..., constrained_decoding: _Optional[bool] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ...) -> None: ...
+
+class Calibration(_message.Message):
+    __slots__ = ("documents", "kinds", "checks")
+    DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    documents: int
+    kinds: _containers.RepeatedScalarFieldContainer[str]
+    checks: _containers.RepeatedCompositeFieldContainer[CheckEvidence]
+    def __init__(self, documents: _Optional[int] = ..., kinds: _Optional[_Iterable[str]] = ..., checks: _Optional[_Iterable[_Union[CheckEvidence, _Mapping]]] = ...) -> None: ...
+
+class CheckEvidence(_message.Message):
+    __slots__ = ("rule", "passed", "failed")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    PASSED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    rule: str
+    passed: float
+    failed: float
+    def __init__(self, rule: _Optional[str] = ..., passed: _Optional[float] = ..., failed: _Optional[float] = ...) -> None: ...
 
 class BuiltInSchema(_message.Message):
     __slots__ = ("document_type", "fields", "json_schema")

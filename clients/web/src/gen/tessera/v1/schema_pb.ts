@@ -222,7 +222,8 @@ export enum DocumentType {
 
   /**
    * One of the others: the server asks for it first, over the same pages, and
-   * says in `document_type` what it found. The pages are taken in twice.
+   * says in `document_type` what it found. What the pages became is kept for the
+   * second question, unless the server keeps nothing.
    *
    * @generated from enum value: DOCUMENT_TYPE_AUTO = 4;
    */
