@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""First token and decode rate of one page on the CPU: Tessera's server beside transformers, same weights.
+"""One page and many pages on the CPU: Tessera's server beside transformers, same weights.
 
-    cargo build --release
+    cargo build --release --locked
     python3 benches/peers/cpu_vs_transformers.py target/release/tessera [--rounds 5] [--image PNG]
 
 Needs torch, transformers, pillow and grpcio (with clients/python on PYTHONPATH for the generated stubs).
@@ -9,13 +9,18 @@ Needs torch, transformers, pillow and grpcio (with clients/python on PYTHONPATH 
 In every round both read the same page with the same prompt, one after the other, so a busy machine slows both;
 figures are medians over the rounds after one that is not counted. Tessera is timed by a client, over gRPC on
 loopback, image decoding and tiling included; transformers is timed around `processor(...)` and `generate(...)`,
-with the cheapest streamer there is. Both compute in f32 with all cores. The answers are compared.
+with the cheapest streamer there is. Both compute in f32 with all cores. The answers are compared. Tessera keeps
+no pages and no prompts (--prefix-cache off): transformers has nothing like it.
+
+Pages a second are those of the bundled one-tile samples, each read to its end: Tessera has --clients of them in
+flight, transformers takes one after the other, and all in one batch, of which the faster counts.
 
 The bound printed beside decode is what one token must read: all decoder weights in f32, at the rate a copy of
 the same size reaches in this process.
 """
 
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -93,11 +98,33 @@ def time_tessera(stub, content, prompt, tokens_max):
     return first - start, (tokens - 1) / (last - first), text
 
 
+def pages_of_transformers(model, tokenizer, paths, prompt, tokens_max, batch):
+    """Seconds for all pages, so many at a time."""
+    text = f"<|im_start|>user\n<img>{'<IMG_CONTEXT>' * 256}</img>\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
+    start = time.perf_counter()
+    for first in range(0, len(paths), batch):
+        some = paths[first : first + batch]
+        ids = tokenizer([text] * len(some), return_tensors="pt", add_special_tokens=False).input_ids
+        values = torch.cat([pixels(path, model.config) for path in some])
+        model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), pixel_values=values, do_sample=False, max_new_tokens=tokens_max
+        )
+    return time.perf_counter() - start
+
+
+def pages_of_tessera(stub, paths, prompt, tokens_max, clients):
+    """Seconds for all pages, so many in flight."""
+    start = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        list(pool.map(lambda path: time_tessera(stub, path.read_bytes(), prompt, tokens_max), paths))
+    return time.perf_counter() - start
+
+
 def serve(binary, model):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    server = subprocess.Popen([binary, "serve", "--listen", address, "--model", model, "--devices", "cpu"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen([binary, "serve", "--listen", address, "--model", model, "--devices", "cpu", "--dtype", "f32", "--prefix-cache", "off"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     stub = extraction_pb2_grpc.ExtractionServiceStub(grpc.insecure_channel(address))
     return server, stub
 
@@ -121,6 +148,7 @@ def main():
     parser.add_argument("--prompt", default="Extract the fields as JSON.")
     parser.add_argument("--max-tokens", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--clients", type=int, default=4)
     a = parser.parse_args()
 
     transformers.utils.logging.set_verbosity_error()
@@ -129,7 +157,9 @@ def main():
     model = InternVLForConditionalGeneration.from_pretrained(a.model, dtype=torch.float32).eval()
     server, stub = serve(a.binary, a.model)
     content = pathlib.Path(a.image).read_bytes()
+    samples = sorted(path for path in (ROOT / "models" / "tessera-tiny" / "samples").glob("*.png") if "-04" not in path.name)
     rows, same = {"tessera": [], "transformers": []}, True
+    seconds = {"tessera": [], "one by one": [], "one batch": []}
     try:
         deadline = time.monotonic() + 60
         while True:
@@ -143,8 +173,13 @@ def main():
         for round_ in range(a.rounds + 1):
             with torch.no_grad():
                 theirs = time_transformers(model, tokenizer, a.image, a.prompt, a.max_tokens)
+                one = pages_of_transformers(model, tokenizer, samples, a.prompt, a.max_tokens, 1)
+                whole = pages_of_transformers(model, tokenizer, samples, a.prompt, a.max_tokens, len(samples))
             ours = time_tessera(stub, content, a.prompt, a.max_tokens)
+            all_pages = pages_of_tessera(stub, samples, a.prompt, a.max_tokens, a.clients)
             if round_:
+                for name, value in zip(seconds, (all_pages, one, whole)):
+                    seconds[name].append(value)
                 rows["tessera"].append(ours[:2])
                 rows["transformers"].append(theirs[:2])
                 same &= ours[2].strip() == theirs[2].strip()
@@ -160,8 +195,13 @@ def main():
         first, rate = (statistics.median(column) for column in zip(*values))
         print(f"| {name} | {first:.3f} | {rate:.0f} |")
     print(f"| reading the decoder's {4 * decoder / 1e6:.0f} MB once a token | | {bound:.0f} |")
-    print(f"\nanswers equal: {same}")
-    print(json.dumps(rows))
+    print(f"\n| {len(samples)} one-tile pages to the end | pages/s |\n|---|---|")
+    for name, values in seconds.items():
+        print(f"| {name} | {len(samples) / statistics.median(values):.2f} |")
+    ratio = statistics.median(min(one, whole) / ours for ours, one, whole in zip(*seconds.values()))
+    print(f"\npages a second of tessera over the better of transformers', median of the rounds' ratios: {ratio:.2f}")
+    print(f"answers equal: {same}")
+    print(json.dumps({"one page": rows, "pages, s": seconds}))
 
 
 if __name__ == "__main__":

@@ -41,13 +41,27 @@ pub(super) struct Cut {
     pub(super) tokens_per_tile: usize,
 }
 
-/// The key of an image that becomes `columns` by `rows` tiles.
-pub(super) fn page_key(size_px: (u32, u32), grid: (u32, u32), rgb: &[u8]) -> FeatureKey {
+/// Names a file by its content, as it was sent: a page has many times more bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileKey([u8; 32]);
+
+pub(super) fn file_key(content: &[u8]) -> FileKey {
+    FileKey(Sha256::digest(content).into())
+}
+
+/// The key of page `number` of a file, drawn at `dpi` where it has no pixels of its own, that becomes `columns`
+/// by `rows` tiles.
+pub(super) fn page_key(
+    file: FileKey,
+    (number, dpi): (usize, u32),
+    (columns, rows): (u32, u32),
+) -> FeatureKey {
     let mut hash = Sha256::new();
-    for number in [size_px.0, size_px.1, grid.0, grid.1] {
+    hash.update(file.0);
+    hash.update((number as u64).to_le_bytes());
+    for number in [dpi, columns, rows] {
         hash.update(number.to_le_bytes());
     }
-    hash.update(rgb);
     FeatureKey(first_bits(hash))
 }
 
@@ -153,10 +167,13 @@ mod tests {
     }
 
     #[test]
-    fn cutting_a_page_otherwise_is_another_page() {
-        let key = |grid| page_key((2, 1), grid, &[0; 6]);
+    fn another_page_or_cut_is_another_key() {
+        let (file, other) = (file_key(b"a"), file_key(b"b"));
+        let key = |grid| page_key(file, (1, 144), grid);
         assert_eq!(key((1, 1)), key((1, 1)));
         assert_ne!(key((1, 2)), key((2, 1)));
-        assert_ne!(page_key((1, 2), (1, 1), &[0; 6]), key((1, 1)));
+        assert_ne!(page_key(file, (2, 144), (1, 1)), key((1, 1)));
+        assert_ne!(page_key(file, (1, 72), (1, 1)), key((1, 1)));
+        assert_ne!(page_key(other, (1, 144), (1, 1)), key((1, 1)));
     }
 }

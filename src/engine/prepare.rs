@@ -10,7 +10,7 @@ use crate::constraint::Vocabulary;
 use crate::engine::answer::Detokenize;
 use crate::engine::constrained::Constrained;
 use crate::engine::invariant::{InvariantId, check_invariant};
-use crate::engine::prefix::page_key;
+use crate::engine::prefix::{file_key, page_key};
 use crate::engine::{EngineError, Job, PageFile, PageSource};
 use crate::model::{FeatureKey, ModelSpec};
 use crate::preprocess::{
@@ -86,11 +86,17 @@ impl Prepare for Preparer {
             go_on()?;
             // A file at a time: decoded pages are the largest thing here.
             let decoded = self.decode(file, page_file, pages.sources.len(), (&job.span, go_on))?;
+            let key = self.prefix_cache.then(|| file_key(&page_file.content));
             for NumberedPage { number, page } in decoded {
                 go_on()?;
                 let (width_px, height_px) = (page.width_px(), page.height_px());
                 pages.sources.push(PageSource { file, page: number, width_px, height_px });
                 self.add_page(&mut pages, &page, &tiling, &job.span);
+                if let Some(key) = key {
+                    let Grid { columns, rows } = grid_of(&page, &tiling);
+                    let wanted = (number, page_file.wanted.dpi);
+                    pages.keys.push(page_key(key, wanted, (columns, rows)));
+                }
             }
         }
         let Pages { tiles_per_page, sources, keys: page_keys, pixels } = pages;
@@ -207,10 +213,6 @@ impl Preparer {
             pages.pixels = made.data;
         } else {
             pages.pixels.extend(made.data);
-        }
-        if self.prefix_cache {
-            let (size_px, grid) = ((page.width_px(), page.height_px()), grid_of(page, tiling));
-            pages.keys.push(page_key(size_px, (grid.columns, grid.rows), page.rgb()));
         }
     }
 }

@@ -64,7 +64,9 @@ fn made(
         .iter()
         .map(|&tiles| {
             let grid = grid(tiles, max_tiles).ok_or_else(|| no_grid(tiles, max_tiles))?;
-            Ok((tiles, sheet(grid, tile_px)?))
+            // A small page of more pixels would be cut into more tiles.
+            let keeps_grid = is_cut_into(grid, tile_px, max_tiles);
+            Ok((tiles, sheet(grid, if keeps_grid { tile_px } else { TILE_SIZE_PX })?))
         })
         .collect::<Result<Vec<_>, Failure>>()?;
     (0..distinct.max(tiles.len()))
@@ -84,10 +86,7 @@ fn grid(tiles: u32, max_tiles: u32) -> Option<Grid> {
     let mut grids: Vec<Grid> = (1..=cut)
         .filter(|columns| cut % columns == 0)
         .map(|columns| Grid { columns, rows: cut / columns })
-        .filter(|grid| {
-            let (width, height) = (grid.columns * TILE_SIZE_PX, grid.rows * TILE_SIZE_PX);
-            preprocess::choose_grid(width, height, 1, max_tiles, TILE_SIZE_PX) == *grid
-        })
+        .filter(|grid| is_cut_into(*grid, TILE_SIZE_PX, max_tiles))
         .collect();
     let from_upright = |grid: &Grid| {
         let ratio = f64::from(grid.rows) / f64::from(grid.columns);
@@ -95,6 +94,12 @@ fn grid(tiles: u32, max_tiles: u32) -> Option<Grid> {
     };
     grids.sort_by(|a, b| from_upright(a).total_cmp(&from_upright(b)));
     grids.first().copied()
+}
+
+/// Whether a page of so many pixels for each side of a tile is cut into `grid`.
+fn is_cut_into(grid: Grid, tile_px: u32, max_tiles: u32) -> bool {
+    let (width, height) = (grid.columns * tile_px, grid.rows * tile_px);
+    preprocess::choose_grid(width, height, 1, max_tiles, TILE_SIZE_PX) == grid
 }
 
 fn no_grid(tiles: u32, max_tiles: u32) -> Failure {
@@ -162,8 +167,8 @@ mod tests {
 
     #[test]
     fn pages_have_the_tiles_that_were_asked_for() {
-        for tiles in [1, 3, 7, 13] {
-            let made = made(&[tiles], 1, 200, 12).unwrap();
+        for (tiles, tile_px) in [(1, 200), (3, 200), (7, 200), (13, 200), (1, 640), (13, 640)] {
+            let made = made(&[tiles], 1, tile_px, 12).unwrap();
             assert_eq!(tiles_of(&made[0], 12), tiles, "{}", made[0].name);
         }
     }

@@ -28,7 +28,7 @@ use crate::engine::constrained::Constrained;
 use crate::engine::ending::Ending;
 use crate::engine::inbox::{Arrived, Inbox, Wait};
 use crate::engine::intake::{Intake, Request, Worker};
-use crate::engine::prefix::page_key;
+use crate::engine::prefix::{file_key, page_key};
 use crate::engine::prepare::{Prepare, Prepared};
 use crate::engine::stepper::Stepper;
 use crate::engine::{
@@ -99,7 +99,7 @@ impl Prepare for Letters {
             let end = first + *tiles as usize * tile_len;
             let bytes: Vec<u8> = pixels[first..end].iter().flat_map(|p| p.to_le_bytes()).collect();
             first = end;
-            page_key((0, 0), (*tiles, 1), &bytes)
+            page_key(file_key(&bytes), (1, 0), (*tiles, 1))
         };
         let page_keys = tiles_per_page.iter().map(key).collect();
         let constrained = job.grammar.as_ref().map(|grammar| {

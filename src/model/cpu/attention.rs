@@ -4,17 +4,16 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, bail};
 use rayon::prelude::*;
 
-use super::gemm::{Product, View, matmul};
+use super::kernel::{Kernel, Rows, STRIP, Start};
 use super::math::{exp, fold_lanes};
+use super::panels::{Panels, write_columns, write_rows};
+use super::scratch::Scratch;
 
-/// Query rows of one task: 128 rows of 1,025 scores are 525 KB.
-pub(super) const BLOCK_ROWS: usize = 128;
+/// Query rows of one task: 36 rows of 1,025 scores are 148 KB.
+pub(super) const BLOCK_ROWS: usize = 6 * STRIP;
 
 /// Multiplications below which tasks cost more than they bring.
 pub(super) const PARALLEL_FROM: usize = 1 << 20;
-
-/// Tasks run in parallel, products within a task do not.
-const ALONE: Product = Product { scale: 1.0, accumulate: false, parallel: false };
 
 /// Attention over `q` `[batch, rows, heads, head_dim]`, `k` and `v`
 /// `[batch, keys, kv_heads, head_dim]`, any strides but 1 in the last dimension, f32. Returns
@@ -41,19 +40,87 @@ impl<'a> Input<'a> {
         Ok(Self { values: &values[layout.start_offset()..], strides: [batch, rows, heads] })
     }
 
-    /// All elements from `(batch, row, head)` on.
-    fn from(self, batch: usize, row: usize, head: usize) -> &'a [f32] {
-        let [batch_stride, row_stride, head_stride] = self.strides;
-        &self.values[batch * batch_stride + row * row_stride + head * head_stride..]
+    /// One batch entry.
+    fn entry(self, batch: usize) -> Self {
+        Self { values: &self.values[batch * self.strides[0]..], ..self }
+    }
+
+    /// Rows of one head of the first batch entry.
+    fn head(self, head: usize) -> Rows<'a> {
+        Rows::new(&self.values[head * self.strides[2]..], self.strides[1])
     }
 }
 
+/// Keys and values of one head, as the kernels read them: keys are columns, values are rows.
+pub(super) struct HeadPanels {
+    pub(super) keys: Panels,
+    pub(super) values: Panels,
+}
+
+/// Queries of a few rows, all heads of each.
 #[derive(Clone, Copy)]
-struct Sizes {
-    heads: usize,
-    keys: usize,
-    group: usize,
-    head_dim: usize,
+pub(super) struct Queries<'a> {
+    /// Rows of one head begin at multiples of `head_stride`.
+    pub(super) rows: Rows<'a>,
+    pub(super) head_stride: usize,
+    pub(super) head_dim: usize,
+    pub(super) scale: f32,
+    /// Position of the first query among the keys; without one all queries see all keys.
+    pub(super) causal_from: Option<usize>,
+}
+
+impl HeadPanels {
+    pub(super) fn new(keys: usize, head_dim: usize) -> Self {
+        Self { keys: Panels::new(head_dim, keys), values: Panels::new(keys, head_dim) }
+    }
+
+    pub(super) fn of_rows(keys: Rows<'_>, values: Rows<'_>, count: usize, head_dim: usize) -> Self {
+        let mut panels = Self::new(count, head_dim);
+        for (panel, first, count) in panels.keys.iter_mut() {
+            write_rows(panel, keys.from(first, 0), count);
+        }
+        for (panel, first, count) in panels.values.iter_mut() {
+            write_columns(panel, values.from(0, first), count);
+        }
+        panels
+    }
+}
+
+impl Queries<'_> {
+    /// Output rows, as many as `out` holds and at most [`BLOCK_ROWS`], `[rows, heads, head_dim]`. Consecutive
+    /// heads share one of `kv`.
+    pub(super) fn attend(self, heads: usize, kv: &[HeadPanels], out: &mut [f32]) {
+        let kernel = Kernel::new();
+        let row_width = heads * self.head_dim;
+        let rows = out.len() / row_width;
+        // Keys after the last query are masked for all of these rows.
+        let keys = kv[0].keys.columns();
+        let seen = self.causal_from.map_or(keys, |position| keys.min(position + rows));
+        let visible = |row: usize| self.causal_from.map_or(seen, |position| position + row + 1);
+        let mut scores = Scratch::new(rows * seen);
+        let scores = scores.values_mut();
+        let mut inverses = [0.0; BLOCK_ROWS];
+        for head in 0..heads {
+            let kv = &kv[head / (heads / kv.len())];
+            let q = self.rows.from(0, head * self.head_stride);
+            let sizes = (rows, self.head_dim, seen);
+            kv.keys.multiply_columns(kernel, sizes, q, (scores, seen), Start::Zero);
+            let each = scores.chunks_exact_mut(seen).zip(&mut inverses).enumerate();
+            for (row, (scores, inverse)) in each {
+                let (scores, masked) = scores.split_at_mut(visible(row));
+                *inverse = softmax(scores, self.scale);
+                masked.fill(0.0);
+            }
+            let weights = Rows::new(scores, seen);
+            let out = &mut out[head * self.head_dim..];
+            kv.values.multiply(kernel, (rows, seen), weights, (out, row_width), Start::Zero);
+            for (out, inverse) in out.chunks_mut(row_width).zip(&inverses) {
+                for value in &mut out[..self.head_dim] {
+                    *value *= inverse;
+                }
+            }
+        }
+    }
 }
 
 impl CustomOp3 for FusedAttention {
@@ -72,89 +139,73 @@ impl CustomOp3 for FusedAttention {
     ) -> Result<(CpuStorage, Shape)> {
         let (batch, rows, heads, head_dim) = q_layout.shape().dims4()?;
         let (_, keys, kv_heads, _) = k_layout.shape().dims4()?;
-        let sizes = Sizes { heads, keys, group: heads / kv_heads, head_dim };
         let inputs = [Input::new(q, q_layout)?, Input::new(k, k_layout)?, Input::new(v, v_layout)?];
         let mut out = vec![0.0; batch * rows * heads * head_dim];
-        // A task owns whole output rows, all heads of them: no two tasks write to one row.
-        let task = |(index, out): (usize, &mut [f32])| {
-            let blocks = rows.div_ceil(BLOCK_ROWS);
-            self.block(sizes, inputs, (index / blocks, index % blocks * BLOCK_ROWS), out);
-        };
         let row_width = heads * head_dim;
-        let pieces: Vec<&mut [f32]> = out
-            .chunks_mut(rows * row_width)
-            .flat_map(|batch| batch.chunks_mut(BLOCK_ROWS * row_width))
-            .collect();
-        if batch * rows * heads * keys * head_dim < PARALLEL_FROM {
-            pieces.into_iter().enumerate().for_each(task);
-        } else {
-            pieces.into_par_iter().enumerate().for_each(task);
+        for (entry, out) in out.chunks_exact_mut(rows * row_width).enumerate() {
+            let [q, k, v] = inputs.map(|input| input.entry(entry));
+            let panels =
+                |head: usize| HeadPanels::of_rows(k.head(head), v.head(head), keys, head_dim);
+            // A task owns whole output rows, all heads of them: no two tasks write to one row.
+            let task = |kv: &[HeadPanels], index: usize, out: &mut [f32]| {
+                let first = index * BLOCK_ROWS;
+                let queries = Queries {
+                    rows: q.head(0).from(first, 0),
+                    head_stride: q.strides[2],
+                    head_dim,
+                    scale: self.scale,
+                    causal_from: self.causal_from.map(|position| position + first),
+                };
+                queries.attend(heads, kv, out);
+            };
+            let blocks = BLOCK_ROWS * row_width;
+            if rows * heads * keys * head_dim < PARALLEL_FROM {
+                let kv: Vec<_> = (0..kv_heads).map(panels).collect();
+                out.chunks_mut(blocks).enumerate().for_each(|(at, out)| task(&kv, at, out));
+            } else {
+                let kv: Vec<_> = (0..kv_heads).into_par_iter().map(panels).collect();
+                out.par_chunks_mut(blocks)
+                    .enumerate()
+                    .with_max_len(1)
+                    .for_each(|(at, out)| task(&kv, at, out));
+            }
         }
         Ok((CpuStorage::F32(out), q_layout.shape().clone()))
     }
 }
 
-impl FusedAttention {
-    /// Output rows `first..` of one batch entry, as many as `out` holds.
-    fn block(
-        &self,
-        sizes: Sizes,
-        [q, k, v]: [Input<'_>; 3],
-        (batch, first): (usize, usize),
-        out: &mut [f32],
-    ) {
-        let Sizes { heads, keys, group, head_dim, .. } = sizes;
-        let rows = out.len() / (heads * head_dim);
-        // Keys after the block's last query are masked for all of it.
-        let keys = self.causal_from.map_or(keys, |position| keys.min(position + first + rows));
-        let mut scores = vec![0.0; rows * keys];
-        for head in 0..heads {
-            let kv_head = head / group;
-            let scores_view = View::row_major(rows, keys, keys);
-            matmul(
-                (&mut scores, scores_view),
-                (q.from(batch, first, head), View::row_major(rows, head_dim, q.strides[1])),
-                (
-                    k.from(batch, 0, kv_head),
-                    View::row_major(keys, head_dim, k.strides[1]).transposed(),
-                ),
-                Product { scale: self.scale, ..ALONE },
-            );
-            for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
-                let visible = self.causal_from.map_or(keys, |position| position + first + row + 1);
-                softmax(&mut scores[..visible]);
-                scores[visible..].fill(0.0);
-            }
-            matmul(
-                (&mut out[head * head_dim..], View::row_major(rows, head_dim, heads * head_dim)),
-                (&scores, scores_view),
-                (v.from(batch, 0, kv_head), View::row_major(keys, head_dim, v.strides[1])),
-                ALONE,
-            );
-        }
-    }
+/// Makes scores, yet to be multiplied with `scale`, the numerators of their softmax; returns one over their
+/// sum.
+pub(super) fn softmax(scores: &mut [f32], scale: f32) -> f32 {
+    pulp::Arch::new().dispatch(Softmax { scores, scale })
 }
 
-/// Softmax in place.
-pub(super) fn softmax(scores: &mut [f32]) {
-    pulp::Arch::new().dispatch(Softmax(scores));
+struct Softmax<'a> {
+    scores: &'a mut [f32],
+    scale: f32,
 }
-
-struct Softmax<'a>(&'a mut [f32]);
 
 impl pulp::NullaryFnOnce for Softmax<'_> {
-    type Output = ();
+    type Output = f32;
 
     #[inline(always)]
-    fn call(self) {
-        let Self(scores) = self;
+    fn call(self) -> f32 {
+        const LANES: usize = 32;
+        let Self { scores, scale } = self;
         let max = fold_lanes(scores, f32::NEG_INFINITY, |a, b| if a > b { a } else { b });
-        for score in scores.iter_mut() {
-            *score = exp(*score - max);
+        let mut sums = [0.0; LANES];
+        let (chunks, rest) = scores.as_chunks_mut::<LANES>();
+        for chunk in chunks {
+            for (score, sum) in chunk.iter_mut().zip(&mut sums) {
+                *score = exp((*score - max) * scale);
+                *sum += *score;
+            }
         }
-        let inverse = 1.0 / fold_lanes(scores, 0.0, |a, b| a + b);
-        for score in scores.iter_mut() {
-            *score *= inverse;
+        let mut sum: f32 = sums.iter().sum();
+        for score in rest {
+            *score = exp((*score - max) * scale);
+            sum += *score;
         }
+        1.0 / sum
     }
 }

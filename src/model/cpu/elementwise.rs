@@ -14,20 +14,27 @@ pub(in crate::model) struct Gelu;
 /// `silu(gate) * up` of rows `[gate | up]`: `[rows, 2 * width]` to `[rows, width]`.
 pub(in crate::model) struct SwiGlu;
 
-struct GeluTask<'a> {
-    out: &'a mut [f32],
-    x: &'a [f32],
-}
+struct GeluTask<'a>(&'a mut [f32]);
 
 impl pulp::NullaryFnOnce for GeluTask<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        for (out, x) in self.out.iter_mut().zip(self.x) {
-            *out = 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
+        for x in self.0 {
+            *x = 0.5 * *x * (1.0 + erf(*x * std::f32::consts::FRAC_1_SQRT_2));
         }
     }
+}
+
+/// GELU in place, on the calling thread.
+pub(super) fn gelu_in_place(x: &mut [f32]) {
+    pulp::Arch::new().dispatch(GeluTask(x));
+}
+
+/// Adds rows of `y`, scaled column by column, to `out`, on the calling thread.
+pub(super) fn add_scaled(out: &mut [f32], y: &[f32], scale: &[f32]) {
+    pulp::Arch::new().dispatch(ScaledAddTask { out, y, scale });
 }
 
 struct SwiGluTask<'a> {
@@ -65,11 +72,8 @@ impl CustomOp1 for Gelu {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = contiguous_f32(storage, layout)?;
-        let mut out = vec![0.0; x.len()];
-        out.par_chunks_mut(TASK_ELEMENTS).zip(x.par_chunks(TASK_ELEMENTS)).for_each(|(out, x)| {
-            pulp::Arch::new().dispatch(GeluTask { out, x });
-        });
+        let mut out = contiguous_f32(storage, layout)?.to_vec();
+        out.par_chunks_mut(TASK_ELEMENTS).for_each(gelu_in_place);
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 }
@@ -116,9 +120,9 @@ impl CustomOp3 for ScaledAdd {
         let y = contiguous_f32(y, y_layout)?;
         let scale = contiguous_f32(scale, scale_layout)?;
         let task = TASK_ELEMENTS.div_ceil(scale.len()) * scale.len();
-        out.par_chunks_mut(task).zip(y.par_chunks(task)).for_each(|(out, y)| {
-            pulp::Arch::new().dispatch(ScaledAddTask { out, y, scale });
-        });
+        out.par_chunks_mut(task)
+            .zip(y.par_chunks(task))
+            .for_each(|(out, y)| add_scaled(out, y, scale));
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
     }
 }

@@ -4,13 +4,20 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape};
 use rayon::prelude::*;
 
 use super::elementwise::contiguous_f32;
-use super::gemm::{Product, View, matmul};
+use super::kernel::{Kernel, Rows, STRIP, Start};
+use super::panels::{Panels, Stored};
 
-/// Rows of one task: enough to pay for packing the weight again.
-const TASK_ROWS_MIN: usize = 64;
+/// Rows up to which the weight is read as it is stored; laying it out for the faster loop pays above.
+const DIRECT_ROWS_MAX: usize = 9;
 
-/// Multiplications above which a product of few rows takes all cores.
-const PARALLEL_FROM: usize = 1 << 20;
+/// Multiplications of one task at least, where rows are few.
+const TASK_PRODUCTS_MIN: usize = 1 << 16;
+
+/// Rows of one task at most: small enough for the cores to end together.
+const TASK_ROWS_MAX: usize = 6 * STRIP;
+
+/// Elements of a weight that are laid out at a time: bounds the memory, and stays in the caches.
+const PANEL_ELEMENTS_MAX: usize = 1 << 21;
 
 /// `x · weightᵀ` of `[rows, in]` and `[out, in]`; with a third tensor, `[out]` or `[rows, out]`, plus
 /// that.
@@ -37,44 +44,76 @@ fn product(
     let weight = contiguous_f32(weight.0, weight.1)?;
     let addend = Addend::new(addend)?;
     let mut out = vec![0.0; rows * columns];
-    // Cutting many rows into tasks keeps all cores busier than the library's own splitting does.
-    let task_rows = rows.div_ceil(rayon::current_num_threads()).max(TASK_ROWS_MIN);
-    if rows > task_rows {
-        out.par_chunks_mut(task_rows * columns)
-            .zip(x.par_chunks(task_rows * inner))
-            .enumerate()
-            .for_each(|(task, (out, x))| {
-                rows_product(
-                    out,
-                    (x, inner),
-                    weight,
-                    addend.from(task * task_rows * columns),
-                    false,
-                );
-            });
+    if rows <= DIRECT_ROWS_MAX {
+        addend.fill(&mut out, columns);
+        direct(&mut out, rows, (x, weight), inner);
     } else {
-        let parallel = rows * columns * inner >= PARALLEL_FROM;
-        rows_product(&mut out, (x, inner), weight, addend, parallel);
+        multiply_rows(&mut out, columns, (x, weight), inner, addend.start(columns));
     }
     Ok((CpuStorage::F32(out), Shape::from((rows, columns))))
 }
 
-/// The product of some rows, on the calling thread unless `parallel`.
-fn rows_product(
-    out: &mut [f32],
-    (x, inner): (&[f32], usize),
-    weight: &[f32],
-    addend: Addend<'_>,
-    parallel: bool,
-) {
-    let (rows, columns) = (x.len() / inner, weight.len() / inner);
-    addend.fill(out, columns);
-    matmul(
-        (out, View::row_major(rows, columns, columns)),
-        (x, View::row_major(rows, inner, inner)),
-        (weight, View::row_major(columns, inner, inner).transposed()),
-        Product { scale: 1.0, accumulate: !matches!(addend, Addend::None), parallel },
+/// Adds the product of few rows to `out`, `[rows, columns]`.
+fn direct(out: &mut [f32], rows: usize, (x, weight): (&[f32], &[f32]), inner: usize) {
+    let kernel = Kernel::new();
+    let columns = weight.len() / inner;
+    let tasks = (weight.len() * rows / TASK_PRODUCTS_MIN).min(rayon::current_num_threads());
+    if tasks < 2 {
+        kernel.dots(rows, (x, weight), inner, (out, columns));
+        return;
+    }
+    // A task's columns stand together; they are added to the rows they belong to afterwards.
+    let task_columns = columns.div_ceil(tasks);
+    let mut sums = vec![0.0; out.len()];
+    sums.par_chunks_mut(task_columns * rows).zip(weight.par_chunks(task_columns * inner)).for_each(
+        |(sums, weight)| {
+            let columns = weight.len() / inner;
+            kernel.dots(rows, (x, weight), inner, (sums, columns));
+        },
     );
+    for (task, sums) in sums.chunks(task_columns * rows).enumerate() {
+        for (row, sums) in sums.chunks_exact(sums.len() / rows).enumerate() {
+            let out = &mut out[row * columns + task * task_columns..];
+            for (out, sum) in out.iter_mut().zip(sums) {
+                *out += sum;
+            }
+        }
+    }
+}
+
+/// `out = start + x · weightᵀ` over all cores. Rows of `out` are `stride` apart, of which the product takes
+/// the first columns.
+pub(super) fn multiply_rows(
+    out: &mut [f32],
+    stride: usize,
+    (x, weight): (&[f32], &[f32]),
+    inner: usize,
+    start: Start<'_>,
+) {
+    let kernel = Kernel::new();
+    let (rows, columns) = (x.len() / inner, weight.len() / inner);
+    let strips = rows.div_ceil(4 * rayon::current_num_threads()).div_ceil(STRIP);
+    let task_rows = (strips * STRIP).min(TASK_ROWS_MAX);
+    let part_columns = (PANEL_ELEMENTS_MAX / inner).next_multiple_of(16).max(16);
+    for first in (0..columns).step_by(part_columns) {
+        let count = part_columns.min(columns - first);
+        let rows = Rows::new(&weight[first * inner..], inner);
+        let panels = Panels::of_rows(Stored { rows, columns: count, inner });
+        out[first..]
+            .par_chunks_mut(task_rows * stride)
+            .zip(x.par_chunks(task_rows * inner))
+            .enumerate()
+            .with_max_len(1)
+            .for_each(|(task, (out, x))| {
+                panels.multiply(
+                    kernel,
+                    (x.len() / inner, inner),
+                    Rows::new(x, inner),
+                    (out, stride),
+                    start.from(task * task_rows, first),
+                );
+            });
+    }
 }
 
 impl<'a> Addend<'a> {
@@ -89,6 +128,15 @@ impl<'a> Addend<'a> {
         })
     }
 
+    /// What sums of `columns` columns begin with.
+    pub(super) fn start(self, columns: usize) -> Start<'a> {
+        match self {
+            Self::None => Start::Zero,
+            Self::Bias(bias) => Start::Row(bias),
+            Self::Rows(values) => Start::Rows(Rows::new(values, columns)),
+        }
+    }
+
     /// Puts the addend where the product will be added; without one `out` stays as it is.
     pub(super) fn fill(self, out: &mut [f32], columns: usize) {
         match self {
@@ -97,14 +145,6 @@ impl<'a> Addend<'a> {
                 out.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(bias));
             }
             Self::Rows(values) => out.copy_from_slice(&values[..out.len()]),
-        }
-    }
-
-    /// The addend of the rows after the first `elements` elements of the product.
-    fn from(self, elements: usize) -> Self {
-        match self {
-            Self::Rows(values) => Self::Rows(&values[elements..]),
-            other => other,
         }
     }
 }

@@ -1,19 +1,23 @@
 //! CPU kernels where the tensor library leaves most of two cores unused: attention without a score
 //! matrix in memory, products that add the bias or the residual themselves, vectorised norms and
-//! activations.
+//! activations, and a whole layer of the vision tower in three passes over its rows.
 //!
 //! Each has the same result as the composite of library operations that other devices run, and a test
 //! that says so.
 
 mod attention;
 mod elementwise;
-mod gemm;
+mod kernel;
 mod linear;
 mod log_sum_exp;
 mod math;
 mod norm;
 mod paged_attention;
+mod panels;
 pub(super) mod q8;
+mod rotate;
+mod scratch;
+mod vision_layer;
 
 pub(super) use attention::FusedAttention;
 pub(super) use elementwise::{Gelu, ScaledAdd, SwiGlu};
@@ -21,6 +25,8 @@ pub(super) use linear::LinearProduct;
 pub use log_sum_exp::log_sum_exp;
 pub(super) use norm::{LayerNorm, RmsNorm};
 pub(super) use paged_attention::PagedAttention;
+pub(super) use rotate::Rotate;
+pub(super) use vision_layer::{NormOf, ProductOf, VisionLayer};
 
 use candle_core::{DType, Tensor};
 

@@ -67,11 +67,14 @@ fn mean_square(row: &[f32]) -> f32 {
     (lanes.iter().sum::<f32>() + rest) / row.len() as f32
 }
 
+/// Normalises rows in place, on the calling thread; with a bias the mean is taken away too.
+pub(super) fn normalise_rows(rows: &mut [f32], weight: &[f32], bias: Option<&[f32]>, eps: f32) {
+    pulp::Arch::new().dispatch(Task { rows, weight, bias, eps });
+}
+
 fn normalise(x: &[f32], weight: &[f32], bias: Option<&[f32]>, eps: f32) -> Vec<f32> {
     let mut out = x.to_vec();
-    let task = |rows: &mut [f32]| {
-        pulp::Arch::new().dispatch(Task { rows, weight, bias, eps });
-    };
+    let task = |rows: &mut [f32]| normalise_rows(rows, weight, bias, eps);
     if out.len() <= TASK_ROWS * weight.len() {
         task(&mut out);
     } else {

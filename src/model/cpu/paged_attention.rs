@@ -3,11 +3,12 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, bail};
 use rayon::prelude::*;
 
-use super::attention::{BLOCK_ROWS, PARALLEL_FROM, softmax};
-use super::gemm::{Product, View, matmul};
+use super::attention::{BLOCK_ROWS, HeadPanels, PARALLEL_FROM, Queries, softmax};
+use super::kernel::{Kernel, PANEL, Rows};
+use super::panels::{write_columns, write_rows};
 
-/// Tasks run in parallel, products within a task do not.
-const ALONE: Product = Product { scale: 1.0, accumulate: false, parallel: false };
+/// Queries up to which keys and values are read as they are stored; laying them out pays above.
+const DIRECT_ROWS_MAX: usize = 4;
 
 /// Attention of one sequence over `q`, `[rows, heads, head_dim]`, and the cache's keys and values,
 /// `[blocks, kv_heads, block_tokens, head_dim]`, all contiguous f32. Returns `[rows, heads, head_dim]`.
@@ -56,70 +57,154 @@ impl CustomOp3 for PagedAttention<'_> {
         if needed > self.blocks.len() || self.blocks.iter().any(|block| *block as usize >= blocks) {
             bail!("{needed} KV blocks of {:?}, and {blocks} in all", self.blocks)
         }
+        if !block_tokens.is_multiple_of(PANEL) {
+            bail!("blocks of {block_tokens} tokens are not whole panels of {PANEL}")
+        }
         let sizes = Sizes { heads, kv_heads, block_tokens, head_dim };
         let q = dense(q, q_layout)?;
         let cache = [dense(keys, keys_layout)?, dense(values, values_layout)?];
-        let row_width = heads * head_dim;
-        let mut out = vec![0.0; rows * row_width];
-        // A task owns whole output rows, all heads of them: no two tasks write to one row.
-        let task = |(index, out): (usize, &mut [f32])| {
-            let first = index * BLOCK_ROWS;
-            self.rows(sizes, &q[first * row_width..], cache, first, out);
-        };
-        if rows * heads * (self.start + rows) * head_dim < PARALLEL_FROM {
-            out.chunks_mut(BLOCK_ROWS * row_width).enumerate().for_each(task);
+        let mut out = vec![0.0; rows * heads * head_dim];
+        let parallel = rows * heads * (self.start + rows) * head_dim >= PARALLEL_FROM;
+        if rows <= DIRECT_ROWS_MAX {
+            // A task is what shares keys and values: some heads of a row.
+            let width = heads / kv_heads * head_dim;
+            let task = |(at, (out, q)): (usize, (&mut [f32], &[f32]))| {
+                self.one(sizes, q, cache, (at / kv_heads, at % kv_heads), out);
+            };
+            if parallel {
+                out.par_chunks_mut(width).zip(q.par_chunks(width)).enumerate().for_each(task);
+            } else {
+                out.chunks_mut(width).zip(q.chunks(width)).enumerate().for_each(task);
+            }
         } else {
-            out.par_chunks_mut(BLOCK_ROWS * row_width).enumerate().for_each(task);
+            self.many(sizes, q, cache, parallel, &mut out);
         }
         Ok((CpuStorage::F32(out), q_layout.shape().clone()))
     }
 }
 
 impl PagedAttention<'_> {
-    /// Output rows `first..`, as many as `out` holds; `q` begins with the first of them.
-    fn rows(
+    /// Where the first `seen` tokens of one head are: their first value in the cache, their first position, and
+    /// how many they are.
+    fn pieces(
+        &self,
+        sizes: Sizes,
+        kv_head: usize,
+        seen: usize,
+    ) -> impl Iterator<Item = (usize, usize, usize)> {
+        let Sizes { kv_heads, block_tokens, head_dim, .. } = sizes;
+        self.blocks.iter().zip((0..seen).step_by(block_tokens)).map(move |(block, from)| {
+            let at = (*block as usize * kv_heads + kv_head) * block_tokens * head_dim;
+            (at, from, block_tokens.min(seen - from))
+        })
+    }
+
+    /// The output of the query heads `q` of one row, which share a key and value head.
+    fn one(
         &self,
         sizes: Sizes,
         q: &[f32],
         [keys, values]: [&[f32]; 2],
-        first: usize,
+        (row, kv_head): (usize, usize),
         out: &mut [f32],
     ) {
-        let Sizes { heads, kv_heads, block_tokens, head_dim } = sizes;
+        let kernel = Kernel::new();
+        let head_dim = sizes.head_dim;
+        let seen = self.start + row + 1;
+        let group = q.len() / head_dim;
+        let mut scores = vec![0.0; group * seen];
+        for (at, from, len) in self.pieces(sizes, kv_head, seen) {
+            let keys = &keys[at..][..len * head_dim];
+            kernel.dots(group, (q, keys), head_dim, (&mut scores[from..], seen));
+        }
+        for (scores, out) in scores.chunks_exact_mut(seen).zip(out.chunks_exact_mut(head_dim)) {
+            let inverse = softmax(scores, self.scale);
+            for (at, from, len) in self.pieces(sizes, kv_head, seen) {
+                let (weights, values) = (&scores[from..][..len], &values[at..][..len * head_dim]);
+                pulp::Arch::new().dispatch(WeightedSum { out, weights, values });
+            }
+            for value in out {
+                *value *= inverse;
+            }
+        }
+    }
+
+    /// All output rows.
+    fn many(&self, sizes: Sizes, q: &[f32], cache: [&[f32]; 2], parallel: bool, out: &mut [f32]) {
+        let Sizes { heads, kv_heads, head_dim, .. } = sizes;
         let row_width = heads * head_dim;
-        let rows = out.len() / row_width;
-        // Keys after the last query are masked for all of these rows.
-        let seen = self.start + first + rows;
-        let head_len = block_tokens * head_dim;
-        let mut scores = vec![0.0; rows * seen];
-        for head in 0..heads {
-            let kv_head = head / (heads / kv_heads);
-            let pieces = || {
-                self.blocks.iter().zip((0..seen).step_by(block_tokens)).map(|(block, from)| {
-                    let at = (*block as usize * kv_heads + kv_head) * head_len;
-                    (at, from, block_tokens.min(seen - from))
-                })
+        let seen = self.start + out.len() / row_width;
+        let panels = |kv_head: usize| self.panels(sizes, kv_head, seen, cache);
+        // A task owns whole output rows, all heads of them: no two tasks write to one row.
+        let task = |kv: &[HeadPanels], index: usize, out: &mut [f32]| {
+            let first = index * BLOCK_ROWS;
+            let queries = Queries {
+                rows: Rows::new(q, row_width).from(first, 0),
+                head_stride: head_dim,
+                head_dim,
+                scale: self.scale,
+                causal_from: Some(self.start + first),
             };
-            for (at, from, len) in pieces() {
-                matmul(
-                    (&mut scores[from..], View::row_major(rows, len, seen)),
-                    (&q[head * head_dim..], View::row_major(rows, head_dim, row_width)),
-                    (&keys[at..], View::row_major(len, head_dim, head_dim).transposed()),
-                    Product { scale: self.scale, ..ALONE },
-                );
+            queries.attend(heads, kv, out);
+        };
+        let blocks = BLOCK_ROWS * row_width;
+        if parallel {
+            let kv: Vec<_> = (0..kv_heads).into_par_iter().map(panels).collect();
+            out.par_chunks_mut(blocks)
+                .enumerate()
+                .with_max_len(1)
+                .for_each(|(at, out)| task(&kv, at, out));
+        } else {
+            let kv: Vec<_> = (0..kv_heads).map(panels).collect();
+            out.chunks_mut(blocks).enumerate().for_each(|(at, out)| task(&kv, at, out));
+        }
+    }
+
+    /// The first `seen` keys and values of one head.
+    fn panels(
+        &self,
+        sizes: Sizes,
+        kv_head: usize,
+        seen: usize,
+        [keys, values]: [&[f32]; 2],
+    ) -> HeadPanels {
+        let head_dim = sizes.head_dim;
+        let mut panels = HeadPanels::new(seen, head_dim);
+        // A panel of keys lies in one block.
+        let mut of_keys = panels.keys.iter_mut();
+        for (at, _, len) in self.pieces(sizes, kv_head, seen) {
+            for first in (0..len).step_by(PANEL) {
+                let Some((panel, _, count)) = of_keys.next() else { break };
+                write_rows(panel, Rows::new(&keys[at..], head_dim).from(first, 0), count);
             }
-            for (row, scores) in scores.chunks_exact_mut(seen).enumerate() {
-                let visible = self.start + first + row + 1;
-                softmax(&mut scores[..visible]);
-                scores[visible..].fill(0.0);
+        }
+        drop(of_keys);
+        for (panel, first, count) in panels.values.iter_mut() {
+            for (at, from, len) in self.pieces(sizes, kv_head, seen) {
+                let values = Rows::new(&values[at..], head_dim).from(0, first);
+                write_columns(&mut panel[from..from + len], values, count);
             }
-            for (at, from, len) in pieces() {
-                matmul(
-                    (&mut out[head * head_dim..], View::row_major(rows, head_dim, row_width)),
-                    (&scores[from..], View::row_major(rows, len, seen)),
-                    (&values[at..], View::row_major(len, head_dim, head_dim)),
-                    Product { accumulate: from > 0, ..ALONE },
-                );
+        }
+        panels
+    }
+}
+
+/// Adds rows of values, each with its weight, to `out`.
+struct WeightedSum<'a> {
+    out: &'a mut [f32],
+    weights: &'a [f32],
+    values: &'a [f32],
+}
+
+impl pulp::NullaryFnOnce for WeightedSum<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { out, weights, values } = self;
+        for (weight, values) in weights.iter().zip(values.chunks_exact(out.len())) {
+            for (out, value) in out.iter_mut().zip(values) {
+                *out += weight * value;
             }
         }
     }

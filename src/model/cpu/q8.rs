@@ -8,8 +8,8 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::elementwise::contiguous_f32;
-use super::gemm::{Product, View, matmul};
-use super::linear::Addend;
+use super::kernel::Start;
+use super::linear::{Addend, multiply_rows};
 
 /// Rows of `x` up to which bytes are multiplied directly: above, converting them once pays.
 const DIRECT_ROWS_MAX: usize = 4;
@@ -194,18 +194,12 @@ fn dot(x: &[f32], bytes: &[u8]) -> f32 {
 /// Adds the product to `out`, some columns of all rows after the other, each with all cores.
 fn by_panels(out: &mut [f32], x: &[f32], weight: Rows<'_>) {
     let (columns, width) = (weight.scales.len(), weight.width);
-    let rows = x.len() / width;
     let mut panel = vec![0.0; PANEL_COLUMNS.min(columns) * width];
     for first in (0..columns).step_by(PANEL_COLUMNS) {
         let count = PANEL_COLUMNS.min(columns - first);
         let panel = &mut panel[..count * width];
         weight.write_panel(first, panel);
-        matmul(
-            (&mut out[first..], View::row_major(rows, count, columns)),
-            (x, View::row_major(rows, width, width)),
-            (panel, View::row_major(count, width, width).transposed()),
-            Product { scale: 1.0, accumulate: true, parallel: true },
-        );
+        multiply_rows(&mut out[first..], columns, (x, panel), width, Start::Output);
     }
 }
 

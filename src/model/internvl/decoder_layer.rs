@@ -138,11 +138,9 @@ impl DecoderLayer {
         for (rows, (cos, sin)) in sequences.iter().zip(angles) {
             let qkv = qkv.narrow(0, first_row, rows.len)?;
             first_row += rows.len;
-            let heads = |first: usize, count: usize| {
-                qkv.narrow(1, first * head_dim, count * head_dim)?
-                    .reshape((rows.len, count, head_dim))
-            };
             let q_heads = kv_heads * group;
+            let qkv = qkv.reshape((rows.len, q_heads + 2 * kv_heads, head_dim))?;
+            let heads = |first: usize, count: usize| qkv.narrow(1, first, count);
             // Queries stay in f32: the scores are.
             let q = rotate(&heads(0, q_heads)?, cos, sin)?;
             let k = rotate(&heads(q_heads, kv_heads)?, cos, sin)?.to_dtype(x.dtype())?;

@@ -5,6 +5,7 @@ use candle_core::{DType, IndexOp as _, Result, Tensor};
 use super::config::{VisionConfig, VisionNorm};
 use super::home::Home;
 use super::observe::{Site, Within};
+use crate::model::cpu::{self, VisionLayer};
 use crate::model::layers::{Causal, Linear, Norm, Visit, attention, gelu, scaled_add, show_scores};
 use crate::weights::{Loaded, ModuleWeights, Weights, WeightsError};
 
@@ -200,6 +201,12 @@ impl Layer {
         look: &mut Within<'_>,
     ) -> Result<Tensor> {
         let residual = x.dtype();
+        if !look.looks_inside()
+            && cpu::takes(x)
+            && let Some(layer) = self.on_cpu(config)
+        {
+            return layer.forward(x, tiles);
+        }
         let attended = self.attend(&self.norm1.forward(x)?, tiles, config, look)?;
         let x = scaled_add(x, &self.proj.forward_as(&attended, residual)?, &self.ls1)?;
         let normed = self.norm2.forward(&x)?.to_dtype(self.compute)?;
@@ -212,6 +219,22 @@ impl Layer {
             look.see(Site::Residual, &x)?;
         }
         Ok(x)
+    }
+
+    /// The layer as the CPU's kernels take it: where its products are in f32 too.
+    fn on_cpu(&self, config: &VisionConfig) -> Option<VisionLayer<'_>> {
+        (self.compute == DType::F32).then_some(VisionLayer {
+            heads: config.heads,
+            norm1: self.norm1.parts(),
+            qkv: self.qkv.parts()?,
+            qk_norms: self.qk_norms.as_ref().map(|(q, k)| [q.parts(), k.parts()]),
+            proj: self.proj.parts()?,
+            ls1: &self.ls1,
+            norm2: self.norm2.parts(),
+            fc1: self.fc1.parts()?,
+            fc2: self.fc2.parts()?,
+            ls2: &self.ls2,
+        })
     }
 
     /// `[tiles * tokens, hidden]` of normalised rows to what the output product takes.

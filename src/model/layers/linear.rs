@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::Visit;
 use super::quantized::QuantizedLinear;
-use crate::model::cpu::{self, LinearProduct};
+use crate::model::cpu::{self, LinearProduct, ProductOf};
 use crate::model::cuda;
 
 /// `x · weightᵀ + bias`.
@@ -87,6 +87,14 @@ impl Linear {
     pub(in crate::model) fn dense(&self) -> Option<(&Tensor, Option<&Tensor>)> {
         match &self.0 {
             Kind::Dense { weight, bias } => Some((weight, bias.as_ref())),
+            Kind::Quantized(_) => None,
+        }
+    }
+
+    /// What the CPU's kernels take, where the weight is dense.
+    pub(in crate::model) fn parts(&self) -> Option<ProductOf<'_>> {
+        match &self.0 {
+            Kind::Dense { weight, bias } => Some(ProductOf { weight, bias: bias.as_ref() }),
             Kind::Quantized(_) => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use crate::model::cpu::{self, LayerNorm, RmsNorm};
+use crate::model::cpu::{self, LayerNorm, NormOf, RmsNorm};
 use crate::model::layers::Visit;
 
 /// Both kinds compute in f32 inside, whatever the dtype of `x`.
@@ -28,6 +28,14 @@ impl Norm {
         match self {
             Self::Layer { weight, bias, eps } => Some((weight, bias, *eps)),
             Self::Rms { .. } => None,
+        }
+    }
+
+    /// What the CPU's kernels take.
+    pub(in crate::model) fn parts(&self) -> NormOf<'_> {
+        match self {
+            Self::Layer { weight, bias, eps } => NormOf { weight, bias: Some(bias), eps: *eps },
+            Self::Rms { weight, eps } => NormOf { weight, bias: None, eps: *eps },
         }
     }
 

@@ -5,6 +5,8 @@
 
 use candle_core::{D, DType, Device, Result, Tensor};
 
+use crate::model::cpu::Rotate;
+
 /// How frequencies change beyond the context the model was trained on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::model) struct DynamicNtk {
@@ -90,6 +92,14 @@ fn tables(
 /// Rotates `x`, `[rows, heads, head_dim]`, by the angles of its rows, `[rows, head_dim / 2]`, in f32;
 /// the result is f32.
 pub(in crate::model) fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
+    if x.device().is_cpu() && x.dtype() == DType::F32 {
+        return x.apply_op3_no_bwd(cos, sin, &Rotate);
+    }
+    composite(x, cos, sin)
+}
+
+/// The same of library operations, for every device and dtype.
+fn composite(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     let half = x.dim(D::Minus1)? / 2;
     let x = x.to_dtype(DType::F32)?;
     let (cos, sin) = (cos.unsqueeze(1)?, sin.unsqueeze(1)?);
@@ -107,6 +117,22 @@ pub(in crate::model) fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn heads_of_a_product_are_turned_where_they_are() {
+        let (rows, heads, d) = (70, 3, 8);
+        let table = RopeTable::new(1e4, d, 200, None, &Device::Cpu).unwrap();
+        let (cos, sin) = table.angles(5, rows).unwrap();
+        let count = rows * 6 * d;
+        let values: Vec<f32> = (0..count).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
+        let product = Tensor::from_vec(values, (rows, 6 * d), &Device::Cpu).unwrap();
+        let x = product.narrow(1, 2 * d, heads * d).unwrap().reshape((rows, heads, d)).unwrap();
+        let flat = |x: Tensor| -> Vec<f32> { x.flatten_all().unwrap().to_vec1().unwrap() };
+        let ours = flat(rotate(&x, &cos, &sin).unwrap());
+        for (ours, expected) in ours.iter().zip(flat(composite(&x, &cos, &sin).unwrap())) {
+            assert!((ours - expected).abs() < 1e-6, "{ours} {expected}");
+        }
+    }
 
     /// The largest error of a rotated vector at `position` against f64, for input rounded to `dtype`.
     fn error_at(position: usize, dtype: DType) -> f64 {
