@@ -10,7 +10,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # The clients test this binary: the dev profile, which the tests have built anyway.
 BINARY = $(abspath $(TARGET_DIR))/debug/tessera
 
-.PHONY: help demo test format lint unit docs binary python go web collector proto deny deploy-check release fuzz
+.PHONY: help demo test format lint unit docs binary python go web collector proto deny deploy-check release fuzz audit
 # One after the other: they share two cores and one build directory.
 .NOTPARALLEL:
 
@@ -122,10 +122,18 @@ deploy-check:
 release:
 	CARGO="$(CARGO)" TARGET_DIR="$(TARGET_DIR)" packaging/release.sh
 
-# Every fuzz target for FUZZ_SECONDS; needs a nightly compiler.
+# Every fuzz target for FUZZ_SECONDS: the long form; `make fuzz FUZZ_SECONDS=2` is that of CI.
 FUZZ_SECONDS ?= 60
 fuzz:
-	fuzz/run.sh $(FUZZ_SECONDS)
+	CARGO="$(CARGO)" fuzz/run.sh $(FUZZ_SECONDS)
+
+# Known holes in what Cargo.lock names; AUDIT="--db DIR --no-fetch" where the database lies here already.
+audit:
+	@if command -v cargo-audit >/dev/null; then \
+		cargo-audit audit $(AUDIT); \
+	else \
+		echo "cargo audit: skipped, cargo-audit is not installed"; \
+	fi
 
 deny:
 	@if command -v cargo-deny >/dev/null; then \

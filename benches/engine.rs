@@ -53,7 +53,7 @@ fn engine(runtime: &Runtime, streams: usize, vocab_size: usize) -> Handle {
         let options = PromptOptions { tokens_per_tile: 256, ..PromptOptions::default() };
         let prompter = Arc::new(Prompter::load(&Checkpoint::Embedded, &options)?);
         let runner = Box::new(fake(streams, vocab_size));
-        Ok(Loaded { runner, prompter, tiling: preprocess::Config::default() })
+        Ok(Loaded { runner, prompter, tiling: preprocess::Config::default(), calibration: None })
     });
     runtime.block_on(async {
         let mut status = handle.status();

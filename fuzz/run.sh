@@ -1,20 +1,33 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for some seconds without cargo-fuzz: libFuzzer by the flags that it would set.
+# Runs fuzz targets with libFuzzer, without cargo-fuzz and without a nightly compiler.
 #
-#   fuzz/run.sh SECONDS [TARGET…]
+#   fuzz/run.sh SECONDS [TARGET…]      SECONDS for each target; all targets unless some are named
+#
+# What was found is in fuzz/artifacts/TARGET, inputs that reach new code are kept in fuzz/corpus/TARGET.
 set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:?seconds of each target}
 shift
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(request image partial_json prompt access)
-host=$(rustc -vV | sed -n 's/^host: //p')
-export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Clink-dead-code -Cdebug-assertions -Ccodegen-units=1"
-${CARGO:-cargo +nightly} build --release --target "$host" --bins
+[ ${#targets[@]} -gt 0 ] || targets=(request schema image_file pdf partial_json prompt access)
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+# The same dependencies as the server's.
+cp ../Cargo.lock Cargo.lock
+RUSTC_WRAPPER=$PWD/instrument.sh ${CARGO:-cargo} build --bins
+
 for target in "${targets[@]}"; do
     mkdir -p "corpus/$target" "artifacts/$target"
-    seeds=()
-    [ "$target" = image ] && seeds=(../tests/data/preprocess/decode)
-    "target/$host/release/$target" -max_total_time="$seconds" -rss_limit_mb=3072 -timeout=30 \
-        -artifact_prefix="artifacts/$target/" "corpus/$target" "${seeds[@]}"
+    more=()
+    case $target in
+    image_file) more=(-max_len=65536 ../tests/data/preprocess/decode) ;;
+    pdf) more=(-max_len=16384 -dict=pdf.dict) ;;
+    schema | partial_json) more=(-dict=json.dict) ;;
+    esac
+    [ ! -d "seeds/$target" ] || more+=("seeds/$target")
+    echo "fuzz: $target for $seconds s"
+    "$CARGO_TARGET_DIR/debug/$target" -max_total_time="$seconds" -rss_limit_mb=3072 -timeout=30 \
+        -print_final_stats=1 -artifact_prefix="artifacts/$target/" "corpus/$target" "${more[@]}" \
+        2>"artifacts/$target/log" || { tail -n 40 "artifacts/$target/log"; exit 1; }
+    grep -E 'number_of_executed_units|new_units_added|peak_rss_mb' "artifacts/$target/log"
+    grep -E 'cov: [0-9]+' "artifacts/$target/log" | tail -n 1
 done

@@ -4,6 +4,8 @@
 #
 #   make release                 the CPU build
 #   FEATURES=cuda make release   for NVIDIA GPUs
+#   REMAP=off make release       with what other builds have compiled already; names of directories of this
+#                                machine stay in the binary, so not for others
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}
@@ -13,14 +15,22 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 host=$(rustc -vV | sed -n 's/^host: //p')
 name=tessera-$version-$host${features:+-$features}
 
-# No name of the machine that built it stays in the binary, and nothing that is for debuggers.
-RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$PWD=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
-CARGO_PROFILE_RELEASE_STRIP=symbols CARGO_PROFILE_RELEASE_DEBUG=false \
-    "$cargo" build --release --locked --bin tessera ${features:+--features "$features"}
+# No name of the machine that built it stays in the binary.
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
+if [ "${REMAP:-on}" = on ]; then
+    export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$PWD=. --remap-path-prefix=$cargo_home=cargo"
+fi
+"$cargo" build --release --locked --bin tessera ${features:+--features "$features"}
 
 rm -rf "dist/$name"
 mkdir -p "dist/$name/completions"
 install -m 755 "$target_dir/release/tessera" "dist/$name/"
+# Nothing that is for debuggers.
+strip --strip-all "dist/$name/tessera"
+if [ "${REMAP:-on}" = on ] && grep -aqF "$cargo_home" "dist/$name/tessera"; then
+    echo "the binary names directories of this machine"
+    exit 1
+fi
 "dist/$name/tessera" man --out "dist/$name/man1"
 for shell in bash zsh fish; do "dist/$name/tessera" completions $shell >"dist/$name/completions/tessera.$shell"; done
 cp LICENSE README.md "dist/$name/"
@@ -33,5 +43,17 @@ python3 packaging/sbom.py ${features:+--features "$features"} >"dist/$name.cdx.j
 tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$(git log -1 --format=%ct)" \
     -C dist -czf "dist/$name.tar.gz" "$name"
 (cd dist && sha256sum "$name.tar.gz" "$name.cdx.json" >"$name.sha256")
-"dist/$name/tessera" version
+
+# What was packed is what was meant: whole, checked by its own sums, and a program that reads a document.
+(cd dist && sha256sum --check --quiet "$name.sha256")
+unpacked=$(mktemp -d)
+trap 'rm -rf "$unpacked"' EXIT
+tar -C "$unpacked" -xzf "dist/$name.tar.gz"
+for file in tessera man1/tessera.1 completions/tessera.bash LICENSE README.md CHANGES.md; do
+    test -s "$unpacked/$name/$file" || { echo "the archive lacks $file"; exit 1; }
+done
+python3 -m json.tool "dist/$name.cdx.json" >/dev/null
+"$unpacked/$name/tessera" version
+"$unpacked/$name/tessera" check >/dev/null
+ls -l "dist/$name.tar.gz" "$unpacked/$name/tessera"
 cat "dist/$name.sha256"

@@ -8,6 +8,7 @@ pub mod load;
 mod observe;
 pub mod preflight;
 mod probe;
+mod reload;
 mod signals;
 mod watchdog;
 
@@ -26,12 +27,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin;
 use crate::config::Config;
-use crate::engine::{self, ModelState};
+use crate::engine::{self, ModelState, ReloadRefused};
 use crate::model::ModelSpec;
 use crate::prompt::Questions;
 use crate::service::{self, Ended, ServeError, Shutdown};
 use crate::telemetry::Telemetry;
-use signals::Signals;
+use reload::Reloader;
+use signals::{Asked, Signals};
 
 /// How long calls that were on their way when connections were told to go may still arrive: above a
 /// round trip, far below what anybody waits for.
@@ -92,6 +94,7 @@ pub enum Goodbye {
 pub struct Server {
     address: SocketAddr,
     engine: engine::Handle,
+    reloader: Reloader,
     config: Config,
     started: Instant,
     stop: Shutdown,
@@ -111,13 +114,19 @@ pub async fn run(
     let mut server = Server::start(config, telemetry).await?;
     tokio::select! {
         ready = server.ready() => on_ready(&ready?),
-        signal = signals.next() => return server.leave(signal, signals).await,
+        signal = signals.stop() => return server.leave(signal, signals).await,
     }
-    let signal = tokio::select! {
-        signal = signals.next() => signal,
-        error = server.failed() => {
-            server.abandon().await;
-            return Err(error);
+    let signal = loop {
+        tokio::select! {
+            asked = signals.next() => match asked {
+                Asked::Stop(signal) => break signal,
+                // Refused or not, it is logged.
+                Asked::Reload => _ = server.reload("SIGHUP"),
+            },
+            error = server.failed() => {
+                server.abandon().await;
+                return Err(error);
+            }
         }
     };
     server.leave(signal, signals).await
@@ -160,19 +169,23 @@ impl Server {
             tracing::warn!("{warning}");
         }
         let mut service_config = service_config(&config, &telemetry);
-        let calibration = load::calibration(&config.model)
-            .map_err(|error| unusable(&config, &error))?
-            .map(Arc::new);
-        service_config.calibration.clone_from(&calibration);
+        // Before anything slow begins.
+        load::calibration(&config.model).map_err(|error| unusable(&config, &error))?;
         service_config.questions = questions(&config)?.map(Arc::new);
-        let loader = load::Loader::new(&config).calibrated(calibration);
+        let loader = load::Loader::new(&config);
+        let first = loader.clone();
         let engine = engine::Handle::start(engine_config(&config, &telemetry), move |progress| {
-            loader.load(progress)
+            first.load(progress)
         });
+        let reloader = Reloader::new(engine.clone(), loader);
         let model = config.model.checkpoint.name();
         telemetry.metrics().observe(observe::source(model, engine.status()));
         let admin = operators.map(|(listener, address)| {
-            let routes = admin::routes(&telemetry).merge(admin::probes(engine.status()));
+            let reloader = reloader.clone();
+            let begin = Arc::new(move || reloader.reload("an operator"));
+            let routes = admin::routes(&telemetry)
+                .merge(admin::probes(engine.status()))
+                .merge(admin::reload(engine.status(), begin));
             (address, serve_operators(listener, address, routes))
         });
         let watchdog = config.server.watchdog.map(|limit| {
@@ -181,7 +194,7 @@ impl Server {
         let stop = Shutdown::default();
         let serving =
             tokio::spawn(service::serve(listener, engine.clone(), service_config, stop.clone()));
-        Ok(Self { address, engine, config, started, stop, admin, watchdog, serving })
+        Ok(Self { address, engine, reloader, config, started, stop, admin, watchdog, serving })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -226,12 +239,18 @@ impl Server {
         }
     }
 
+    /// Loads what the model's path leads to now, and changes to it without a call that fails. Returns the
+    /// number of the exchange; [`status`](Self::status) says how it goes.
+    pub fn reload(&self, asked_by: &str) -> Result<u32, ReloadRefused> {
+        self.reloader.reload(asked_by)
+    }
+
     /// Leaves after a signal; the next one ends the wait.
     async fn leave(self, signal: &str, mut signals: Signals) -> Result<Goodbye, AppError> {
         tracing::info!(signal, "stopping; a second signal stops at once");
         tokio::select! {
             goodbye = self.stop() => goodbye,
-            signal = signals.next() => {
+            signal = signals.stop() => {
                 tracing::warn!(signal, "stopping at once");
                 Ok(Goodbye::Interrupted)
             }

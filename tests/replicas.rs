@@ -1,7 +1,9 @@
 //! Two real servers as a cluster has them: restarted one by one under load, killed in the middle of an
-//! answer, behind nginx and behind clients that balance by themselves.
+//! answer, behind nginx, behind clients that balance by themselves, and behind a proxy that balances each call
+//! as a mesh's does.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+use std::convert::Infallible;
 use std::error::Error as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -10,14 +12,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tessera::pb::v1;
 use tessera::pb::v1::extract_response::Event;
 use tessera::pb::v1::extraction_service_client::ExtractionServiceClient;
+use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tower::Service as _;
 
 const SERVICE: &str = "tessera.v1.ExtractionService";
 
@@ -133,6 +138,55 @@ impl Drop for Nginx {
         // Its workers go with it only where it is asked to.
         let _ = Command::new("kill").args(["-QUIT", &id]).status();
         let _ = self.0.wait();
+    }
+}
+
+/// An HTTP/2 proxy of tonic's own parts: whatever connection a call comes by, it goes to the replica that has the
+/// least to do, as in a mesh. What it cannot send anywhere is UNAVAILABLE.
+struct Proxy {
+    address: SocketAddr,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+impl Proxy {
+    async fn start(replicas: [SocketAddr; 2]) -> Self {
+        let channel = Channel::balance_list(replicas.map(endpoint).into_iter());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepting = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let channel = channel.clone();
+                let forward = hyper::service::service_fn(move |request| {
+                    Self::forward(channel.clone(), request)
+                });
+                let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), forward);
+                tokio::spawn(serving);
+            }
+        });
+        Self { address, accepting }
+    }
+
+    async fn forward(
+        mut channel: Channel,
+        request: http::Request<hyper::body::Incoming>,
+    ) -> Result<http::Response<Body>, Infallible> {
+        let unavailable = |error: &dyn std::error::Error| {
+            Ok(Status::unavailable(format!("the proxy: {error}")).into_http())
+        };
+        if let Err(error) = std::future::poll_fn(|cx| channel.poll_ready(cx)).await {
+            return unavailable(&error);
+        }
+        match channel.call(request.map(Body::new)).await {
+            Ok(response) => Ok(response),
+            Err(error) => unavailable(&error),
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
     }
 }
 
@@ -260,6 +314,14 @@ async fn a_rolling_restart_behind_nginx() {
     };
     let channel = endpoint(front).connect_lazy();
     let tally = rolling_restart(channel, replicas).await;
+    println!("{tally:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rolling_restart_behind_a_proxy_that_balances_calls() {
+    let replicas = [Replica::start(free()).await, Replica::start(free()).await];
+    let proxy = Proxy::start(replicas.each_ref().map(|replica| replica.address)).await;
+    let tally = rolling_restart(endpoint(proxy.address).connect_lazy(), replicas).await;
     println!("{tally:?}");
 }
 

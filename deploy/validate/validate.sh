@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Checks everything under deploy/ that can be checked without a cluster: the chart (helm lint, and rendered
 # in every shape), kustomize, all manifests against the real schemas (kubeconform), Envoy's file against
-# Envoy's own types, nginx's and systemd's by their own tools. What is not installed is named and skipped;
-# with STRICT=1 that is a failure.
+# Envoy's own types, container files by hadolint, nginx's and systemd's by their own tools. What is not
+# installed is named and skipped; with STRICT=1 that is a failure.
 #
 #   make deploy-check
 set -euo pipefail
@@ -60,6 +60,11 @@ fi
 
 if have go "Envoy's file"; then
     (cd validate/envoy && go run . ../../proxy/envoy.yaml)
+fi
+
+if have hadolint "the container files"; then
+    hadolint Containerfile Containerfile.cuda
+    echo "hadolint: container files hold"
 fi
 
 if have nginx "nginx's file"; then

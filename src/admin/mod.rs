@@ -5,6 +5,7 @@
 
 mod log_level;
 mod probes;
+mod reload;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -14,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use probes::probes;
+pub use reload::{Begin, reload};
 
 use crate::telemetry::{Metrics, Telemetry, metrics};
 

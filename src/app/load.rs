@@ -24,8 +24,6 @@ const TILES_MAX_DEFAULT: u32 = 12;
 pub struct Loader {
     model: ModelConfig,
     requests: RequestConfig,
-    /// Must have been made with the model that is loaded.
-    calibration: Option<Arc<Calibration>>,
 }
 
 /// How often values of the model are right, where it has a file that says so and may be used. Weights that
@@ -58,34 +56,36 @@ struct TilingFiles {
 
 impl Loader {
     pub fn new(config: &Config) -> Self {
-        Self { model: config.model.clone(), requests: config.requests, calibration: None }
+        Self { model: config.model.clone(), requests: config.requests }
     }
 
-    /// Refuses a model that `calibration` was not made with.
-    #[must_use]
-    pub fn calibrated(self, calibration: Option<Arc<Calibration>>) -> Self {
-        Self { calibration, ..self }
-    }
-
-    /// Everything that serving needs.
+    /// Everything that serving needs, from the directory that the path leads to now.
     pub fn load(&self, progress: &LoadProgress) -> Result<Loaded, LoadError> {
+        let checkpoint = self.model.checkpoint.resolved()?;
+        let model = ModelConfig { checkpoint, ..self.model.clone() };
+        Self { model, ..*self }.load_all(progress)
+    }
+
+    fn load_all(&self, progress: &LoadProgress) -> Result<Loaded, LoadError> {
         progress.say("reading the configuration");
         let checkpoint = &self.model.checkpoint;
+        let calibration = calibration(&self.model)?.map(Arc::new);
         let architecture = internvl::Config::load(checkpoint)?;
         let prompter = self.prompter(&architecture)?;
         let tiling = tiling(checkpoint, &architecture, self.requests.max_tiles)?;
         if let Some(pace) = self.model.fake {
             let runner = fake::runner(checkpoint, &architecture, &prompter, &self.requests, pace)?;
-            return Ok(Loaded { runner: Box::new(runner), prompter: Arc::new(prompter), tiling });
+            let (runner, prompter) = (Box::new(runner), Arc::new(prompter));
+            return Ok(Loaded { runner, prompter, tiling, calibration });
         }
         progress.say("loading weights");
         let probe = self.probe(&prompter, &tiling)?;
         let runner =
             self.runner(prompter.image_token_id(), probe, &mut |step| progress.say(step))?;
-        if let Some(calibration) = &self.calibration {
+        if let Some(calibration) = &calibration {
             calibration.check_revision(&runner.spec().revision)?;
         }
-        Ok(Loaded { runner: Box::new(runner), prompter: Arc::new(prompter), tiling })
+        Ok(Loaded { runner: Box::new(runner), prompter: Arc::new(prompter), tiling, calibration })
     }
 
     /// The model as [`load`](Self::load) has it, with nothing to feed it.

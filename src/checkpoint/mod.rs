@@ -61,6 +61,15 @@ impl Checkpoint {
         }
     }
 
+    /// The directory that the path leads to now: links in it may be turned to another one later.
+    pub fn resolved(&self) -> Result<Self, CheckpointError> {
+        let Self::Dir(path) = self else { return Ok(self.clone()) };
+        path.canonicalize().map(Self::Dir).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => CheckpointError::NoSuchDir(path.clone()),
+            _ => CheckpointError::Read { checkpoint: self.clone(), name: String::new(), source },
+        })
+    }
+
     /// The name to show and to accept in requests: the directory's last component.
     pub fn name(&self) -> String {
         match self {

@@ -1,16 +1,16 @@
 //! Keeps the published [`Status`] and counts requests into it: the one place that knows how many
 //! there are, and so the one that refuses the next.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::engine::counters::Counters;
+use crate::engine::generation::Served;
 use crate::engine::pulse::Pulse;
-use crate::engine::{Load, ModelState, Reject, Status};
-use crate::model::ModelSpec;
+use crate::engine::{Load, ModelState, Reject, Reload, ReloadRefused, ReloadState, Status};
 
 /// When to try a loading server again.
 const RETRY_LOADING: Duration = Duration::from_secs(5);
@@ -29,7 +29,8 @@ pub(super) struct Board {
     pub(super) counters: Counters,
     /// Moving mean of how long requests keep their slot.
     held_mean_ms: AtomicU64,
-    pulse: Pulse,
+    /// Of the step threads that live.
+    pulses: Mutex<Vec<Weak<Pulse>>>,
 }
 
 /// One request that was taken; counted until it is dropped.
@@ -47,14 +48,17 @@ impl Board {
             state: ModelState::Loading,
             message: String::new(),
             spec: None,
+            tiles_per_page_max: None,
+            calibration: None,
             load: Load::default(),
+            reload: None,
         };
         Self {
             status: watch::Sender::new(status),
             queued_max,
             counters: Counters::default(),
             held_mean_ms: AtomicU64::new(0),
-            pulse: Pulse::default(),
+            pulses: Mutex::default(),
         }
     }
 
@@ -62,8 +66,20 @@ impl Board {
         self.status.subscribe()
     }
 
-    pub(super) fn pulse(&self) -> &Pulse {
-        &self.pulse
+    /// The pulse of one more step thread.
+    pub(super) fn pulse(&self) -> Arc<Pulse> {
+        let pulse = Arc::new(Pulse::default());
+        let mut pulses = self.pulses.lock().unwrap_or_else(PoisonError::into_inner);
+        pulses.retain(|pulse| pulse.strong_count() > 0);
+        pulses.push(Arc::downgrade(&pulse));
+        pulse
+    }
+
+    /// The longest turn that runs now.
+    pub(super) fn busy_for(&self) -> Duration {
+        let pulses = self.pulses.lock().unwrap_or_else(PoisonError::into_inner);
+        let busy = pulses.iter().filter_map(|pulse| Some(pulse.upgrade()?.busy_for()));
+        busy.max().unwrap_or_default()
     }
 
     /// Counts one more request, or says why not.
@@ -102,6 +118,13 @@ impl Board {
         }
     }
 
+    /// Why there is no model to submit to: all stops, or the first one has become ready just now.
+    pub(super) fn no_model(&self) -> Reject {
+        let loading =
+            Reject::Loading { message: "ready in a moment".to_owned(), retry_after: RETRY_LOADING };
+        self.refusal(&self.status.borrow()).unwrap_or(loading)
+    }
+
     /// Roughly when the queue will have moved on by one request.
     fn retry_after(&self, queued: usize, slots: usize) -> Duration {
         let held_ms = self.held_mean_ms.load(Ordering::Relaxed);
@@ -129,8 +152,8 @@ impl Board {
     }
 
     /// The model is known, but not warm yet.
-    pub(super) fn loaded(&self, spec: ModelSpec) {
-        self.status.send_modify(|status| status.spec = Some(Arc::new(spec)));
+    pub(super) fn loaded(&self, served: &Served) {
+        self.status.send_modify(|status| status.shows(served));
     }
 
     /// Requests are taken from now on, unless the server drains already.
@@ -141,6 +164,50 @@ impl Board {
                 status.state = ModelState::Ready;
             }
         });
+    }
+
+    /// Counts one more exchange of the model, and says its number or why there is none now.
+    pub(super) fn reload(&self) -> Result<u32, ReloadRefused> {
+        let mut answer = Err(ReloadRefused::Stopping);
+        self.status.send_if_modified(|status| {
+            answer = may_reload(status);
+            if let Ok(number) = answer {
+                let (state, message) = (ReloadState::Loading, String::new());
+                status.reload = Some(Reload { number, state, message });
+            }
+            answer.is_ok()
+        });
+        answer
+    }
+
+    /// How far exchange `number` is, for people.
+    pub(super) fn reloading(&self, number: u32, message: String) {
+        self.reload_is(number, ReloadState::Loading, message);
+    }
+
+    /// The new model takes requests; the one before has some to finish.
+    pub(super) fn switched(&self, number: u32, served: &Served) {
+        self.status.send_modify(|status| status.shows(served));
+        self.reload_is(number, ReloadState::Draining, String::new());
+    }
+
+    /// The model before the present one is gone.
+    pub(super) fn drained(&self) {
+        self.status.send_if_modified(|status| {
+            let reload = status.reload.as_mut();
+            let reload = reload.filter(|reload| reload.state == ReloadState::Draining);
+            reload.map(|reload| reload.state = ReloadState::Done).is_some()
+        });
+    }
+
+    /// The model stays as it was.
+    pub(super) fn not_reloaded(&self, number: u32, why: String) {
+        self.reload_is(number, ReloadState::Failed, why);
+    }
+
+    fn reload_is(&self, number: u32, state: ReloadState, message: String) {
+        let now = Reload { number, state, message };
+        self.status.send_if_modified(|status| status.reload.replace(now.clone()) != Some(now));
     }
 
     /// Requests are still taken, but not for long.
@@ -192,6 +259,25 @@ impl Board {
             status.load.kv_utilization = share;
             changed
         });
+    }
+}
+
+fn may_reload(status: &Status) -> Result<u32, ReloadRefused> {
+    let message = || status.message.clone();
+    match status.state {
+        ModelState::Ready => {}
+        ModelState::Loading => return Err(ReloadRefused::Loading),
+        ModelState::Leaving | ModelState::Draining => return Err(ReloadRefused::Stopping),
+        ModelState::Poisoned | ModelState::Failed => {
+            return Err(ReloadRefused::Failed { message: message() });
+        }
+    }
+    match &status.reload {
+        None => Ok(1),
+        Some(Reload { number, state: ReloadState::Done | ReloadState::Failed, .. }) => {
+            Ok(number.saturating_add(1))
+        }
+        Some(Reload { number, .. }) => Err(ReloadRefused::Busy { number: *number }),
     }
 }
 

@@ -35,6 +35,33 @@ pub enum Reject {
     Poisoned { message: String },
 }
 
+/// Why the model is not exchanged for another now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReloadRefused {
+    #[error("the first model is still loading: wait until the server is ready")]
+    Loading,
+    #[error("the server is stopping")]
+    Stopping,
+    #[error("the model failed, and a process that failed is not repaired: restart it ({message})")]
+    Failed { message: String },
+    #[error(
+        "exchange {number} is not over: a third model would be in memory; wait until its state is done or failed"
+    )]
+    Busy { number: u32 },
+}
+
+impl ReloadRefused {
+    /// For programs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Loading => "MODEL_LOADING",
+            Self::Stopping => "DRAINING",
+            Self::Failed { .. } => "MODEL_FAILED",
+            Self::Busy { .. } => "RELOAD_IN_PROGRESS",
+        }
+    }
+}
+
 /// Why a request that was taken failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {

@@ -9,14 +9,13 @@ use tokio::sync::watch;
 
 use crate::constraint::Vocabulary;
 use crate::engine::board::Board;
-use crate::engine::channel::{Bell, Events, channel};
+use crate::engine::channel::Events;
 use crate::engine::clock::{Clock, SystemClock};
-use crate::engine::ending::Ending;
-use crate::engine::inbox::Inbox;
-use crate::engine::intake::{Intake, Request};
+use crate::engine::generation::{Desk, Model, Parts};
 use crate::engine::life::Life;
 use crate::engine::prepare::{Prepare, Preparer};
-use crate::engine::{Config, Counts, Job, Load, ModelState, Reject, Status};
+use crate::engine::{Config, Counts, Job, Load, ModelState, Reject, ReloadRefused, Status};
+use crate::fields::Calibration;
 use crate::model::Runner;
 use crate::preprocess;
 use crate::prompt::Prompter;
@@ -29,12 +28,16 @@ pub struct Loaded {
     pub runner: Box<dyn Runner>,
     pub prompter: Arc<Prompter>,
     pub tiling: preprocess::Config,
+    /// What its confidence is worth, where that was measured.
+    pub calibration: Option<Arc<Calibration>>,
 }
 
 /// Where the loader says how far it is.
 #[derive(Debug)]
 pub struct LoadProgress {
     pub(super) board: Arc<Board>,
+    /// The exchange that it belongs to; none for the first model.
+    pub(super) reload: Option<u32>,
 }
 
 /// A running engine. Clones are the same engine, which stops when the last one is dropped.
@@ -45,10 +48,7 @@ pub struct Handle {
 
 #[derive(Debug)]
 struct Shared {
-    board: Arc<Board>,
-    bell: Bell,
-    clock: Arc<dyn Clock>,
-    config: Config,
+    desk: Desk,
     /// Its receivers live in the engine's threads.
     threads: watch::Sender<()>,
 }
@@ -66,7 +66,10 @@ impl fmt::Debug for Loaded {
 impl LoadProgress {
     /// Publishes what is being loaded, for people: `reading file 3 of 4`.
     pub fn say(&self, message: impl Into<String>) {
-        self.board.loading(message.into());
+        match self.reload {
+            None => self.board.loading(message.into()),
+            Some(number) => self.board.reloading(number, message.into()),
+        }
     }
 }
 
@@ -79,60 +82,72 @@ impl Handle {
         config: Config,
         load: impl FnOnce(&LoadProgress) -> Result<Loaded, LoadError> + Send + 'static,
     ) -> Self {
-        let (pages_max, pdf) = (config.pages_max, config.pdf.clone());
-        let prefix_cache = config.prefix_cache;
-        Self::start_with(config, Arc::new(SystemClock), move |progress| {
-            let Loaded { runner, prompter, tiling } = load(progress)?;
-            let spec = runner.spec().clone();
-            let vocabulary = Vocabulary::of(&prompter, spec.vocab_size)?;
-            let prepare: Arc<dyn Prepare> = Arc::new(Preparer::new(
-                (prompter, vocabulary),
-                tiling,
-                spec,
-                (pages_max, pdf),
-                prefix_cache,
-            ));
-            Ok((runner, prepare))
-        })
+        let parts = parts(&config);
+        Self::start_with(config, Arc::new(SystemClock), move |progress| parts(load(progress)?))
     }
 
     pub(super) fn start_with(
         config: Config,
         clock: Arc<dyn Clock>,
-        load: impl FnOnce(&LoadProgress) -> Result<(Box<dyn Runner>, Arc<dyn Prepare>), LoadError>
-        + Send
-        + 'static,
+        load: impl FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static,
     ) -> Self {
         let config = config.within_limits();
         let board = Arc::new(Board::new(config.queued_max));
-        let bell = Bell {
-            inbox: Arc::new(Inbox::default()),
-            intake: Arc::new(Intake::new(config.pixel_bytes_max)),
-        };
-        let (threads, alive) = watch::channel(());
-        let life = Life {
-            config: config.clone(),
-            board: Arc::clone(&board),
-            bell: bell.clone(),
-            clock: Arc::clone(&clock),
-            alive,
-        };
+        let desk = Desk { board, switch: Arc::default(), clock, config };
+        let (threads, _) = watch::channel(());
+        let handle = Self { shared: Arc::new(Shared { desk, threads }) };
+        handle.begin(None, load);
+        handle
+    }
+
+    /// Loads another model beside the present one, which serves meanwhile. Once the new one is warm it
+    /// takes all new requests, and the old one is gone when it has finished those that it has; where it
+    /// cannot be loaded all stays as it is. Returns the number of the exchange at once; [`Status::reload`]
+    /// says how it goes.
+    pub fn reload(
+        &self,
+        load: impl FnOnce(&LoadProgress) -> Result<Loaded, LoadError> + Send + 'static,
+    ) -> Result<u32, ReloadRefused> {
+        let parts = parts(&self.shared.desk.config);
+        self.reload_with(move |progress| parts(load(progress)?))
+    }
+
+    pub(super) fn reload_with(
+        &self,
+        load: impl FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static,
+    ) -> Result<u32, ReloadRefused> {
+        let number = self.shared.desk.board.reload()?;
+        self.begin(Some(number), load);
+        Ok(number)
+    }
+
+    /// Starts the threads of one model.
+    fn begin(
+        &self,
+        reload: Option<u32>,
+        load: impl FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static,
+    ) {
+        let Shared { desk, threads } = &*self.shared;
+        // None: all of it stops, and nobody waits for a model.
+        let Some(bell) = desk.switch.bell(&desk.config) else { return };
+        let life = Life { desk: desk.clone(), bell, alive: threads.subscribe(), reload };
         life.start(load);
-        Self { shared: Arc::new(Shared { board, bell, clock, config, threads }) }
+    }
+
+    /// The model that takes requests now.
+    pub fn model(&self) -> Model {
+        let desk = &self.shared.desk;
+        Model { generation: desk.switch.current(), desk: desk.clone() }
     }
 
     /// Takes a request, or says at once why not.
     pub fn submit(&self, job: Job) -> Result<Events, Reject> {
-        let Shared { board, bell, clock, config, .. } = &*self.shared;
-        let ticket = board.take()?;
-        let (outlet, events) = channel(config.events_buffered, bell.clone());
-        bell.intake.push(Request { job, outlet, ticket, submitted: clock.now() });
-        Ok(events)
+        self.model().submit(job)
     }
 
     /// What the engine says of itself, now and after each change.
     pub fn status(&self) -> watch::Receiver<Status> {
-        self.shared.board.watch()
+        self.shared.desk.board.watch()
     }
 
     /// What the engine says of itself now.
@@ -142,28 +157,28 @@ impl Handle {
 
     /// What it counted so far.
     pub fn counts(&self) -> Counts {
-        self.shared.board.counters.counts()
+        self.shared.desk.board.counters.counts()
     }
 
     /// Says that it will drain, so that callers turn to others, and still takes requests.
     pub fn leave(&self) {
-        self.shared.board.leaving();
+        self.shared.desk.board.leaving();
     }
 
     /// Takes no more requests; those that were taken go on to their end.
     pub fn drain(&self) {
-        self.shared.board.draining();
+        self.shared.desk.board.draining();
     }
 
-    /// How long the present turn of the step thread has run; zero between turns.
+    /// How long the present turn of a step thread has run; zero between turns.
     pub fn busy_for(&self) -> Duration {
-        self.shared.board.pulse().busy_for()
+        self.shared.desk.board.busy_for()
     }
 
     /// Gives the model up: no more requests are taken, and none that runs can be trusted to end.
     pub fn fail(&self, why: &str) {
         tracing::error!(why, "the engine is given up");
-        self.shared.board.failed(why.to_owned());
+        self.shared.desk.board.failed(why.to_owned());
     }
 
     /// Waits until no request is left, or the model failed.
@@ -194,13 +209,31 @@ impl Handle {
     }
 }
 
+/// What makes a loaded model ready to be served under `config`.
+fn parts(config: &Config) -> impl FnOnce(Loaded) -> Result<Parts, LoadError> + Send + use<> {
+    let (pages_max, pdf, prefix_cache) =
+        (config.pages_max, config.pdf.clone(), config.prefix_cache);
+    move |Loaded { runner, prompter, tiling, calibration }| {
+        let spec = runner.spec().clone();
+        let vocabulary = Vocabulary::of(&prompter, spec.vocab_size)?;
+        let tiles_per_page_max = Some(tiling.max_tiles);
+        let prepare: Arc<dyn Prepare> = Arc::new(Preparer::new(
+            (prompter, vocabulary),
+            tiling,
+            spec,
+            (pages_max, pdf),
+            prefix_cache,
+        ));
+        Ok(Parts { runner, prepare, tiles_per_page_max, calibration })
+    }
+}
+
 // === impl Shared ===
 
 impl Shared {
     fn stop(&self) {
-        self.board.draining();
-        self.bell.intake.close(&Ending::Stopped);
-        self.bell.inbox.stop();
+        self.desk.board.draining();
+        self.desk.switch.stop();
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Arrived {
     pub(super) sequences: VecDeque<Sequence>,
     /// The thread is to end.
     pub(super) stop: bool,
+    /// Nothing will arrive after this.
+    pub(super) finished: bool,
 }
 
 /// The step thread's letter box.
@@ -39,8 +41,20 @@ struct State {
     /// A reader took or left something.
     woken: bool,
     stop: bool,
+    feed: Feed,
     /// Nobody empties the box any more.
     closed: bool,
+}
+
+/// Whether more will come.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Feed {
+    #[default]
+    Open,
+    /// Another model takes the requests that come; some may be on their way here.
+    Retired,
+    /// Nothing comes any more.
+    Finished,
 }
 
 // === impl Inbox ===
@@ -67,6 +81,24 @@ impl Inbox {
         self.changed.notify_one();
     }
 
+    /// Another model takes the requests that come from now on.
+    pub(super) fn retire(&self) {
+        let mut state = self.lock();
+        state.feed = state.feed.max(Feed::Retired);
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.lock().feed >= Feed::Retired
+    }
+
+    /// What is in here is all there will be.
+    pub(super) fn finish(&self) {
+        let mut state = self.lock();
+        state.feed = Feed::Finished;
+        state.woken = true;
+        self.changed.notify_one();
+    }
+
     pub(super) fn take(&self, wait: Wait) -> Arrived {
         let quiet = |state: &mut State| state.sequences.is_empty() && !state.woken && !state.stop;
         let state = self.lock();
@@ -83,7 +115,8 @@ impl Inbox {
             }
         };
         state.woken = false;
-        Arrived { sequences: std::mem::take(&mut state.sequences), stop: state.stop }
+        let sequences = std::mem::take(&mut state.sequences);
+        Arrived { sequences, stop: state.stop, finished: state.feed == Feed::Finished }
     }
 
     /// Takes nothing in from now on; returns what is still in here.

@@ -42,6 +42,8 @@ pub(super) struct Intake {
 struct State {
     requests: VecDeque<Request>,
     pixel_bytes: usize,
+    /// Nobody puts anything in any more.
+    retired: bool,
     closed: Option<Ending>,
 }
 
@@ -103,6 +105,16 @@ impl Intake {
         }
     }
 
+    /// Lets the threads end once they have prepared what is in here.
+    pub(super) fn retire(&self) {
+        self.lock().retired = true;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.lock().retired
+    }
+
     /// The next request to prepare, when there is one and memory for its pixels; none to end.
     fn next(&self, clock: &dyn Clock) -> Option<Request> {
         let mut state = self.lock();
@@ -112,6 +124,9 @@ impl Intake {
             }
             let now = clock.now();
             state.forget_ended(now);
+            if state.retired && state.requests.is_empty() {
+                return None;
+            }
             if state.pixel_bytes < self.pixel_bytes_max
                 && let Some(request) = state.requests.pop_front()
             {
@@ -162,7 +177,7 @@ impl Drop for PixelLease {
 // === impl Worker ===
 
 impl Worker {
-    /// Prepares requests until the intake is closed.
+    /// Prepares requests until the intake is closed, or retired and empty.
     pub(super) fn run(&self) {
         while let Some(request) = self.intake.next(self.clock.as_ref()) {
             self.take_in(request);

@@ -1,15 +1,14 @@
 //! The life of the engine's threads: load, warm up, step, and how it ends.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::engine::Config;
-use crate::engine::board::Board;
 use crate::engine::channel::Bell;
-use crate::engine::clock::Clock;
 use crate::engine::ending::Ending;
+use crate::engine::generation::{Desk, Generation, Parts, Served};
 use crate::engine::handle::{LoadError, LoadProgress};
 use crate::engine::intake::Worker;
 use crate::engine::prepare::Prepare;
@@ -17,18 +16,44 @@ use crate::engine::stepper::Stepper;
 use crate::engine::warmup::warm_up;
 use crate::model::{ModelSpec, Runner};
 
-/// What the engine's threads share with its handles.
+/// What the threads of one model share with the engine's handles.
 #[derive(Debug, Clone)]
 pub(super) struct Life {
-    pub(super) config: Config,
-    pub(super) board: Arc<Board>,
+    pub(super) desk: Desk,
     pub(super) bell: Bell,
-    pub(super) clock: Arc<dyn Clock>,
     /// Held by each thread until it ends.
     pub(super) alive: watch::Receiver<()>,
+    /// The exchange by which this model comes; none for the first.
+    pub(super) reload: Option<u32>,
 }
 
-type Model = (Box<dyn Runner>, Arc<dyn Prepare>);
+/// Held by all intake threads of a model: when the last one has nothing more to do, the step thread
+/// learns that nothing comes any more.
+#[derive(Debug)]
+struct Feeding(Bell);
+
+type Model = (Box<dyn Runner>, Arc<dyn Prepare>, Served);
+
+/// Why a model that was loaded beside another does not take its place.
+#[derive(Debug, thiserror::Error)]
+enum Misplaced {
+    #[error(
+        "there is no room for it beside the running model: it would be on {new}, which the running one is not; \
+         restart the server to change to it, or make room"
+    )]
+    OtherDevices { new: String },
+}
+
+// === impl Feeding ===
+
+impl Drop for Feeding {
+    fn drop(&mut self) {
+        // Threads that died of a bug leave work behind.
+        if self.0.intake.is_retired() {
+            self.0.inbox.finish();
+        }
+    }
+}
 
 // === impl Life ===
 
@@ -36,42 +61,72 @@ impl Life {
     /// Starts the step thread, which loads the model first.
     pub(super) fn start(
         self,
-        load: impl FnOnce(&LoadProgress) -> Result<Model, LoadError> + Send + 'static,
+        load: impl FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static,
     ) {
-        let board = Arc::clone(&self.board);
+        let failed = self.clone();
         let thread = std::thread::Builder::new().name("engine".to_owned());
         if let Err(error) = thread.spawn(move || self.live(load)) {
-            board.failed(format!("cannot start the engine's thread: {error}"));
+            failed.not_loaded(format!("cannot start the engine's thread: {error}"));
         }
     }
 
-    fn live(self, load: impl FnOnce(&LoadProgress) -> Result<Model, LoadError>) {
+    fn live(self, load: impl FnOnce(&LoadProgress) -> Result<Parts, LoadError>) {
         let loaded = catch_unwind(AssertUnwindSafe(|| self.load(load)))
             .unwrap_or_else(|panic| Err(message(&Ending::panicked(panic.as_ref())).into()));
         match loaded {
-            Ok((runner, prepare)) => self.serve(runner, prepare),
+            Ok(model) => self.serve(model),
             Err(error) => {
                 tracing::error!(%error, "the model is not loaded");
                 self.bell.intake.close(&Ending::Stopped);
-                self.board.failed(error.to_string());
+                self.not_loaded(error.to_string());
             }
         }
         drop(self.alive);
     }
 
+    /// The first model is all there is; another one is not missed.
+    fn not_loaded(&self, why: String) {
+        match self.reload {
+            None => self.desk.board.failed(why),
+            Some(number) => self.desk.board.not_reloaded(number, why),
+        }
+    }
+
     fn load(
         &self,
-        load: impl FnOnce(&LoadProgress) -> Result<Model, LoadError>,
+        load: impl FnOnce(&LoadProgress) -> Result<Parts, LoadError>,
     ) -> Result<Model, LoadError> {
-        let (mut runner, prepare) = load(&LoadProgress { board: Arc::clone(&self.board) })?;
-        self.board.loaded(runner.spec().clone());
-        self.board.loading("warming up".to_owned());
-        warm_up(runner.as_mut())?;
+        let board = &self.desk.board;
+        let progress = LoadProgress { board: Arc::clone(board), reload: self.reload };
+        let Parts { mut runner, prepare, tiles_per_page_max, calibration } = load(&progress)?;
         let spec = Arc::new(runner.spec().clone());
-        for number in 0..self.config.intake_threads {
-            self.start_worker(number, &prepare, &spec)?;
+        let served = Served { spec: Arc::clone(&spec), tiles_per_page_max, calibration };
+        if self.reload.is_some() {
+            self.check_devices(&spec)?;
+        } else {
+            board.loaded(&served);
         }
-        Ok((runner, prepare))
+        progress.say("warming up");
+        warm_up(runner.as_mut())?;
+        let feeding = Arc::new(Feeding(self.bell.clone()));
+        for number in 0..self.desk.config.intake_threads {
+            self.start_worker(number, &prepare, &spec, &feeding)?;
+        }
+        Ok((runner, prepare, served))
+    }
+
+    /// A plan that finds a GPU full may go on where nobody wants it: on the host, many times slower.
+    fn check_devices(&self, spec: &ModelSpec) -> Result<(), Misplaced> {
+        let devices = |spec: &ModelSpec| -> BTreeSet<String> {
+            spec.placements.iter().map(|placement| placement.device_id.clone()).collect()
+        };
+        let Some(running) = self.desk.switch.current() else { return Ok(()) };
+        let running = devices(running.spec());
+        let new: Vec<String> = devices(spec).difference(&running).cloned().collect();
+        if new.is_empty() || running.is_empty() {
+            return Ok(());
+        }
+        Err(Misplaced::OtherDevices { new: new.join(", ") })
     }
 
     fn start_worker(
@@ -79,18 +134,20 @@ impl Life {
         number: usize,
         prepare: &Arc<dyn Prepare>,
         spec: &Arc<ModelSpec>,
+        feeding: &Arc<Feeding>,
     ) -> Result<(), LoadError> {
+        let config = &self.desk.config;
         let worker = Worker {
             intake: Arc::clone(&self.bell.intake),
             inbox: Arc::clone(&self.bell.inbox),
             prepare: Arc::clone(prepare),
-            clock: Arc::clone(&self.clock),
+            clock: Arc::clone(&self.desk.clock),
             spec: Arc::clone(spec),
-            guard: self.config.guard,
-            metrics: self.config.telemetry.metrics().clone(),
-            prefix_cache: self.config.prefix_cache,
+            guard: config.guard,
+            metrics: config.telemetry.metrics().clone(),
+            prefix_cache: config.prefix_cache,
         };
-        let alive = self.alive.clone();
+        let alive = (self.alive.clone(), Arc::clone(feeding));
         std::thread::Builder::new().name(format!("intake-{number}")).spawn(move || {
             worker.run();
             drop(alive);
@@ -99,23 +156,42 @@ impl Life {
     }
 
     /// Steps until the end, then ends what is open.
-    fn serve(&self, runner: Box<dyn Runner>, prepare: Arc<dyn Prepare>) {
-        let shared = (Arc::clone(&self.bell.inbox), Arc::clone(&self.board));
+    fn serve(&self, (runner, prepare, served): Model) {
+        let Desk { board, config, clock, switch } = &self.desk;
+        let shared = (Arc::clone(&self.bell.inbox), Arc::clone(board));
         let stop_ids = prepare.stop_ids().to_vec();
         drop(prepare);
-        let clock = Arc::clone(&self.clock);
-        let mut stepper = Stepper::new(runner, stop_ids, self.config.clone(), shared, clock);
-        self.board.ready();
-        let ending = catch_unwind(AssertUnwindSafe(|| stepper.run()))
-            .unwrap_or_else(|panic| Ending::panicked(panic.as_ref()));
+        let mut stepper = Stepper::new(runner, stop_ids, config.clone(), shared, Arc::clone(clock));
+        let generation = Generation::new(served.clone(), self.bell.clone());
+        let ending = if switch.turn(generation, || self.announce(&served)) {
+            catch_unwind(AssertUnwindSafe(|| stepper.run()))
+                .unwrap_or_else(|panic| Ending::panicked(panic.as_ref()))
+        } else {
+            self.not_loaded("the server stops".to_owned());
+            Ending::Stopped
+        };
         if ending != Ending::Stopped {
             let message = message(&ending);
             tracing::error!(message, "the engine stops");
             // First, so that no request is taken that nobody would answer.
-            self.board.failed(message);
+            board.failed(message);
         }
         self.bell.intake.close(&ending);
         stepper.end_all(&ending);
+        // With it the model's memory is given back.
+        drop(stepper);
+        if self.bell.inbox.is_retired() {
+            tracing::info!(revision = served.spec.revision, "the model before is gone");
+            board.drained();
+        }
+    }
+
+    fn announce(&self, served: &Served) {
+        let board = &self.desk.board;
+        let Some(number) = self.reload else { return board.ready() };
+        let ModelSpec { name, revision, .. } = &*served.spec;
+        tracing::info!(number, name, revision, "another model takes the requests");
+        board.switched(number, served);
     }
 }
 

@@ -13,6 +13,7 @@
 mod config;
 mod error;
 mod event;
+mod generation;
 mod guard;
 mod handle;
 mod job;
@@ -52,11 +53,12 @@ mod tests;
 pub use channel::Events;
 pub use config::Config;
 pub use counters::Counts;
-pub use error::{EngineError, Fault, Reject};
+pub use error::{EngineError, Fault, Reject, ReloadRefused};
 pub use event::{
     Accepted, Done, Event, FinishReason, PageSource, Phase, Progress, Text, Timings, Usage,
 };
+pub use generation::{Model, Served};
 pub use guard::GuardConfig;
 pub use handle::{Handle, LoadError, LoadProgress, Loaded};
 pub use job::{Job, PageFile, Priority, Sampling};
-pub use status::{Load, ModelState, Status};
+pub use status::{Load, ModelState, Reload, ReloadState, Status};

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::engine::generation::Served;
+use crate::fields::Calibration;
 use crate::model::ModelSpec;
 
 /// The life of the model.
@@ -27,10 +29,45 @@ pub struct Status {
     pub message: String,
     /// None until the model is loaded.
     pub spec: Option<Arc<ModelSpec>>,
+    /// As [`Served::tiles_per_page_max`]; none until the model is loaded, too.
+    pub tiles_per_page_max: Option<u32>,
+    /// As [`Served::calibration`].
+    pub calibration: Option<Arc<Calibration>>,
     pub load: Load,
+    /// The last exchange of the model for another.
+    pub reload: Option<Reload>,
+}
+
+/// An exchange of the model for another while requests run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    /// Counts from 1.
+    pub number: u32,
+    pub state: ReloadState,
+    /// For people: what is being loaded, or why it failed.
+    pub message: String,
+}
+
+/// Where an exchange is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReloadState {
+    /// The new model loads; the old one serves.
+    Loading,
+    /// The new one takes requests; the old one finishes those that it has.
+    Draining,
+    /// The old one is gone, and its memory is free.
+    Done,
+    /// The old one serves as before.
+    Failed,
 }
 
 impl Status {
+    pub(super) fn shows(&mut self, served: &Served) {
+        self.spec = Some(Arc::clone(&served.spec));
+        self.tiles_per_page_max = served.tiles_per_page_max;
+        self.calibration.clone_from(&served.calibration);
+    }
+
     /// Whether it takes requests and means to go on.
     pub fn is_ready(&self) -> bool {
         self.state == ModelState::Ready

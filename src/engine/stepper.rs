@@ -15,6 +15,7 @@ use crate::engine::ending::Ending;
 use crate::engine::inbox::{Arrived, Inbox, Wait};
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::poison::Poison;
+use crate::engine::pulse::Pulse;
 use crate::engine::sampler::Sampler;
 use crate::engine::scheduler::{Bounds, Encode, Planned, Scheduler, SeqId};
 use crate::engine::sequence::{Sequence, Spoilt};
@@ -40,6 +41,7 @@ pub(super) struct Stepper {
     config: Config,
     inbox: Arc<Inbox>,
     board: Arc<Board>,
+    pulse: Arc<Pulse>,
     clock: Arc<dyn Clock>,
     /// Steps in a row that the device failed for every sequence.
     device_failures: usize,
@@ -84,30 +86,34 @@ impl Stepper {
             poison: Poison::new(config.guard.poison_limit),
             config,
             inbox,
+            pulse: board.pulse(),
             board,
             clock,
             device_failures: 0,
         }
     }
 
-    /// Steps until it is told to stop, or the device fails for good.
+    /// Steps until it is told to stop, has nothing more to do for ever, or the device fails for good.
     pub(super) fn run(&mut self) -> Ending {
         let mut wait = Wait::UntilWoken;
         loop {
-            let Arrived { sequences, stop } = self.inbox.take(wait);
+            let Arrived { sequences, stop, finished } = self.inbox.take(wait);
             if stop {
                 return Ending::Stopped;
             }
             for sequence in sequences {
                 self.enqueue(sequence);
             }
-            self.board.pulse().turn_begins();
+            self.pulse.turn_begins();
             let turned = self.turn();
-            self.board.pulse().turn_ended();
+            self.pulse.turn_ended();
             wait = match turned {
                 Ok(wait) => wait,
                 Err(ending) => return ending,
             };
+            if finished && self.sequences.is_empty() {
+                return Ending::Stopped;
+            }
         }
     }
 
@@ -412,7 +418,10 @@ impl Stepper {
                 // First, so that whoever hears of it finds health changed.
                 if let Some(message) = self.poison.failed(&error) {
                     tracing::error!(message, "the model takes no more requests");
-                    self.board.poisoned(message);
+                    // One that is retired takes none anyway.
+                    if !self.inbox.is_retired() {
+                        self.board.poisoned(message);
+                    }
                 }
                 sequence.fail(error);
             }
@@ -438,6 +447,9 @@ impl Stepper {
     }
 
     fn publish_kv(&self) {
+        if self.inbox.is_retired() {
+            return;
+        }
         let (used, all) = self.scheduler.kv_blocks();
         self.board.kv_utilization(used as f64 / all.max(1) as f64);
     }

@@ -118,6 +118,12 @@ impl Call {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
     }
 
+    /// Whether the caller left before its message was whole.
+    pub(super) fn ended_early(&self) -> bool {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.received.as_ref().is_some_and(|received| received.ended_early())
+    }
+
     /// A message of this call, of so many bytes, is not needed any more.
     pub(super) fn message_done(&self, bytes: usize) {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);

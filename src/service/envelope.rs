@@ -16,19 +16,23 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame};
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use super::call::Call;
 use super::error;
+use super::leaving::{self, Leaving, is_endless};
 use super::orca::LoadMeter;
 use crate::telemetry::Telemetry;
 
-/// Wraps all services of the server. `cut` ends every open call when the drain limit is reached.
+/// Wraps all services of the server.
 #[derive(Debug, Clone)]
 pub(super) struct EnvelopeLayer {
+    /// Ends every open call when the drain limit is reached.
     pub(super) cut: CancellationToken,
+    /// Ends, soon, the streams that would go on for ever and lose nothing: watches, reports, reflection.
+    pub(super) leaving: CancellationToken,
     pub(super) telemetry: Telemetry,
     pub(super) load: Arc<LoadMeter>,
 }
@@ -40,6 +44,7 @@ impl<S> Layer<S> for EnvelopeLayer {
         Envelope {
             inner,
             cut: self.cut.clone(),
+            leaving: self.leaving.clone(),
             telemetry: self.telemetry.clone(),
             load: Arc::clone(&self.load),
         }
@@ -51,6 +56,7 @@ impl<S> Layer<S> for EnvelopeLayer {
 pub(super) struct Envelope<S> {
     inner: S,
     cut: CancellationToken,
+    leaving: CancellationToken,
     telemetry: Telemetry,
     load: Arc<LoadMeter>,
 }
@@ -76,7 +82,11 @@ where
             Some(Arc::clone(&self.load)),
         ));
         request.extensions_mut().insert(Arc::clone(&call));
-        let watched = Watched::new(call, self.cut.clone());
+        let leaving = is_endless(request.uri().path()).then(|| self.leaving.clone());
+        if let Some(leaving) = &leaving {
+            request = request.map(|body| leaving::questions(body, leaving.clone()));
+        }
+        let watched = Watched::new(call, self.cut.clone(), leaving);
         Head { inner: Box::pin(self.inner.call(request)), watched: Some(watched) }
     }
 }
@@ -86,13 +96,16 @@ struct Watched {
     call: Arc<Call>,
     deadline: Option<Pin<Box<Sleep>>>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// None where the call comes to its own end.
+    leaving: Option<Leaving>,
 }
 
 impl Watched {
-    fn new(call: Arc<Call>, cut: CancellationToken) -> Self {
+    fn new(call: Arc<Call>, cut: CancellationToken, leaving: Option<CancellationToken>) -> Self {
         let deadline =
             call.deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline.into())));
-        Self { call, deadline, cut: Box::pin(cut.cancelled_owned()) }
+        let leaving = leaving.map(leaving::soon_after);
+        Self { call, deadline, cut: Box::pin(cut.cancelled_owned()), leaving }
     }
 
     /// Runs `poll` inside the span; a panic becomes a status.
@@ -115,6 +128,9 @@ impl Watched {
             error::deadline(self.call.phase())
         } else if self.cut.as_mut().poll(cx).is_ready() {
             error::drain_timeout()
+        } else if self.leaving.as_mut().is_some_and(|leaving| leaving.as_mut().poll(cx).is_ready())
+        {
+            Status::ok("the server leaves")
         } else {
             return Poll::Pending;
         };
@@ -175,7 +191,12 @@ where
 
 /// Puts the watch on the body, unless the head already holds the status (trailers-only).
 fn envelop(mut response: http::Response<Body>, watched: Watched) -> http::Response<Body> {
-    if let Some(status) = Status::from_header_map(response.headers()) {
+    if let Some(mut status) = Status::from_header_map(response.headers()) {
+        if status.code() == Code::Internal && watched.call.ended_early() {
+            // Nobody's failure but the caller's, who has most likely left.
+            status = Status::cancelled("the call ended before its message");
+            response = status.clone().into_http();
+        }
         watched.call.finish(&status);
         watched.call.report_load(response.headers_mut());
         return response;

@@ -16,7 +16,7 @@ use super::kind::{Begun, Pending};
 use super::stream::{Answer, Wishes};
 use super::validate::{self, Task};
 use super::{convert, trace};
-use crate::engine::{self, EngineError, Event, Events, Handle, Job};
+use crate::engine::{self, EngineError, Event, Events, Job, Model};
 use crate::pb::v1;
 use crate::prompt::{AnswerStyle, Question, QuestionError, Questions};
 use crate::schema::{DocumentKind, Schema};
@@ -70,9 +70,15 @@ pub(super) async fn begin(
     traced: Option<TraceOptions>,
     request: v1::ExtractRequest,
 ) -> Result<Answer<Events>, Status> {
-    let status = state.status();
+    // One model from here on, whatever the server changes to meanwhile.
+    let model = state.engine.model();
+    let served = model.served();
     let tracing = state.config.telemetry.tracing();
-    let checked = validate::check(request, &state.bounds(&status))?;
+    let bounds = state.bounds(
+        served.map(|served| &*served.spec),
+        served.and_then(|served| served.tiles_per_page_max),
+    );
+    let checked = validate::check(request, &bounds)?;
     let Asked { question, template, fields: asked, kind_first } =
         ask(&state.questions, &checked.task).map_err(|error| unanswerable(&error))?;
     let constrain = checked.constrain;
@@ -82,7 +88,7 @@ pub(super) async fn begin(
         logprobs: checked.logprobs,
         fields: checked.kinds.fields,
         asked,
-        calibration: state.config.calibration.clone(),
+        calibration: served.and_then(|served| served.calibration.clone()),
         heartbeat: state.config.heartbeat,
     };
     let mut job = convert::job(checked, question, &call);
@@ -92,20 +98,19 @@ pub(super) async fn begin(
     });
     let trace_id = trace::sampled_trace_id(&call.span.context());
     let id = job.id.clone();
-    let model = state.model_name(&status).to_owned();
-    let mut generation = Generation::begin(call, &mut job, &model, output_type);
+    let mut generation = Generation::begin(call, &mut job, &bounds.model, output_type);
     if let Some((tracing, options)) = tracing.zip(traced) {
         generation.trace(&mut job, tracing, options);
     }
 
     let pending = kind_first.map(|(style, instructions)| {
         let begin = Second { job: job.clone(), style, instructions, constrain };
-        let (engine, questions) = (state.engine.clone(), Arc::clone(&state.questions));
+        let (model, questions) = (model.clone(), Arc::clone(&state.questions));
         // The name of a kind is short: no more than this is asked for.
         job.output_tokens_max = job.output_tokens_max.min(KIND_TOKENS_MAX);
-        Pending::new(move |kind| begin.begin(kind, &engine, &questions))
+        Pending::new(move |kind| begin.begin(kind, &model, &questions))
     });
-    let mut events = state.engine.submit(job).map_err(|reject| generation.rejected(&reject))?;
+    let mut events = model.submit(job).map_err(|reject| generation.rejected(&reject))?;
     let first = first_event(&mut events).await.map_err(|error| generation.failed(&error))?;
     generation.call().note(|record| {
         record.pages = Some(first.tiles_per_page.len());
@@ -113,9 +118,8 @@ pub(super) async fn begin(
     });
     let accepted = v1::Accepted {
         request_id: id,
-        model,
-        // Taken anew: the model may have become ready since the request came.
-        model_revision: state.status().spec.map(|spec| spec.revision.clone()).unwrap_or_default(),
+        model: bounds.model,
+        model_revision: served.map(|served| served.spec.revision.clone()).unwrap_or_default(),
         trace_id: trace_id.unwrap_or_default(),
         tiles_per_page: first.tiles_per_page,
         pages: first.pages.iter().map(convert::page_source).collect(),
@@ -132,7 +136,7 @@ impl Second {
     fn begin(
         self,
         kind: DocumentKind,
-        engine: &Handle,
+        model: &Model,
         questions: &Questions,
     ) -> Result<Begun<Events>, Status> {
         let Self { job, style, instructions, constrain } = self;
@@ -141,7 +145,7 @@ impl Second {
         let question = question.map_err(|error| unanswerable(&error))?;
         let grammar = constrain.then(|| schema.grammar());
         let job = Job { question: question.text, grammar, ..job };
-        let events = engine.submit(job).map_err(|reject| error::rejected(&reject))?;
+        let events = model.submit(job).map_err(|reject| error::rejected(&reject))?;
         Ok(Begun { events, asked: (schema, style), template: question.template })
     }
 }

@@ -82,7 +82,8 @@ where
             Err(status) => return Box::pin(std::future::ready(Ok(status.into_http()))),
         };
         if let Some(received) = received {
-            request = request.map(|body| received.count(body));
+            let is_stream = request.uri().path().ends_with("/BatchExtract");
+            request = request.map(|body| received.count(body, is_stream));
         }
         // What was shown has been looked at, and is for nobody's log.
         for name in ["authorization", "x-api-key"] {

@@ -17,6 +17,7 @@ mod gate;
 mod generation;
 mod health;
 mod kind;
+mod leaving;
 mod model_info;
 mod orca;
 mod playground;
@@ -39,8 +40,8 @@ pub use trace::code_name;
 
 use crate::access;
 use crate::engine::{Handle, Status};
-use crate::fields::Calibration;
 use crate::limits;
+use crate::model::ModelSpec;
 use crate::prompt::Questions;
 use crate::telemetry::Telemetry;
 use crate::transport;
@@ -53,7 +54,7 @@ pub struct Config {
     pub model: String,
     /// Pages of one document.
     pub pages_max: usize,
-    /// Tiles that a page may be cut into, without the overview.
+    /// Tiles that a page may be cut into, without the overview, until the model is loaded and says so.
     pub tiles_per_page_max: u32,
     /// Most output tokens of one request, and what a request gets that does not say.
     pub output_tokens_max: usize,
@@ -80,8 +81,6 @@ pub struct Config {
     pub access: access::Config,
     /// Bytes of all requests that arrive, wait and run.
     pub request_memory_bytes: usize,
-    /// What the model's confidence is worth; none: not known.
-    pub calibration: Option<Arc<Calibration>>,
     /// What documents are asked; none: the built-in questions.
     pub questions: Option<Arc<Questions>>,
 }
@@ -105,7 +104,6 @@ impl Config {
             transport: transport::Options::default(),
             access: access::Config::default(),
             request_memory_bytes: limits::REQUEST_MEMORY_BYTES,
-            calibration: None,
             questions: None,
         }
     }
@@ -131,13 +129,15 @@ impl State {
         status.spec.as_ref().map_or(self.config.model.as_str(), |spec| spec.name.as_str())
     }
 
-    fn bounds(&self, status: &Status) -> Bounds {
+    /// What may be asked of a model; of none: of the one that is to be loaded.
+    fn bounds(&self, spec: Option<&ModelSpec>, tiles_per_page_max: Option<u32>) -> Bounds {
         // A sequence needs a token of prompt beside its answer.
-        let slot_tokens = status.spec.as_ref().map_or(usize::MAX, |spec| spec.slot_tokens);
+        let slot_tokens = spec.map_or(usize::MAX, |spec| spec.slot_tokens);
+        let tiles_per_page_max = tiles_per_page_max.unwrap_or(self.config.tiles_per_page_max);
         Bounds {
-            model: self.model_name(status).to_owned(),
+            model: spec.map_or(&self.config.model, |spec| &spec.name).clone(),
             pages_max: self.config.pages_max.min(limits::PAGES_MAX),
-            tiles_per_page_max: self.config.tiles_per_page_max.min(limits::TILES_PER_PAGE_MAX),
+            tiles_per_page_max: tiles_per_page_max.min(limits::TILES_PER_PAGE_MAX),
             output_tokens_max: self.config.output_tokens_max.min(slot_tokens.saturating_sub(1)),
         }
     }

@@ -10,7 +10,7 @@ use tonic::Status;
 
 use super::State;
 use crate::device::{Dtype, Link, LinkRoute};
-use crate::engine::{self, ModelState};
+use crate::engine::{self, ModelState, Reload, ReloadState};
 use crate::fields::Calibration;
 use crate::limits;
 use crate::model::{DeviceUse, ModelSpec, Placement, SiteRange};
@@ -80,7 +80,7 @@ pub(super) fn model_status(state: &State, status: &engine::Status) -> v1::ModelS
         kv_cache_dtype: spec.map_or(v1::Dtype::Unspecified, |spec| dtype(spec.kv_dtype)).into(),
         devices: spec.map(|spec| spec.devices.iter().map(device).collect()).unwrap_or_default(),
         limits: Some(limits(state, status)),
-        capabilities: Some(capabilities(state)),
+        capabilities: Some(capabilities(status)),
         load: Some(v1::Load {
             running_requests: status.load.running as u32,
             queued_requests: status.load.queued as u32,
@@ -90,7 +90,18 @@ pub(super) fn model_status(state: &State, status: &engine::Status) -> v1::ModelS
         links: spec.map(|spec| spec.links.iter().map(link).collect()).unwrap_or_default(),
         verification: spec.map(verification),
         kv_capacity_tokens: spec.map_or(0, |spec| spec.kv_tokens() as u64),
+        reload: status.reload.as_ref().map(reload),
     }
+}
+
+fn reload(reload: &Reload) -> v1::ModelReload {
+    let state = match reload.state {
+        ReloadState::Loading => v1::ReloadState::Loading,
+        ReloadState::Draining => v1::ReloadState::Draining,
+        ReloadState::Done => v1::ReloadState::Done,
+        ReloadState::Failed => v1::ReloadState::Failed,
+    };
+    v1::ModelReload { number: reload.number, state: state.into(), message: reload.message.clone() }
 }
 
 /// Release and commit: `0.3.1+4f2c9ab`.
@@ -109,8 +120,8 @@ fn serving_state(state: ModelState) -> v1::ServingState {
 }
 
 fn limits(state: &State, status: &engine::Status) -> v1::Limits {
-    let bounds = state.bounds(status);
     let spec = status.spec.as_deref();
+    let bounds = state.bounds(spec, status.tiles_per_page_max);
     v1::Limits {
         max_request_bytes: limits::REQUEST_BYTES_MAX as u64,
         max_pages: bounds.pages_max as u32,
@@ -130,7 +141,7 @@ fn input_tokens_max(spec: &ModelSpec) -> u32 {
     spec.slot_tokens.saturating_sub(1) as u32
 }
 
-fn capabilities(state: &State) -> v1::Capabilities {
+fn capabilities(status: &engine::Status) -> v1::Capabilities {
     let schema = |(document_type, kind): (v1::DocumentType, DocumentKind)| v1::BuiltInSchema {
         document_type: document_type.into(),
         fields: kind.fields().map(str::to_owned).collect(),
@@ -144,8 +155,8 @@ fn capabilities(state: &State) -> v1::Capabilities {
     v1::Capabilities {
         media_types: MEDIA_TYPES.map(str::to_owned).to_vec(),
         built_in_schemas: kinds.into_iter().map(schema).collect(),
-        calibration: state.config.calibration.as_deref().map(calibration),
-        confidence_method: match state.config.calibration {
+        calibration: status.calibration.as_deref().map(calibration),
+        confidence_method: match status.calibration {
             Some(_) => v1::ConfidenceMethod::Calibrated.into(),
             None => v1::ConfidenceMethod::TokenProbability.into(),
         },

@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -25,12 +25,24 @@ pub(super) struct Memory {
 pub(super) struct Received {
     memory: Memory,
     bytes: AtomicUsize,
+    /// The body ended before the message that it had to bring.
+    ended_early: AtomicBool,
 }
 
 /// A request body whose bytes count.
 struct Counted {
     inner: Body,
     received: Arc<Received>,
+    /// Of a call that has to bring a message; none of a stream of them.
+    message: Option<Message>,
+}
+
+/// How much has come of one message, and how long it is to be.
+#[derive(Debug, Default)]
+struct Message {
+    /// Whether it is compressed, and its length: the first five bytes.
+    prefix: Vec<u8>,
+    bytes: u64,
 }
 
 // === impl Memory ===
@@ -46,7 +58,11 @@ impl Memory {
         if used >= self.bytes_max {
             return Err(error::too_much_received(self.bytes_max));
         }
-        Ok(Arc::new(Received { memory: self.clone(), bytes: AtomicUsize::new(0) }))
+        Ok(Arc::new(Received {
+            memory: self.clone(),
+            bytes: AtomicUsize::new(0),
+            ended_early: AtomicBool::new(false),
+        }))
     }
 
     fn take(&self, bytes: usize) -> bool {
@@ -62,9 +78,18 @@ impl Memory {
 // === impl Received ===
 
 impl Received {
-    /// Counts what `body` brings.
-    pub(super) fn count(self: &Arc<Self>, body: Body) -> Body {
-        Body::new(Counted { inner: body, received: Arc::clone(self) })
+    /// Counts what `body` brings, which is one message unless it is a stream of them.
+    pub(super) fn count(self: &Arc<Self>, body: Body, is_stream: bool) -> Body {
+        let message = (!is_stream).then(Message::default);
+        // One that has ended already may never be asked.
+        self.ended_early.store(!is_stream && body.is_end_stream(), Ordering::Relaxed);
+        Body::new(Counted { inner: body, received: Arc::clone(self), message })
+    }
+
+    /// Whether the caller left before its message was whole. A stream that is reset looks like one that ends,
+    /// and what tonic makes of that is a failure of the server.
+    pub(super) fn ended_early(&self) -> bool {
+        self.ended_early.load(Ordering::Relaxed)
     }
 
     fn take(&self, bytes: usize) -> Result<(), Status> {
@@ -91,6 +116,23 @@ impl Drop for Received {
     }
 }
 
+// === impl Message ===
+
+impl Message {
+    const PREFIX_BYTES: usize = 5;
+
+    fn came(&mut self, data: &[u8]) {
+        let lacking = Self::PREFIX_BYTES - self.prefix.len();
+        self.prefix.extend(data.iter().take(lacking));
+        self.bytes += data.len() as u64;
+    }
+
+    fn is_whole(&self) -> bool {
+        let &[_, a, b, c, d] = self.prefix.as_slice() else { return false };
+        self.bytes >= Self::PREFIX_BYTES as u64 + u64::from(u32::from_be_bytes([a, b, c, d]))
+    }
+}
+
 // === impl Counted ===
 
 impl HttpBody for Counted {
@@ -102,11 +144,21 @@ impl HttpBody for Counted {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-            && let Err(status) = self.received.take(data.len())
-        {
+        let data = match &polled {
+            Poll::Pending => return polled,
+            Poll::Ready(Some(Ok(frame))) => frame.data_ref(),
+            Poll::Ready(None | Some(Err(_))) => None,
+        };
+        let Some(data) = data else {
+            let early = self.message.as_ref().is_some_and(|message| !message.is_whole());
+            self.received.ended_early.store(early, Ordering::Relaxed);
+            return polled;
+        };
+        if let Err(status) = self.received.take(data.len()) {
             return Poll::Ready(Some(Err(status)));
+        }
+        if let Some(message) = &mut self.message {
+            message.came(data);
         }
         polled
     }
@@ -123,6 +175,20 @@ impl HttpBody for Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_whole_with_its_last_byte() {
+        let mut message = Message::default();
+        for part in [&[0][..], &[0, 0, 0], &[3, b'a'], b"b"] {
+            message.came(part);
+            assert!(!message.is_whole(), "{message:?}");
+        }
+        message.came(b"c");
+        assert!(message.is_whole());
+        let mut empty = Message::default();
+        empty.came(&[0; 5]);
+        assert!(empty.is_whole());
+    }
 
     #[test]
     fn what_is_used_is_given_back() {

@@ -137,6 +137,7 @@ fn layered(
         // too large or malformed is seen as well.
         .layer(EnvelopeLayer {
             cut: cut.clone(),
+            leaving: state.shutdown.clone(),
             telemetry: config.telemetry.clone(),
             load: Arc::clone(&state.load),
         })

@@ -1,5 +1,6 @@
 //! Keys and quotas over the wire; files, tokens and rules have their tests in `access`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tessera::access::{Quota, digest_of_key};
@@ -11,19 +12,29 @@ use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_types::StatusExt as _;
 
-use crate::support::{Server, Setup, assert_failure, first_token, open, question, refuse};
+use crate::support::{SOON, Server, Setup, assert_failure, first_token, open, question, refuse};
 
 const KEY: &str = "tsr_a-key-of-these-tests";
 
+/// How often the access file is looked at.
+const RELOAD: Duration = Duration::from_millis(20);
+
 async fn guarded(rule: &str) -> (Server, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let sha256 = digest_of_key(KEY);
+    let file = write(&dir, KEY, rule);
+    let mut setup = Setup::endless(Duration::from_millis(2));
+    setup.service.access.file = Some(file);
+    setup.service.transport.reload_interval = RELOAD;
+    (setup.start().await, dir)
+}
+
+/// The access file of one key with one rule.
+fn write(dir: &tempfile::TempDir, key: &str, rule: &str) -> PathBuf {
+    let sha256 = digest_of_key(key);
     let file = dir.path().join("access.toml");
     let text = format!("[[key]]\nname = \"till\"\nsha256 = \"{sha256}\"\n[[rule]]\n{rule}");
     std::fs::write(&file, text).unwrap();
-    let mut setup = Setup::endless(Duration::from_millis(2));
-    setup.service.access.file = Some(file);
-    (setup.start().await, dir)
+    file
 }
 
 fn with<T>(message: T, header: &'static str, value: &str) -> Request<T> {
@@ -103,4 +114,42 @@ async fn quotas_of_an_address() {
     drop(running);
     server.until_idle().await;
     open(&server, question("And now")).await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_taken_back_opens_nothing_more() {
+    let rule = "callers = [\"key:till\"]\nmethods = [\"*\"]";
+    let (server, dir) = guarded(rule).await;
+    let mut client = server.client().await;
+    let request = |key: &str| with(question("Read on"), "x-api-key", key);
+    let mut running = client.extract(request(KEY)).await.unwrap().into_inner();
+    first_token(&mut running).await;
+
+    let other = "tsr_the-key-that-came-after";
+    write(&dir, other, rule);
+    let refused = async {
+        loop {
+            match client.model_info(with(ModelInfoRequest::default(), "x-api-key", KEY)).await {
+                Err(status) => return status,
+                Ok(_) => tokio::time::sleep(RELOAD).await,
+            }
+        }
+    };
+    let status = tokio::time::timeout(SOON, refused).await.expect("the file is read again");
+    assert_failure(&status, Code::Unauthenticated, "CREDENTIALS_INVALID");
+    client.model_info(with(ModelInfoRequest::default(), "x-api-key", other)).await.unwrap();
+    // What was let in goes on.
+    first_token(&mut running).await;
+
+    // And a right that is taken from a key that stays.
+    write(&dir, other, "callers = [\"key:till\"]\nmethods = [\"ModelInfo\"]");
+    let refused = async {
+        loop {
+            match client.extract(request(other)).await {
+                Err(status) if status.code() == Code::PermissionDenied => return,
+                _ => tokio::time::sleep(RELOAD).await,
+            }
+        }
+    };
+    tokio::time::timeout(SOON, refused).await.expect("the file is read again");
 }

@@ -1,9 +1,18 @@
 //! The end of a server: what runs is finished, what comes is refused, nothing hangs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tessera::pb::health::HealthCheckRequest;
+use tessera::pb::health::health_client::HealthClient;
+use tessera::pb::v1;
+use tessera::pb::xds::service::orca::v3::OrcaLoadReportRequest;
+use tessera::pb::xds::service::orca::v3::open_rca_service_client::OpenRcaServiceClient;
 use tessera::service::Ended;
-use tonic::Code;
+use tokio_stream::StreamExt as _;
+use tonic::{Code, Streaming};
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_types::StatusExt as _;
 
 use crate::support::{
@@ -73,4 +82,54 @@ async fn a_silent_peer_does_not_hold_the_server() {
     let ended = tokio::time::timeout(SOON, server.stop()).await.unwrap();
     assert_eq!(ended, Ended::Idle);
     drop(peer);
+}
+
+/// Reads to the end, which has to be a good one.
+async fn ends_well<T>(mut stream: Streaming<T>) {
+    while stream.message().await.expect("it ends with OK").is_some() {}
+}
+
+#[tokio::test]
+async fn streams_that_never_end_do_not_hold_the_drain() {
+    let mut setup = Setup::default();
+    setup.service.drain_timeout = 10 * SOON;
+    let server = setup.start().await;
+    let channel = server.channel().await;
+
+    let mut client = HealthClient::new(channel.clone());
+    let health = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    let watch = server.client().await.watch_model_info(v1::WatchModelInfoRequest::default()).await;
+    let info = watch.unwrap().into_inner();
+    let reports = OpenRcaServiceClient::new(channel.clone())
+        .stream_core_metrics(OrcaLoadReportRequest::default())
+        .await;
+    let load = reports.unwrap().into_inner();
+    // Its client asks once, and never says that it is done.
+    let asked = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let asking = tokio_stream::once(asked).chain(tokio_stream::pending());
+    let mut reflection = ServerReflectionClient::new(channel)
+        .server_reflection_info(asking)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(reflection.message().await.unwrap().is_some());
+    // And one that reads nothing at all.
+    let _unread = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+
+    let readers = [
+        tokio::spawn(ends_well(health)),
+        tokio::spawn(ends_well(info)),
+        tokio::spawn(ends_well(load)),
+        tokio::spawn(ends_well(reflection)),
+    ];
+    let began = Instant::now();
+    server.engine.drain();
+    assert_eq!(server.stop().await, Ended::Idle);
+    assert!(began.elapsed() < SOON / 2, "it took {:?}", began.elapsed());
+    for reader in readers {
+        tokio::time::timeout(SOON, reader).await.unwrap().unwrap();
+    }
 }

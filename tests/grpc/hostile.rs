@@ -2,6 +2,8 @@
 //! and storms of all of them. Whatever comes, the answer is a status that blames the right side, and the
 //! next honest request is answered.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes};
@@ -9,6 +11,7 @@ use http::uri::PathAndQuery;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use prost::Message as _;
+use tessera::telemetry::Telemetry;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
@@ -208,4 +211,85 @@ async fn a_storm_of_resets_hurts_nobody_else() {
     first_token(&mut honest).await;
     drop(honest);
     server.until_idle().await;
+}
+
+/// A request body that nothing comes of.
+struct Silent;
+
+impl http_body::Body for Silent {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_left_before_its_message_is_no_failure_of_the_server() {
+    let telemetry = Telemetry::keeping_metrics();
+    let mut setup = Setup::default();
+    setup.service.telemetry = telemetry.clone();
+    let server = setup.start().await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (mut client, connection) = hyper::client::conn::http2::handshake(
+        hyper_util::rt::TokioExecutor::new(),
+        hyper_util::rt::TokioIo::new(stream),
+    )
+    .await
+    .unwrap();
+    tokio::spawn(connection);
+    let uri = format!("http://{}/tessera.v1.ExtractionService/Extract", server.address);
+    let request = |body: tonic::body::Body| {
+        http::Request::post(&uri)
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(body)
+            .unwrap()
+    };
+    // Reset, as by a client that gives up; and ended, as by one that is wrong.
+    let answer = client.send_request(request(tonic::body::Body::new(Silent)));
+    assert!(tokio::time::timeout(Duration::from_millis(200), answer).await.is_err());
+    let answer = client.send_request(request(tonic::body::Body::empty()));
+    let head = tokio::time::timeout(SOON, answer).await.unwrap().unwrap();
+    let code = head.headers()["grpc-status"].to_str().unwrap();
+    assert_eq!(code, (Code::Cancelled as i32).to_string());
+
+    let counted = || -> Vec<String> {
+        let text = telemetry.metrics().prometheus();
+        let of_calls = |line: &&str| line.starts_with("rpc_server_call_duration_seconds_count{");
+        text.lines().filter(of_calls).map(str::to_owned).collect()
+    };
+    let both = async {
+        while !counted().iter().any(|line| line.ends_with(" 2")) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(SOON, both).await.is_ok(), "{:?}", counted());
+    assert!(counted().iter().all(|line| line.contains("CANCELLED")), "{:?}", counted());
+    assert_well(&server).await;
+}
+
+#[test]
+fn no_field_names_a_place_to_fetch_from() {
+    let set = prost_types::FileDescriptorSet::decode(tessera::pb::DESCRIPTOR_SET).unwrap();
+    let ours = set.file.iter().filter(|file| file.package() == "tessera.v1");
+    let mut fields = 0;
+    for message in ours.flat_map(|file| &file.message_type) {
+        for field in &message.field {
+            fields += 1;
+            let words: Vec<&str> = field.name().split('_').collect();
+            let fetches = ["uri", "url", "path", "bucket", "endpoint"];
+            assert!(
+                !words.iter().any(|word| fetches.contains(word)),
+                "{}.{} is to be fetched: allow lists and a guard belong to it",
+                message.name(),
+                field.name()
+            );
+        }
+    }
+    assert!(fields > 50, "{fields} fields: the contract is not here");
 }

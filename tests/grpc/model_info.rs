@@ -91,9 +91,8 @@ async fn says_what_calibration_is_in_force() {
             "checks": {"LIST_LENGTHS": {"passed": 0.75, "failed": 0.25}}}"#,
     )
     .unwrap();
-    let mut setup = Setup::default();
-    setup.service.calibration = Some(std::sync::Arc::new(calibration));
-    let server = setup.start().await;
+    let calibration = Some(std::sync::Arc::new(calibration));
+    let server = Setup { calibration, ..Setup::default() }.start().await;
     let capabilities = info(&server).await.capabilities.unwrap();
     assert_eq!(capabilities.confidence_method(), v1::ConfidenceMethod::Calibrated);
     let check = v1::CheckEvidence { rule: "LIST_LENGTHS".to_owned(), passed: 0.75, failed: 0.25 };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tessera::checkpoint::Checkpoint;
 use tessera::engine::{self, Handle, Loaded, ModelState, Status as EngineStatus};
+use tessera::fields::Calibration;
 use tessera::model::ModelSpec;
 use tessera::model::fake::{Fake, Faults, Options, Probe, Script};
 use tessera::pb::v1;
@@ -49,6 +50,8 @@ pub(crate) struct Setup {
     pub(crate) step_delay: Duration,
     pub(crate) engine: engine::Config,
     pub(crate) service: service::Config,
+    /// Comes with the model.
+    pub(crate) calibration: Option<Arc<Calibration>>,
     /// Loading waits for this.
     pub(crate) gate: Option<mpsc::Receiver<()>>,
 }
@@ -73,6 +76,7 @@ impl Default for Setup {
             step_delay: Duration::ZERO,
             engine: engine::Config::default(),
             service: service::Config::new(MODEL),
+            calibration: None,
             gate: None,
         }
     }
@@ -122,7 +126,7 @@ impl Setup {
             ..Options::default()
         });
         let (faults, probe) = (fake.faults(), fake.probe());
-        let gate = self.gate;
+        let (gate, calibration) = (self.gate, self.calibration);
         let engine = Handle::start(self.engine, move |progress| {
             progress.say("waiting for the gate");
             if let Some(gate) = gate {
@@ -130,7 +134,7 @@ impl Setup {
             }
             let options = PromptOptions { tokens_per_tile: 4, ..PromptOptions::default() };
             let prompter = Arc::new(Prompter::load(&Checkpoint::Embedded, &options)?);
-            Ok(Loaded { runner: Box::new(fake), prompter, tiling: tiling() })
+            Ok(Loaded { runner: Box::new(fake), prompter, tiling: tiling(), calibration })
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

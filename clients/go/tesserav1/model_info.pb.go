@@ -21,6 +21,66 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ReloadState int32
+
+const (
+	ReloadState_RELOAD_STATE_UNSPECIFIED ReloadState = 0
+	// The new model loads beside the one that serves.
+	ReloadState_RELOAD_STATE_LOADING ReloadState = 1
+	// The new model serves; the one before finishes the requests that it has.
+	ReloadState_RELOAD_STATE_DRAINING ReloadState = 2
+	// The model before is gone, and its memory is free.
+	ReloadState_RELOAD_STATE_DONE ReloadState = 3
+	// The new model could not be loaded, or not beside the one that serves, which
+	// serves as before.
+	ReloadState_RELOAD_STATE_FAILED ReloadState = 4
+)
+
+// Enum value maps for ReloadState.
+var (
+	ReloadState_name = map[int32]string{
+		0: "RELOAD_STATE_UNSPECIFIED",
+		1: "RELOAD_STATE_LOADING",
+		2: "RELOAD_STATE_DRAINING",
+		3: "RELOAD_STATE_DONE",
+		4: "RELOAD_STATE_FAILED",
+	}
+	ReloadState_value = map[string]int32{
+		"RELOAD_STATE_UNSPECIFIED": 0,
+		"RELOAD_STATE_LOADING":     1,
+		"RELOAD_STATE_DRAINING":    2,
+		"RELOAD_STATE_DONE":        3,
+		"RELOAD_STATE_FAILED":      4,
+	}
+)
+
+func (x ReloadState) Enum() *ReloadState {
+	p := new(ReloadState)
+	*p = x
+	return p
+}
+
+func (x ReloadState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReloadState) Descriptor() protoreflect.EnumDescriptor {
+	return file_tessera_v1_model_info_proto_enumTypes[0].Descriptor()
+}
+
+func (ReloadState) Type() protoreflect.EnumType {
+	return &file_tessera_v1_model_info_proto_enumTypes[0]
+}
+
+func (x ReloadState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReloadState.Descriptor instead.
+func (ReloadState) EnumDescriptor() ([]byte, []int) {
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{0}
+}
+
 type ServingState int32
 
 const (
@@ -68,11 +128,11 @@ func (x ServingState) String() string {
 }
 
 func (ServingState) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_model_info_proto_enumTypes[0].Descriptor()
+	return file_tessera_v1_model_info_proto_enumTypes[1].Descriptor()
 }
 
 func (ServingState) Type() protoreflect.EnumType {
-	return &file_tessera_v1_model_info_proto_enumTypes[0]
+	return &file_tessera_v1_model_info_proto_enumTypes[1]
 }
 
 func (x ServingState) Number() protoreflect.EnumNumber {
@@ -81,7 +141,7 @@ func (x ServingState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ServingState.Descriptor instead.
 func (ServingState) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{0}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{1}
 }
 
 type PolicyMode int32
@@ -119,11 +179,11 @@ func (x PolicyMode) String() string {
 }
 
 func (PolicyMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_model_info_proto_enumTypes[1].Descriptor()
+	return file_tessera_v1_model_info_proto_enumTypes[2].Descriptor()
 }
 
 func (PolicyMode) Type() protoreflect.EnumType {
-	return &file_tessera_v1_model_info_proto_enumTypes[1]
+	return &file_tessera_v1_model_info_proto_enumTypes[2]
 }
 
 func (x PolicyMode) Number() protoreflect.EnumNumber {
@@ -132,7 +192,7 @@ func (x PolicyMode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PolicyMode.Descriptor instead.
 func (PolicyMode) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{1}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{2}
 }
 
 type LinkRoute int32
@@ -174,11 +234,11 @@ func (x LinkRoute) String() string {
 }
 
 func (LinkRoute) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_model_info_proto_enumTypes[2].Descriptor()
+	return file_tessera_v1_model_info_proto_enumTypes[3].Descriptor()
 }
 
 func (LinkRoute) Type() protoreflect.EnumType {
-	return &file_tessera_v1_model_info_proto_enumTypes[2]
+	return &file_tessera_v1_model_info_proto_enumTypes[3]
 }
 
 func (x LinkRoute) Number() protoreflect.EnumNumber {
@@ -187,7 +247,7 @@ func (x LinkRoute) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LinkRoute.Descriptor instead.
 func (LinkRoute) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{2}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{3}
 }
 
 type Dtype int32
@@ -230,11 +290,11 @@ func (x Dtype) String() string {
 }
 
 func (Dtype) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_model_info_proto_enumTypes[3].Descriptor()
+	return file_tessera_v1_model_info_proto_enumTypes[4].Descriptor()
 }
 
 func (Dtype) Type() protoreflect.EnumType {
-	return &file_tessera_v1_model_info_proto_enumTypes[3]
+	return &file_tessera_v1_model_info_proto_enumTypes[4]
 }
 
 func (x Dtype) Number() protoreflect.EnumNumber {
@@ -243,7 +303,7 @@ func (x Dtype) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Dtype.Descriptor instead.
 func (Dtype) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{3}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{4}
 }
 
 type ConfidenceMethod int32
@@ -290,11 +350,11 @@ func (x ConfidenceMethod) String() string {
 }
 
 func (ConfidenceMethod) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_model_info_proto_enumTypes[4].Descriptor()
+	return file_tessera_v1_model_info_proto_enumTypes[5].Descriptor()
 }
 
 func (ConfidenceMethod) Type() protoreflect.EnumType {
-	return &file_tessera_v1_model_info_proto_enumTypes[4]
+	return &file_tessera_v1_model_info_proto_enumTypes[5]
 }
 
 func (x ConfidenceMethod) Number() protoreflect.EnumNumber {
@@ -303,7 +363,7 @@ func (x ConfidenceMethod) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ConfidenceMethod.Descriptor instead.
 func (ConfidenceMethod) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{4}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{5}
 }
 
 // All that can be asked of a loaded, or loading, model.
@@ -334,8 +394,11 @@ type ModelStatus struct {
 	Verification *Verification `protobuf:"bytes,14,opt,name=verification,proto3" json:"verification,omitempty"`
 	// Tokens that the KV cache holds, of all requests together.
 	KvCapacityTokens uint64 `protobuf:"varint,15,opt,name=kv_capacity_tokens,json=kvCapacityTokens,proto3" json:"kv_capacity_tokens,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The last exchange of the model for another while requests run. Unset: there
+	// was none.
+	Reload        *ModelReload `protobuf:"bytes,16,opt,name=reload,proto3" json:"reload,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ModelStatus) Reset() {
@@ -473,6 +536,77 @@ func (x *ModelStatus) GetKvCapacityTokens() uint64 {
 	return 0
 }
 
+func (x *ModelStatus) GetReload() *ModelReload {
+	if x != nil {
+		return x.Reload
+	}
+	return nil
+}
+
+// An exchange of the model. Requests are taken all the time: by the model that
+// was there until the new one is warm, by the new one from then on.
+type ModelReload struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Counts from 1.
+	Number uint32      `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	State  ReloadState `protobuf:"varint,2,opt,name=state,proto3,enum=tessera.v1.ReloadState" json:"state,omitempty"`
+	// For people: what is being loaded, or why it failed.
+	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelReload) Reset() {
+	*x = ModelReload{}
+	mi := &file_tessera_v1_model_info_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelReload) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelReload) ProtoMessage() {}
+
+func (x *ModelReload) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_model_info_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelReload.ProtoReflect.Descriptor instead.
+func (*ModelReload) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ModelReload) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *ModelReload) GetState() ReloadState {
+	if x != nil {
+		return x.State
+	}
+	return ReloadState_RELOAD_STATE_UNSPECIFIED
+}
+
+func (x *ModelReload) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // What was done for one module, beside what was asked for.
 type ModulePlacement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -501,7 +635,7 @@ type ModulePlacement struct {
 
 func (x *ModulePlacement) Reset() {
 	*x = ModulePlacement{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[1]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -513,7 +647,7 @@ func (x *ModulePlacement) String() string {
 func (*ModulePlacement) ProtoMessage() {}
 
 func (x *ModulePlacement) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[1]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -526,7 +660,7 @@ func (x *ModulePlacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModulePlacement.ProtoReflect.Descriptor instead.
 func (*ModulePlacement) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{1}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ModulePlacement) GetModule() string {
@@ -614,7 +748,7 @@ type DtypePolicy struct {
 
 func (x *DtypePolicy) Reset() {
 	*x = DtypePolicy{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[2]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +760,7 @@ func (x *DtypePolicy) String() string {
 func (*DtypePolicy) ProtoMessage() {}
 
 func (x *DtypePolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[2]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +773,7 @@ func (x *DtypePolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DtypePolicy.ProtoReflect.Descriptor instead.
 func (*DtypePolicy) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{2}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *DtypePolicy) GetRequested() Dtype {
@@ -689,7 +823,7 @@ type DeviceLink struct {
 
 func (x *DeviceLink) Reset() {
 	*x = DeviceLink{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[3]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -701,7 +835,7 @@ func (x *DeviceLink) String() string {
 func (*DeviceLink) ProtoMessage() {}
 
 func (x *DeviceLink) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[3]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -714,7 +848,7 @@ func (x *DeviceLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceLink.ProtoReflect.Descriptor instead.
 func (*DeviceLink) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{3}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *DeviceLink) GetFromDeviceId() string {
@@ -775,7 +909,7 @@ type Verification struct {
 
 func (x *Verification) Reset() {
 	*x = Verification{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[4]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +921,7 @@ func (x *Verification) String() string {
 func (*Verification) ProtoMessage() {}
 
 func (x *Verification) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[4]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +934,7 @@ func (x *Verification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verification.ProtoReflect.Descriptor instead.
 func (*Verification) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{4}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Verification) GetTensors() uint32 {
@@ -841,7 +975,7 @@ type SiteRange struct {
 
 func (x *SiteRange) Reset() {
 	*x = SiteRange{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[5]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -853,7 +987,7 @@ func (x *SiteRange) String() string {
 func (*SiteRange) ProtoMessage() {}
 
 func (x *SiteRange) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[5]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -866,7 +1000,7 @@ func (x *SiteRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiteRange.ProtoReflect.Descriptor instead.
 func (*SiteRange) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{5}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SiteRange) GetModule() string {
@@ -919,7 +1053,7 @@ type Device struct {
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[6]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -931,7 +1065,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[6]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -944,7 +1078,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{6}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Device) GetId() string {
@@ -1024,7 +1158,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[7]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1036,7 +1170,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[7]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1049,7 +1183,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{7}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Limits) GetMaxRequestBytes() uint64 {
@@ -1141,7 +1275,7 @@ type Capabilities struct {
 
 func (x *Capabilities) Reset() {
 	*x = Capabilities{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[8]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1287,7 @@ func (x *Capabilities) String() string {
 func (*Capabilities) ProtoMessage() {}
 
 func (x *Capabilities) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[8]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1300,7 @@ func (x *Capabilities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capabilities.ProtoReflect.Descriptor instead.
 func (*Capabilities) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{8}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Capabilities) GetMediaTypes() []string {
@@ -1228,7 +1362,7 @@ type Calibration struct {
 
 func (x *Calibration) Reset() {
 	*x = Calibration{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[9]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1374,7 @@ func (x *Calibration) String() string {
 func (*Calibration) ProtoMessage() {}
 
 func (x *Calibration) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[9]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1387,7 @@ func (x *Calibration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Calibration.ProtoReflect.Descriptor instead.
 func (*Calibration) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{9}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Calibration) GetDocuments() uint32 {
@@ -1292,7 +1426,7 @@ type CheckEvidence struct {
 
 func (x *CheckEvidence) Reset() {
 	*x = CheckEvidence{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[10]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1438,7 @@ func (x *CheckEvidence) String() string {
 func (*CheckEvidence) ProtoMessage() {}
 
 func (x *CheckEvidence) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[10]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1451,7 @@ func (x *CheckEvidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckEvidence.ProtoReflect.Descriptor instead.
 func (*CheckEvidence) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{10}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CheckEvidence) GetRule() string {
@@ -1354,7 +1488,7 @@ type BuiltInSchema struct {
 
 func (x *BuiltInSchema) Reset() {
 	*x = BuiltInSchema{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[11]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1500,7 @@ func (x *BuiltInSchema) String() string {
 func (*BuiltInSchema) ProtoMessage() {}
 
 func (x *BuiltInSchema) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[11]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1513,7 @@ func (x *BuiltInSchema) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuiltInSchema.ProtoReflect.Descriptor instead.
 func (*BuiltInSchema) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{11}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BuiltInSchema) GetDocumentType() DocumentType {
@@ -1416,7 +1550,7 @@ type Load struct {
 
 func (x *Load) Reset() {
 	*x = Load{}
-	mi := &file_tessera_v1_model_info_proto_msgTypes[12]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1562,7 @@ func (x *Load) String() string {
 func (*Load) ProtoMessage() {}
 
 func (x *Load) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_model_info_proto_msgTypes[12]
+	mi := &file_tessera_v1_model_info_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +1575,7 @@ func (x *Load) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Load.ProtoReflect.Descriptor instead.
 func (*Load) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{12}
+	return file_tessera_v1_model_info_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Load) GetRunningRequests() uint32 {
@@ -1470,7 +1604,7 @@ var File_tessera_v1_model_info_proto protoreflect.FileDescriptor
 const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\n" +
 	"\x1btessera/v1/model_info.proto\x12\n" +
-	"tessera.v1\x1a\x17tessera/v1/schema.proto\"\xc5\x05\n" +
+	"tessera.v1\x1a\x17tessera/v1/schema.proto\"\xf6\x05\n" +
 	"\vModelStatus\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\x12%\n" +
@@ -1489,7 +1623,12 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\fdtype_policy\x18\f \x01(\v2\x17.tessera.v1.DtypePolicyR\vdtypePolicy\x12,\n" +
 	"\x05links\x18\r \x03(\v2\x16.tessera.v1.DeviceLinkR\x05links\x12<\n" +
 	"\fverification\x18\x0e \x01(\v2\x18.tessera.v1.VerificationR\fverification\x12,\n" +
-	"\x12kv_capacity_tokens\x18\x0f \x01(\x04R\x10kvCapacityTokens\"\xc8\x03\n" +
+	"\x12kv_capacity_tokens\x18\x0f \x01(\x04R\x10kvCapacityTokens\x12/\n" +
+	"\x06reload\x18\x10 \x01(\v2\x17.tessera.v1.ModelReloadR\x06reload\"n\n" +
+	"\vModelReload\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12-\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x17.tessera.v1.ReloadStateR\x05state\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\xc8\x03\n" +
 	"\x0fModulePlacement\x12\x16\n" +
 	"\x06module\x18\x01 \x01(\tR\x06module\x12\x1b\n" +
 	"\tdevice_id\x18\x02 \x01(\tR\bdeviceId\x12:\n" +
@@ -1571,7 +1710,13 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\x04Load\x12)\n" +
 	"\x10running_requests\x18\x01 \x01(\rR\x0frunningRequests\x12'\n" +
 	"\x0fqueued_requests\x18\x02 \x01(\rR\x0equeuedRequests\x120\n" +
-	"\x14kv_cache_utilization\x18\x03 \x01(\x01R\x12kvCacheUtilization*\xb3\x01\n" +
+	"\x14kv_cache_utilization\x18\x03 \x01(\x01R\x12kvCacheUtilization*\x90\x01\n" +
+	"\vReloadState\x12\x1c\n" +
+	"\x18RELOAD_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14RELOAD_STATE_LOADING\x10\x01\x12\x19\n" +
+	"\x15RELOAD_STATE_DRAINING\x10\x02\x12\x15\n" +
+	"\x11RELOAD_STATE_DONE\x10\x03\x12\x17\n" +
+	"\x13RELOAD_STATE_FAILED\x10\x04*\xb3\x01\n" +
 	"\fServingState\x12\x1d\n" +
 	"\x19SERVING_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15SERVING_STATE_LOADING\x10\x01\x12\x17\n" +
@@ -1613,61 +1758,65 @@ func file_tessera_v1_model_info_proto_rawDescGZIP() []byte {
 	return file_tessera_v1_model_info_proto_rawDescData
 }
 
-var file_tessera_v1_model_info_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tessera_v1_model_info_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_tessera_v1_model_info_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_tessera_v1_model_info_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_tessera_v1_model_info_proto_goTypes = []any{
-	(ServingState)(0),       // 0: tessera.v1.ServingState
-	(PolicyMode)(0),         // 1: tessera.v1.PolicyMode
-	(LinkRoute)(0),          // 2: tessera.v1.LinkRoute
-	(Dtype)(0),              // 3: tessera.v1.Dtype
-	(ConfidenceMethod)(0),   // 4: tessera.v1.ConfidenceMethod
-	(*ModelStatus)(nil),     // 5: tessera.v1.ModelStatus
-	(*ModulePlacement)(nil), // 6: tessera.v1.ModulePlacement
-	(*DtypePolicy)(nil),     // 7: tessera.v1.DtypePolicy
-	(*DeviceLink)(nil),      // 8: tessera.v1.DeviceLink
-	(*Verification)(nil),    // 9: tessera.v1.Verification
-	(*SiteRange)(nil),       // 10: tessera.v1.SiteRange
-	(*Device)(nil),          // 11: tessera.v1.Device
-	(*Limits)(nil),          // 12: tessera.v1.Limits
-	(*Capabilities)(nil),    // 13: tessera.v1.Capabilities
-	(*Calibration)(nil),     // 14: tessera.v1.Calibration
-	(*CheckEvidence)(nil),   // 15: tessera.v1.CheckEvidence
-	(*BuiltInSchema)(nil),   // 16: tessera.v1.BuiltInSchema
-	(*Load)(nil),            // 17: tessera.v1.Load
-	(DocumentType)(0),       // 18: tessera.v1.DocumentType
+	(ReloadState)(0),        // 0: tessera.v1.ReloadState
+	(ServingState)(0),       // 1: tessera.v1.ServingState
+	(PolicyMode)(0),         // 2: tessera.v1.PolicyMode
+	(LinkRoute)(0),          // 3: tessera.v1.LinkRoute
+	(Dtype)(0),              // 4: tessera.v1.Dtype
+	(ConfidenceMethod)(0),   // 5: tessera.v1.ConfidenceMethod
+	(*ModelStatus)(nil),     // 6: tessera.v1.ModelStatus
+	(*ModelReload)(nil),     // 7: tessera.v1.ModelReload
+	(*ModulePlacement)(nil), // 8: tessera.v1.ModulePlacement
+	(*DtypePolicy)(nil),     // 9: tessera.v1.DtypePolicy
+	(*DeviceLink)(nil),      // 10: tessera.v1.DeviceLink
+	(*Verification)(nil),    // 11: tessera.v1.Verification
+	(*SiteRange)(nil),       // 12: tessera.v1.SiteRange
+	(*Device)(nil),          // 13: tessera.v1.Device
+	(*Limits)(nil),          // 14: tessera.v1.Limits
+	(*Capabilities)(nil),    // 15: tessera.v1.Capabilities
+	(*Calibration)(nil),     // 16: tessera.v1.Calibration
+	(*CheckEvidence)(nil),   // 17: tessera.v1.CheckEvidence
+	(*BuiltInSchema)(nil),   // 18: tessera.v1.BuiltInSchema
+	(*Load)(nil),            // 19: tessera.v1.Load
+	(DocumentType)(0),       // 20: tessera.v1.DocumentType
 }
 var file_tessera_v1_model_info_proto_depIdxs = []int32{
-	0,  // 0: tessera.v1.ModelStatus.state:type_name -> tessera.v1.ServingState
-	6,  // 1: tessera.v1.ModelStatus.placements:type_name -> tessera.v1.ModulePlacement
-	3,  // 2: tessera.v1.ModelStatus.kv_cache_dtype:type_name -> tessera.v1.Dtype
-	11, // 3: tessera.v1.ModelStatus.devices:type_name -> tessera.v1.Device
-	12, // 4: tessera.v1.ModelStatus.limits:type_name -> tessera.v1.Limits
-	13, // 5: tessera.v1.ModelStatus.capabilities:type_name -> tessera.v1.Capabilities
-	17, // 6: tessera.v1.ModelStatus.load:type_name -> tessera.v1.Load
-	7,  // 7: tessera.v1.ModelStatus.dtype_policy:type_name -> tessera.v1.DtypePolicy
-	8,  // 8: tessera.v1.ModelStatus.links:type_name -> tessera.v1.DeviceLink
-	9,  // 9: tessera.v1.ModelStatus.verification:type_name -> tessera.v1.Verification
-	3,  // 10: tessera.v1.ModulePlacement.requested_dtype:type_name -> tessera.v1.Dtype
-	3,  // 11: tessera.v1.ModulePlacement.weight_dtype:type_name -> tessera.v1.Dtype
-	3,  // 12: tessera.v1.ModulePlacement.compute_dtype:type_name -> tessera.v1.Dtype
-	3,  // 13: tessera.v1.ModulePlacement.accumulate_dtype:type_name -> tessera.v1.Dtype
-	3,  // 14: tessera.v1.ModulePlacement.residual_dtype:type_name -> tessera.v1.Dtype
-	3,  // 15: tessera.v1.DtypePolicy.requested:type_name -> tessera.v1.Dtype
-	1,  // 16: tessera.v1.DtypePolicy.mode:type_name -> tessera.v1.PolicyMode
-	3,  // 17: tessera.v1.DtypePolicy.quantization:type_name -> tessera.v1.Dtype
-	2,  // 18: tessera.v1.DeviceLink.route:type_name -> tessera.v1.LinkRoute
-	10, // 19: tessera.v1.Verification.probe:type_name -> tessera.v1.SiteRange
-	3,  // 20: tessera.v1.SiteRange.dtype:type_name -> tessera.v1.Dtype
-	16, // 21: tessera.v1.Capabilities.built_in_schemas:type_name -> tessera.v1.BuiltInSchema
-	4,  // 22: tessera.v1.Capabilities.confidence_method:type_name -> tessera.v1.ConfidenceMethod
-	14, // 23: tessera.v1.Capabilities.calibration:type_name -> tessera.v1.Calibration
-	15, // 24: tessera.v1.Calibration.checks:type_name -> tessera.v1.CheckEvidence
-	18, // 25: tessera.v1.BuiltInSchema.document_type:type_name -> tessera.v1.DocumentType
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	1,  // 0: tessera.v1.ModelStatus.state:type_name -> tessera.v1.ServingState
+	8,  // 1: tessera.v1.ModelStatus.placements:type_name -> tessera.v1.ModulePlacement
+	4,  // 2: tessera.v1.ModelStatus.kv_cache_dtype:type_name -> tessera.v1.Dtype
+	13, // 3: tessera.v1.ModelStatus.devices:type_name -> tessera.v1.Device
+	14, // 4: tessera.v1.ModelStatus.limits:type_name -> tessera.v1.Limits
+	15, // 5: tessera.v1.ModelStatus.capabilities:type_name -> tessera.v1.Capabilities
+	19, // 6: tessera.v1.ModelStatus.load:type_name -> tessera.v1.Load
+	9,  // 7: tessera.v1.ModelStatus.dtype_policy:type_name -> tessera.v1.DtypePolicy
+	10, // 8: tessera.v1.ModelStatus.links:type_name -> tessera.v1.DeviceLink
+	11, // 9: tessera.v1.ModelStatus.verification:type_name -> tessera.v1.Verification
+	7,  // 10: tessera.v1.ModelStatus.reload:type_name -> tessera.v1.ModelReload
+	0,  // 11: tessera.v1.ModelReload.state:type_name -> tessera.v1.ReloadState
+	4,  // 12: tessera.v1.ModulePlacement.requested_dtype:type_name -> tessera.v1.Dtype
+	4,  // 13: tessera.v1.ModulePlacement.weight_dtype:type_name -> tessera.v1.Dtype
+	4,  // 14: tessera.v1.ModulePlacement.compute_dtype:type_name -> tessera.v1.Dtype
+	4,  // 15: tessera.v1.ModulePlacement.accumulate_dtype:type_name -> tessera.v1.Dtype
+	4,  // 16: tessera.v1.ModulePlacement.residual_dtype:type_name -> tessera.v1.Dtype
+	4,  // 17: tessera.v1.DtypePolicy.requested:type_name -> tessera.v1.Dtype
+	2,  // 18: tessera.v1.DtypePolicy.mode:type_name -> tessera.v1.PolicyMode
+	4,  // 19: tessera.v1.DtypePolicy.quantization:type_name -> tessera.v1.Dtype
+	3,  // 20: tessera.v1.DeviceLink.route:type_name -> tessera.v1.LinkRoute
+	12, // 21: tessera.v1.Verification.probe:type_name -> tessera.v1.SiteRange
+	4,  // 22: tessera.v1.SiteRange.dtype:type_name -> tessera.v1.Dtype
+	18, // 23: tessera.v1.Capabilities.built_in_schemas:type_name -> tessera.v1.BuiltInSchema
+	5,  // 24: tessera.v1.Capabilities.confidence_method:type_name -> tessera.v1.ConfidenceMethod
+	16, // 25: tessera.v1.Capabilities.calibration:type_name -> tessera.v1.Calibration
+	17, // 26: tessera.v1.Calibration.checks:type_name -> tessera.v1.CheckEvidence
+	20, // 27: tessera.v1.BuiltInSchema.document_type:type_name -> tessera.v1.DocumentType
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_tessera_v1_model_info_proto_init() }
@@ -1681,8 +1830,8 @@ func file_tessera_v1_model_info_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tessera_v1_model_info_proto_rawDesc), len(file_tessera_v1_model_info_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   13,
+			NumEnums:      6,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -8,6 +8,7 @@ mod order;
 mod preempt;
 mod prefix;
 mod readers;
+mod reload;
 mod schedule;
 mod soak;
 mod threads;
@@ -32,7 +33,7 @@ use crate::engine::prefix::{file_key, page_key};
 use crate::engine::prepare::{Prepare, Prepared};
 use crate::engine::stepper::Stepper;
 use crate::engine::{
-    Config, Done, EngineError, Event, Job, Load, Priority, Reject, Sampling, Text,
+    Config, Done, EngineError, Event, Job, Load, Priority, Reject, Sampling, Served, Text,
 };
 use crate::model::Runner;
 use crate::model::fake::{Fake, Faults, Options, Probe, Script};
@@ -181,7 +182,11 @@ impl Stage {
             inbox: Arc::new(Inbox::default()),
             intake: Arc::new(Intake::new(config.pixel_bytes_max)),
         };
-        board.loaded(fake.spec().clone());
+        board.loaded(&Served {
+            spec: Arc::new(fake.spec().clone()),
+            tiles_per_page_max: None,
+            calibration: None,
+        });
         board.ready();
         let stepper = Stepper::new(
             Box::new(fake),

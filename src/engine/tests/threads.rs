@@ -10,42 +10,43 @@ use tokio_stream::StreamExt as _;
 
 use super::{BOMB, Letters, answering, check_stream, job};
 use crate::engine::clock::SystemClock;
+use crate::engine::generation::Parts;
 use crate::engine::{
     Config, Done, EngineError, Event, Events, Handle, LoadError, ModelState, Reject, Status,
 };
 use crate::model::fake::{Fake, Fault, FaultKind, Faults, Options, Probe};
 
-const LONG: Duration = Duration::from_mins(1);
+pub(super) const LONG: Duration = Duration::from_mins(1);
 
-struct Running {
-    handle: Handle,
-    probe: Arc<Probe>,
-    faults: Faults,
+pub(super) struct Running {
+    pub(super) handle: Handle,
+    pub(super) probe: Arc<Probe>,
+    pub(super) faults: Faults,
 }
 
 /// Starts and waits until the model is ready, or failed.
-async fn start(options: Options, config: Config) -> Running {
+pub(super) async fn start(options: Options, config: Config) -> Running {
     let fake = Fake::new(options.clone());
     let (probe, faults) = (fake.probe(), fake.faults());
     let handle = Handle::start_with(config, Arc::new(SystemClock), move |_| {
-        Ok((Box::new(fake), Arc::new(Letters::new(options))))
+        Ok(Parts::plain(Box::new(fake), Arc::new(Letters::new(options))))
     });
     reach(&handle, |status| status.state != ModelState::Loading).await;
     Running { handle, probe, faults }
 }
 
-async fn reach(handle: &Handle, reached: impl Fn(&Status) -> bool) -> Status {
+pub(super) async fn reach(handle: &Handle, reached: impl Fn(&Status) -> bool) -> Status {
     let mut status = handle.status();
     let status = tokio::time::timeout(LONG, status.wait_for(reached)).await;
     status.expect("in time").expect("the engine is there").clone()
 }
 
-async fn whole(events: Events) -> Result<Done, EngineError> {
+pub(super) async fn whole(events: Events) -> Result<Done, EngineError> {
     check_stream(tokio::time::timeout(LONG, events.collect()).await.expect("in time"))
 }
 
 /// A model that would answer for a long time.
-fn endless() -> Options {
+pub(super) fn endless() -> Options {
     let mut options = answering("");
     options.spec.slot_tokens = 1_000_000;
     options.step_delay = Duration::from_millis(1);
@@ -55,7 +56,7 @@ fn endless() -> Options {
     options
 }
 
-fn endless_job() -> crate::engine::Job {
+pub(super) fn endless_job() -> crate::engine::Job {
     let mut job = job("what", &[1]);
     job.output_tokens_max = 900_000;
     job
@@ -67,7 +68,8 @@ async fn loads_warms_up_and_answers() {
     let handle = Handle::start_with(Config::default(), Arc::new(SystemClock), move |progress| {
         progress.say("reading file 1 of 1");
         gate.recv()?;
-        Ok((Box::new(Fake::new(answering("ab"))), Arc::new(Letters::new(Options::default()))))
+        let letters = Arc::new(Letters::new(Options::default()));
+        Ok(Parts::plain(Box::new(Fake::new(answering("ab"))), letters))
     });
     let status = reach(&handle, |status| !status.message.is_empty()).await;
     assert_eq!((status.state, status.spec), (ModelState::Loading, None));
@@ -92,7 +94,7 @@ async fn a_model_that_cannot_be_loaded_fails() {
     for (load, expected) in loads {
         let handle = Handle::start_with(Config::default(), Arc::new(SystemClock), move |_| {
             load()?;
-            Ok((
+            Ok(Parts::plain(
                 Box::new(Fake::new(Options::default())),
                 Arc::new(Letters::new(Options::default())),
             ))
@@ -110,7 +112,7 @@ async fn a_model_that_fails_its_warm_up_is_not_ready() {
         let fake = Fake::new(Options::default());
         fake.faults().add(Fault::next(kind));
         let handle = Handle::start_with(Config::default(), Arc::new(SystemClock), move |_| {
-            Ok((Box::new(fake), Arc::new(Letters::new(Options::default()))))
+            Ok(Parts::plain(Box::new(fake), Arc::new(Letters::new(Options::default()))))
         });
         reach(&handle, |status| status.state == ModelState::Failed).await;
     }

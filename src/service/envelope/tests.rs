@@ -76,9 +76,13 @@ async fn outcome(
     timeout: Option<&str>,
     cut: &CancellationToken,
 ) -> (Status, bool) {
-    let mut service =
-        EnvelopeLayer { cut: cut.clone(), telemetry: Telemetry::default(), load: load() }
-            .layer(handler);
+    let mut service = EnvelopeLayer {
+        cut: cut.clone(),
+        leaving: CancellationToken::new(),
+        telemetry: Telemetry::default(),
+        load: load(),
+    }
+    .layer(handler);
     let mut request = http::Request::builder().uri("/tessera.v1.ExtractionService/Extract");
     if let Some(timeout) = timeout {
         request = request.header("grpc-timeout", timeout);

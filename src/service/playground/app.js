@@ -3,13 +3,13 @@ function pe(e,t){return e!==null&&typeof e=="object"&&"$typeName"in e&&typeof e.
 7]="FIXED32",e[e.BOOL=8]="BOOL",e[e.STRING=9]="STRING",e[e.BYTES=12]="BYTES",e[e.UINT32=13]="UINT32",e[e.SFIXED32=15]="SFIXED32",e[e.SFIXED64=16]="SFIXED64",e[e.
 SINT32=17]="SINT32",e[e.SINT64=18]="SINT64"})(l||(l={}));function $n(){let e=this.buf,t=this.pos,n=0,r=0;for(let s=0;s<28;s+=7){let a=e[t++];if(n|=(a&127)<<s,(a&128)==0){this.pos=t,this.assertBounds(),this.varint64Lo=
 n,this.varint64Hi=r;return}}let o=e[t++];if(n|=(o&15)<<28,r=(o&112)>>4,(o&128)==0){this.pos=t,this.assertBounds(),this.varint64Lo=n,this.varint64Hi=r;return}for(let s=3;s<=
-31;s+=7){let a=e[t++];if(r|=(a&127)<<s,(a&128)==0){this.pos=t,this.assertBounds(),this.varint64Lo=n,this.varint64Hi=r;return}}throw new Error("invalid varint")}var De=4294967296;function At(e){let t=e[0]==="-";t&&(e=e.slice(1));let n=1e6,r=0,o=0;function s(a,i){let c=Number(e.slice(a,i));o*=n,r=r*n+c,r>=De&&(o=o+(r/De|
+31;s+=7){let a=e[t++];if(r|=(a&127)<<s,(a&128)==0){this.pos=t,this.assertBounds(),this.varint64Lo=n,this.varint64Hi=r;return}}throw new Error("invalid varint")}var De=4294967296;function wt(e){let t=e[0]==="-";t&&(e=e.slice(1));let n=1e6,r=0,o=0;function s(a,i){let c=Number(e.slice(a,i));o*=n,r=r*n+c,r>=De&&(o=o+(r/De|
 0),r=r%De)}return s(-24,-18),s(-18,-12),s(-12,-6),s(-6),t?Hn(r,o):Vt(r,o)}function Jn(e,t){let n=Vt(e,t),r=n.hi&2147483648;r&&(n=Hn(n.lo,n.hi));let o=Rt(n.lo,n.
 hi);return r?"-"+o:o}function Rt(e,t){if({lo:e,hi:t}=Bs(e,t),t<=2097151)return String(De*t+e);let n=e&16777215,r=(e>>>24|t<<8)&16777215,o=t>>16&65535,s=n+r*6777216+
 o*6710656,a=r+o*8147497,i=o*2,c=1e7;return s>=c&&(a+=Math.floor(s/c),s%=c),a>=c&&(i+=Math.floor(a/c),a%=c),i.toString()+Kn(a)+Kn(s)}function Bs(e,t){return{lo:e>>>
 0,hi:t>>>0}}function Vt(e,t){return{lo:e|0,hi:t|0}}function Hn(e,t){return t=~t,e?e=~e+1:t+=1,Vt(e,t)}var Kn=e=>{let t=String(e);return"0000000".slice(t.length)+
 t};function jn(e,t){if(e>>>0<128){t.push(e);return}if(e>=0){for(;e>127;)t.push(e&127|128),e=e>>>7;t.push(e)}else{for(let n=0;n<9;n++)t.push(e&127|128),e=e>>7;t.
-push(1)}}function zn(){let e=this.buf[this.pos++];if((e&128)===0)return this.assertBounds(),e;let t=e&127;if(e=this.buf[this.pos++],t|=(e&127)<<7,(e&128)===0)return this.
+push(1)}}function Qn(){let e=this.buf[this.pos++];if((e&128)===0)return this.assertBounds(),e;let t=e&127;if(e=this.buf[this.pos++],t|=(e&127)<<7,(e&128)===0)return this.
 assertBounds(),t;if(e=this.buf[this.pos++],t|=(e&127)<<14,(e&128)===0)return this.assertBounds(),t;if(e=this.buf[this.pos++],t|=(e&127)<<21,(e&128)===0)return this.
 assertBounds(),t;e=this.buf[this.pos++],t|=(e&15)<<28;for(let n=5;(e&128)!==0&&n<10;n++)e=this.buf[this.pos++];if((e&128)!==0)throw new Error("invalid varint");
 return this.assertBounds(),t>>>0}var x=Zs();function Zs(){let e=new DataView(new ArrayBuffer(8));if(typeof BigInt=="function"&&typeof e.getBigInt64=="function"&&typeof e.getBigUint64=="function"&&
@@ -19,8 +19,8 @@ zero:BigInt(0),supported:!0,parse(a){let i=typeof a=="bigint"?a:BigInt(a);if(i>r
 "bigint"?a:BigInt(a);if(i>s||i<o)throw new Error(`invalid uint64: ${a}`);return i},enc(a){return e.setBigInt64(0,this.parse(a),!0),{lo:e.getInt32(0,!0),hi:e.getInt32(
 4,!0)}},uEnc(a){return e.setBigInt64(0,this.uParse(a),!0),{lo:e.getInt32(0,!0),hi:e.getInt32(4,!0)}},dec(a,i){return e.setInt32(0,a,!0),e.setInt32(4,i,!0),e.getBigInt64(
 0,!0)},uDec(a,i){return e.setInt32(0,a,!0),e.setInt32(4,i,!0),e.getBigUint64(0,!0)}}}return{zero:"0",supported:!1,parse(n){return typeof n!="string"&&(n=n.toString()),
-Qn(n),n},uParse(n){return typeof n!="string"&&(n=n.toString()),qn(n),n},enc(n){return typeof n!="string"&&(n=n.toString()),Qn(n),At(n)},uEnc(n){return typeof n!=
-"string"&&(n=n.toString()),qn(n),At(n)},dec(n,r){return Jn(n,r)},uDec(n,r){return Rt(n,r)}}}function Qn(e){if(!/^-?[0-9]+$/.test(e))throw new Error("invalid int\
+zn(n),n},uParse(n){return typeof n!="string"&&(n=n.toString()),qn(n),n},enc(n){return typeof n!="string"&&(n=n.toString()),zn(n),wt(n)},uEnc(n){return typeof n!=
+"string"&&(n=n.toString()),qn(n),wt(n)},dec(n,r){return Jn(n,r)},uDec(n,r){return Rt(n,r)}}}function zn(e){if(!/^-?[0-9]+$/.test(e))throw new Error("invalid int\
 64: "+e)}function qn(e){if(!/^[0-9]+$/.test(e))throw new Error("invalid uint64: "+e)}function U(e,t){switch(e){case l.STRING:return"";case l.BOOL:return!1;case l.DOUBLE:case l.FLOAT:return 0;case l.INT64:case l.UINT64:case l.SFIXED64:case l.FIXED64:case l.
 SINT64:return t?"0":x.zero;case l.BYTES:return new Uint8Array(0);default:return 0}}function er(e,t){switch(e){case l.BOOL:return t===!1;case l.STRING:return t===
 "";case l.BYTES:return t instanceof Uint8Array&&!t.byteLength;case l.DOUBLE:case l.FLOAT:return Object.is(t,0);default:return t==0}}var tr=2,V=Symbol.for("reflect unsafe local");function nr(e,t){let n=e[t.localName].case;return n===void 0?n:t.fields.find(r=>r.localName===n)}function rr(e,t){
@@ -36,11 +36,11 @@ a.scalar===i.scalar&&((n=a.message)===null||n===void 0?void 0:n.typeName)===((r=
 void 0:o.typeName)===((s=i.enum)===null||s===void 0?void 0:s.typeName)}return!0}return!1}function ge(e,t){var n,r,o,s;if(Z(e)&&V in e&&"has"in e&&"field"in e&&typeof e.
 field=="function"){if(t!==void 0){let a=t,i=e.field();return a.mapKey===i.mapKey&&a.mapKind==i.mapKind&&a.scalar===i.scalar&&((n=a.message)===null||n===void 0?void 0:
 n.typeName)===((r=i.message)===null||r===void 0?void 0:r.typeName)&&((o=a.enum)===null||o===void 0?void 0:o.typeName)===((s=i.enum)===null||s===void 0?void 0:s.
-typeName)}return!0}return!1}function be(e,t){return Z(e)&&V in e&&"desc"in e&&Z(e.desc)&&e.desc.kind==="message"&&(t===void 0||e.desc.typeName==t.typeName)}function cr(e){return ur(e.$typeName)}function M(e){let t=e.fields[0];return ur(e.typeName)&&t!==void 0&&t.fieldKind=="scalar"&&t.name=="value"&&t.number==1}function ke(e){
+typeName)}return!0}return!1}function be(e,t){return Z(e)&&V in e&&"desc"in e&&Z(e.desc)&&e.desc.kind==="message"&&(t===void 0||e.desc.typeName==t.typeName)}function cr(e){return ur(e.$typeName)}function O(e){let t=e.fields[0];return ur(e.typeName)&&t!==void 0&&t.fieldKind=="scalar"&&t.name=="value"&&t.number==1}function ke(e){
 switch(e.typeName){case"google.protobuf.Any":case"google.protobuf.Timestamp":case"google.protobuf.Duration":case"google.protobuf.FieldMask":case"google.protobuf\
-.Struct":case"google.protobuf.Value":case"google.protobuf.ListValue":return!0;default:return M(e)}}var Ys=new Set(["google.protobuf.DoubleValue","google.protobu\
+.Struct":case"google.protobuf.Value":case"google.protobuf.ListValue":return!0;default:return O(e)}}var Ys=new Set(["google.protobuf.DoubleValue","google.protobu\
 f.FloatValue","google.protobuf.Int64Value","google.protobuf.UInt64Value","google.protobuf.Int32Value","google.protobuf.UInt32Value","google.protobuf.BoolValue",
-"google.protobuf.StringValue","google.protobuf.BytesValue"]);function ur(e){return Ys.has(e)}var Ps=999,Xs=998,mr=2;function w(e,t){return pe(t,e)?t:fr(e)(t)}var lr=new WeakMap;function fr(e){let t=lr.get(e);return t===void 0&&(t=Ws(e),lr.set(e,t)),t}var Lt=0,
+"google.protobuf.StringValue","google.protobuf.BytesValue"]);function ur(e){return Ys.has(e)}var Ps=999,Xs=998,mr=2;function A(e,t){return pe(t,e)?t:fr(e)(t)}var lr=new WeakMap;function fr(e){let t=lr.get(e);return t===void 0&&(t=Ws(e),lr.set(e,t)),t}var Lt=0,
 dr=1,pr=2,hr=3;function Ws(e){let t=e.typeName,{properties:n,prototype:r}=Ks(e);return o=>{let s;r!==void 0?(s=Object.create(r),s.$typeName=t):s={$typeName:t};for(let a=0;a<
 n.length;a++){let i=n[a],c=i.name,u=o?.[c];switch(i.kind){case Lt:u!=null?s[c]=i.convert!==void 0?i.convert(u):u:i.constant!==void 0&&(s[c]=i.constant);break;case dr:
 s[c]=i.convert!==void 0&&Array.isArray(u)?u.map(i.convert):u??[];break;case pr:if(i.convert===void 0||!Z(u))s[c]=u??{};else{let m={},p=Object.keys(u);for(let h=0;h<
@@ -51,18 +51,18 @@ list":{r.push({name:i,kind:dr,constant:void 0,convert:a.listKind=="message"?(t=F
 r.push({name:i,kind:pr,constant:void 0,convert:a.mapKind=="message"?(n=Fe(a))!==null&&n!==void 0?n:(c=>c):a.scalar==l.BYTES?ye:void 0});break}default:{let c=Hs(
 a);r.push({name:i,kind:Lt,constant:a.presence==mr?c:void 0,convert:a.fieldKind=="scalar"&&a.scalar==l.BYTES?ye:void 0}),s&&(o[i]=c);break}}}return{properties:r,
 prototype:s?o:void 0}}function $s(e){let t=new Map;for(let n of e.fields){let r;n.fieldKind=="message"?r=Fe(n):n.fieldKind=="scalar"&&n.scalar==l.BYTES&&(r=ye),
-t.set(n.localName,r??(o=>o))}return t}function Fe(e){if(e.fieldKind=="message"&&!e.oneof&&M(e.message))return e.message.fields[0].scalar==l.BYTES?ye:void 0;if(e.
+t.set(n.localName,r??(o=>o))}return t}function Fe(e){if(e.fieldKind=="message"&&!e.oneof&&O(e.message))return e.message.fields[0].scalar==l.BYTES?ye:void 0;if(e.
 message.typeName=="google.protobuf.Struct"&&e.parent.typeName!=="google.protobuf.Value")return;let t=e.message,n;return r=>!Z(r)||pe(r,t)?r:(n??(n=fr(t)),n(r))}
 function ye(e){return Array.isArray(e)?new Uint8Array(e):e}function Js(e){switch(e.file.edition){case Ps:return!1;case Xs:return!0;default:return e.fields.some(
 t=>t.presence!=mr&&t.fieldKind!="message"&&!t.oneof)}}function Hs(e){let t=e.getDefaultValue();return t!==void 0?e.fieldKind=="scalar"&&e.longAsString?t.toString():
 t:e.fieldKind=="scalar"?U(e.scalar,e.longAsString):e.enum.values[0].number}var js=["FieldValueInvalidError","FieldListRangeError","ForeignFieldError"],v=class extends Error{constructor(t,n,r="FieldValueInvalidError"){super(n),this.name=
-r,this.field=()=>t}};function gr(e){return e instanceof Error&&js.includes(e.name)&&"field"in e&&typeof e.field=="function"}var Ut;function zs(e){var t;Ut=Object.assign(Object.assign({},e),{encodeUtf8Into:(t=e.encodeUtf8Into)!==null&&t!==void 0?t:Ct(e.encodeUtf8.bind(e))})}function Ee(){
+r,this.field=()=>t}};function gr(e){return e instanceof Error&&js.includes(e.name)&&"field"in e&&typeof e.field=="function"}var Ut;function Qs(e){var t;Ut=Object.assign(Object.assign({},e),{encodeUtf8Into:(t=e.encodeUtf8Into)!==null&&t!==void 0?t:Ct(e.encodeUtf8.bind(e))})}function Ee(){
 if(!Ut){let e=globalThis;if(!e.TextEncoder||!e.TextDecoder)throw new Error("encoding API missing: install TextEncoder and TextDecoder on globalThis");let t=new e.
 TextEncoder,n=new e.TextDecoder("utf-8",{ignoreBOM:!0}),r,o={encodeUtf8(a){return t.encode(a)},decodeUtf8(a,i){return i?(r||(r=new e.TextDecoder("utf-8",{fatal:!0,
 ignoreBOM:!0})),r.decode(a)):n.decode(a)},checkUtf8(a){try{return encodeURIComponent(a),!0}catch{return!1}}};t.encodeInto&&(o.encodeUtf8Into=t.encodeInto.bind(t));
-let s=String.prototype.isWellFormed;s&&(o.checkUtf8=a=>s.call(a)),zs(o)}return Ut}function Ct(e){return(t,n)=>{let r=e(t);return n.set(r),{written:r.byteLength}}}var T;(function(e){e[e.Varint=0]="Varint",e[e.Bit64=1]="Bit64",e[e.LengthDelimited=2]="LengthDelimited",e[e.StartGroup=3]="StartGroup",e[e.EndGroup=4]="EndGroup",
-e[e.Bit32=5]="Bit32"})(T||(T={}));var Ft=4294967295,Ot=2147483647,Mt=-2147483648,ee=class{constructor(t){this.stackPos=[],this.encodeUtf8Into=t?Ct(t):Ee().encodeUtf8Into,this.buffer=yr,this.viewCache=
-qs,this.pos=0}ensureCapacity(t){let n=this.pos+t;if(n>this.buffer.length){let r=this.buffer.length||Qs;for(;r<n;)r*=2;let o=new Uint8Array(r);this.pos>0&&o.set(
+let s=String.prototype.isWellFormed;s&&(o.checkUtf8=a=>s.call(a)),Qs(o)}return Ut}function Ct(e){return(t,n)=>{let r=e(t);return n.set(r),{written:r.byteLength}}}var T;(function(e){e[e.Varint=0]="Varint",e[e.Bit64=1]="Bit64",e[e.LengthDelimited=2]="LengthDelimited",e[e.StartGroup=3]="StartGroup",e[e.EndGroup=4]="EndGroup",
+e[e.Bit32=5]="Bit32"})(T||(T={}));var Ft=4294967295,Mt=2147483647,Ot=-2147483648,ee=class{constructor(t){this.stackPos=[],this.encodeUtf8Into=t?Ct(t):Ee().encodeUtf8Into,this.buffer=yr,this.viewCache=
+qs,this.pos=0}ensureCapacity(t){let n=this.pos+t;if(n>this.buffer.length){let r=this.buffer.length||zs;for(;r<n;)r*=2;let o=new Uint8Array(r);this.pos>0&&o.set(
 this.buffer),this.buffer=o}}view(){let t=this.buffer,n=this.viewCache;if(n.byteLength===t.byteLength)return n;let r=new DataView(t.buffer);return this.viewCache=
 r,r}finish(){let t=this.buffer.slice(0,this.pos);return this.pos=0,this.stackPos=[],t}fork(){return this.stackPos.push(this.pos),this.ensureCapacity(Ne),this.buffer[this.
 pos++]=0,this}join(){let t=this.stackPos.pop();if(t===void 0)throw new Error("invalid state, fork stack empty");let n=this.pos-t-Ne,r=Dt(n);return r>Ne&&(this.ensureCapacity(
@@ -81,9 +81,9 @@ setInt32(this.pos,n.lo,!0),r.setInt32(this.pos+4,n.hi,!0),this.pos+=8,this}int64
 r=n.hi>>31,o=n.lo<<1^r,s=(n.hi<<1|n.lo>>>31)^r;return this.writeVarint64(o,s)}uint64(t){let n=x.uEnc(t);return this.writeVarint64(n.lo,n.hi)}writeVarint64(t,n){
 this.ensureCapacity(10);let r=this.buffer,o=this.pos;for(let i=0;i<28;i=i+7){let c=t>>>i,u=!(!(c>>>7)&&n==0);if(r[o++]=(u?c|128:c)&255,!u)return this.pos=o,this}
 let s=t>>>28&15|(n&7)<<4,a=n>>3!=0;if(r[o++]=(a?s|128:s)&255,!a)return this.pos=o,this;for(let i=3;i<31;i=i+7){let c=n>>>i,u=!!(c>>>7);if(r[o++]=(u?c|128:c)&255,
-!u)return this.pos=o,this}return r[o++]=n>>>31&1,this.pos=o,this}},Qs=128,Ne=1,yr=new Uint8Array(0),qs=new DataView(yr.buffer),Er=32;function Dt(e){return e<128?
-1:e<16384?2:e<2097152?3:e<268435456?4:5}var _=class{constructor(t,n=Ee().decodeUtf8){this.decodeUtf8=n,this.varint64Lo=0,this.varint64Hi=0,this.varint64=$n,this.
-uint32=zn,this.buf=t,this.len=t.length,this.pos=0,this.view=new DataView(t.buffer,t.byteOffset,t.byteLength)}tag(){let t=this.pos,n=this.uint32(),r=this.pos-t;if(r>
+!u)return this.pos=o,this}return r[o++]=n>>>31&1,this.pos=o,this}},zs=128,Ne=1,yr=new Uint8Array(0),qs=new DataView(yr.buffer),Er=32;function Dt(e){return e<128?
+1:e<16384?2:e<2097152?3:e<268435456?4:5}var G=class{constructor(t,n=Ee().decodeUtf8){this.decodeUtf8=n,this.varint64Lo=0,this.varint64Hi=0,this.varint64=$n,this.
+uint32=Qn,this.buf=t,this.len=t.length,this.pos=0,this.view=new DataView(t.buffer,t.byteOffset,t.byteLength)}tag(){let t=this.pos,n=this.uint32(),r=this.pos-t;if(r>
 5||r==5&&this.buf[this.pos-1]>15)throw new Error("illegal tag: varint overflows uint32");let o=n>>>3,s=n&7;if(o<=0||s>5)throw new Error("illegal tag: field no "+
 o+" wire type "+s);return[o,s]}skip(t,n,r=100){let o=this.pos;switch(t){case T.Varint:for(;this.buf[this.pos++]&128;);break;case T.Bit64:this.pos+=4;case T.Bit32:
 this.pos+=4;break;case T.LengthDelimited:let s=this.uint32();this.pos+=s;break;case T.StartGroup:if(r<=0)throw new Error("maximum recursion depth reached");for(;;){
@@ -97,21 +97,21 @@ return x.dec(this.sfixed32(),this.sfixed32())}float(){return this.view.getFloat3
 let t=this.uint32(),n=this.pos;return this.pos+=t,this.assertBounds(),this.buf.subarray(n,n+t)}string(t){let n=this.uint32(),r=this.pos;this.pos+=n,this.assertBounds();
 let o=this.buf;if(n<=Er){let s=new Array(n);for(let a=0;a<n;a++){let i=o[r+a];if(i>127)return this.decodeUtf8(o.subarray(r,this.pos),t);s[a]=i}return String.fromCharCode.
 apply(String,s)}return this.decodeUtf8(o.subarray(r,this.pos),t)}};function kt(e){if(typeof e=="string")e=Number(e);else if(typeof e!="number")throw new Error("\
-invalid int32: "+typeof e);if(!Number.isInteger(e)||e>Ot||e<Mt)throw new Error("invalid int32: "+e)}function br(e){if(typeof e=="string")e=Number(e);else if(typeof e!=
+invalid int32: "+typeof e);if(!Number.isInteger(e)||e>Mt||e<Ot)throw new Error("invalid int32: "+e)}function br(e){if(typeof e=="string")e=Number(e);else if(typeof e!=
 "number")throw new Error("invalid uint32: "+typeof e);if(!Number.isInteger(e)||e>Ft||e<0)throw new Error("invalid uint32: "+e)}function ea(e){if(typeof e=="stri\
 ng"){let t=e;if(e=Number(e),Number.isNaN(e)&&t!=="NaN")throw new Error("invalid float32: "+t)}else if(typeof e!="number")throw new Error("invalid float32: "+typeof e);
-if(!Number.isFinite(Math.fround(e))&&Number.isFinite(e))throw new Error("invalid float32: "+e)}function Oe(e,t){let n=e.fieldKind=="list"?he(t,e):e.fieldKind=="map"?ge(t,e):Gt(e,t);if(n===!0)return;let r;switch(e.fieldKind){case"list":r=`expected ${Ir(e)}\
-, got ${A(t)}`;break;case"map":r=`expected ${xr(e)}, got ${A(t)}`;break;default:r=G(e,t,n)}return new v(e,r)}function _t(e,t,n){let r=Gt(e,n);if(r!==!0)return new v(
-e,`list item #${t+1}: ${G(e,n,r)}`)}function Nr(e,t,n){let r=W(e.mapKey)(t);if(r!==!0)return new v(e,`invalid map key: ${G({scalar:e.mapKey},t,r)}`);let o=Gt(e,
-n);if(o!==!0)return new v(e,`map entry ${A(t)}: ${G(e,n,o)}`)}function Gt(e,t){return e.scalar!==void 0?W(e.scalar)(t):e.enum!==void 0?e.enum.open?W(l.INT32)(t):
+if(!Number.isFinite(Math.fround(e))&&Number.isFinite(e))throw new Error("invalid float32: "+e)}function Me(e,t){let n=e.fieldKind=="list"?he(t,e):e.fieldKind=="map"?ge(t,e):_t(e,t);if(n===!0)return;let r;switch(e.fieldKind){case"list":r=`expected ${Ir(e)}\
+, got ${w(t)}`;break;case"map":r=`expected ${xr(e)}, got ${w(t)}`;break;default:r=_(e,t,n)}return new v(e,r)}function Gt(e,t,n){let r=_t(e,n);if(r!==!0)return new v(
+e,`list item #${t+1}: ${_(e,n,r)}`)}function Nr(e,t,n){let r=W(e.mapKey)(t);if(r!==!0)return new v(e,`invalid map key: ${_({scalar:e.mapKey},t,r)}`);let o=_t(e,
+n);if(o!==!0)return new v(e,`map entry ${w(t)}: ${_(e,n,o)}`)}function _t(e,t){return e.scalar!==void 0?W(e.scalar)(t):e.enum!==void 0?e.enum.open?W(l.INT32)(t):
 e.enum.values.some(n=>n.number===t):be(t,e.message)}function W(e){switch(e){case l.DOUBLE:return t=>typeof t=="number";case l.FLOAT:return t=>typeof t!="number"?
 !1:!Number.isFinite(Math.fround(t))&&Number.isFinite(t)?`${t.toFixed()} out of range`:!0;case l.INT32:case l.SFIXED32:case l.SINT32:return t=>typeof t!="number"||
-!Number.isInteger(t)?!1:t>Ot||t<Mt?`${t.toFixed()} out of range`:!0;case l.FIXED32:case l.UINT32:return t=>typeof t!="number"||!Number.isInteger(t)?!1:t>Ft||t<0?
+!Number.isInteger(t)?!1:t>Mt||t<Ot?`${t.toFixed()} out of range`:!0;case l.FIXED32:case l.UINT32:return t=>typeof t!="number"||!Number.isInteger(t)?!1:t>Ft||t<0?
 `${t.toFixed()} out of range`:!0;case l.BOOL:return t=>typeof t=="boolean";case l.STRING:return t=>typeof t!="string"?!1:Ee().checkUtf8(t)||"invalid UTF8";case l.
 BYTES:return t=>t instanceof Uint8Array;case l.INT64:case l.SFIXED64:case l.SINT64:return t=>{if(typeof t=="bigint"||typeof t=="number"||typeof t=="string"&&t.length>
 0)try{return x.parse(t),!0}catch{return`${t} out of range`}return!1};case l.FIXED64:case l.UINT64:return t=>{if(typeof t=="bigint"||typeof t=="number"||typeof t==
-"string"&&t.length>0)try{return x.uParse(t),!0}catch{return`${t} out of range`}return!1}}}function G(e,t,n){return n=typeof n=="string"?`: ${n}`:`, got ${A(t)}`,
-e.scalar!==void 0?`expected ${ta(e.scalar)}`+n:e.enum!==void 0?`expected ${e.enum.toString()}`+n:`expected ${Sr(e.message)}`+n}function A(e){switch(typeof e){case"\
+"string"&&t.length>0)try{return x.uParse(t),!0}catch{return`${t} out of range`}return!1}}}function _(e,t,n){return n=typeof n=="string"?`: ${n}`:`, got ${w(t)}`,
+e.scalar!==void 0?`expected ${ta(e.scalar)}`+n:e.enum!==void 0?`expected ${e.enum.toString()}`+n:`expected ${Sr(e.message)}`+n}function w(e){switch(typeof e){case"\
 object":return e===null?"null":e instanceof Uint8Array?`Uint8Array(${e.length})`:Array.isArray(e)?`Array(${e.length})`:he(e)?Ir(e.field()):ge(e)?xr(e.field()):be(
 e)?Sr(e.desc):pe(e)?`message ${e.$typeName}`:"object";case"string":return e.length>30?"string":`"${e.split('"').join('\\"')}"`;case"boolean":return String(e);case"\
 number":return String(e);case"bigint":return String(e)+"n";default:return typeof e}}function Sr(e){return`ReflectMessage (${e.typeName})`}function Ir(e){switch(e.
@@ -120,38 +120,38 @@ scalar]})`}}function xr(e){switch(e.mapKind){case"message":return`ReflectMap (${
 , ${e.enum.toString()})`;case"scalar":return`ReflectMap (${l[e.mapKey]}, ${l[e.scalar]})`}}function ta(e){switch(e){case l.STRING:return"string";case l.BOOL:return"\
 boolean";case l.INT64:case l.SINT64:case l.SFIXED64:return"bigint (int64)";case l.UINT64:case l.FIXED64:return"bigint (uint64)";case l.BYTES:return"Uint8Array";case l.
 DOUBLE:return"number (float64)";case l.FLOAT:return"number (float32)";case l.FIXED32:case l.UINT32:return"number (uint32)";case l.INT32:case l.SFIXED32:case l.SINT32:
-return"number (int32)"}}var na=0;function k(e){if(ra(e))return{toMessage:n=>Me(n),toLocal:n=>_e(n)};if(e.fieldKind=="message"&&!e.oneof&&M(e.message)){let n=e.message,r=n.fields[0].localName;
-return{toMessage:o=>{let s=w(n);return o!==void 0&&(s[r]=o),s},toLocal:o=>o[r]}}let t=e.message;return{toMessage:n=>n===void 0?w(t):n,toLocal:n=>n}}function ra(e){
-return e.message.typeName=="google.protobuf.Struct"&&e.parent.typeName!="google.protobuf.Value"}function Me(e){let t={$typeName:"google.protobuf.Struct",fields:{}};
-if(Z(e))for(let n of Object.keys(e))L(t.fields,n,Tr(e[n]));return t}function _e(e){let t={};for(let n of Object.keys(e.fields))L(t,n,vr(e.fields[n]));return t}function vr(e){
-switch(e.kind.case){case"structValue":return _e(e.kind.value);case"listValue":return e.kind.value.values.map(vr);case"nullValue":case void 0:return null;default:
+return"number (int32)"}}var na=0;function k(e){if(ra(e))return{toMessage:n=>Oe(n),toLocal:n=>Ge(n)};if(e.fieldKind=="message"&&!e.oneof&&O(e.message)){let n=e.message,r=n.fields[0].localName;
+return{toMessage:o=>{let s=A(n);return o!==void 0&&(s[r]=o),s},toLocal:o=>o[r]}}let t=e.message;return{toMessage:n=>n===void 0?A(t):n,toLocal:n=>n}}function ra(e){
+return e.message.typeName=="google.protobuf.Struct"&&e.parent.typeName!="google.protobuf.Value"}function Oe(e){let t={$typeName:"google.protobuf.Struct",fields:{}};
+if(Z(e))for(let n of Object.keys(e))L(t.fields,n,Tr(e[n]));return t}function Ge(e){let t={};for(let n of Object.keys(e.fields))L(t,n,vr(e.fields[n]));return t}function vr(e){
+switch(e.kind.case){case"structValue":return Ge(e.kind.value);case"listValue":return e.kind.value.values.map(vr);case"nullValue":case void 0:return null;default:
 return e.kind.value}}function Tr(e){let t={$typeName:"google.protobuf.Value",kind:{case:void 0}};switch(typeof e){case"number":t.kind={case:"numberValue",value:e};
 break;case"string":t.kind={case:"stringValue",value:e};break;case"boolean":t.kind={case:"boolValue",value:e};break;case"object":if(e===null)t.kind={case:"nullVa\
 lue",value:na};else if(Array.isArray(e)){let n={$typeName:"google.protobuf.ListValue",values:[]};if(Array.isArray(e))for(let r of e)n.values.push(Tr(r));t.kind=
-{case:"listValue",value:n}}else t.kind={case:"structValue",value:Me(e)};break}return t}function Vr(e,t,n=!0){return new Be(e,t,n)}var wr=new WeakMap,Be=class{get sortedFields(){let t=wr.get(this.desc);if(t)return t;let n=this.desc.fields.concat().
-sort((r,o)=>r.number-o.number);return wr.set(this.desc,n),n}constructor(t,n,r=!0){this.lists=new Map,this.maps=new Map,this.check=r,this.desc=t,this.message=this[V]=
-n??w(t),this.fields=t.fields,this.oneofs=t.oneofs,this.members=t.members}findNumber(t){return this._fieldsByNumber||(this._fieldsByNumber=new Map(this.desc.fields.
+{case:"listValue",value:n}}else t.kind={case:"structValue",value:Oe(e)};break}return t}function Vr(e,t,n=!0){return new Be(e,t,n)}var Ar=new WeakMap,Be=class{get sortedFields(){let t=Ar.get(this.desc);if(t)return t;let n=this.desc.fields.concat().
+sort((r,o)=>r.number-o.number);return Ar.set(this.desc,n),n}constructor(t,n,r=!0){this.lists=new Map,this.maps=new Map,this.check=r,this.desc=t,this.message=this[V]=
+n??A(t),this.fields=t.fields,this.oneofs=t.oneofs,this.members=t.members}findNumber(t){return this._fieldsByNumber||(this._fieldsByNumber=new Map(this.desc.fields.
 map(n=>[n.number,n]))),this._fieldsByNumber.get(t)}oneofCase(t){return Se(this.message,t),nr(this.message,t)}isSet(t){return Se(this.message,t),rr(this.message,
 t)}clear(t){Se(this.message,t),ir(this.message,t)}get(t){Se(this.message,t);let n=or(this.message,t);switch(t.fieldKind){case"list":let r=this.lists.get(t);return(!r||
 r[V]!==n)&&this.lists.set(t,r=new Yt(t,n,this.check)),r;case"map":let o=this.maps.get(t);return(!o||o[V]!==n)&&this.maps.set(t,o=new Pt(t,n,this.check)),o;case"\
 message":return Wt(t,n,this.check);case"scalar":return n===void 0?U(t.scalar,!1):Kt(t,n);case"enum":return n??t.enum.values[0].number}}set(t,n){if(Se(this.message,
-t),this.check){let o=Oe(t,n);if(o)throw o}let r;t.fieldKind=="message"?r=Xt(t,n):ge(n)||he(n)?r=n[V]:r=$t(t,n),sr(this.message,t,r)}getUnknown(){return this.message.
+t),this.check){let o=Me(t,n);if(o)throw o}let r;t.fieldKind=="message"?r=Xt(t,n):ge(n)||he(n)?r=n[V]:r=$t(t,n),sr(this.message,t,r)}getUnknown(){return this.message.
 $unknown}setUnknown(t){this.message.$unknown=t}};function Se(e,t){if(t.parent.typeName!==e.$typeName)throw new v(t,`cannot use ${t.toString()} with message ${e.
 $typeName}`,"ForeignFieldError")}var Yt=class{field(){return this._field}get size(){return this._arr.length}constructor(t,n,r){this._field=t,this._arr=this[V]=n,this.check=r}get(t){let n=this._arr[t];
 return n===void 0?void 0:Bt(this._field,n,this.check)}set(t,n){if(t<0||t>=this._arr.length)throw new v(this._field,`list item #${t+1}: out of range`);if(this.check){
-let r=_t(this._field,t,n);if(r)throw r}this._arr[t]=Ar(this._field,n)}add(t){if(this.check){let n=_t(this._field,this._arr.length,t);if(n)throw n}this._arr.push(
-Ar(this._field,t))}clear(){this._arr.splice(0,this._arr.length)}[Symbol.iterator](){return this.values()}keys(){return this._arr.keys()}*values(){for(let t of this.
+let r=Gt(this._field,t,n);if(r)throw r}this._arr[t]=wr(this._field,n)}add(t){if(this.check){let n=Gt(this._field,this._arr.length,t);if(n)throw n}this._arr.push(
+wr(this._field,t))}clear(){this._arr.splice(0,this._arr.length)}[Symbol.iterator](){return this.values()}keys(){return this._arr.keys()}*values(){for(let t of this.
 _arr)yield Bt(this._field,t,this.check)}*entries(){for(let t=0;t<this._arr.length;t++)yield[t,Bt(this._field,this._arr[t],this.check)]}};var Pt=class{constructor(t,n,r=!0){this.obj=this[V]=n??{},this.check=r,this._field=t}field(){return this._field}set(t,n){if(this.check){let r=Nr(this._field,t,n);
-if(r)throw r}return L(this.obj,Ge(t),oa(this._field,n)),this}delete(t){let n=Ge(t),r=Object.prototype.hasOwnProperty.call(this.obj,n);return r&&delete this.obj[n],
-r}clear(){for(let t of Object.keys(this.obj))delete this.obj[t]}get(t){let n=ar(this.obj,Ge(t));return n!==void 0&&(n=Zt(this._field,n,this.check)),n}has(t){return Object.
-prototype.hasOwnProperty.call(this.obj,Ge(t))}*keys(){for(let t of Object.keys(this.obj))yield Rr(t,this._field.mapKey)}*entries(){for(let t of Object.entries(this.
+if(r)throw r}return L(this.obj,_e(t),oa(this._field,n)),this}delete(t){let n=_e(t),r=Object.prototype.hasOwnProperty.call(this.obj,n);return r&&delete this.obj[n],
+r}clear(){for(let t of Object.keys(this.obj))delete this.obj[t]}get(t){let n=ar(this.obj,_e(t));return n!==void 0&&(n=Zt(this._field,n,this.check)),n}has(t){return Object.
+prototype.hasOwnProperty.call(this.obj,_e(t))}*keys(){for(let t of Object.keys(this.obj))yield Rr(t,this._field.mapKey)}*entries(){for(let t of Object.entries(this.
 obj))yield[Rr(t[0],this._field.mapKey),Zt(this._field,t[1],this.check)]}[Symbol.iterator](){return this.entries()}get size(){return Object.keys(this.obj).length}*values(){
 for(let t of Object.values(this.obj))yield Zt(this._field,t,this.check)}forEach(t,n){for(let r of this.entries())t.call(n,r[1],r[0],this)}};function Xt(e,t){return be(
-t)?cr(t.message)&&!e.oneof&&e.fieldKind=="message"?t.message.value:t.desc.typeName=="google.protobuf.Struct"&&e.parent.typeName!="google.protobuf.Value"?_e(t.message):
-t.message:t}function Wt(e,t,n){return t!==void 0&&(M(e.message)&&!e.oneof&&e.fieldKind=="message"?t={$typeName:e.message.typeName,value:Kt(e.message.fields[0],t)}:
-e.message.typeName=="google.protobuf.Struct"&&e.parent.typeName!="google.protobuf.Value"&&Z(t)&&(t=Me(t))),new Be(e.message,t,n)}function Ar(e,t){return e.listKind==
+t)?cr(t.message)&&!e.oneof&&e.fieldKind=="message"?t.message.value:t.desc.typeName=="google.protobuf.Struct"&&e.parent.typeName!="google.protobuf.Value"?Ge(t.message):
+t.message:t}function Wt(e,t,n){return t!==void 0&&(O(e.message)&&!e.oneof&&e.fieldKind=="message"?t={$typeName:e.message.typeName,value:Kt(e.message.fields[0],t)}:
+e.message.typeName=="google.protobuf.Struct"&&e.parent.typeName!="google.protobuf.Value"&&Z(t)&&(t=Oe(t))),new Be(e.message,t,n)}function wr(e,t){return e.listKind==
 "message"?Xt(e,t):$t(e,t)}function Bt(e,t,n){return e.listKind=="message"?Wt(e,t,n):Kt(e,t)}function oa(e,t){return e.mapKind=="message"?Xt(e,t):$t(e,t)}function Zt(e,t,n){
-return e.mapKind=="message"?Wt(e,t,n):t}function Ge(e){return typeof e=="string"||typeof e=="number"?e:String(e)}function Rr(e,t){switch(t){case l.STRING:return e;case l.
+return e.mapKind=="message"?Wt(e,t,n):t}function _e(e){return typeof e=="string"||typeof e=="number"?e:String(e)}function Rr(e,t){switch(t){case l.STRING:return e;case l.
 INT32:case l.FIXED32:case l.UINT32:case l.SFIXED32:case l.SINT32:{let n=Number.parseInt(e);if(Number.isFinite(n))return n;break}case l.BOOL:switch(e){case"true":
 return!0;case"false":return!1}break;case l.UINT64:case l.FIXED64:try{return x.uParse(e)}catch{}break;default:try{return x.parse(e)}catch{}break}return e}function Kt(e,t){
 switch(e.scalar){case l.INT64:case l.SFIXED64:case l.SINT64:"longAsString"in e&&e.longAsString&&typeof t=="string"&&(t=x.parse(t));break;case l.FIXED64:case l.UINT64:
@@ -181,28 +181,28 @@ break}case"u":{let r=n.c,o=n.take(4);if(o===!1)return!1;let s=parseInt(r+o,16);i
 0,s,!0),t.push(a[0],a[1],a[2],a[3]);break}case"U":{let r=n.c,o=n.take(8);if(o===!1)return!1;let s=x.uEnc(r+o),a=new Uint8Array(8),i=new DataView(a.buffer);i.setInt32(
 0,s.lo,!0),i.setInt32(4,s.hi,!0),t.push(a[0],a[1],a[2],a[3],a[4],a[5],a[6],a[7]);break}}break;default:t.push(n.c.charCodeAt(0))}return new Uint8Array(t)}function*Pe(e){switch(e.kind){case"file":for(let t of e.messages)yield t,yield*Pe(t);yield*e.enums,yield*e.services,yield*e.extensions;break;case"message":for(let t of e.
 nestedMessages)yield t,yield*Pe(t);yield*e.nestedEnums,yield*e.nestedExtensions;break}}function Xe(e,t){return la([e,t])}function la(e,t){let n=ma();if(!e.length)return n;if("$typeName"in e[0]&&e[0].$typeName=="google.protobuf.FileDescriptorSet"){
-for(let r of e[0].file)t?.(r),Gr(r,n);return n}if("$typeName"in e[0]){let a=function(i){let c=[];for(let u of i.dependency){if(n.getFile(u)!=null||s.has(u))continue;
+for(let r of e[0].file)t?.(r),_r(r,n);return n}if("$typeName"in e[0]){let a=function(i){let c=[];for(let u of i.dependency){if(n.getFile(u)!=null||s.has(u))continue;
 let m=o(u);if(!m)throw new Error(`Unable to resolve ${u}, imported by ${i.name}`);"kind"in m?n.addFile(m,!1,!0):(s.add(m.name),c.push(m))}return c.concat(...c.map(
-a))},r=e[0],o=e[1],s=new Set;for(let i of[r,...a(r)].reverse())t?.(i),Gr(i,n)}else for(let r of e)for(let o of r.files)n.addFile(o);return n}function ma(){let e=new Map,t=new Map,n=new Map;return{kind:"registry",types:e,extendees:t,[Symbol.iterator](){return e.values()},get files(){return n.values()},
+a))},r=e[0],o=e[1],s=new Set;for(let i of[r,...a(r)].reverse())t?.(i),_r(i,n)}else for(let r of e)for(let o of r.files)n.addFile(o);return n}function ma(){let e=new Map,t=new Map,n=new Map;return{kind:"registry",types:e,extendees:t,[Symbol.iterator](){return e.values()},get files(){return n.values()},
 addFile(r,o,s){if(n.set(r.proto.name,r),!o)for(let a of Pe(r))this.add(a);if(s)for(let a of r.dependencies)this.addFile(a,o,s)},add(r){if(r.kind=="extension"){let o=t.
 get(r.extendee.typeName);o||t.set(r.extendee.typeName,o=new Map),o.set(r.number,r)}e.set(r.typeName,r)},get(r){return e.get(r)},getFile(r){return n.get(r)},getMessage(r){
 let o=e.get(r);return o?.kind=="message"?o:void 0},getEnum(r){let o=e.get(r);return o?.kind=="enum"?o:void 0},getExtension(r){let o=e.get(r);return o?.kind=="ex\
 tension"?o:void 0},getExtensionFor(r,o){var s;return(s=t.get(r.typeName))===null||s===void 0?void 0:s.get(o)},getService(r){let o=e.get(r);return o?.kind=="serv\
-ice"?o:void 0}}}var fa=998,da=999,pa=9999,ha=9,ve=10,xe=11,ga=12,Or=14,qt=3,ba=2,Mr=1,ya=0,Ht=1,_r=2,Ea=3,Na=1,Sa=2,Ia=1,xa=2;var va=1002,Zr={998:{fieldPresence:1,enumType:2,repeatedFieldEncoding:2,utf8Validation:3,messageEncoding:1,jsonFormat:2,enforceNamingStyle:2,defaultSymbolVisibility:1,
+ice"?o:void 0}}}var fa=998,da=999,pa=9999,ha=9,ve=10,xe=11,ga=12,Mr=14,qt=3,ba=2,Or=1,ya=0,Ht=1,Gr=2,Ea=3,Na=1,Sa=2,Ia=1,xa=2;var va=1002,Zr={998:{fieldPresence:1,enumType:2,repeatedFieldEncoding:2,utf8Validation:3,messageEncoding:1,jsonFormat:2,enforceNamingStyle:2,defaultSymbolVisibility:1,
 enforceProtoLimits:1},999:{fieldPresence:2,enumType:1,repeatedFieldEncoding:1,utf8Validation:2,messageEncoding:1,jsonFormat:1,enforceNamingStyle:2,defaultSymbolVisibility:1,
 enforceProtoLimits:1},1e3:{fieldPresence:1,enumType:1,repeatedFieldEncoding:1,utf8Validation:2,messageEncoding:1,jsonFormat:1,enforceNamingStyle:2,defaultSymbolVisibility:1,
 enforceProtoLimits:1},1001:{fieldPresence:1,enumType:1,repeatedFieldEncoding:1,utf8Validation:2,messageEncoding:1,jsonFormat:1,enforceNamingStyle:1,defaultSymbolVisibility:2,
 enforceProtoLimits:1},1002:{fieldPresence:1,enumType:1,repeatedFieldEncoding:1,utf8Validation:2,messageEncoding:1,jsonFormat:1,enforceNamingStyle:3,defaultSymbolVisibility:4,
-enforceProtoLimits:2}};function Gr(e,t){var n,r;let o={kind:"file",proto:e,deprecated:(r=(n=e.options)===null||n===void 0?void 0:n.deprecated)!==null&&r!==void 0?
+enforceProtoLimits:2}};function _r(e,t){var n,r;let o={kind:"file",proto:e,deprecated:(r=(n=e.options)===null||n===void 0?void 0:n.deprecated)!==null&&r!==void 0?
 r:!1,edition:Ra(e),name:e.name.replace(/\.proto$/,""),dependencies:Va(e,t),enums:[],messages:[],extensions:[],services:[],toString(){return`file ${e.name}`}},s=new Map,
 a={get(i){return s.get(i)},add(i){var c;Y(((c=i.proto.options)===null||c===void 0?void 0:c.mapEntry)===!0),s.set(i.typeName,i)}};for(let i of e.enumType)Yr(i,o,
-void 0,t);for(let i of e.messageType)Pr(i,o,void 0,t,a);for(let i of e.service)Ta(i,o,t);jt(o,t);for(let i of s.values())zt(i,t,a);for(let i of o.messages)zt(i,
-t,a),jt(i,t);t.addFile(o,!0)}function jt(e,t){switch(e.kind){case"file":for(let n of e.proto.extension){let r=Qt(n,e,t);e.extensions.push(r),t.add(r)}break;case"\
-message":for(let n of e.proto.extension){let r=Qt(n,e,t);e.nestedExtensions.push(r),t.add(r)}for(let n of e.nestedMessages)jt(n,t);break}}function zt(e,t,n){let r=e.
-proto.oneofDecl.map(s=>Aa(s,e)),o=new Set;for(let s of e.proto.field){let a=Da(s,r),i=Qt(s,e,t,a,n);e.fields.push(i),e.field[i.localName]=i,a===void 0?e.members.
-push(i):(a.fields.push(i),o.has(a)||(o.add(a),e.members.push(a)))}for(let s of r.filter(a=>o.has(a)))e.oneofs.push(s);for(let s of e.nestedMessages)zt(s,t,n)}function Yr(e,t,n,r){
+void 0,t);for(let i of e.messageType)Pr(i,o,void 0,t,a);for(let i of e.service)Ta(i,o,t);jt(o,t);for(let i of s.values())Qt(i,t,a);for(let i of o.messages)Qt(i,
+t,a),jt(i,t);t.addFile(o,!0)}function jt(e,t){switch(e.kind){case"file":for(let n of e.proto.extension){let r=zt(n,e,t);e.extensions.push(r),t.add(r)}break;case"\
+message":for(let n of e.proto.extension){let r=zt(n,e,t);e.nestedExtensions.push(r),t.add(r)}for(let n of e.nestedMessages)jt(n,t);break}}function Qt(e,t,n){let r=e.
+proto.oneofDecl.map(s=>wa(s,e)),o=new Set;for(let s of e.proto.field){let a=Da(s,r),i=zt(s,e,t,a,n);e.fields.push(i),e.field[i.localName]=i,a===void 0?e.members.
+push(i):(a.fields.push(i),o.has(a)||(o.add(a),e.members.push(a)))}for(let s of r.filter(a=>o.has(a)))e.oneofs.push(s);for(let s of e.nestedMessages)Qt(s,t,n)}function Yr(e,t,n,r){
 var o,s,a,i,c,u,m,p,h;let f=La(e.name,e.value),d={kind:"enum",proto:e,deprecated:(s=(o=e.options)===null||o===void 0?void 0:o.deprecated)!==null&&s!==void 0?s:!1,
-file:t,parent:n,open:!0,name:e.name,typeName:We(e,n,t),value:{},values:[],sharedPrefix:f,toString(){return`enum ${this.typeName}`}};d.open=Ma(d),r.add(d);for(let y of e.
+file:t,parent:n,open:!0,name:e.name,typeName:We(e,n,t),value:{},values:[],sharedPrefix:f,toString(){return`enum ${this.typeName}`}};d.open=Oa(d),r.add(d);for(let y of e.
 value){let N=y.name,S={kind:"enum_value",proto:y,deprecated:(i=(a=y.options)===null||a===void 0?void 0:a.deprecated)!==null&&i!==void 0?i:!1,parent:d,name:N,localName:re(
 f==null?N:N.substring(f.length)),number:y.number,jsonName:(c=Ua(y))!==null&&c!==void 0?c:N,toString(){return`enum value ${d.typeName}.${N}`}};d.values.push(S),(u=
 (p=d.value)[h=y.number])!==null&&u!==void 0||(p[h]=S)}((m=n?.nestedEnums)!==null&&m!==void 0?m:t.enums).push(d)}function Pr(e,t,n,r,o){var s,a,i,c;let u={kind:"\
@@ -211,42 +211,42 @@ field:{},oneofs:[],members:[],nestedEnums:[],nestedMessages:[],nestedExtensions:
 void 0:i.mapEntry)===!0?o.add(u):(((c=n?.nestedMessages)!==null&&c!==void 0?c:t.messages).push(u),r.add(u));for(let m of e.enumType)Yr(m,t,u,r);for(let m of e.nestedType)
 Pr(m,t,u,r,o)}function Ta(e,t,n){var r,o;let s={kind:"service",proto:e,deprecated:(o=(r=e.options)===null||r===void 0?void 0:r.deprecated)!==null&&o!==void 0?o:
 !1,file:t,name:e.name,typeName:We(e,void 0,t),methods:[],method:{},toString(){return`service ${this.typeName}`}};t.services.push(s),n.add(s);for(let a of e.method){
-let i=wa(a,s,n);s.methods.push(i),s.method[i.localName]=i}}function wa(e,t,n){var r,o,s,a;let i;e.clientStreaming&&e.serverStreaming?i="bidi_streaming":e.clientStreaming?
+let i=Aa(a,s,n);s.methods.push(i),s.method[i.localName]=i}}function Aa(e,t,n){var r,o,s,a;let i;e.clientStreaming&&e.serverStreaming?i="bidi_streaming":e.clientStreaming?
 i="client_streaming":e.serverStreaming?i="server_streaming":i="unary";let c=n.getMessage($(e.inputType)),u=n.getMessage($(e.outputType));Y(c,`invalid MethodDesc\
 riptorProto: input_type ${e.inputType} not found`),Y(u,`invalid MethodDescriptorProto: output_type ${e.inputType} not found`);let m=e.name;return{kind:"rpc",proto:e,
 deprecated:(o=(r=e.options)===null||r===void 0?void 0:r.deprecated)!==null&&o!==void 0?o:!1,parent:t,name:m,localName:re(m.length?re(m[0].toLowerCase()+m.substring(
 1)):m),methodKind:i,input:c,output:u,idempotency:(a=(s=e.options)===null||s===void 0?void 0:s.idempotencyLevel)!==null&&a!==void 0?a:ya,toString(){return`rpc ${t.
-typeName}.${m}`}}}function Aa(e,t){return{kind:"oneof",proto:e,deprecated:!1,parent:t,fields:[],name:e.name,localName:re(K(e.name)),toString(){return`oneof ${t.
-typeName}.${this.name}`}}}function Qt(e,t,n,r,o){var s,a,i;let c=o===void 0,u={kind:"field",proto:e,deprecated:(a=(s=e.options)===null||s===void 0?void 0:s.deprecated)!==
-null&&a!==void 0?a:!1,name:e.name,number:e.number,scalar:void 0,message:void 0,enum:void 0,presence:ka(e,r,c,t),utf8Validation:_a(e,t),listKind:void 0,mapKind:void 0,
+typeName}.${m}`}}}function wa(e,t){return{kind:"oneof",proto:e,deprecated:!1,parent:t,fields:[],name:e.name,localName:re(K(e.name)),toString(){return`oneof ${t.
+typeName}.${this.name}`}}}function zt(e,t,n,r,o){var s,a,i;let c=o===void 0,u={kind:"field",proto:e,deprecated:(a=(s=e.options)===null||s===void 0?void 0:s.deprecated)!==
+null&&a!==void 0?a:!1,name:e.name,number:e.number,scalar:void 0,message:void 0,enum:void 0,presence:ka(e,r,c,t),utf8Validation:Ga(e,t),listKind:void 0,mapKind:void 0,
 mapKey:void 0,delimitedEncoding:void 0,packed:void 0,longAsString:!1,getDefaultValue:void 0},m;if(c){let d=t.kind=="file"?t:t.file,y=t.kind=="file"?void 0:t,N=We(
 e,y,d);u.kind="extension",u.file=d,u.parent=y,u.oneof=void 0,u.typeName=N,u.jsonName=`[${N}]`,m=()=>`extension ${N}`;let S=n.getMessage($(e.extendee));Y(S,`inva\
 lid FieldDescriptorProto: extendee ${e.extendee} not found`),u.extendee=S}else{let d=t;Y(d.kind=="message"),u.parent=d,u.oneof=r,u.localName=r?K(e.name):re(K(e.
 name)),u.jsonName=e.jsonName,m=()=>`field ${d.typeName}.${e.name}`}Object.defineProperty(u,"toString",{value:m,writable:!0,enumerable:!0,configurable:!0});let p=e.
-label,h=e.type,f=(i=e.options)===null||i===void 0?void 0:i.jstype;if(p===qt){let d=h==xe?o?.get($(e.typeName)):void 0;if(d){u.fieldKind="map";let{key:y,value:N}=Oa(
+label,h=e.type,f=(i=e.options)===null||i===void 0?void 0:i.jstype;if(p===qt){let d=h==xe?o?.get($(e.typeName)):void 0;if(d){u.fieldKind="map";let{key:y,value:N}=Ma(
 d);return u.mapKey=y.scalar,u.mapKind=N.fieldKind,u.message=N.message,u.delimitedEncoding=!1,u.enum=N.enum,u.scalar=N.scalar,u}switch(u.fieldKind="list",h){case xe:case ve:
-u.listKind="message",u.message=n.getMessage($(e.typeName)),Y(u.message),u.delimitedEncoding=Br(e,t);break;case Or:u.listKind="enum",u.enum=n.getEnum($(e.typeName)),
-Y(u.enum);break;default:u.listKind="scalar",u.scalar=h,u.longAsString=f==Mr;break}return u.packed=Fa(e,t),u}switch(h){case xe:case ve:u.fieldKind="message",u.message=
+u.listKind="message",u.message=n.getMessage($(e.typeName)),Y(u.message),u.delimitedEncoding=Br(e,t);break;case Mr:u.listKind="enum",u.enum=n.getEnum($(e.typeName)),
+Y(u.enum);break;default:u.listKind="scalar",u.scalar=h,u.longAsString=f==Or;break}return u.packed=Fa(e,t),u}switch(h){case xe:case ve:u.fieldKind="message",u.message=
 n.getMessage($(e.typeName)),Y(u.message,`invalid FieldDescriptorProto: type_name ${e.typeName} not found`),u.delimitedEncoding=Br(e,t),u.getDefaultValue=()=>{};
-break;case Or:{let d=n.getEnum($(e.typeName));Y(d!==void 0,`invalid FieldDescriptorProto: type_name ${e.typeName} not found`),u.fieldKind="enum",u.enum=n.getEnum(
-$(e.typeName)),u.getDefaultValue=()=>j(e,"defaultValue")?kr(d,e.defaultValue):void 0;break}default:{u.fieldKind="scalar",u.scalar=h,u.longAsString=f==Mr,u.getDefaultValue=
+break;case Mr:{let d=n.getEnum($(e.typeName));Y(d!==void 0,`invalid FieldDescriptorProto: type_name ${e.typeName} not found`),u.fieldKind="enum",u.enum=n.getEnum(
+$(e.typeName)),u.getDefaultValue=()=>j(e,"defaultValue")?kr(d,e.defaultValue):void 0;break}default:{u.fieldKind="scalar",u.scalar=h,u.longAsString=f==Or,u.getDefaultValue=
 ()=>j(e,"defaultValue")?Fr(h,e.defaultValue):void 0;break}}return u}function Ra(e){switch(e.syntax){case"":case"proto2":return fa;case"proto3":return da;case"ed\
 itions":if(e.edition===pa)return va;if(e.edition in Zr)return e.edition;throw new Error(`${e.name}: unsupported edition`);default:throw new Error(`${e.name}: un\
 supported syntax "${e.syntax}"`)}}function Va(e,t){return e.dependency.map(n=>{let r=t.getFile(n);if(!r)throw new Error(`Cannot find ${n}, imported by ${e.name}`);
 return r})}function La(e,t){let n=Ca(e)+"_";for(let r of t){if(!r.name.toLowerCase().startsWith(n))return;let o=r.name.substring(n.length);if(o.length==0||/^\d/.
 test(o))return}return n}function Ua(e){var t,n;let s;for(let a of(n=(t=e.options)===null||t===void 0?void 0:t.$unknown)!==null&&n!==void 0?n:[]){if(a.no!==998||
-a.wireType!==T.LengthDelimited)continue;let i=new _(new _(a.data).bytes());for(;i.pos<i.len;){let[c,u]=i.tag();c===1&&u===T.LengthDelimited?s=i.string():i.skip(
+a.wireType!==T.LengthDelimited)continue;let i=new G(new G(a.data).bytes());for(;i.pos<i.len;){let[c,u]=i.tag();c===1&&u===T.LengthDelimited?s=i.string():i.skip(
 u,c)}}return s}function Ca(e){return(e.substring(0,1)+e.substring(1).replace(/[A-Z]/g,t=>"_"+t)).toLowerCase()}function We(e,t,n){let r;return t?r=`${t.typeName}\
 .${e.name}`:n.proto.package.length>0?r=`${n.proto.package}.${e.name}`:r=`${e.name}`,r}function $(e){return e.startsWith(".")?e.substring(1):e}function Da(e,t){if(!j(
 e,"oneofIndex")||e.proto3Optional)return;let n=t[e.oneofIndex];return Y(n,`invalid FieldDescriptorProto: oneof #${e.oneofIndex} for field #${e.number} not found`),
-n}function ka(e,t,n,r){if(e.label==ba)return Ea;if(e.label==qt)return _r;if(t||e.proto3Optional||n)return Ht;let o=z("fieldPresence",{proto:e,parent:r});return o==
-_r&&(e.type==xe||e.type==ve)?Ht:o}function Fa(e,t){if(e.label!=qt)return!1;switch(e.type){case ha:case ga:case ve:case xe:return!1}let n=e.options;return n&&j(n,
-"packed")?n.packed:Na==z("repeatedFieldEncoding",{proto:e,parent:t})}function Oa(e){let t=e.fields.find(r=>r.number===1),n=e.fields.find(r=>r.number===2);return Y(
-t&&t.fieldKind=="scalar"&&t.scalar!=l.BYTES&&t.scalar!=l.FLOAT&&t.scalar!=l.DOUBLE&&n&&n.fieldKind!="list"&&n.fieldKind!="map"),{key:t,value:n}}function Ma(e){var t;
-return Ia==z("enumType",{proto:e.proto,parent:(t=e.parent)!==null&&t!==void 0?t:e.file})}function Br(e,t){return e.type==ve?!0:Sa==z("messageEncoding",{proto:e,
-parent:t})}function _a(e,t){return xa==z("utf8Validation",{proto:e,parent:t})}function z(e,t){var n,r;let o=(n=t.proto.options)===null||n===void 0?void 0:n.features;
-if(o){let s=o[e];if(s!=0)return s}if("kind"in t){if(t.kind=="message")return z(e,(r=t.parent)!==null&&r!==void 0?r:t.file);let s=Zr[t.edition];if(!s)throw new Error(
-`feature default for edition ${t.edition} not found`);return s[e]}return z(e,t.parent)}function Y(e,t){if(!e)throw new Error(t)}function Xr(e){let t=Ga(e);return t.messageType.forEach(Ie),Xe(t,()=>{}).getFile(t.name)}function Ga(e){return Object.assign(Object.create({syntax:"",edition:0}),
+n}function ka(e,t,n,r){if(e.label==ba)return Ea;if(e.label==qt)return Gr;if(t||e.proto3Optional||n)return Ht;let o=Q("fieldPresence",{proto:e,parent:r});return o==
+Gr&&(e.type==xe||e.type==ve)?Ht:o}function Fa(e,t){if(e.label!=qt)return!1;switch(e.type){case ha:case ga:case ve:case xe:return!1}let n=e.options;return n&&j(n,
+"packed")?n.packed:Na==Q("repeatedFieldEncoding",{proto:e,parent:t})}function Ma(e){let t=e.fields.find(r=>r.number===1),n=e.fields.find(r=>r.number===2);return Y(
+t&&t.fieldKind=="scalar"&&t.scalar!=l.BYTES&&t.scalar!=l.FLOAT&&t.scalar!=l.DOUBLE&&n&&n.fieldKind!="list"&&n.fieldKind!="map"),{key:t,value:n}}function Oa(e){var t;
+return Ia==Q("enumType",{proto:e.proto,parent:(t=e.parent)!==null&&t!==void 0?t:e.file})}function Br(e,t){return e.type==ve?!0:Sa==Q("messageEncoding",{proto:e,
+parent:t})}function Ga(e,t){return xa==Q("utf8Validation",{proto:e,parent:t})}function Q(e,t){var n,r;let o=(n=t.proto.options)===null||n===void 0?void 0:n.features;
+if(o){let s=o[e];if(s!=0)return s}if("kind"in t){if(t.kind=="message")return Q(e,(r=t.parent)!==null&&r!==void 0?r:t.file);let s=Zr[t.edition];if(!s)throw new Error(
+`feature default for edition ${t.edition} not found`);return s[e]}return Q(e,t.parent)}function Y(e,t){if(!e)throw new Error(t)}function Xr(e){let t=_a(e);return t.messageType.forEach(Ie),Xe(t,()=>{}).getFile(t.name)}function _a(e){return Object.assign(Object.create({syntax:"",edition:0}),
 Object.assign(Object.assign({$typeName:"google.protobuf.FileDescriptorProto",dependency:[],publicDependency:[],weakDependency:[],optionDependency:[],service:[],
 extension:[]},e),{messageType:e.messageType.map(Wr),enumType:e.enumType.map(Kr)}))}function Wr(e){var t,n,r,o,s,a,i,c;return Object.assign(Object.create({visibility:0}),
 {$typeName:"google.protobuf.DescriptorProto",name:e.name,field:(n=(t=e.field)===null||t===void 0?void 0:t.map(Ba))!==null&&n!==void 0?n:[],extension:[],nestedType:(o=
@@ -385,7 +385,7 @@ NONE",number:0},{name:"SET",number:1},{name:"ALIAS",number:2}]}]}]}],enumType:[{
 {name:"EDITION_99998_TEST_ONLY",number:99998},{name:"EDITION_99999_TEST_ONLY",number:99999},{name:"EDITION_MAX",number:2147483647}]},{name:"SymbolVisibility",value:[
 {name:"VISIBILITY_UNSET",number:0},{name:"VISIBILITY_LOCAL",number:1},{name:"VISIBILITY_EXPORT",number:2}]}]});var ho=D(Ya,1);var $r;(function(e){e[e.DECLARATION=0]="DECLARATION",e[e.UNVERIFIED=1]="UNVERIFIED"})($r||($r={}));var Jr;(function(e){e[e.DOUBLE=1]="DOUBLE",e[e.FLOAT=2]="FLOAT",e[e.INT64=3]="INT64",e[e.UINT64=4]="UINT64",e[e.INT32=5]="INT32",e[e.FIXED64=6]="FIXED64",e[e.FIXED32=
 7]="FIXED32",e[e.BOOL=8]="BOOL",e[e.STRING=9]="STRING",e[e.GROUP=10]="GROUP",e[e.MESSAGE=11]="MESSAGE",e[e.BYTES=12]="BYTES",e[e.UINT32=13]="UINT32",e[e.ENUM=14]=
-"ENUM",e[e.SFIXED32=15]="SFIXED32",e[e.SFIXED64=16]="SFIXED64",e[e.SINT32=17]="SINT32",e[e.SINT64=18]="SINT64"})(Jr||(Jr={}));var Hr;(function(e){e[e.OPTIONAL=1]="OPTIONAL",e[e.REPEATED=3]="REPEATED",e[e.REQUIRED=2]="REQUIRED"})(Hr||(Hr={}));var jr;(function(e){e[e.SPEED=1]="SPEED",e[e.CODE_SIZE=2]="CODE_SIZE",e[e.LITE_RUNTIME=3]="LITE_RUNTIME"})(jr||(jr={}));var zr;(function(e){e[e.STRING=0]="STRING",e[e.CORD=1]="CORD",e[e.STRING_PIECE=2]="STRING_PIECE"})(zr||(zr={}));var Qr;(function(e){e[e.JS_NORMAL=0]="JS_NORMAL",e[e.JS_STRING=1]="JS_STRING",e[e.JS_NUMBER=2]="JS_NUMBER"})(Qr||(Qr={}));var qr;(function(e){e[e.RETENTION_UNKNOWN=0]="RETENTION_UNKNOWN",e[e.RETENTION_RUNTIME=1]="RETENTION_RUNTIME",e[e.RETENTION_SOURCE=2]="RETENTION_SOURCE"})(qr||(qr=
+"ENUM",e[e.SFIXED32=15]="SFIXED32",e[e.SFIXED64=16]="SFIXED64",e[e.SINT32=17]="SINT32",e[e.SINT64=18]="SINT64"})(Jr||(Jr={}));var Hr;(function(e){e[e.OPTIONAL=1]="OPTIONAL",e[e.REPEATED=3]="REPEATED",e[e.REQUIRED=2]="REQUIRED"})(Hr||(Hr={}));var jr;(function(e){e[e.SPEED=1]="SPEED",e[e.CODE_SIZE=2]="CODE_SIZE",e[e.LITE_RUNTIME=3]="LITE_RUNTIME"})(jr||(jr={}));var Qr;(function(e){e[e.STRING=0]="STRING",e[e.CORD=1]="CORD",e[e.STRING_PIECE=2]="STRING_PIECE"})(Qr||(Qr={}));var zr;(function(e){e[e.JS_NORMAL=0]="JS_NORMAL",e[e.JS_STRING=1]="JS_STRING",e[e.JS_NUMBER=2]="JS_NUMBER"})(zr||(zr={}));var qr;(function(e){e[e.RETENTION_UNKNOWN=0]="RETENTION_UNKNOWN",e[e.RETENTION_RUNTIME=1]="RETENTION_RUNTIME",e[e.RETENTION_SOURCE=2]="RETENTION_SOURCE"})(qr||(qr=
 {}));var eo;(function(e){e[e.TARGET_TYPE_UNKNOWN=0]="TARGET_TYPE_UNKNOWN",e[e.TARGET_TYPE_FILE=1]="TARGET_TYPE_FILE",e[e.TARGET_TYPE_EXTENSION_RANGE=2]="TARGET_TYPE_\
 EXTENSION_RANGE",e[e.TARGET_TYPE_MESSAGE=3]="TARGET_TYPE_MESSAGE",e[e.TARGET_TYPE_FIELD=4]="TARGET_TYPE_FIELD",e[e.TARGET_TYPE_ONEOF=5]="TARGET_TYPE_ONEOF",e[e.
 TARGET_TYPE_ENUM=6]="TARGET_TYPE_ENUM",e[e.TARGET_TYPE_ENUM_ENTRY=7]="TARGET_TYPE_ENUM_ENTRY",e[e.TARGET_TYPE_SERVICE=8]="TARGET_TYPE_SERVICE",e[e.TARGET_TYPE_METHOD=
@@ -398,7 +398,7 @@ REQUIRED"})(oo||(oo={}));var so;(function(e){e[e.ENUM_TYPE_UNKNOWN=0]="ENUM_TYPE
 "EDITION_UNSTABLE",e[e.EDITION_1_TEST_ONLY=1]="EDITION_1_TEST_ONLY",e[e.EDITION_2_TEST_ONLY=2]="EDITION_2_TEST_ONLY",e[e.EDITION_99997_TEST_ONLY=99997]="EDITION\
 _99997_TEST_ONLY",e[e.EDITION_99998_TEST_ONLY=99998]="EDITION_99998_TEST_ONLY",e[e.EDITION_99999_TEST_ONLY=99999]="EDITION_99999_TEST_ONLY",e[e.EDITION_MAX=2147483647]=
 "EDITION_MAX"})(fo||(fo={}));var po;(function(e){e[e.VISIBILITY_UNSET=0]="VISIBILITY_UNSET",e[e.VISIBILITY_LOCAL=1]="VISIBILITY_LOCAL",e[e.VISIBILITY_EXPORT=2]="VISIBILITY_EXPORT"})(po||(po=
-{}));function en(e){return Object.assign(Object.assign({readUnknownFields:!0,recursionLimit:100},e),{depth:0})}function P(e,t,n){let r=w(e);return tn(e).read(r,new _(
+{}));function en(e){return Object.assign(Object.assign({readUnknownFields:!0,recursionLimit:100},e),{depth:0})}function P(e,t,n){let r=A(e);return tn(e).read(r,new G(
 t),en(n),t.byteLength),r}var go=new WeakMap;function tn(e){let t=go.get(e);return t===void 0&&(t=Pa(e)),t}function Pa(e){let t=String(e),n=new Map,r={read:Xa(t,n),readGroup:Wa(t,n)};go.
 set(e,r);for(let o of e.fields)n.set(o.number,yo(o));return r}function Xa(e,t){return(n,r,o,s)=>{var a;if(++o.depth>o.recursionLimit)throw new Error(`cannot dec\
 ode ${e} from binary: maximum recursion depth of ${o.recursionLimit} reached`);let i=r.pos+s,c=(a=n.$unknown)!==null&&a!==void 0?a:[];for(;r.pos<i;){let[u,m]=r.
@@ -428,19 +428,19 @@ sfixed64()):r=>r.sfixed64();case l.SINT64:return n?r=>String(r.sint64()):r=>r.si
 name===s)).getFile(r.name)}var No=F("Ch5nb29nbGUvcHJvdG9idWYvZHVyYXRpb24ucHJvdG8SD2dvb2dsZS5wcm90b2J1ZiIqCghEdXJhdGlvbhIPCgdzZWNvbmRzGAEgASgDEg0KBW5hbm9zGAIgASgFQoMBChNjb20uZ29vZ2xlLnByb3\
 RvYnVmQg1EdXJhdGlvblByb3RvUAFaMWdvb2dsZS5nb2xhbmcub3JnL3Byb3RvYnVmL3R5cGVzL2tub3duL2R1cmF0aW9ucGL4AQGiAgNHUEKqAh5Hb29nbGUuUHJvdG9idWYuV2VsbEtub3duVHlwZXNiBnByb3\
 RvMw");var nn=F("Chlnb29nbGUvcHJvdG9idWYvYW55LnByb3RvEg9nb29nbGUucHJvdG9idWYiJgoDQW55EhAKCHR5cGVfdXJsGAEgASgJEg0KBXZhbHVlGAIgASgMQnYKE2NvbS5nb29nbGUucHJvdG9idWZCCEFueV\
-Byb3RvUAFaLGdvb2dsZS5nb2xhbmcub3JnL3Byb3RvYnVmL3R5cGVzL2tub3duL2FueXBiogIDR1BCqgIeR29vZ2xlLlByb3RvYnVmLldlbGxLbm93blR5cGVzYgZwcm90bzM"),So=D(nn,0);var za=2,Qa=3,Io={writeUnknownFields:!0};function qa(e){return e?Object.assign(Object.assign({},Io),e):Io}function oe(e,t,n){let r=new ee;return rn(e)(r,qa(n),t),
+Byb3RvUAFaLGdvb2dsZS5nb2xhbmcub3JnL3Byb3RvYnVmL3R5cGVzL2tub3duL2FueXBiogIDR1BCqgIeR29vZ2xlLlByb3RvYnVmLldlbGxLbm93blR5cGVzYgZwcm90bzM"),So=D(nn,0);var Qa=2,za=3,Io={writeUnknownFields:!0};function qa(e){return e?Object.assign(Object.assign({},Io),e):Io}function oe(e,t,n){let r=new ee;return rn(e)(r,qa(n),t),
 r.finish()}var xo=new WeakMap;function rn(e){let t=xo.get(e);return t===void 0&&(t=ei(e)),t}function ei(e){let t=e.typeName,n=e.fields.concat().sort((a,i)=>a.number-
 i.number),r=n[0],o=[],s=(a,i,c)=>{if(c.$typeName!==t&&r!==void 0)throw new v(r,`cannot use ${r} with message ${c.$typeName}`,"ForeignFieldError");for(let m=0;m<
 o.length;m++)o[m](a,i,c);let u=c.$unknown;if(u!==void 0&&i.writeUnknownFields)for(let m=0;m<u.length;m++){let{no:p,wireType:h,data:f}=u[m];a.tag(p,h).raw(f)}};xo.
 set(e,s);for(let a of n)o.push(vo(a));return s}function vo(e){switch(e.fieldKind){case"message":case"scalar":case"enum":return ti(e);case"list":return ri(e);case"\
 map":return oi(e)}}function ti(e){let t=ni(e),n=e.localName;if(e.oneof){let r=e.oneof.localName;return(o,s,a)=>{let i=a[r];i.case===n&&t(o,s,i.value)}}if(e.presence!=
-za){let r=e.presence==Qa?`cannot encode ${e} to binary: required field not set`:void 0;return(o,s,a)=>{let i=a[n];if(i!==void 0&&Object.prototype.hasOwnProperty.
+Qa){let r=e.presence==za?`cannot encode ${e} to binary: required field not set`:void 0;return(o,s,a)=>{let i=a[n];if(i!==void 0&&Object.prototype.hasOwnProperty.
 call(a,n))t(o,s,i);else if(r!==void 0)throw new Error(r)}}if(e.fieldKind=="enum"){let r=e.enum.values[0].number;return(o,s,a)=>{let i=a[n];i!==r&&t(o,s,i)}}switch(e.
 scalar){case l.BOOL:return(r,o,s)=>{let a=s[n];a!==!1&&t(r,o,a)};case l.STRING:return(r,o,s)=>{let a=s[n];a!==""&&t(r,o,a)};case l.BYTES:return(r,o,s)=>{let a=s[n];
 (!(a instanceof Uint8Array)||a.byteLength>0)&&t(r,o,a)};case l.DOUBLE:case l.FLOAT:return(r,o,s)=>{let a=s[n];Object.is(a,0)||t(r,o,a)};default:return(r,o,s)=>{
-let a=s[n];a!=0&&t(r,o,a)}}}function ni(e){switch(e.fieldKind){case"message":{let{toMessage:t}=k(e),n=wo(e);return(r,o,s)=>{n(r,o,t(s))}}case"scalar":case"enum":{
+let a=s[n];a!=0&&t(r,o,a)}}}function ni(e){switch(e.fieldKind){case"message":{let{toMessage:t}=k(e),n=Ao(e);return(r,o,s)=>{n(r,o,t(s))}}case"scalar":case"enum":{
 let t=e.fieldKind=="enum"?l.INT32:e.scalar,n=e.number,r=Je(t),o=$e(t,e.parent.typeName,e.name);return(s,a,i)=>{s.tag(n,r),o(s,i)}}}}function ri(e){let t=e.localName,
-n=e.number;switch(e.listKind){case"message":{let{toMessage:r}=k(e),o=wo(e);return(s,a,i)=>{let c=i[t];for(let u=0;u<c.length;u++)o(s,a,r(c[u]))}}case"scalar":case"\
+n=e.number;switch(e.listKind){case"message":{let{toMessage:r}=k(e),o=Ao(e);return(s,a,i)=>{let c=i[t];for(let u=0;u<c.length;u++)o(s,a,r(c[u]))}}case"scalar":case"\
 enum":{let r=e.listKind=="enum"?l.INT32:e.scalar,o=$e(r,e.parent.typeName,e.name);if(e.packed)return(a,i,c)=>{let u=c[t];if(u.length!=0){a.tag(n,T.LengthDelimited).
 fork();for(let m=0;m<u.length;m++)o(a,u[m]);a.join()}};let s=Je(r);return(a,i,c)=>{let u=c[t];for(let m=0;m<u.length;m++)a.tag(n,s),o(a,u[m])}}}}function oi(e){
 let t=e.localName,n=e.number,r=si(e);if(e.mapKind=="message"){let{toMessage:i}=k(e),c=rn(e.message);return(u,m,p)=>{let h=p[t],f=Object.keys(h);for(let d=0;d<f.
@@ -454,9 +454,9 @@ t);return Number.isFinite(n)?n:t}}}function $e(e,t,n){let r=ii(e);return(o,s)=>{
 double(n);case l.FLOAT:return(t,n)=>t.float(n);case l.INT32:return(t,n)=>t.int32(n);case l.INT64:return(t,n)=>t.int64(n);case l.UINT64:return(t,n)=>t.uint64(n);case l.
 FIXED64:return(t,n)=>t.fixed64(n);case l.BYTES:return(t,n)=>t.bytes(n);case l.FIXED32:return(t,n)=>t.fixed32(n);case l.SFIXED32:return(t,n)=>t.sfixed32(n);case l.
 SFIXED64:return(t,n)=>t.sfixed64(n);case l.SINT64:return(t,n)=>t.sint64(n);case l.UINT32:return(t,n)=>t.uint32(n);case l.SINT32:return(t,n)=>t.sint32(n)}}function To(e,t,n,r){
-vo(r)(e,t,n[V])}function wo(e){let t=e.number,n=rn(e.message);return e.delimitedEncoding?(r,o,s)=>{r.tag(t,T.StartGroup),n(r,o,s),r.tag(t,T.EndGroup)}:(r,o,s)=>{
+vo(r)(e,t,n[V])}function Ao(e){let t=e.number,n=rn(e.message);return e.delimitedEncoding?(r,o,s)=>{r.tag(t,T.StartGroup),n(r,o,s),r.tag(t,T.EndGroup)}:(r,o,s)=>{
 r.tag(t,T.LengthDelimited).fork(),n(r,o,s),r.join()}}function Je(e){switch(e){case l.BYTES:case l.STRING:return T.LengthDelimited;case l.DOUBLE:case l.FIXED64:case l.
-SFIXED64:return T.Bit64;case l.FIXED32:case l.SFIXED32:case l.FLOAT:return T.Bit32;default:return T.Varint}}function Ao(e,t,n){let r=!1;return n||(n=w(So),r=!0),n.value=oe(e,t),n.typeUrl=li(t.$typeName),r?n:void 0}function ui(e,t){if(e.typeUrl==="")return!1;let n=typeof t==
+SFIXED64:return T.Bit64;case l.FIXED32:case l.SFIXED32:case l.FLOAT:return T.Bit32;default:return T.Varint}}function wo(e,t,n){let r=!1;return n||(n=A(So),r=!0),n.value=oe(e,t),n.typeUrl=li(t.$typeName),r?n:void 0}function ui(e,t){if(e.typeUrl==="")return!1;let n=typeof t==
 "string"?t:t.typeName,r=Vo(e.typeUrl);return n===r}function Ro(e,t){if(e.typeUrl==="")return;let n=t.kind=="message"?t:t.getMessage(Vo(e.typeUrl));if(!(!n||!ui(
 e,n)))return P(n,e.value)}function li(e){return`type.googleapis.com/${e}`}function Vo(e){let t=e.lastIndexOf("/"),n=t>=0?e.substring(t+1):e;if(!n.length)throw new Error(`invalid type url\
 : ${e}`);return n}var Te=F("Chxnb29nbGUvcHJvdG9idWYvc3RydWN0LnByb3RvEg9nb29nbGUucHJvdG9idWYihAEKBlN0cnVjdBIzCgZmaWVsZHMYASADKAsyIy5nb29nbGUucHJvdG9idWYuU3RydWN0LkZpZWxkc0VudHJ5Gk\
@@ -464,23 +464,23 @@ UKC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi
 VsbFZhbHVlSAASFgoMbnVtYmVyX3ZhbHVlGAIgASgBSAASFgoMc3RyaW5nX3ZhbHVlGAMgASgJSAASFAoKYm9vbF92YWx1ZRgEIAEoCEgAEi8KDHN0cnVjdF92YWx1ZRgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi\
 5TdHJ1Y3RIABIwCgpsaXN0X3ZhbHVlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLkxpc3RWYWx1ZUgAQgYKBGtpbmQiMwoJTGlzdFZhbHVlEiYKBnZhbHVlcxgBIAMoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZS\
 obCglOdWxsVmFsdWUSDgoKTlVMTF9WQUxVRRAAQn8KE2NvbS5nb29nbGUucHJvdG9idWZCC1N0cnVjdFByb3RvUAFaL2dvb2dsZS5nb2xhbmcub3JnL3Byb3RvYnVmL3R5cGVzL2tub3duL3N0cnVjdHBi+AEBog\
-IDR1BCqgIeR29vZ2xlLlByb3RvYnVmLldlbGxLbm93blR5cGVzYgZwcm90bzM"),Lo=D(Te,0),on=D(Te,1),Uo=D(Te,2),He;(function(e){e[e.NULL_VALUE=0]="NULL_VALUE"})(He||(He={}));function Co(e,t,n){ko(t,e);let r=mi(e.$unknown,t),[o,s,a]=se(t),i=en(n);for(let c of r)bo(o,new _(c.data),s,c.wireType,i);return a()}function Do(e,t,n){var r;ko(
-t,e);let o=((r=e.$unknown)!==null&&r!==void 0?r:[]).filter(u=>u.no!==t.number),[s,a]=se(t,n),i=new ee;To(i,{writeUnknownFields:!0},s,a);let c=new _(i.finish());
+IDR1BCqgIeR29vZ2xlLlByb3RvYnVmLldlbGxLbm93blR5cGVzYgZwcm90bzM"),Lo=D(Te,0),on=D(Te,1),Uo=D(Te,2),He;(function(e){e[e.NULL_VALUE=0]="NULL_VALUE"})(He||(He={}));function Co(e,t,n){ko(t,e);let r=mi(e.$unknown,t),[o,s,a]=se(t),i=en(n);for(let c of r)bo(o,new G(c.data),s,c.wireType,i);return a()}function Do(e,t,n){var r;ko(
+t,e);let o=((r=e.$unknown)!==null&&r!==void 0?r:[]).filter(u=>u.no!==t.number),[s,a]=se(t,n),i=new ee;To(i,{writeUnknownFields:!0},s,a);let c=new G(i.finish());
 for(;c.pos<c.len;){let[u,m]=c.tag(),p=c.skip(m,u);o.push({no:u,wireType:m,data:p})}e.$unknown=o}function mi(e,t){if(e===void 0)return[];if(t.fieldKind==="enum"||t.fieldKind==="scalar"){for(let n=e.length-1;n>=0;--n)if(e[n].no==t.number)return[e[n]];return[]}
 return e.filter(n=>n.no===t.number)}function se(e,t){let n=e.typeName,r=Object.assign(Object.assign({},e),{kind:"field",parent:e.extendee,localName:n}),o=Object.
-assign(Object.assign({},e.extendee),{fields:[r],members:[r],oneofs:[]}),s=w(o,t!==void 0?{[n]:t}:void 0);return[Vr(o,s),r,()=>{let a=s[n];if(a===void 0){let i=e.
-message;return M(i)?U(i.fields[0].scalar,i.fields[0].longAsString):w(i)}return a}]}function ko(e,t){if(e.extendee.typeName!=t.$typeName)throw new Error(`extensi\
-on ${e.typeName} can only be applied to message ${e.extendee.typeName}`)}var je=Date.parse("0001-01-01T00:00:00Z"),ze=Date.parse("9999-12-31T23:59:59Z"),Qe=-315576e6,qe=315576e6;var fi=3,di=2,Fo={alwaysEmitImplicit:!1,enumAsInteger:!1,useProtoFieldName:!1};function pi(e){return e?Object.assign(Object.assign({},Fo),e):Fo}function an(e,t,n){
-return et(e)(pi(n),t)}function Mo(e,t,n){var r;let o=an(e,t,n);return JSON.stringify(o,null,(r=n?.prettySpaces)!==null&&r!==void 0?r:0)}var sn=new WeakMap;function et(e){let t=sn.get(e);return t===void 0&&(t=hi(e)),t}function hi(e){let t=e.typeName,n=bi(e);if(n!==void 0){let i=e.fields[0],c=(u,m)=>{
+assign(Object.assign({},e.extendee),{fields:[r],members:[r],oneofs:[]}),s=A(o,t!==void 0?{[n]:t}:void 0);return[Vr(o,s),r,()=>{let a=s[n];if(a===void 0){let i=e.
+message;return O(i)?U(i.fields[0].scalar,i.fields[0].longAsString):A(i)}return a}]}function ko(e,t){if(e.extendee.typeName!=t.$typeName)throw new Error(`extensi\
+on ${e.typeName} can only be applied to message ${e.extendee.typeName}`)}var je=Date.parse("0001-01-01T00:00:00Z"),Qe=Date.parse("9999-12-31T23:59:59Z"),ze=-315576e6,qe=315576e6;var fi=3,di=2,Fo={alwaysEmitImplicit:!1,enumAsInteger:!1,useProtoFieldName:!1};function pi(e){return e?Object.assign(Object.assign({},Fo),e):Fo}function an(e,t,n){
+return et(e)(pi(n),t)}function Oo(e,t,n){var r;let o=an(e,t,n);return JSON.stringify(o,null,(r=n?.prettySpaces)!==null&&r!==void 0?r:0)}var sn=new WeakMap;function et(e){let t=sn.get(e);return t===void 0&&(t=hi(e)),t}function hi(e){let t=e.typeName,n=bi(e);if(n!==void 0){let i=e.fields[0],c=(u,m)=>{
 if(m.$typeName!==t&&i!==void 0)throw new v(i,`cannot use ${i} with message ${m.$typeName}`,"ForeignFieldError");return n(u,m)};return sn.set(e,c),c}let r=e.fields.
 concat().sort((i,c)=>i.number-c.number),o=r[0],s=[],a=(i,c)=>{if(c.$typeName!==t&&o!==void 0)throw new v(o,`cannot use ${o} with message ${c.$typeName}`,"Foreig\
 nFieldError");let u={};for(let m=0;m<s.length;m++)s[m](i,c,u);return i.registry&&xi(u,i,i.registry,c,e),u};sn.set(e,a);for(let i of r){let c=yi(i);s.push(i.jsonName===
 "__proto__"||i.name==="__proto__"?gi(c):c)}return a}function gi(e){return(t,n,r)=>{let o=Object.create(null);e(t,n,o);for(let s of Object.keys(o))L(r,s,o[s])}}function bi(e){
-if(e.typeName.startsWith("google.protobuf."))switch(e.typeName){case"google.protobuf.Any":return(t,n)=>vi(n,t);case"google.protobuf.Timestamp":return(t,n)=>Ai(n);case"\
-google.protobuf.Duration":return(t,n)=>Ti(n);case"google.protobuf.FieldMask":return(t,n)=>wi(n);case"google.protobuf.Struct":return(t,n)=>Zo(n);case"google.prot\
-obuf.Value":return(t,n)=>ln(n);case"google.protobuf.ListValue":return(t,n)=>Yo(n);default:if(M(e)){let t=e.fields[0],n=t.localName,r=U(t.scalar,!1),o=tt(t);return(s,a)=>{
+if(e.typeName.startsWith("google.protobuf."))switch(e.typeName){case"google.protobuf.Any":return(t,n)=>vi(n,t);case"google.protobuf.Timestamp":return(t,n)=>wi(n);case"\
+google.protobuf.Duration":return(t,n)=>Ti(n);case"google.protobuf.FieldMask":return(t,n)=>Ai(n);case"google.protobuf.Struct":return(t,n)=>Zo(n);case"google.prot\
+obuf.Value":return(t,n)=>ln(n);case"google.protobuf.ListValue":return(t,n)=>Yo(n);default:if(O(e)){let t=e.fields[0],n=t.localName,r=U(t.scalar,!1),o=tt(t);return(s,a)=>{
 let i=a[n];return o(s,i===void 0?r:i)}}return}}function yi(e){switch(e.fieldKind){case"scalar":case"enum":case"message":return Ei(e);case"list":case"map":{let t=e.
-fieldKind=="list"?Go(e):Bo(e),n=e.name,r=e.jsonName,o=e.localName;return(s,a,i)=>{let c=t(s,a[o]);c!==void 0&&(i[s.useProtoFieldName?n:r]=c)}}}}function Ei(e){let t=_o(
+fieldKind=="list"?_o(e):Bo(e),n=e.name,r=e.jsonName,o=e.localName;return(s,a,i)=>{let c=t(s,a[o]);c!==void 0&&(i[s.useProtoFieldName?n:r]=c)}}}}function Ei(e){let t=Go(
 e),n=e.name,r=e.jsonName,o=e.localName;if(e.oneof){let s=e.oneof.localName;return(a,i,c)=>{let u=i[s];u.case===o&&(c[a.useProtoFieldName?n:r]=t(a,u.value))}}if(e.
 presence!=di){let s=e.presence==fi?`cannot encode ${e} to JSON: required field not set`:void 0;return(a,i,c)=>{let u=i[o];if(u!==void 0&&Object.prototype.hasOwnProperty.
 call(i,o))c[a.useProtoFieldName?n:r]=t(a,u);else if(s!==void 0)throw new Error(s)}}if(e.fieldKind=="enum"){let s=e.enum.values[0].number;return(a,i,c)=>{let u=i[o];
@@ -488,73 +488,73 @@ call(i,o))c[a.useProtoFieldName?n:r]=t(a,u);else if(s!==void 0)throw new Error(s
 useProtoFieldName?n:r]=t(s,c))};case l.STRING:return(s,a,i)=>{let c=a[o];(c!==""||s.alwaysEmitImplicit)&&(i[s.useProtoFieldName?n:r]=t(s,c))};case l.BYTES:return(s,a,i)=>{
 let c=a[o];(!(c instanceof Uint8Array)||c.byteLength>0||s.alwaysEmitImplicit)&&(i[s.useProtoFieldName?n:r]=t(s,c))};case l.DOUBLE:case l.FLOAT:return(s,a,i)=>{let c=a[o];
 (!Object.is(c,0)||s.alwaysEmitImplicit)&&(i[s.useProtoFieldName?n:r]=t(s,c))};default:return(s,a,i)=>{let c=a[o];(c!=0||s.alwaysEmitImplicit)&&(i[s.useProtoFieldName?
-n:r]=t(s,c))}}}function Ni(e){switch(e.fieldKind){case"scalar":case"enum":case"message":return _o(e);case"list":return Go(e);case"map":return Bo(e)}}function _o(e){
+n:r]=t(s,c))}}}function Ni(e){switch(e.fieldKind){case"scalar":case"enum":case"message":return Go(e);case"list":return _o(e);case"map":return Bo(e)}}function Go(e){
 switch(e.fieldKind){case"scalar":return tt(e);case"enum":return un(e);case"message":return cn(e)}}function cn(e){let{toMessage:t}=k(e),n=et(e.message);return(r,o)=>n(
-r,t(o))}function Go(e){let t=Si(e);return(n,r)=>{let o=r;if(o.length==0&&!n.alwaysEmitImplicit)return;let s=[];for(let a=0;a<o.length;a++)s.push(t(n,o[a]));return s}}
+r,t(o))}function _o(e){let t=Si(e);return(n,r)=>{let o=r;if(o.length==0&&!n.alwaysEmitImplicit)return;let s=[];for(let a=0;a<o.length;a++)s.push(t(n,o[a]));return s}}
 function Si(e){switch(e.listKind){case"scalar":return tt(e);case"enum":return un(e);case"message":return cn(e)}}function Bo(e){let t=Ii(e);return(n,r)=>{let o=r,
 s=Object.keys(o);if(s.length==0&&!n.alwaysEmitImplicit)return;let a={};for(let i=0;i<s.length;i++){let c=s[i];L(a,c,t(n,o[c]))}return a}}function Ii(e){switch(e.
 mapKind){case"scalar":return tt(e);case"enum":return un(e);case"message":return cn(e)}}function un(e){let t=e.enum;return t.typeName=="google.protobuf.NullValue"?
-(n,r)=>{if(typeof r!="number")throw Oo(t,r);return null}:(n,r)=>{var o,s;if(typeof r!="number")throw Oo(t,r);return n.enumAsInteger?r:(s=(o=t.value[r])===null||
-o===void 0?void 0:o.jsonName)!==null&&s!==void 0?s:r}}function Oo(e,t){return new Error(`cannot encode ${e} to JSON: expected number, got ${A(t)}`)}function tt(e){
+(n,r)=>{if(typeof r!="number")throw Mo(t,r);return null}:(n,r)=>{var o,s;if(typeof r!="number")throw Mo(t,r);return n.enumAsInteger?r:(s=(o=t.value[r])===null||
+o===void 0?void 0:o.jsonName)!==null&&s!==void 0?s:r}}function Mo(e,t){return new Error(`cannot encode ${e} to JSON: expected number, got ${w(t)}`)}function tt(e){
 switch(e.scalar){case l.INT32:case l.SFIXED32:case l.SINT32:case l.FIXED32:case l.UINT32:return(t,n)=>{if(typeof n!="number")throw ae(e,n);return n};case l.FLOAT:case l.
 DOUBLE:return(t,n)=>{if(typeof n!="number")throw ae(e,n);return Number.isNaN(n)?"NaN":n===Number.POSITIVE_INFINITY?"Infinity":n===Number.NEGATIVE_INFINITY?"-Inf\
 inity":n};case l.STRING:return(t,n)=>{if(typeof n!="string")throw ae(e,n);return n};case l.BOOL:return(t,n)=>{if(typeof n!="boolean")throw ae(e,n);return n};case l.
 UINT64:case l.FIXED64:case l.INT64:case l.SFIXED64:case l.SINT64:return(t,n)=>{if(typeof n=="bigint"||typeof n=="string"||typeof n=="number"&&Number.isInteger(n))
 return n.toString();throw ae(e,n)};case l.BYTES:return(t,n)=>{if(n instanceof Uint8Array)return Jt(n);throw ae(e,n)}}}function ae(e,t){var n;return new Error(`c\
-annot encode ${e} to JSON: ${(n=Oe(e,t))===null||n===void 0?void 0:n.message}`)}function xi(e,t,n,r,o){let s=r.$unknown;if(s===void 0)return;let a=new Set;for(let i=0;i<
+annot encode ${e} to JSON: ${(n=Me(e,t))===null||n===void 0?void 0:n.message}`)}function xi(e,t,n,r,o){let s=r.$unknown;if(s===void 0)return;let a=new Set;for(let i=0;i<
 s.length;i++){let{no:c}=s[i];if(!a.has(c)){a.add(c);let u=n.getExtensionFor(o,c);if(!u)continue;let m=Co(r,u),[p,h]=se(u,m),f=p[V],d=Ni(h)(t,f[h.localName]);d!==
 void 0&&(e[u.jsonName]=d)}}}function vi(e,t){if(e.typeUrl==="")return{};let{registry:n}=t,r,o;if(n&&(r=Ro(e,n),r&&(o=n.getMessage(r.$typeName))),!o||!r)throw new Error(
 `cannot encode message ${e.$typeName} to JSON: "${e.typeUrl}" is not in the type registry`);let s=ke(o)?{value:et(o)(t,r)}:et(o)(t,r);return s["@type"]=e.typeUrl,
-s}function Ti(e){let t=Number(e.seconds),n=e.nanos;if(t>qe||t<Qe)throw new Error(`cannot encode message ${e.$typeName} to JSON: value out of range`);if(t>0&&n<0||
+s}function Ti(e){let t=Number(e.seconds),n=e.nanos;if(t>qe||t<ze)throw new Error(`cannot encode message ${e.$typeName} to JSON: value out of range`);if(t>0&&n<0||
 t<0&&n>0)throw new Error(`cannot encode message ${e.$typeName} to JSON: nanos sign must match seconds sign`);let r=e.seconds.toString();if(n!==0){let o=Math.abs(
 n).toString();o="0".repeat(9-o.length)+o,o.substring(3)==="000000"?o=o.substring(0,3):o.substring(6)==="000"&&(o=o.substring(0,6)),r+="."+o,n<0&&t==0&&(r="-"+r)}
-return r+"s"}function wi(e){return e.paths.map(t=>{if(Ye(K(t))!==t)throw new Error(`cannot encode message ${e.$typeName} to JSON: lowerCamelCase of path name "${t}\
+return r+"s"}function Ai(e){return e.paths.map(t=>{if(Ye(K(t))!==t)throw new Error(`cannot encode message ${e.$typeName} to JSON: lowerCamelCase of path name "${t}\
 " is irreversible`);return K(t)}).join(",")}function Zo(e){let t={},n=Object.keys(e.fields);for(let r=0;r<n.length;r++){let o=n[r];L(t,o,ln(e.fields[o]))}return t}
 function ln(e){switch(e.kind.case){case"nullValue":return null;case"numberValue":if(!Number.isFinite(e.kind.value))throw new Error(`${e.$typeName} cannot be NaN\
  or Infinity`);return e.kind.value;case"boolValue":return e.kind.value;case"stringValue":return e.kind.value;case"structValue":return Zo(e.kind.value);case"list\
-Value":return Yo(e.kind.value);default:throw new Error(`${e.$typeName} must have a value`)}}function Yo(e){return e.values.map(ln)}function Ai(e){let t=Number(e.
-seconds)*1e3;if(t<je||t>ze)throw new Error(`cannot encode message ${e.$typeName} to JSON: must be from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z inclusive`);
+Value":return Yo(e.kind.value);default:throw new Error(`${e.$typeName} must have a value`)}}function Yo(e){return e.values.map(ln)}function wi(e){let t=Number(e.
+seconds)*1e3;if(t<je||t>Qe)throw new Error(`cannot encode message ${e.$typeName} to JSON: must be from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z inclusive`);
 if(e.nanos<0)throw new Error(`cannot encode message ${e.$typeName} to JSON: nanos must not be negative`);if(e.nanos>999999999)throw new Error(`cannot encode mes\
 sage ${e.$typeName} to JSON: nanos must not be greater than 999999999`);let n="Z";if(e.nanos>0){let r=(e.nanos+1e9).toString().substring(1);r.substring(3)==="00\
 0000"?n="."+r.substring(0,3)+"Z":r.substring(6)==="000"?n="."+r.substring(0,6)+"Z":n="."+r+"Z"}return new Date(t).toISOString().replace(".000Z",n)}var Ri=2;function Vi(e){return Object.assign(Object.assign({ignoreUnknownFields:!1,recursionLimit:100},e),{depth:0})}function Xo(e,t,n){return Li(e,Zi(t,e.typeName),
-n)}function Li(e,t,n){let r=w(e);return Ui(e,r,t,n),r}function Ui(e,t,n,r){try{ie(e)(t,n,Vi(r))}catch(o){throw gr(o)?new Error(`cannot decode ${o.field()} from JSON: ${o.message}`,{cause:o}):o}}var mn=new WeakMap;function ie(e){let t=mn.get(e);return t===void 0&&(t=Ci(e)),t}function Ci(e){let t=String(e),n=Di(e);if(n!==void 0){let a=(i,c,u)=>{if(++u.depth>
+n)}function Li(e,t,n){let r=A(e);return Ui(e,r,t,n),r}function Ui(e,t,n,r){try{ie(e)(t,n,Vi(r))}catch(o){throw gr(o)?new Error(`cannot decode ${o.field()} from JSON: ${o.message}`,{cause:o}):o}}var mn=new WeakMap;function ie(e){let t=mn.get(e);return t===void 0&&(t=Ci(e)),t}function Ci(e){let t=String(e),n=Di(e);if(n!==void 0){let a=(i,c,u)=>{if(++u.depth>
 u.recursionLimit)throw new Error(`cannot decode ${t} from JSON: maximum recursion depth of ${u.recursionLimit} reached`);n(i,c,u),u.depth--};return mn.set(e,a),
 a}let r=e.typeName,o=new Map,s=(a,i,c)=>{var u;if(++c.depth>c.recursionLimit)throw new Error(`cannot decode ${t} from JSON: maximum recursion depth of ${c.recursionLimit}\
- reached`);if(i==null||Array.isArray(i)||typeof i!="object")throw new Error(`cannot decode ${t} from JSON: ${A(i)}`);let m=new Map,p=new Set,h=Object.keys(i);for(let f=0;f<
+ reached`);if(i==null||Array.isArray(i)||typeof i!="object")throw new Error(`cannot decode ${t} from JSON: ${w(i)}`);let m=new Map,p=new Set,h=Object.keys(i);for(let f=0;f<
 h.length;f++){let d=h[f],y=i[d],N=o.get(d);if(N!==void 0){let S=N.field;if(p.has(S))throw new v(S,"set multiple times");if(p.add(S),N.oneofScalarNullSkip&&y===null)
 continue;if(N.oneof){let R=m.get(N.oneof);if(R!==void 0)throw new v(N.oneof,`oneof set multiple times by ${R.name} and ${S.name}`);m.set(N.oneof,S)}N.read(a,y,c)}else{
 let S=d.startsWith("[")&&d.endsWith("]")?(u=c.registry)===null||u===void 0?void 0:u.getExtension(d.substring(1,d.length-1)):void 0;if(S?.extendee.typeName==r){let[
-R,C,O]=se(S);Po(C)(R[V],y,c),Do(a,S,O())}if(S===void 0&&!c.ignoreUnknownFields)throw new Error(`cannot decode ${t} from JSON: key "${d}" is unknown`)}}c.depth--};
+R,C,M]=se(S);Po(C)(R[V],y,c),Do(a,S,M())}if(S===void 0&&!c.ignoreUnknownFields)throw new Error(`cannot decode ${t} from JSON: key "${d}" is unknown`)}}c.depth--};
 mn.set(e,s);for(let a of e.fields){let i={read:Po(a),field:a,oneof:a.oneof,oneofScalarNullSkip:a.oneof!==void 0&&a.fieldKind=="scalar"};o.set(a.name,i).set(a.jsonName,
 i)}return s}function Di(e){if(e.typeName.startsWith("google.protobuf."))switch(e.typeName){case"google.protobuf.Any":return(t,n,r)=>Pi(t,n,r);case"google.protob\
 uf.Timestamp":return(t,n)=>Xi(t,n);case"google.protobuf.Duration":return(t,n)=>Wi(t,n);case"google.protobuf.FieldMask":return(t,n)=>Ki(t,n);case"google.protobuf\
-.Struct":return(t,n,r)=>Jo(t,n,r);case"google.protobuf.Value":return(t,n,r)=>gn(t,n,r);case"google.protobuf.ListValue":return(t,n,r)=>Ho(t,n,r);default:if(M(e)){
+.Struct":return(t,n,r)=>Jo(t,n,r);case"google.protobuf.Value":return(t,n,r)=>gn(t,n,r);case"google.protobuf.ListValue":return(t,n,r)=>Ho(t,n,r);default:if(O(e)){
 let t=e.fields[0],n=t.localName,r=t.scalar,o=t.longAsString,s=Ko(t);return(a,i)=>{i===null?a[n]=U(r,o):a[n]=s(i)}}return}}function Po(e){switch(e.fieldKind){case"\
-scalar":return ki(e);case"enum":return Fi(e);case"message":return Oi(e);case"list":return Mi(e);case"map":return Gi(e)}}function ki(e){let t=Ko(e),n=e.localName;
+scalar":return ki(e);case"enum":return Fi(e);case"message":return Mi(e);case"list":return Oi(e);case"map":return _i(e)}}function ki(e){let t=Ko(e),n=e.localName;
 if(e.oneof){let o=e.oneof.localName;return(s,a)=>{s[o]={case:n,value:t(a)}}}let r=Wo(e);return(o,s)=>{s===null?r(o):o[n]=t(s)}}function Wo(e){let t=e.localName;
 if(e.presence!=Ri)return o=>{delete o[t]};if(e.fieldKind=="enum"){let o=e.enum.values[0].number;return s=>{s[t]=o}}let n=e.scalar,r=e.longAsString;return o=>{o[t]=
 U(n,r)}}function Fi(e){let t=fn(e.enum),n=dn(e.enum),r=e.localName,o=e.enum.typeName!="google.protobuf.NullValue";if(e.oneof){let a=e.oneof.localName;return(i,c,u)=>{
-if(c===null&&o){i[a].case===r&&(i[a]={case:void 0});return}let m=t(c,u.ignoreUnknownFields);if(m===ce)return;let p=n(m);if(p!==!0)throw new v(e,G(e,m,p));i[a]={
-case:r,value:m}}}let s=Wo(e);return(a,i,c)=>{if(i===null&&o){s(a);return}let u=t(i,c.ignoreUnknownFields);if(u===ce)return;let m=n(u);if(m!==!0)throw new v(e,G(
-e,u,m));a[r]=u}}function Oi(e){let t=e.localName,{toMessage:n,toLocal:r}=k(e),o=ie(e.message),s=e.message.typeName!="google.protobuf.Value";if(e.oneof){let a=e.
+if(c===null&&o){i[a].case===r&&(i[a]={case:void 0});return}let m=t(c,u.ignoreUnknownFields);if(m===ce)return;let p=n(m);if(p!==!0)throw new v(e,_(e,m,p));i[a]={
+case:r,value:m}}}let s=Wo(e);return(a,i,c)=>{if(i===null&&o){s(a);return}let u=t(i,c.ignoreUnknownFields);if(u===ce)return;let m=n(u);if(m!==!0)throw new v(e,_(
+e,u,m));a[r]=u}}function Mi(e){let t=e.localName,{toMessage:n,toLocal:r}=k(e),o=ie(e.message),s=e.message.typeName!="google.protobuf.Value";if(e.oneof){let a=e.
 oneof.localName;return(i,c,u)=>{let m=i[a];if(c===null&&s){m.case===t&&(i[a]={case:void 0});return}let p=n(m.case===t?m.value:void 0);o(p,c,u),i[a]={case:t,value:r(
-p)}}}return(a,i,c)=>{if(i===null&&s){delete a[t];return}let u=n(a[t]);o(u,i,c),a[t]=r(u)}}function Mi(e){let t=e.localName,n=_i(e);return(r,o,s)=>{if(o===null)return;
-if(!Array.isArray(o))throw new v(e,"expected Array, got "+A(o));let a=r[t];for(let i=0;i<o.length;i++){let c=n(o[i],s,a.length);c!==ce&&a.push(c)}}}function _i(e){
+p)}}}return(a,i,c)=>{if(i===null&&s){delete a[t];return}let u=n(a[t]);o(u,i,c),a[t]=r(u)}}function Oi(e){let t=e.localName,n=Gi(e);return(r,o,s)=>{if(o===null)return;
+if(!Array.isArray(o))throw new v(e,"expected Array, got "+w(o));let a=r[t];for(let i=0;i<o.length;i++){let c=n(o[i],s,a.length);c!==ce&&a.push(c)}}}function Gi(e){
 switch(e.listKind){case"scalar":{let t=pn(e),n=W(e.scalar),r=hn(e);return(o,s,a)=>{if(o===null)throw new v(e,"list item must not be null");let i=t(o),c=n(i);if(c!==
-!0)throw new v(e,`list item #${a+1}: ${G(e,i,c)}`);return r(i)}}case"enum":{let t=fn(e.enum),n=dn(e.enum),r=e.enum.typeName!="google.protobuf.NullValue";return(o,s,a)=>{
+!0)throw new v(e,`list item #${a+1}: ${_(e,i,c)}`);return r(i)}}case"enum":{let t=fn(e.enum),n=dn(e.enum),r=e.enum.typeName!="google.protobuf.NullValue";return(o,s,a)=>{
 if(o===null&&r)throw new v(e,"list item must not be null");let i=t(o,s.ignoreUnknownFields);if(i===ce)return i;let c=n(i);if(c!==!0)throw new v(e,`list item #${a+
-1}: ${G(e,i,c)}`);return i}}case"message":{let{toMessage:t,toLocal:n}=k(e),r=ie(e.message),o=e.message.typeName!="google.protobuf.Value";return(s,a)=>{if(s===null&&
-o)throw new v(e,"list item must not be null");let i=t(void 0);return r(i,s,a),n(i)}}}}function Gi(e){let t=e.localName,n=e.mapKey,r=Bi(n),o=W(n),s,a,i=u=>u,c=!0;
+1}: ${_(e,i,c)}`);return i}}case"message":{let{toMessage:t,toLocal:n}=k(e),r=ie(e.message),o=e.message.typeName!="google.protobuf.Value";return(s,a)=>{if(s===null&&
+o)throw new v(e,"list item must not be null");let i=t(void 0);return r(i,s,a),n(i)}}}}function _i(e){let t=e.localName,n=e.mapKey,r=Bi(n),o=W(n),s,a,i=u=>u,c=!0;
 switch(e.mapKind){case"scalar":{s=pn(e),a=W(e.scalar),i=hn(e);break}case"enum":{let u=fn(e.enum);s=(m,p)=>u(m,p.ignoreUnknownFields),a=dn(e.enum),c=e.enum.typeName!=
 "google.protobuf.NullValue";break}case"message":{let{toMessage:u,toLocal:m}=k(e),p=ie(e.message);c=e.message.typeName!="google.protobuf.Value",s=(h,f)=>{let d=u(
-void 0);return p(d,h,f),m(d)};break}}return(u,m,p)=>{if(m===null)return;if(typeof m!="object"||Array.isArray(m))throw new v(e,"expected object, got "+A(m));let h=u[t],
+void 0);return p(d,h,f),m(d)};break}}return(u,m,p)=>{if(m===null)return;if(typeof m!="object"||Array.isArray(m))throw new v(e,"expected object, got "+w(m));let h=u[t],
 f=new Set,d=Object.keys(m);for(let y=0;y<d.length;y++){let N=d[y],S=m[N],R=r(N);if(f.has(R))throw new v(e,`duplicate map key "${N}"`);if(f.add(R),S===null&&c)throw new v(
-e,"map value must not be null");let C=s(S,p);if(C===ce)continue;let O=o(R);if(O!==!0)throw new v(e,`invalid map key: ${G({scalar:n},R,O)}`);if(a!==void 0){let J=a(
-C);if(J!==!0)throw new v(e,`map entry ${A(R)}: ${G(e,C,J)}`)}L(h,R,i(C))}}}var ce=Symbol();function fn(e){let t=e.values[0].number,n=new Map;for(let r of e.values)
+e,"map value must not be null");let C=s(S,p);if(C===ce)continue;let M=o(R);if(M!==!0)throw new v(e,`invalid map key: ${_({scalar:n},R,M)}`);if(a!==void 0){let J=a(
+C);if(J!==!0)throw new v(e,`map entry ${w(R)}: ${_(e,C,J)}`)}L(h,R,i(C))}}}var ce=Symbol();function fn(e){let t=e.values[0].number,n=new Map;for(let r of e.values)
 n.set(r.jsonName,r.number);for(let r of e.values)n.set(r.name,r.number);return(r,o)=>{if(r===null)return t;switch(typeof r){case"number":if(Number.isInteger(r))
-return r;break;case"string":{let s=n.get(r);if(s!==void 0)return s;if(o)return ce;break}}throw new Error(`cannot decode ${e} from JSON: ${A(r)}`)}}function dn(e){
+return r;break;case"string":{let s=n.get(r);if(s!==void 0)return s;if(o)return ce;break}}throw new Error(`cannot decode ${e} from JSON: ${w(r)}`)}}function dn(e){
 if(e.open)return W(l.INT32);let t=e.values;return n=>t.some(r=>r.number===n)}function Ko(e){let t=pn(e),n=W(e.scalar),r=hn(e);return o=>{let s=t(o),a=n(s);if(a!==
-!0)throw new v(e,G(e,s,a));return r(s)}}function pn(e){switch(e.scalar){case l.DOUBLE:case l.FLOAT:return t=>{if(t==="NaN")return NaN;if(t==="Infinity")return Number.
+!0)throw new v(e,_(e,s,a));return r(s)}}function pn(e){switch(e.scalar){case l.DOUBLE:case l.FLOAT:return t=>{if(t==="NaN")return NaN;if(t==="Infinity")return Number.
 POSITIVE_INFINITY;if(t==="-Infinity")return Number.NEGATIVE_INFINITY;if(typeof t=="number"){if(Number.isNaN(t))throw new v(e,"unexpected NaN number");if(!Number.
 isFinite(t))throw new v(e,"unexpected infinite number");return t}if(typeof t=="string"){if(t===""||t.trim().length!==t.length)return t;let n=Number(t);return Number.
 isFinite(n)?n:t}return t};case l.INT32:case l.FIXED32:case l.SFIXED32:case l.SINT32:case l.UINT32:return $o;case l.BYTES:return t=>{if(typeof t=="string"){if(t===
@@ -569,27 +569,27 @@ n}function Yi(e,t){let n=[],r=!1,o=0;for(;o<e.length;)switch(e[o]){case"{":n.pus
 pop(),r=!1,o++;break;case",":r=n[n.length-1]!=null,o++;break;case":":r=!1,o++;break;case'"':{let s=o++,a=!1;for(;o<e.length;){if(e[o]=="\\"){a=!0,o+=2;continue}
 if(e[o]=='"')break;o++}let i=o++,c=n[n.length-1];if(r&&c){let u=a?JSON.parse(e.substring(s,i+1)):e.substring(s+1,i);if(c.has(u))throw new Error(`cannot decode m\
 essage ${t} from JSON: duplicate object key "${u}"`);c.add(u)}r=!1;break}default:o++;break}}function Pi(e,t,n){var r;if(t===null||Array.isArray(t)||typeof t!="o\
-bject")throw new Error(`cannot decode message ${e.$typeName} from JSON: expected object but got ${A(t)}`);if(Object.keys(t).length==0)return;let o=t["@type"];if(typeof o!=
+bject")throw new Error(`cannot decode message ${e.$typeName} from JSON: expected object but got ${w(t)}`);if(Object.keys(t).length==0)return;let o=t["@type"];if(typeof o!=
 "string"||o=="")throw new Error(`cannot decode message ${e.$typeName} from JSON: "@type" is empty`);let s=o.includes("/")?o.substring(o.lastIndexOf("/")+1):o;if(!s.
 length)throw new Error(`cannot decode message ${e.$typeName} from JSON: "@type" is invalid`);let a=(r=n.registry)===null||r===void 0?void 0:r.getMessage(s);if(!a)
-throw new Error(`cannot decode message ${e.$typeName} from JSON: ${o} is not in the type registry`);let i=w(a);if(ke(a)&&Object.prototype.hasOwnProperty.call(t,
-"value"))ie(a)(i,t.value,n);else{let c={};for(let u of Object.keys(t))u!=="@type"&&L(c,u,t[u]);ie(a)(i,c,n)}Ao(a,i,e)}function Xi(e,t){if(typeof t!="string")throw new Error(
-`cannot decode message ${e.$typeName} from JSON: ${A(t)}`);let n=t.match(/^([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?(?:Z|([+-][0-9][0-9]:[0-9][0-9]))$/);
+throw new Error(`cannot decode message ${e.$typeName} from JSON: ${o} is not in the type registry`);let i=A(a);if(ke(a)&&Object.prototype.hasOwnProperty.call(t,
+"value"))ie(a)(i,t.value,n);else{let c={};for(let u of Object.keys(t))u!=="@type"&&L(c,u,t[u]);ie(a)(i,c,n)}wo(a,i,e)}function Xi(e,t){if(typeof t!="string")throw new Error(
+`cannot decode message ${e.$typeName} from JSON: ${w(t)}`);let n=t.match(/^([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?(?:Z|([+-][0-9][0-9]:[0-9][0-9]))$/);
 if(!n)throw new Error(`cannot decode message ${e.$typeName} from JSON: invalid RFC 3339 string`);let r=Date.parse(n[1]+"-"+n[2]+"-"+n[3]+"T"+n[4]+":"+n[5]+":"+n[6]+
-(n[8]?n[8]:"Z"));if(Number.isNaN(r))throw new Error(`cannot decode message ${e.$typeName} from JSON: invalid RFC 3339 string`);if(r<je||r>ze)throw new Error(`ca\
+(n[8]?n[8]:"Z"));if(Number.isNaN(r))throw new Error(`cannot decode message ${e.$typeName} from JSON: invalid RFC 3339 string`);if(r<je||r>Qe)throw new Error(`ca\
 nnot decode message ${e.$typeName} from JSON: must be from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z inclusive`);e.seconds=x.parse(r/1e3),e.nanos=0,n[7]&&(e.
-nanos=parseInt("1"+n[7]+"0".repeat(9-n[7].length))-1e9)}function Wi(e,t){if(typeof t!="string")throw new Error(`cannot decode message ${e.$typeName} from JSON: ${A(
-t)}`);let n=t.match(/^(-?[0-9]+)(?:\.([0-9]+))?s/);if(n===null)throw new Error(`cannot decode message ${e.$typeName} from JSON: ${A(t)}`);let r=Number(n[1]);if(r>
-qe||r<Qe)throw new Error(`cannot decode message ${e.$typeName} from JSON: ${A(t)}`);if(e.seconds=x.parse(r),typeof n[2]!="string")return;let o=n[2]+"0".repeat(9-
+nanos=parseInt("1"+n[7]+"0".repeat(9-n[7].length))-1e9)}function Wi(e,t){if(typeof t!="string")throw new Error(`cannot decode message ${e.$typeName} from JSON: ${w(
+t)}`);let n=t.match(/^(-?[0-9]+)(?:\.([0-9]+))?s/);if(n===null)throw new Error(`cannot decode message ${e.$typeName} from JSON: ${w(t)}`);let r=Number(n[1]);if(r>
+qe||r<ze)throw new Error(`cannot decode message ${e.$typeName} from JSON: ${w(t)}`);if(e.seconds=x.parse(r),typeof n[2]!="string")return;let o=n[2]+"0".repeat(9-
 n[2].length);e.nanos=parseInt(o),(r<0||Object.is(r,-0))&&(e.nanos=-e.nanos)}function Ki(e,t){if(typeof t!="string")throw new Error(`cannot decode message ${e.$typeName}\
- from JSON: ${A(t)}`);t!==""&&(e.paths=t.split(",").map(n=>{if(n.includes("_"))throw new Error(`cannot decode message ${e.$typeName} from JSON: path names must \
+ from JSON: ${w(t)}`);t!==""&&(e.paths=t.split(",").map(n=>{if(n.includes("_"))throw new Error(`cannot decode message ${e.$typeName} from JSON: path names must \
 be lowerCamelCase`);return Ye(n)}))}function Jo(e,t,n){if(typeof t!="object"||t==null||Array.isArray(t))throw new Error(`cannot decode message ${e.$typeName} fr\
-om JSON ${A(t)}`);let r=Object.keys(t);for(let o=0;o<r.length;o++){let s=r[o],a=w(on);gn(a,t[s],n),L(e.fields,s,a)}}function gn(e,t,n){if(++n.depth>n.recursionLimit)
+om JSON ${w(t)}`);let r=Object.keys(t);for(let o=0;o<r.length;o++){let s=r[o],a=A(on);gn(a,t[s],n),L(e.fields,s,a)}}function gn(e,t,n){if(++n.depth>n.recursionLimit)
 throw new Error(`cannot decode ${e.$typeName} from JSON: maximum recursion depth of ${n.recursionLimit} reached`);switch(typeof t){case"number":e.kind={case:"nu\
 mberValue",value:t};break;case"string":e.kind={case:"stringValue",value:t};break;case"boolean":e.kind={case:"boolValue",value:t};break;case"object":if(t===null)
-e.kind={case:"nullValue",value:He.NULL_VALUE};else if(Array.isArray(t)){let r=w(Uo);Ho(r,t,n),e.kind={case:"listValue",value:r}}else{let r=w(Lo);Jo(r,t,n),e.kind=
-{case:"structValue",value:r}}break;default:throw new Error(`cannot decode message ${e.$typeName} from JSON ${A(t)}`)}return n.depth--,e}function Ho(e,t,n){if(!Array.
-isArray(t))throw new Error(`cannot decode message ${e.$typeName} from JSON ${A(t)}`);for(let r=0;r<t.length;r++){let o=w(on);gn(o,t[r],n),e.values.push(o)}}var b;(function(e){e[e.Canceled=1]="Canceled",e[e.Unknown=2]="Unknown",e[e.InvalidArgument=3]="InvalidArgument",e[e.DeadlineExceeded=4]="DeadlineExceeded",e[e.NotFound=
+e.kind={case:"nullValue",value:He.NULL_VALUE};else if(Array.isArray(t)){let r=A(Uo);Ho(r,t,n),e.kind={case:"listValue",value:r}}else{let r=A(Lo);Jo(r,t,n),e.kind=
+{case:"structValue",value:r}}break;default:throw new Error(`cannot decode message ${e.$typeName} from JSON ${w(t)}`)}return n.depth--,e}function Ho(e,t,n){if(!Array.
+isArray(t))throw new Error(`cannot decode message ${e.$typeName} from JSON ${w(t)}`);for(let r=0;r<t.length;r++){let o=A(on);gn(o,t[r],n),e.values.push(o)}}var b;(function(e){e[e.Canceled=1]="Canceled",e[e.Unknown=2]="Unknown",e[e.InvalidArgument=3]="InvalidArgument",e[e.DeadlineExceeded=4]="DeadlineExceeded",e[e.NotFound=
 5]="NotFound",e[e.AlreadyExists=6]="AlreadyExists",e[e.PermissionDenied=7]="PermissionDenied",e[e.ResourceExhausted=8]="ResourceExhausted",e[e.FailedPrecondition=
 9]="FailedPrecondition",e[e.Aborted=10]="Aborted",e[e.OutOfRange=11]="OutOfRange",e[e.Unimplemented=12]="Unimplemented",e[e.Internal=13]="Internal",e[e.Unavailable=
 14]="Unavailable",e[e.DataLoss=15]="DataLoss",e[e.Unauthenticated=16]="Unauthenticated"})(b||(b={}));function bn(e){let t=b[e];return typeof t!="string"?e.toString():t[0].toLowerCase()+t.substring(1).replace(/[A-Z]/g,n=>"_"+n.toLowerCase())}var I=class e extends Error{constructor(t,n=b.Unknown,r,o,s){super($i(t,n)),this.name="ConnectError",this.isWireError=!1,Object.setPrototypeOf(this,new.target.prototype),
@@ -597,34 +597,34 @@ this.rawMessage=t,this.code=n,this.metadata=new Headers(r??{}),this.details=o??[
 t.name=="AbortError"||t.name=="TimeoutError"?new e(t.message,b.Canceled):new e(t.message,n,void 0,void 0,t):new e(String(t),n,void 0,void 0,t)}static[Symbol.hasInstance](t){
 return t instanceof Error?Object.getPrototypeOf(t)===e.prototype?!0:t.name==="ConnectError"&&"code"in t&&typeof t.code=="number"&&"metadata"in t&&"details"in t&&
 Array.isArray(t.details)&&"rawMessage"in t&&typeof t.rawMessage=="string"&&"cause"in t:!1}findDetails(t){let n=t.kind==="message"?{getMessage:o=>o===t.typeName?
-t:void 0}:t,r=[];for(let o of this.details){if("desc"in o){n.getMessage(o.desc.typeName)&&r.push(w(o.desc,o.value));continue}let s=n.getMessage(o.type);if(s)try{
-r.push(P(s,o.value))}catch{}}return r}};function $i(e,t){return e.length?`[${bn(t)}] ${e}`:`[${bn(t)}]`}function jo(e,t,n){try{let r=ne(e);return t?P(t,r,n):r}catch(r){throw I.from(r,b.DataLoss)}}function zo(e,t){let n={};for(let r of e.methods){let o=t(r);o!=null&&(n[r.localName]=o)}return n}var nt=1;function Qo(e,t,n=!1){if(t>e){let r=`message size is larger than configured readMaxBytes ${e}`;throw n&&(r=`message size ${t} is larger than configured readMaxB\
+t:void 0}:t,r=[];for(let o of this.details){if("desc"in o){n.getMessage(o.desc.typeName)&&r.push(A(o.desc,o.value));continue}let s=n.getMessage(o.type);if(s)try{
+r.push(P(s,o.value))}catch{}}return r}};function $i(e,t){return e.length?`[${bn(t)}] ${e}`:`[${bn(t)}]`}function jo(e,t,n){try{let r=ne(e);return t?P(t,r,n):r}catch(r){throw I.from(r,b.DataLoss)}}function Qo(e,t){let n={};for(let r of e.methods){let o=t(r);o!=null&&(n[r.localName]=o)}return n}var nt=1;function zo(e,t,n=!1){if(t>e){let r=`message size is larger than configured readMaxBytes ${e}`;throw n&&(r=`message size ${t} is larger than configured readMaxB\
 ytes ${e}`),new I(r,b.ResourceExhausted)}}function Ji(e){return new yn(e)}var yn=class{constructor(t){this.readMaxBytes=t,this.header=new Uint8Array(5),this.headerView=new DataView(this.header.buffer),this.
 buf=[]}get byteLength(){return this.buf.reduce((t,n)=>t+n.byteLength,0)}decode(t){this.buf.push(t);let n=[];for(;;){let r=this.pop();if(!r)break;n.push(r)}return n}pop(){
 if(!(!this.env&&(this.env=this.head(),!this.env))&&this.cons(this.env.data)){let t=this.env;return this.env=void 0,t}}head(){if(!this.cons(this.header))return;let t=this.
-headerView.getUint8(0),n=this.headerView.getUint32(1);return Qo(this.readMaxBytes,n,!0),{flags:t,data:new Uint8Array(n)}}cons(t){let n=t.byteLength;if(this.byteLength<
+headerView.getUint8(0),n=this.headerView.getUint32(1);return zo(this.readMaxBytes,n,!0),{flags:t,data:new Uint8Array(n)}}cons(t){let n=t.byteLength;if(this.byteLength<
 n)return!1;let r=0;for(;r<n;){let o=this.buf.shift();o.byteLength>n-r?(t.set(o.subarray(0,n-r),r),this.buf.unshift(o.subarray(n-r)),r+=n-r):(t.set(o,r),r+=o.byteLength)}
 return!0}};function rt(e){let t,n=Ji(4294967295);return new ReadableStream({start(){t=e.getReader()},async pull(r){let o=!1;for(;!o;){let s=await t.read();if(s.
 done)n.byteLength>0&&r.error(new I("protocol error: incomplete envelope",b.InvalidArgument)),r.close();else for(let a of n.decode(s.value))r.enqueue(a),o=!0}}})}function ot(e,t){let n=new Uint8Array(t.length+5);n.set(t,5);let r=new DataView(n.buffer,n.byteOffset,n.byteLength);return r.setUint8(0,e),r.setUint32(1,t.length),
 n}var Hi=function(e){if(!Symbol.asyncIterator)throw new TypeError("Symbol.asyncIterator is not defined.");var t=e[Symbol.asyncIterator],n;return t?t.call(e):(e=typeof __values==
 "function"?__values(e):e[Symbol.iterator](),n={},r("next"),r("throw"),r("return"),n[Symbol.asyncIterator]=function(){return this},n);function r(s){n[s]=e[s]&&function(a){
-return new Promise(function(i,c){a=e[s](a),o(i,c,a.done,a.value)})}}function o(s,a,i,c){Promise.resolve(c).then(function(u){s({value:u,done:i})},a)}},we=function(e){
-return this instanceof we?(this.v=e,this):new we(e)},ji=function(e,t,n){if(!Symbol.asyncIterator)throw new TypeError("Symbol.asyncIterator is not defined.");var r=n.
+return new Promise(function(i,c){a=e[s](a),o(i,c,a.done,a.value)})}}function o(s,a,i,c){Promise.resolve(c).then(function(u){s({value:u,done:i})},a)}},Ae=function(e){
+return this instanceof Ae?(this.v=e,this):new Ae(e)},ji=function(e,t,n){if(!Symbol.asyncIterator)throw new TypeError("Symbol.asyncIterator is not defined.");var r=n.
 apply(e,t||[]),o,s=[];return o=Object.create((typeof AsyncIterator=="function"?AsyncIterator:Object).prototype),i("next"),i("throw"),i("return",a),o[Symbol.asyncIterator]=
 function(){return this},o;function a(f){return function(d){return Promise.resolve(d).then(f,p)}}function i(f,d){r[f]&&(o[f]=function(y){return new Promise(function(N,S){
-s.push([f,y,N,S])>1||c(f,y)})},d&&(o[f]=d(o[f])))}function c(f,d){try{u(r[f](d))}catch(y){h(s[0][3],y)}}function u(f){f.value instanceof we?Promise.resolve(f.value.
-v).then(m,p):h(s[0][2],f)}function m(f){c("next",f)}function p(f){c("throw",f)}function h(f,d){f(d),s.shift(),s.length&&c(s[0][0],s[0][1])}},zi=function(e){var t,
+s.push([f,y,N,S])>1||c(f,y)})},d&&(o[f]=d(o[f])))}function c(f,d){try{u(r[f](d))}catch(y){h(s[0][3],y)}}function u(f){f.value instanceof Ae?Promise.resolve(f.value.
+v).then(m,p):h(s[0][2],f)}function m(f){c("next",f)}function p(f){c("throw",f)}function h(f,d){f(d),s.shift(),s.length&&c(s[0][0],s[0][1])}},Qi=function(e){var t,
 n;return t={},r("next"),r("throw",function(o){throw o}),r("return"),t[Symbol.iterator]=function(){return this},t;function r(o,s){t[o]=e[o]?function(a){return(n=
-!n)?{value:we(e[o](a)),done:!1}:s?s(a):a}:s}};function qo(e){return ji(this,arguments,function*(){yield we(yield*zi(Hi(e)))})}var es=function(e){if(!Symbol.asyncIterator)throw new TypeError("Symbol.asyncIterator is not defined.");var t=e[Symbol.asyncIterator],n;return t?t.call(e):(e=typeof __values==
+!n)?{value:Ae(e[o](a)),done:!1}:s?s(a):a}:s}};function qo(e){return ji(this,arguments,function*(){yield Ae(yield*Qi(Hi(e)))})}var es=function(e){if(!Symbol.asyncIterator)throw new TypeError("Symbol.asyncIterator is not defined.");var t=e[Symbol.asyncIterator],n;return t?t.call(e):(e=typeof __values==
 "function"?__values(e):e[Symbol.iterator](),n={},r("next"),r("throw"),r("return"),n[Symbol.asyncIterator]=function(){return this},n);function r(s){n[s]=e[s]&&function(a){
 return new Promise(function(i,c){a=e[s](a),o(i,c,a.done,a.value)})}}function o(s,a,i,c){Promise.resolve(c).then(function(u){s({value:u,done:i})},a)}},ue=function(e){
-return this instanceof ue?(this.v=e,this):new ue(e)},Qi=function(e){var t,n;return t={},r("next"),r("throw",function(o){throw o}),r("return"),t[Symbol.iterator]=
+return this instanceof ue?(this.v=e,this):new ue(e)},zi=function(e){var t,n;return t={},r("next"),r("throw",function(o){throw o}),r("return"),t[Symbol.iterator]=
 function(){return this},t;function r(o,s){t[o]=e[o]?function(a){return(n=!n)?{value:ue(e[o](a)),done:!1}:s?s(a):a}:s}},qi=function(e,t,n){if(!Symbol.asyncIterator)
 throw new TypeError("Symbol.asyncIterator is not defined.");var r=n.apply(e,t||[]),o,s=[];return o=Object.create((typeof AsyncIterator=="function"?AsyncIterator:
 Object).prototype),i("next"),i("throw"),i("return",a),o[Symbol.asyncIterator]=function(){return this},o;function a(f){return function(d){return Promise.resolve(
 d).then(f,p)}}function i(f,d){r[f]&&(o[f]=function(y){return new Promise(function(N,S){s.push([f,y,N,S])>1||c(f,y)})},d&&(o[f]=d(o[f])))}function c(f,d){try{u(r[f](
 d))}catch(y){h(s[0][3],y)}}function u(f){f.value instanceof ue?Promise.resolve(f.value.v).then(m,p):h(s[0][2],f)}function m(f){c("next",f)}function p(f){c("thro\
-w",f)}function h(f,d){f(d),s.shift(),s.length&&c(s[0][0],s[0][1])}};function En(e,t){return zo(e,n=>{switch(n.methodKind){case"unary":return ec(t,n);case"server\
+w",f)}function h(f,d){f(d),s.shift(),s.length&&c(s[0][0],s[0][1])}};function En(e,t){return Qo(e,n=>{switch(n.methodKind){case"unary":return ec(t,n);case"server\
 _streaming":return tc(t,n);case"client_streaming":return nc(t,n);case"bidi_streaming":return rc(t,n);default:return null}})}function ec(e,t){return async(n,r)=>{
 var o,s;let a=await e.unary(t,r?.signal,r?.timeoutMs,r?.headers,n,r?.contextValues);return(o=r?.onHeader)===null||o===void 0||o.call(r,a.header),(s=r?.onTrailer)===
 null||s===void 0||s.call(r,a.trailer),a.message}}function tc(e,t){return(n,r)=>ts(e.stream(t,r?.signal,r?.timeoutMs,r?.headers,qo([n]),r?.contextValues),r)}function nc(e,t){
@@ -633,20 +633,20 @@ header);let p,h=0;try{for(var f=!0,d=es(m.message),y;y=await d.next(),o=y.done,!
 await a.call(d)}finally{if(s)throw s.error}}if(!p)throw new I("protocol error: missing response message",b.Unimplemented);if(h>1)throw new I("protocol error: re\
 ceived extra messages for client streaming method",b.Unimplemented);return(u=r?.onTrailer)===null||u===void 0||u.call(r,m.trailer),p}}function rc(e,t){return(n,r)=>ts(
 e.stream(t,r?.signal,r?.timeoutMs,r?.headers,n,r?.contextValues),r)}function ts(e,t){let n=(function(){return qi(this,arguments,function*(){var r,o;let s=yield ue(
-e);(r=t?.onHeader)===null||r===void 0||r.call(t,s.header),yield ue(yield*Qi(es(s.message))),(o=t?.onTrailer)===null||o===void 0||o.call(t,s.trailer)})})()[Symbol.
+e);(r=t?.onHeader)===null||r===void 0||r.call(t,s.header),yield ue(yield*zi(es(s.message))),(o=t?.onTrailer)===null||o===void 0||o.call(t,s.trailer)})})()[Symbol.
 asyncIterator]();return{[Symbol.asyncIterator]:()=>({next:()=>n.next()})}}function ns(...e){let t=new AbortController,n=e.filter(o=>o!==void 0).concat(t.signal);for(let o of n){if(o.aborted){r.apply(o);break}o.addEventListener("abort",
 r)}function r(){t.signal.aborted||t.abort(st(this));for(let o of n)o.removeEventListener("abort",r)}return t}function rs(e){let t=new AbortController,n=()=>{t.abort(
 new I("the operation timed out",b.DeadlineExceeded))},r;return e!==void 0&&(e<=0?n():r=setTimeout(n,e)),{signal:t.signal,cleanup:()=>clearTimeout(r)}}function st(e){
 if(!e.aborted)return;if(e.reason!==void 0)return e.reason;let t=new Error("This operation was aborted");return t.name="AbortError",t}function at(){return{get(e){return e.id in this?this[e.id]:e.defaultValue},set(e,t){return this[e.id]=t,this},delete(e){return delete this[e.id],this}}}function it(e){let t=new Headers,n=new TextDecoder().decode(e).split(`\r
-`);for(let r of n){if(r==="")continue;let o=r.indexOf(":");if(o>0){let s=r.substring(0,o).trim(),a=r.substring(o+1).trim();t.append(s,a)}}return t}var Nn="Content-Type";var Sn="Grpc-Timeout",X="Grpc-Status",Ae="Grpc-Message";var In="Grpc-Status-Details-Bin";var ct="User-Agent";var xn="X-User-Agent",ss="X-Grpc-Web";var as="application/grpc-web+proto",is="application/grpc-web+json";function cs(e,t,...n){if(n.length>0)throw new Error;return e.services[t]}var sc=F("CgxzdGF0dXMucHJvdG8SCmdvb2dsZS5ycGMiTgoGU3RhdHVzEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCRIlCgdkZXRhaWxzGAMgAygLMhQuZ29vZ2xlLnByb3RvYnVmLkFueUJeCg5jb2\
+`);for(let r of n){if(r==="")continue;let o=r.indexOf(":");if(o>0){let s=r.substring(0,o).trim(),a=r.substring(o+1).trim();t.append(s,a)}}return t}var Nn="Content-Type";var Sn="Grpc-Timeout",X="Grpc-Status",we="Grpc-Message";var In="Grpc-Status-Details-Bin";var ct="User-Agent";var xn="X-User-Agent",ss="X-Grpc-Web";var as="application/grpc-web+proto",is="application/grpc-web+json";function cs(e,t,...n){if(n.length>0)throw new Error;return e.services[t]}var sc=F("CgxzdGF0dXMucHJvdG8SCmdvb2dsZS5ycGMiTgoGU3RhdHVzEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCRIlCgdkZXRhaWxzGAMgAygLMhQuZ29vZ2xlLnByb3RvYnVmLkFueUJeCg5jb2\
 0uZ29vZ2xlLnJwY0ILU3RhdHVzUHJvdG9QAVo3Z29vZ2xlLmdvbGFuZy5vcmcvZ2VucHJvdG8vZ29vZ2xlYXBpcy9ycGMvc3RhdHVzO3N0YXR1c6ICA1JQQ2IGcHJvdG8z",[nn]),us=D(sc,0);var ls="0";function ut(e){var t;let n=e.get(In);if(n!=null){let o=jo(n,us);if(o.code==0)return;let s=new I(o.message,o.code,e);return s.details=o.details.map(a=>({type:a.typeUrl.
 substring(a.typeUrl.lastIndexOf("/")+1),value:a.value})),s.isWireError=!0,s}let r=e.get(X);if(r!=null){if(r===ls)return;let o=parseInt(r,10),s;return o in b?s=new I(
-decodeURIComponent((t=e.get(Ae))!==null&&t!==void 0?t:""),o,e):s=new I(`invalid grpc-status: ${r}`,b.Internal,e),s.isWireError=!0,s}}function lt(e,t){return e.toString().replace(/\/?$/,`/${t.parent.typeName}/${t.name}`)}function vn(e,t){return w(e,t)}function ms(e,t){function n(r){return r.done===!0?r:{done:r.done,value:vn(e,r.value)}}return{[Symbol.asyncIterator](){let r=t[Symbol.
+decodeURIComponent((t=e.get(we))!==null&&t!==void 0?t:""),o,e):s=new I(`invalid grpc-status: ${r}`,b.Internal,e),s.isWireError=!0,s}}function lt(e,t){return e.toString().replace(/\/?$/,`/${t.parent.typeName}/${t.name}`)}function vn(e,t){return A(e,t)}function ms(e,t){function n(r){return r.done===!0?r:{done:r.done,value:vn(e,r.value)}}return{[Symbol.asyncIterator](){let r=t[Symbol.
 asyncIterator](),o={next:()=>r.next().then(n)};return r.throw!==void 0&&(o.throw=s=>r.throw(s).then(n)),r.return!==void 0&&(o.return=s=>r.return(s).then(n)),o}}}function Tn(e,t){if(!t)return e;for(let n of t.concat().reverse())e=n(e);return e}function ps(e){var t;let n=Object.assign({},e);return(t=n.ignoreUnknownFields)!==null&&t!==void 0||(n.ignoreUnknownFields=!0),n}function mt(e,t,n,r){let o=t?fs(e.input,r):ds(e.input,n);return{parse:(t?fs(e.output,r):ds(e.output,n)).parse,serialize:o.serialize}}function fs(e,t){return{parse(n){try{return P(e,n,t)}catch(r){let o=r instanceof Error?r.message:String(r);throw new I(`parse binary: ${o}`,b.Internal)}},serialize(n){
 try{return oe(e,n,t)}catch(r){let o=r instanceof Error?r.message:String(r);throw new I(`serialize binary: ${o}`,b.Internal)}}}}function ds(e,t){var n,r;let o=(n=
 t?.textEncoder)!==null&&n!==void 0?n:new TextEncoder,s=(r=t?.textDecoder)!==null&&r!==void 0?r:new TextDecoder,a=ps(t);return{parse(i){try{let c=s.decode(i);return Xo(
-e,c,a)}catch(c){throw I.from(c,b.InvalidArgument)}},serialize(i){try{let c=Mo(e,i,a);return o.encode(c)}catch(c){throw I.from(c,b.Internal)}}}}function wn(e){let t=Tn(e.next,e.interceptors),[n,r,o]=hs(e),s=Object.assign(Object.assign({},e.req),{message:vn(e.req.method.input,e.req.message),signal:n});return t(
-s).then(a=>(o(),a),r)}function An(e){let t=Tn(e.next,e.interceptors),[n,r,o]=hs(e),s=Object.assign(Object.assign({},e.req),{message:ms(e.req.method.input,e.req.
+e,c,a)}catch(c){throw I.from(c,b.InvalidArgument)}},serialize(i){try{let c=Oo(e,i,a);return o.encode(c)}catch(c){throw I.from(c,b.Internal)}}}}function An(e){let t=Tn(e.next,e.interceptors),[n,r,o]=hs(e),s=Object.assign(Object.assign({},e.req),{message:vn(e.req.method.input,e.req.message),signal:n});return t(
+s).then(a=>(o(),a),r)}function wn(e){let t=Tn(e.next,e.interceptors),[n,r,o]=hs(e),s=Object.assign(Object.assign({},e.req),{message:ms(e.req.method.input,e.req.
 message),signal:n}),a=!1;return n.addEventListener("abort",function(){var i,c;let u=e.req.message[Symbol.asyncIterator]();a||(i=u.throw)===null||i===void 0||i.call(
 u,this.reason).catch(()=>{}),(c=u.return)===null||c===void 0||c.call(u).catch(()=>{})}),t(s).then(i=>Object.assign(Object.assign({},i),{message:{[Symbol.asyncIterator](){
 let c=i.message[Symbol.asyncIterator]();return{next(){return!a&&n.aborted?r(st(n)):c.next().then(u=>(u.done==!0&&(a=!0,o()),u),r)}}}}}),r)}function hs(e){let{signal:t,
@@ -654,26 +654,26 @@ cleanup:n}=rs(e.timeoutMs),r=ns(e.signal,t);return[r.signal,function(s){let a=r.
 reject(a)},function(){n(),r.abort()}]}function gs(){try{new Headers}catch{throw new Error("connect-web requires the fetch API. Are you running on an old version of Node.js? Node.js is not supported \
 in Connect for Web - please stay tuned for Connect for Node.")}}function Re(e,t){let n=ut(e);if(n)throw t.forEach((r,o)=>{n.metadata.append(o,r)}),n;if(!t.has(X)&&!e.has(X))throw new I("protocol error: missing status",b.Internal)}function ft(e,t,n,r){var o,s;let a=new Headers(n??{});a.set(Nn,e?as:is),a.set(ss,"1");let i=(s=(o=a.get(ct))!==null&&o!==void 0?o:a.get(xn))!==null&&s!==void 0?
 s:"connect-es/2.2.0";return a.set(xn,i),r&&a.set(ct,i),t!==void 0&&a.set(Sn,`${t}m`),a}function bs(e){switch(e){case 400:return b.Internal;case 401:return b.Unauthenticated;case 403:return b.PermissionDenied;case 404:return b.Unimplemented;case 429:
-return b.Unavailable;case 502:return b.Unavailable;case 503:return b.Unavailable;case 504:return b.Unavailable;default:return b.Unknown}}function dt(e,t){var n;if(e>=200&&e<300)return{foundStatus:t.has(X),headerError:ut(t)};throw new I(decodeURIComponent((n=t.get(Ae))!==null&&n!==void 0?n:`HTTP ${e}`),
-bs(e),t)}var Q=function(e){return this instanceof Q?(this.v=e,this):new Q(e)},ac=function(e,t,n){if(!Symbol.asyncIterator)throw new TypeError("Symbol.asyncIterator is no\
+return b.Unavailable;case 502:return b.Unavailable;case 503:return b.Unavailable;case 504:return b.Unavailable;default:return b.Unknown}}function dt(e,t){var n;if(e>=200&&e<300)return{foundStatus:t.has(X),headerError:ut(t)};throw new I(decodeURIComponent((n=t.get(we))!==null&&n!==void 0?n:`HTTP ${e}`),
+bs(e),t)}var z=function(e){return this instanceof z?(this.v=e,this):new z(e)},ac=function(e,t,n){if(!Symbol.asyncIterator)throw new TypeError("Symbol.asyncIterator is no\
 t defined.");var r=n.apply(e,t||[]),o,s=[];return o=Object.create((typeof AsyncIterator=="function"?AsyncIterator:Object).prototype),i("next"),i("throw"),i("ret\
 urn",a),o[Symbol.asyncIterator]=function(){return this},o;function a(f){return function(d){return Promise.resolve(d).then(f,p)}}function i(f,d){r[f]&&(o[f]=function(y){
 return new Promise(function(N,S){s.push([f,y,N,S])>1||c(f,y)})},d&&(o[f]=d(o[f])))}function c(f,d){try{u(r[f](d))}catch(y){h(s[0][3],y)}}function u(f){f.value instanceof
-Q?Promise.resolve(f.value.v).then(m,p):h(s[0][2],f)}function m(f){c("next",f)}function p(f){c("throw",f)}function h(f,d){f(d),s.shift(),s.length&&c(s[0][0],s[0][1])}},
+z?Promise.resolve(f.value.v).then(m,p):h(s[0][2],f)}function m(f){c("next",f)}function p(f){c("throw",f)}function h(f,d){f(d),s.shift(),s.length&&c(s[0][0],s[0][1])}},
 ys={redirect:"error"};function Rn(e){var t;gs();let n=(t=e.useBinaryFormat)!==null&&t!==void 0?t:!0;return{async unary(r,o,s,a,i,c){let{serialize:u,parse:m}=mt(
-r,n,e.jsonOptions,e.binaryOptions);return s=s===void 0?e.defaultTimeoutMs:s<=0?void 0:s,await wn({interceptors:e.interceptors,signal:o,timeoutMs:s,req:{stream:!1,
+r,n,e.jsonOptions,e.binaryOptions);return s=s===void 0?e.defaultTimeoutMs:s<=0?void 0:s,await An({interceptors:e.interceptors,signal:o,timeoutMs:s,req:{stream:!1,
 service:r.parent,method:r,requestMethod:"POST",url:lt(e.baseUrl,r),header:ft(n,s,a,!1),contextValues:c??at(),message:i},next:async p=>{var h;let d=await((h=e.fetch)!==
 null&&h!==void 0?h:globalThis.fetch)(p.url,Object.assign(Object.assign({},ys),{method:p.requestMethod,headers:p.header,signal:p.signal,body:ot(0,u(p.message))})),
 {headerError:y}=dt(d.status,d.headers);if(!d.body)throw y!==void 0?y:"missing response body";let N=rt(d.body).getReader(),S,R;for(;;){let C=await N.read();if(C.
-done)break;let{flags:O,data:J}=C.value;if((O&nt)===nt)throw new I("protocol error: received unsupported compressed output",b.Internal);if(O===128){if(S!==void 0)
+done)break;let{flags:M,data:J}=C.value;if((M&nt)===nt)throw new I("protocol error: received unsupported compressed output",b.Internal);if(M===128){if(S!==void 0)
 throw"extra trailer";S=it(J);continue}if(R!==void 0)throw new I("extra message",b.Unimplemented);R=m(J)}if(S===void 0)throw y!==void 0?y:new I("missing trailer",
 d.headers.has(X)?b.Unimplemented:b.Unknown);if(Re(S,d.headers),R===void 0)throw new I("missing message",S.has(X)?b.Unimplemented:b.Unknown);return{stream:!1,service:r.
 parent,method:r,header:d.headers,message:R,trailer:S}}})},async stream(r,o,s,a,i,c){let{serialize:u,parse:m}=mt(r,n,e.jsonOptions,e.binaryOptions);function p(f,d,y,N,S){
-return ac(this,arguments,function*(){let C=rt(f).getReader();if(d){if(!(yield Q(C.read())).done)throw"extra data for trailers-only";return yield Q(void 0)}let O=!1;
-for(;;){let J=yield Q(C.read());if(J.done)break;let{flags:Ms,data:Xn}=J.value;if((Ms&128)===128){if(O)throw"extra trailer";O=!0;let Wn=it(Xn);Re(Wn,N),Wn.forEach(
-(_s,Gs)=>y.set(Gs,_s));continue}if(O)throw"extra message";yield yield Q(m(Xn))}if("throwIfAborted"in S&&S.throwIfAborted(),!O)throw"missing trailer"})}async function h(f){
+return ac(this,arguments,function*(){let C=rt(f).getReader();if(d){if(!(yield z(C.read())).done)throw"extra data for trailers-only";return yield z(void 0)}let M=!1;
+for(;;){let J=yield z(C.read());if(J.done)break;let{flags:Os,data:Xn}=J.value;if((Os&128)===128){if(M)throw"extra trailer";M=!0;let Wn=it(Xn);Re(Wn,N),Wn.forEach(
+(Gs,_s)=>y.set(_s,Gs));continue}if(M)throw"extra message";yield yield z(m(Xn))}if("throwIfAborted"in S&&S.throwIfAborted(),!M)throw"missing trailer"})}async function h(f){
 if(r.methodKind!="server_streaming")throw"The fetch API does not support streaming request bodies";let d=await f[Symbol.asyncIterator]().next();if(d.done==!0)throw"\
-missing request message";return ot(0,u(d.value))}return s=s===void 0?e.defaultTimeoutMs:s<=0?void 0:s,An({interceptors:e.interceptors,signal:o,timeoutMs:s,req:{
+missing request message";return ot(0,u(d.value))}return s=s===void 0?e.defaultTimeoutMs:s<=0?void 0:s,wn({interceptors:e.interceptors,signal:o,timeoutMs:s,req:{
 stream:!0,service:r.parent,method:r,requestMethod:"POST",url:lt(e.baseUrl,r),header:ft(n,s,a,!1),contextValues:c??at(),message:i},next:async f=>{var d;let N=await((d=
 e.fetch)!==null&&d!==void 0?d:globalThis.fetch)(f.url,Object.assign(Object.assign({},ys),{method:f.requestMethod,headers:f.header,signal:f.signal,body:await h(f.
 message)})),{foundStatus:S,headerError:R}=dt(N.status,N.headers);if(R!=null)throw R;if(!N.body)throw"missing response body";let C=new Headers;return Object.assign(
@@ -685,7 +685,7 @@ metadata:{},violations:[],retryAfterMs:void 0};for(let n of e.details){if(!("typ
 t)}return t}var uc={"google.rpc.ErrorInfo":(e,t)=>{le(e,{1:n=>t.reason=n.string(),3:n=>{let r="",o="";le(n.bytes(),{1:s=>r=s.string(),2:s=>o=s.string()}),t.metadata[r]=
 o}})},"google.rpc.BadRequest":(e,t)=>{le(e,{1:n=>{let r={field:"",description:""};le(n.bytes(),{1:o=>r.field=o.string(),2:o=>r.description=o.string()}),t.violations.
 push(r)}})},"google.rpc.RetryInfo":(e,t)=>{le(e,{1:n=>{let r=0;le(n.bytes(),{1:o=>r+=Number(o.int64())*1e3,2:o=>r+=o.int32()/1e6}),t.retryAfterMs=r}})}};function le(e,t){
-let n=new _(e);for(;n.pos<n.len;){let[r,o]=n.tag(),s=t[r];s?s(n):n.skip(o)}}var ht=F("Chd0ZXNzZXJhL3YxL3NjaGVtYS5wcm90bxIKdGVzc2VyYS52MSLYAQoQRXh0cmFjdGlvblNjaGVtYRIxCg1kb2N1bWVudF90eXBlGAEgASgOMhgudGVzc2VyYS52MS5Eb2N1bWVudFR5cGVIABIrCg\
+let n=new G(e);for(;n.pos<n.len;){let[r,o]=n.tag(),s=t[r];s?s(n):n.skip(o)}}var ht=F("Chd0ZXNzZXJhL3YxL3NjaGVtYS5wcm90bxIKdGVzc2VyYS52MSLYAQoQRXh0cmFjdGlvblNjaGVtYRIxCg1kb2N1bWVudF90eXBlGAEgASgOMhgudGVzc2VyYS52MS5Eb2N1bWVudFR5cGVIABIrCg\
 pmaWVsZF9saXN0GAIgASgLMhUudGVzc2VyYS52MS5GaWVsZExpc3RIABIVCgtqc29uX3NjaGVtYRgDIAEoCUgAEhQKDGluc3RydWN0aW9ucxgEIAEoCRItCgxhbnN3ZXJfc3R5bGUYBSABKA4yFy50ZXNzZXJhLn\
 YxLkFuc3dlclN0eWxlQggKBnNvdXJjZSIyCglGaWVsZExpc3QSJQoGZmllbGRzGAEgAygLMhUudGVzc2VyYS52MS5GaWVsZFNwZWMi2QEKCUZpZWxkU3BlYxIMCgRuYW1lGAEgASgJEiMKBHR5cGUYAiABKA4yFS\
 50ZXNzZXJhLnYxLkZpZWxkVHlwZRITCgtkZXNjcmlwdGlvbhgDIAEoCRIQCghyZXF1aXJlZBgEIAEoCBIMCgRsaXN0GAUgASgIEhYKDmFsbG93ZWRfdmFsdWVzGAYgAygJEiUKBmZpZWxkcxgHIAMoCzIVLnRlc3\
@@ -693,32 +693,34 @@ NlcmEudjEuRmllbGRTcGVjEhIKCm1heF9sZW5ndGgYCCABKA0SEQoJbWF4X2l0ZW1zGAkgASgNKl4KC0
 9OEAESGgoWQU5TV0VSX1NUWUxFX0tFWV9WQUxVRRACKp0BCgxEb2N1bWVudFR5cGUSHQoZRE9DVU1FTlRfVFlQRV9VTlNQRUNJRklFRBAAEhkKFURPQ1VNRU5UX1RZUEVfUkVDRUlQVBABEhkKFURPQ1VNRU5UX1\
 RZUEVfSU5WT0lDRRACEiAKHERPQ1VNRU5UX1RZUEVfQkFOS19TVEFURU1FTlQQAxIWChJET0NVTUVOVF9UWVBFX0FVVE8QBCrdAQoJRmllbGRUeXBlEhoKFkZJRUxEX1RZUEVfVU5TUEVDSUZJRUQQABIVChFGSU\
 VMRF9UWVBFX1NUUklORxABEhYKEkZJRUxEX1RZUEVfSU5URUdFUhACEhYKEkZJRUxEX1RZUEVfREVDSU1BTBADEhYKEkZJRUxEX1RZUEVfQk9PTEVBThAEEhMKD0ZJRUxEX1RZUEVfREFURRAFEhUKEUZJRUxEX1\
-RZUEVfT0JKRUNUEAYSFAoQRklFTERfVFlQRV9NT05FWRAHEhMKD0ZJRUxEX1RZUEVfRU5VTRAIYgZwcm90bzM");var H=(s=>(s[s.UNSPECIFIED=0]="UNSPECIFIED",s[s.RECEIPT=1]="RECEIPT",s[s.INVOICE=2]="INVOICE",s[s.BANK_STATEMENT=3]="BANK_STATEMENT",s[s.AUTO=4]="AUTO",s))(H||{});var Ns=F("Cht0ZXNzZXJhL3YxL21vZGVsX2luZm8ucHJvdG8SCnRlc3NlcmEudjEinQQKC01vZGVsU3RhdHVzEg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEhYKDnNlcnZlcl92ZXJzaW9uGAMgAS\
+RZUEVfT0JKRUNUEAYSFAoQRklFTERfVFlQRV9NT05FWRAHEhMKD0ZJRUxEX1RZUEVfRU5VTRAIYgZwcm90bzM");var H=(s=>(s[s.UNSPECIFIED=0]="UNSPECIFIED",s[s.RECEIPT=1]="RECEIPT",s[s.INVOICE=2]="INVOICE",s[s.BANK_STATEMENT=3]="BANK_STATEMENT",s[s.AUTO=4]="AUTO",s))(H||{});var Ns=F("Cht0ZXNzZXJhL3YxL21vZGVsX2luZm8ucHJvdG8SCnRlc3NlcmEudjEixgQKC01vZGVsU3RhdHVzEg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEhYKDnNlcnZlcl92ZXJzaW9uGAMgAS\
 gJEicKBXN0YXRlGAQgASgOMhgudGVzc2VyYS52MS5TZXJ2aW5nU3RhdGUSFQoNc3RhdGVfbWVzc2FnZRgFIAEoCRIvCgpwbGFjZW1lbnRzGAYgAygLMhsudGVzc2VyYS52MS5Nb2R1bGVQbGFjZW1lbnQSKQoOa3\
 ZfY2FjaGVfZHR5cGUYByABKA4yES50ZXNzZXJhLnYxLkR0eXBlEiMKB2RldmljZXMYCCADKAsyEi50ZXNzZXJhLnYxLkRldmljZRIiCgZsaW1pdHMYCSABKAsyEi50ZXNzZXJhLnYxLkxpbWl0cxIuCgxjYXBhYm\
 lsaXRpZXMYCiABKAsyGC50ZXNzZXJhLnYxLkNhcGFiaWxpdGllcxIeCgRsb2FkGAsgASgLMhAudGVzc2VyYS52MS5Mb2FkEi0KDGR0eXBlX3BvbGljeRgMIAEoCzIXLnRlc3NlcmEudjEuRHR5cGVQb2xpY3kSJQ\
-oFbGlua3MYDSADKAsyFi50ZXNzZXJhLnYxLkRldmljZUxpbmsSLgoMdmVyaWZpY2F0aW9uGA4gASgLMhgudGVzc2VyYS52MS5WZXJpZmljYXRpb24SGgoSa3ZfY2FwYWNpdHlfdG9rZW5zGA8gASgEIsgCCg9Nb2\
-R1bGVQbGFjZW1lbnQSDgoGbW9kdWxlGAEgASgJEhEKCWRldmljZV9pZBgCIAEoCRIqCg9yZXF1ZXN0ZWRfZHR5cGUYAyABKA4yES50ZXNzZXJhLnYxLkR0eXBlEicKDHdlaWdodF9kdHlwZRgEIAEoDjIRLnRlc3\
-NlcmEudjEuRHR5cGUSKAoNY29tcHV0ZV9kdHlwZRgFIAEoDjIRLnRlc3NlcmEudjEuRHR5cGUSFAoMZHR5cGVfcmVhc29uGAYgASgJEhQKDHdlaWdodF9ieXRlcxgHIAEoBBIrChBhY2N1bXVsYXRlX2R0eXBlGA\
-ggASgOMhEudGVzc2VyYS52MS5EdHlwZRIpCg5yZXNpZHVhbF9kdHlwZRgJIAEoDjIRLnRlc3NlcmEudjEuRHR5cGUSDwoHdGVuc29ycxgKIAEoDSKVAQoLRHR5cGVQb2xpY3kSJAoJcmVxdWVzdGVkGAEgASgOMh\
-EudGVzc2VyYS52MS5EdHlwZRIkCgRtb2RlGAIgASgOMhYudGVzc2VyYS52MS5Qb2xpY3lNb2RlEhEKCW92ZXJyaWRlcxgDIAMoCRInCgxxdWFudGl6YXRpb24YBCABKA4yES50ZXNzZXJhLnYxLkR0eXBlIpoBCg\
-pEZXZpY2VMaW5rEhYKDmZyb21fZGV2aWNlX2lkGAEgASgJEhQKDHRvX2RldmljZV9pZBgCIAEoCRIkCgVyb3V0ZRgDIAEoDjIVLnRlc3NlcmEudjEuTGlua1JvdXRlEg4KBnJlYXNvbhgEIAEoCRIOCgZjaGVja3\
-MYBSABKA0SGAoQYnl0ZXNfcGVyX3NlY29uZBgGIAEoASJfCgxWZXJpZmljYXRpb24SDwoHdGVuc29ycxgBIAEoDRIYChB0ZW5zb3JzX2NvbXBhcmVkGAIgASgNEiQKBXByb2JlGAMgAygLMhUudGVzc2VyYS52MS\
-5TaXRlUmFuZ2UiXAoJU2l0ZVJhbmdlEg4KBm1vZHVsZRgBIAEoCRIMCgRzaXRlGAIgASgJEiAKBWR0eXBlGAMgASgOMhEudGVzc2VyYS52MS5EdHlwZRIPCgdtYXhfYWJzGAQgASgCIpUBCgZEZXZpY2USCgoCaW\
-QYASABKAkSDAoEbmFtZRgCIAEoCRIaChJjb21wdXRlX2NhcGFiaWxpdHkYAyABKAkSEwoLdG90YWxfYnl0ZXMYBCABKAQSEgoKZnJlZV9ieXRlcxgFIAEoBBIUCgx3ZWlnaHRfYnl0ZXMYBiABKAQSFgoOa3ZfY2\
-FjaGVfYnl0ZXMYByABKAQikgIKBkxpbWl0cxIZChFtYXhfcmVxdWVzdF9ieXRlcxgBIAEoBBIRCgltYXhfcGFnZXMYAiABKA0SFwoPbWF4X3BhZ2VfcGl4ZWxzGAMgASgEEhoKEm1heF90aWxlc19wZXJfcGFnZR\
-gEIAEoDRIYChBtYXhfaW5wdXRfdG9rZW5zGAUgASgNEhkKEW1heF9vdXRwdXRfdG9rZW5zGAYgASgNEhwKFG1heF9ydW5uaW5nX3JlcXVlc3RzGAggASgNEhsKE21heF9xdWV1ZWRfcmVxdWVzdHMYCSABKA0SGA\
-oQbWF4X3NjaGVtYV9ieXRlcxgHIAEoDRIbChNtYXhfYmF0Y2hfaW5fZmxpZ2h0GAogASgNIvsBCgxDYXBhYmlsaXRpZXMSEwoLbWVkaWFfdHlwZXMYASADKAkSMwoQYnVpbHRfaW5fc2NoZW1hcxgCIAMoCzIZLn\
-Rlc3NlcmEudjEuQnVpbHRJblNjaGVtYRI3ChFjb25maWRlbmNlX21ldGhvZBgDIAEoDjIcLnRlc3NlcmEudjEuQ29uZmlkZW5jZU1ldGhvZBIcChRqc29uX3NjaGVtYV9rZXl3b3JkcxgEIAMoCRIcChRjb25zdH\
-JhaW5lZF9kZWNvZGluZxgFIAEoCBIsCgtjYWxpYnJhdGlvbhgGIAEoCzIXLnRlc3NlcmEudjEuQ2FsaWJyYXRpb24iWgoLQ2FsaWJyYXRpb24SEQoJZG9jdW1lbnRzGAEgASgNEg0KBWtpbmRzGAIgAygJEikKBm\
-NoZWNrcxgDIAMoCzIZLnRlc3NlcmEudjEuQ2hlY2tFdmlkZW5jZSI9Cg1DaGVja0V2aWRlbmNlEgwKBHJ1bGUYASABKAkSDgoGcGFzc2VkGAIgASgBEg4KBmZhaWxlZBgDIAEoASJlCg1CdWlsdEluU2NoZW1hEi\
-8KDWRvY3VtZW50X3R5cGUYASABKA4yGC50ZXNzZXJhLnYxLkRvY3VtZW50VHlwZRIOCgZmaWVsZHMYAiADKAkSEwoLanNvbl9zY2hlbWEYAyABKAkiVwoETG9hZBIYChBydW5uaW5nX3JlcXVlc3RzGAEgASgNEh\
-cKD3F1ZXVlZF9yZXF1ZXN0cxgCIAEoDRIcChRrdl9jYWNoZV91dGlsaXphdGlvbhgDIAEoASqzAQoMU2VydmluZ1N0YXRlEh0KGVNFUlZJTkdfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVTRVJWSU5HX1NUQVRFX0\
-xPQURJTkcQARIXChNTRVJWSU5HX1NUQVRFX1JFQURZEAISGgoWU0VSVklOR19TVEFURV9EUkFJTklORxADEhgKFFNFUlZJTkdfU1RBVEVfRkFJTEVEEAQSGgoWU0VSVklOR19TVEFURV9QT0lTT05FRBAFKlsKCl\
-BvbGljeU1vZGUSGwoXUE9MSUNZX01PREVfVU5TUEVDSUZJRUQQABIYChRQT0xJQ1lfTU9ERV9GQUxMQkFDSxABEhYKElBPTElDWV9NT0RFX1NUUklDVBACKmgKCUxpbmtSb3V0ZRIaChZMSU5LX1JPVVRFX1VOU1\
-BFQ0lGSUVEEAASEwoPTElOS19ST1VURV9IT1NUEAESEwoPTElOS19ST1VURV9QRUVSEAISFQoRTElOS19ST1VURV9TVEFHRUQQAypaCgVEdHlwZRIVChFEVFlQRV9VTlNQRUNJRklFRBAAEg0KCURUWVBFX0YzMh\
-ABEg4KCkRUWVBFX0JGMTYQAhINCglEVFlQRV9GMTYQAxIMCghEVFlQRV9ROBAEKoABChBDb25maWRlbmNlTWV0aG9kEiEKHUNPTkZJREVOQ0VfTUVUSE9EX1VOU1BFQ0lGSUVEEAASJwojQ09ORklERU5DRV9NRV\
-RIT0RfVE9LRU5fUFJPQkFCSUxJVFkQARIgChxDT05GSURFTkNFX01FVEhPRF9DQUxJQlJBVEVEEAJiBnByb3RvMw",[ht]);var gt=(a=>(a[a.UNSPECIFIED=0]="UNSPECIFIED",a[a.LOADING=1]="LOADING",a[a.READY=2]="READY",a[a.DRAINING=3]="DRAINING",a[a.FAILED=4]="FAILED",a[a.POISONED=5]="PO\
+oFbGlua3MYDSADKAsyFi50ZXNzZXJhLnYxLkRldmljZUxpbmsSLgoMdmVyaWZpY2F0aW9uGA4gASgLMhgudGVzc2VyYS52MS5WZXJpZmljYXRpb24SGgoSa3ZfY2FwYWNpdHlfdG9rZW5zGA8gASgEEicKBnJlbG\
+9hZBgQIAEoCzIXLnRlc3NlcmEudjEuTW9kZWxSZWxvYWQiVgoLTW9kZWxSZWxvYWQSDgoGbnVtYmVyGAEgASgNEiYKBXN0YXRlGAIgASgOMhcudGVzc2VyYS52MS5SZWxvYWRTdGF0ZRIPCgdtZXNzYWdlGAMgAS\
+gJIsgCCg9Nb2R1bGVQbGFjZW1lbnQSDgoGbW9kdWxlGAEgASgJEhEKCWRldmljZV9pZBgCIAEoCRIqCg9yZXF1ZXN0ZWRfZHR5cGUYAyABKA4yES50ZXNzZXJhLnYxLkR0eXBlEicKDHdlaWdodF9kdHlwZRgEIA\
+EoDjIRLnRlc3NlcmEudjEuRHR5cGUSKAoNY29tcHV0ZV9kdHlwZRgFIAEoDjIRLnRlc3NlcmEudjEuRHR5cGUSFAoMZHR5cGVfcmVhc29uGAYgASgJEhQKDHdlaWdodF9ieXRlcxgHIAEoBBIrChBhY2N1bXVsYX\
+RlX2R0eXBlGAggASgOMhEudGVzc2VyYS52MS5EdHlwZRIpCg5yZXNpZHVhbF9kdHlwZRgJIAEoDjIRLnRlc3NlcmEudjEuRHR5cGUSDwoHdGVuc29ycxgKIAEoDSKVAQoLRHR5cGVQb2xpY3kSJAoJcmVxdWVzdG\
+VkGAEgASgOMhEudGVzc2VyYS52MS5EdHlwZRIkCgRtb2RlGAIgASgOMhYudGVzc2VyYS52MS5Qb2xpY3lNb2RlEhEKCW92ZXJyaWRlcxgDIAMoCRInCgxxdWFudGl6YXRpb24YBCABKA4yES50ZXNzZXJhLnYxLk\
+R0eXBlIpoBCgpEZXZpY2VMaW5rEhYKDmZyb21fZGV2aWNlX2lkGAEgASgJEhQKDHRvX2RldmljZV9pZBgCIAEoCRIkCgVyb3V0ZRgDIAEoDjIVLnRlc3NlcmEudjEuTGlua1JvdXRlEg4KBnJlYXNvbhgEIAEoCR\
+IOCgZjaGVja3MYBSABKA0SGAoQYnl0ZXNfcGVyX3NlY29uZBgGIAEoASJfCgxWZXJpZmljYXRpb24SDwoHdGVuc29ycxgBIAEoDRIYChB0ZW5zb3JzX2NvbXBhcmVkGAIgASgNEiQKBXByb2JlGAMgAygLMhUudG\
+Vzc2VyYS52MS5TaXRlUmFuZ2UiXAoJU2l0ZVJhbmdlEg4KBm1vZHVsZRgBIAEoCRIMCgRzaXRlGAIgASgJEiAKBWR0eXBlGAMgASgOMhEudGVzc2VyYS52MS5EdHlwZRIPCgdtYXhfYWJzGAQgASgCIpUBCgZEZX\
+ZpY2USCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIaChJjb21wdXRlX2NhcGFiaWxpdHkYAyABKAkSEwoLdG90YWxfYnl0ZXMYBCABKAQSEgoKZnJlZV9ieXRlcxgFIAEoBBIUCgx3ZWlnaHRfYnl0ZXMYBiABKA\
+QSFgoOa3ZfY2FjaGVfYnl0ZXMYByABKAQikgIKBkxpbWl0cxIZChFtYXhfcmVxdWVzdF9ieXRlcxgBIAEoBBIRCgltYXhfcGFnZXMYAiABKA0SFwoPbWF4X3BhZ2VfcGl4ZWxzGAMgASgEEhoKEm1heF90aWxlc1\
+9wZXJfcGFnZRgEIAEoDRIYChBtYXhfaW5wdXRfdG9rZW5zGAUgASgNEhkKEW1heF9vdXRwdXRfdG9rZW5zGAYgASgNEhwKFG1heF9ydW5uaW5nX3JlcXVlc3RzGAggASgNEhsKE21heF9xdWV1ZWRfcmVxdWVzdH\
+MYCSABKA0SGAoQbWF4X3NjaGVtYV9ieXRlcxgHIAEoDRIbChNtYXhfYmF0Y2hfaW5fZmxpZ2h0GAogASgNIvsBCgxDYXBhYmlsaXRpZXMSEwoLbWVkaWFfdHlwZXMYASADKAkSMwoQYnVpbHRfaW5fc2NoZW1hcx\
+gCIAMoCzIZLnRlc3NlcmEudjEuQnVpbHRJblNjaGVtYRI3ChFjb25maWRlbmNlX21ldGhvZBgDIAEoDjIcLnRlc3NlcmEudjEuQ29uZmlkZW5jZU1ldGhvZBIcChRqc29uX3NjaGVtYV9rZXl3b3JkcxgEIAMoCR\
+IcChRjb25zdHJhaW5lZF9kZWNvZGluZxgFIAEoCBIsCgtjYWxpYnJhdGlvbhgGIAEoCzIXLnRlc3NlcmEudjEuQ2FsaWJyYXRpb24iWgoLQ2FsaWJyYXRpb24SEQoJZG9jdW1lbnRzGAEgASgNEg0KBWtpbmRzGA\
+IgAygJEikKBmNoZWNrcxgDIAMoCzIZLnRlc3NlcmEudjEuQ2hlY2tFdmlkZW5jZSI9Cg1DaGVja0V2aWRlbmNlEgwKBHJ1bGUYASABKAkSDgoGcGFzc2VkGAIgASgBEg4KBmZhaWxlZBgDIAEoASJlCg1CdWlsdE\
+luU2NoZW1hEi8KDWRvY3VtZW50X3R5cGUYASABKA4yGC50ZXNzZXJhLnYxLkRvY3VtZW50VHlwZRIOCgZmaWVsZHMYAiADKAkSEwoLanNvbl9zY2hlbWEYAyABKAkiVwoETG9hZBIYChBydW5uaW5nX3JlcXVlc3\
+RzGAEgASgNEhcKD3F1ZXVlZF9yZXF1ZXN0cxgCIAEoDRIcChRrdl9jYWNoZV91dGlsaXphdGlvbhgDIAEoASqQAQoLUmVsb2FkU3RhdGUSHAoYUkVMT0FEX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUUkVMT0FEX1\
+NUQVRFX0xPQURJTkcQARIZChVSRUxPQURfU1RBVEVfRFJBSU5JTkcQAhIVChFSRUxPQURfU1RBVEVfRE9ORRADEhcKE1JFTE9BRF9TVEFURV9GQUlMRUQQBCqzAQoMU2VydmluZ1N0YXRlEh0KGVNFUlZJTkdfU1\
+RBVEVfVU5TUEVDSUZJRUQQABIZChVTRVJWSU5HX1NUQVRFX0xPQURJTkcQARIXChNTRVJWSU5HX1NUQVRFX1JFQURZEAISGgoWU0VSVklOR19TVEFURV9EUkFJTklORxADEhgKFFNFUlZJTkdfU1RBVEVfRkFJTE\
+VEEAQSGgoWU0VSVklOR19TVEFURV9QT0lTT05FRBAFKlsKClBvbGljeU1vZGUSGwoXUE9MSUNZX01PREVfVU5TUEVDSUZJRUQQABIYChRQT0xJQ1lfTU9ERV9GQUxMQkFDSxABEhYKElBPTElDWV9NT0RFX1NUUk\
+lDVBACKmgKCUxpbmtSb3V0ZRIaChZMSU5LX1JPVVRFX1VOU1BFQ0lGSUVEEAASEwoPTElOS19ST1VURV9IT1NUEAESEwoPTElOS19ST1VURV9QRUVSEAISFQoRTElOS19ST1VURV9TVEFHRUQQAypaCgVEdHlwZR\
+IVChFEVFlQRV9VTlNQRUNJRklFRBAAEg0KCURUWVBFX0YzMhABEg4KCkRUWVBFX0JGMTYQAhINCglEVFlQRV9GMTYQAxIMCghEVFlQRV9ROBAEKoABChBDb25maWRlbmNlTWV0aG9kEiEKHUNPTkZJREVOQ0VfTU\
+VUSE9EX1VOU1BFQ0lGSUVEEAASJwojQ09ORklERU5DRV9NRVRIT0RfVE9LRU5fUFJPQkFCSUxJVFkQARIgChxDT05GSURFTkNFX01FVEhPRF9DQUxJQlJBVEVEEAJiBnByb3RvMw",[ht]);var gt=(a=>(a[a.UNSPECIFIED=0]="UNSPECIFIED",a[a.LOADING=1]="LOADING",a[a.READY=2]="READY",a[a.DRAINING=3]="DRAINING",a[a.FAILED=4]="FAILED",a[a.POISONED=5]="PO\
 ISONED",a))(gt||{});var Vn=(o=>(o[o.UNSPECIFIED=0]="UNSPECIFIED",o[o.HOST=1]="HOST",o[o.PEER=2]="PEER",o[o.STAGED=3]="STAGED",o))(Vn||{});var Ln=(s=>(s[s.UNSPECIFIED=0]="UNSPECIFIED",s[s.F32=1]="F32",s[s.BF16=2]="BF16",s[s.F16=3]="F16",s[s.Q8=4]="Q8",s))(Ln||{});var Un=F("Cht0ZXNzZXJhL3YxL2V4dHJhY3Rpb24ucHJvdG8SCnRlc3NlcmEudjEiqgIKDkV4dHJhY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFZmlsZXMYAyADKAsyFS\
 50ZXNzZXJhLnYxLklucHV0RmlsZRIuCgZzY2hlbWEYBCABKAsyHC50ZXNzZXJhLnYxLkV4dHJhY3Rpb25TY2hlbWFIABIQCgZwcm9tcHQYBSABKAlIABIxCgpnZW5lcmF0aW9uGAYgASgLMh0udGVzc2VyYS52MS\
 5HZW5lcmF0aW9uT3B0aW9ucxIqCgtldmVudF9raW5kcxgHIAMoDjIVLnRlc3NlcmEudjEuRXZlbnRLaW5kEiYKCHByaW9yaXR5GAggASgOMhQudGVzc2VyYS52MS5Qcmlvcml0eUIGCgR0YXNrIkUKCUlucHV0Rm\
@@ -760,7 +762,7 @@ lzaFJlYXNvbhIdChlGSU5JU0hfUkVBU09OX1VOU1BFQ0lGSUVEEAASFgoSRklOSVNIX1JFQVNPTl9TVE
 FjdBIaLnRlc3NlcmEudjEuRXh0cmFjdFJlcXVlc3QaGy50ZXNzZXJhLnYxLkV4dHJhY3RSZXNwb25zZTABElUKDEJhdGNoRXh0cmFjdBIfLnRlc3NlcmEudjEuQmF0Y2hFeHRyYWN0UmVxdWVzdBogLnRlc3Nlcm\
 EudjEuQmF0Y2hFeHRyYWN0UmVzcG9uc2UoATABEk0KCU1vZGVsSW5mbxIcLnRlc3NlcmEudjEuTW9kZWxJbmZvUmVxdWVzdBodLnRlc3NlcmEudjEuTW9kZWxJbmZvUmVzcG9uc2UiA5ACARJeCg5XYXRjaE1vZG\
 VsSW5mbxIhLnRlc3NlcmEudjEuV2F0Y2hNb2RlbEluZm9SZXF1ZXN0GiIudGVzc2VyYS52MS5XYXRjaE1vZGVsSW5mb1Jlc3BvbnNlIgOQAgEwAWIGcHJvdG8z",[No,Te,Ns,ht]),Ss=D(Un,0);var Is=D(Un,11);var Cn=(u=>(u[u.UNSPECIFIED=0]="UNSPECIFIED",u[u.QUOTES=1]="QUOTES",u[u.BARE_NAMES=2]="BARE_NAMES",u[u.TRAILING_COMMA=3]="TRAILING_COMMA",u[u.MISSING_COMMA=4]="\
-MISSING_COMMA",u[u.WORDS=5]="WORDS",u[u.CHARACTERS=6]="CHARACTERS",u[u.COMMENTS=7]="COMMENTS",u[u.LINES=8]="LINES",u))(Cn||{});var Dn=(r=>(r[r.UNSPECIFIED=0]="UNSPECIFIED",r[r.STOP=1]="STOP",r[r.LENGTH=2]="LENGTH",r))(Dn||{});var xs=cs(Un,0);async function vs(e){let t=await Promise.all(e.files.map(async n=>({content:await fc(n)})));return w(Ss,{requestId:e.requestId??"",model:e.model??"",files:t,task:lc(
+MISSING_COMMA",u[u.WORDS=5]="WORDS",u[u.CHARACTERS=6]="CHARACTERS",u[u.COMMENTS=7]="COMMENTS",u[u.LINES=8]="LINES",u))(Cn||{});var Dn=(r=>(r[r.UNSPECIFIED=0]="UNSPECIFIED",r[r.STOP=1]="STOP",r[r.LENGTH=2]="LENGTH",r))(Dn||{});var xs=cs(Un,0);async function vs(e){let t=await Promise.all(e.files.map(async n=>({content:await fc(n)})));return A(Ss,{requestId:e.requestId??"",model:e.model??"",files:t,task:lc(
 e),eventKinds:e.eventKinds??[],priority:e.priority??0,...e.generation&&{generation:e.generation}})}function lc(e){if([e.documentType,e.jsonSchema,e.schema,e.prompt].
 filter(o=>o!==void 0).length>1)throw new TypeError("give one of documentType, jsonSchema, schema and prompt");if(e.prompt!==void 0)return{case:"prompt",value:e.
 prompt};if(e.schema!==void 0)return{case:"schema",value:e.schema};let n=e.instructions??"";if(e.jsonSchema!==void 0){let{jsonSchema:o}=e;return{case:"schema",value:{
@@ -782,7 +784,7 @@ length>0&&{signal:AbortSignal.any(a)}}}},yt=class{#e;#t;#r=!1;constructor(t,n){t
 next();return this.#r=t===!0,t?void 0:n}leave(){this.#t.abort(),this.#r||this.#e.next().catch(()=>{})}};function gc(e,t){let n=t.documentJson,r=n===void 0?void 0:
 JSON.parse(n);return{accepted:e,completed:t,document:r}}function bc(e,t){let n=e.retryAfterMs;return e.code==="UNAVAILABLE"?n??Math.min(pc*2**(t-1),hc):e.code===
 "RESOURCE_EXHAUSTED"?n:void 0}function yc(e,t){return new Promise((n,r)=>{let o=()=>{clearTimeout(s),r(new B("the call was ended by its caller","CANCELLED",{},t?.
-reason))},s=setTimeout(()=>{t?.removeEventListener("abort",o),n()},e);t?.aborted?o():t?.addEventListener("abort",o,{once:!0})})}function ws(e,t={}){let{token:n,timeoutMs:r,attempts:o,...s}=t;return new bt(Rn({...s,baseUrl:e}),{...n!==void 0&&{token:n},...r!==void 0&&{timeoutMs:r},...o!==
+reason))},s=setTimeout(()=>{t?.removeEventListener("abort",o),n()},e);t?.aborted?o():t?.addEventListener("abort",o,{once:!0})})}function As(e,t={}){let{token:n,timeoutMs:r,attempts:o,...s}=t;return new bt(Rn({...s,baseUrl:e}),{...n!==void 0&&{token:n},...r!==void 0&&{timeoutMs:r},...o!==
 void 0&&{attempts:o}})}function g(e,t){let n=document.getElementById(e);if(!(n instanceof t))throw new Error(`index.html has no ${t.name} #${e}`);return n}function E(e,t={},...n){let r=document.
 createElement(e);for(let[o,s]of Object.entries(t))s===!0?r.setAttribute(o,""):s!==!1&&r.setAttribute(o,s);return r.append(...n),r}function Et(e,t){let n=t.filter(
 a=>a.size>0),r=n.map(a=>`${a.label} ${a.shown}`).join(", "),o=E("div",{class:"bar",role:"img","aria-label":`${e}: ${r}`});for(let a of n){let i=E("span",{class:`\
@@ -793,14 +795,14 @@ ready.",DRAINING:"This server is shutting down.",DRAIN_TIMEOUT:"The server was s
 sed. Give it more seconds in the options, or send fewer pages.",SLOW_CLIENT:"This page took nothing for too long. Keep it in front while it reads.",MODEL_POISONED:"\
 The model spoilt several answers in a row and has to be restarted by its operator.",MODEL_FAILED:"The model could not be loaded. The server's log says why.",NON_FINITE_LOGITS:"\
 The model's numbers overflowed. No answer is better than a wrong one.",GIBBERISH:"The model wrote nothing that could be read.",REPETITION:"The model repeated it\
-self without end."};function As(e,t){let n=g("failure",HTMLDivElement),r=e.reason?`${e.code}, ${e.reason}`:e.code;if(n.replaceChildren(E("strong",{},r)),e.violations.
+self without end."};function ws(e,t){let n=g("failure",HTMLDivElement),r=e.reason?`${e.code}, ${e.reason}`:e.code;if(n.replaceChildren(E("strong",{},r)),e.violations.
 length===0&&n.append(E("p",{},e.message||"The server gave no message.")),e.violations.length>0){let s=E("ul");for(let a of e.violations)s.append(E("li",{},E("co\
 de",{},a.field),` ${a.description}`));n.append(s)}let o=Ec[e.reason]??Nc(e);if(o&&n.append(E("p",{},o)),e.code!=="INVALID_ARGUMENT"){let s=E("button",{type:"but\
 ton"},"Try again");s.addEventListener("click",t),n.append(s)}n.hidden=!1}function Nc(e){return e.code==="UNAUTHENTICATED"?"Give an access token in the options.":
 e.code==="UNKNOWN"||e.code==="UNAVAILABLE"?"The server cannot be reached from this page.":""}function Rs(){g("failure",HTMLDivElement).hidden=!0}var Vs=.9,Nt=class{#e=g("fields",HTMLDivElement);#t=g("checks",HTMLUListElement);#r=new Map;#n=0;reset(t){this.#r.clear(),this.#e.replaceChildren(),this.#t.replaceChildren(),
 this.#t.hidden=!0;for(let n of t)this.#o(`/${n.replaceAll("~","~0").replaceAll("/","~1")}`)}delta(t,n){let r=this.#o(t);r.done||(r.root.classList.add("writing"),
 r.root.classList.remove("empty"),r.value.value+=n,kn(r.value))}complete(t){let n=this.#o(t.pointer);n.done=!0,n.root.classList.remove("writing","empty"),n.value.
-value=On(t),n.root.classList.toggle("absent",Ls(t)),n.trust.replaceChildren(...Sc(t));let r=Ic(t);n.normal.textContent=r===void 0?"":`= ${r}`,n.normal.hidden=r===
+value=Mn(t),n.root.classList.toggle("absent",Ls(t)),n.trust.replaceChildren(...Sc(t));let r=Ic(t);n.normal.textContent=r===void 0?"":`= ${r}`,n.normal.hidden=r===
 void 0,kn(n.value)}end(){for(let t of this.#r.values())t.root.classList.remove("writing"),!t.done&&t.value.value!==""&&(t.value.value="",t.root.classList.add("e\
 mpty"),t.trust.replaceChildren(E("span",{class:"doubt"},"not finished")),kn(t.value))}checks(t){this.#t.hidden=t.length===0,this.#t.replaceChildren(...t.map(n=>{
 let r=n.pointers.map(Fn).join(", "),o=n.passed?`${r}: agree`:`${r}: ${n.message}`;return E("li",{class:n.passed?"passed":"failed"},o)}))}#o(t){let n=this.#r.get(
@@ -808,12 +810,12 @@ t);if(n)return n;this.#n+=1;let r=`field-${this.#n}`,o=E("textarea",{id:r,rows:"
 ormal",hidden:!0}),i=E("label",{for:r,title:t},Fn(t)),c=E("div",{class:"field empty"},i,o,s,a);this.#e.append(c);let u={root:c,value:o,trust:s,normal:a,done:!1};
 return this.#r.set(t,u),u}};function kn(e){e.style.height="auto",e.style.height=`${e.scrollHeight+2}px`}function Fn(e){return e.split("/").slice(1).map(r=>r.replaceAll(
 "~1","/").replaceAll("~0","~")).map(r=>{if(/^\d+$/.test(r))return String(Number(r)+1);let o=r.replaceAll("_"," ").toLowerCase().replace(/\b(gst|abn)\b/g,s=>s.toUpperCase());
-return o.charAt(0).toUpperCase()+o.slice(1)}).join(" \u203A ")||"Value"}function On(e){if(Ls(e))return"not on the page";let{kind:t}=e.value??{};return t?.case===
+return o.charAt(0).toUpperCase()+o.slice(1)}).join(" \u203A ")||"Value"}function Mn(e){if(Ls(e))return"not on the page";let{kind:t}=e.value??{};return t?.case===
 "stringValue"?t.value:e.raw}function Ls(e){return e.raw==="null"||e.raw==='"NOT_FOUND"'}function Sc(e){if(e.confidence===void 0)return[];let t=`${Math.floor(e.confidence*
 1e3)/10} %`,n=E("meter",{min:"0",max:"1",low:"0.7",high:String(Vs),optimum:"1",value:String(e.confidence),"aria-label":`Confidence in ${Fn(e.pointer)}`});n.title=
 `confidence ${e.confidence.toFixed(4)}, least probable token ${e.minTokenProbability?.toFixed(4)??"unknown"}`;let r=e.confidence<Vs||(e.minTokenProbability??1)<
-.5;return[n,E("span",r?{class:"doubt"}:{},r?`${t}, look`:t)]}function Ic(e){let t=e.normalized?.kind;switch(t?.case){case"stringValue":return t.value===On(e)?void 0:
-t.value;case"boolValue":return String(t.value)===On(e)?void 0:String(t.value);case"numberValue":return String(t.value)===e.raw?void 0:String(t.value);default:return}}var St=class{#e=[];#t=[];#r=g("pages",HTMLOListElement);#n;constructor(t){this.#n=t;let n=g("files",HTMLInputElement),r=g("drop",HTMLLabelElement);n.addEventListener(
+.5;return[n,E("span",r?{class:"doubt"}:{},r?`${t}, look`:t)]}function Ic(e){let t=e.normalized?.kind;switch(t?.case){case"stringValue":return t.value===Mn(e)?void 0:
+t.value;case"boolValue":return String(t.value)===Mn(e)?void 0:String(t.value);case"numberValue":return String(t.value)===e.raw?void 0:String(t.value);default:return}}var St=class{#e=[];#t=[];#r=g("pages",HTMLOListElement);#n;constructor(t){this.#n=t;let n=g("files",HTMLInputElement),r=g("drop",HTMLLabelElement);n.addEventListener(
 "change",()=>{this.add([...n.files??[]]),n.value=""}),document.addEventListener("dragover",o=>{o.preventDefault(),r.classList.add("over")}),document.addEventListener(
 "dragleave",()=>r.classList.remove("over")),document.addEventListener("drop",o=>{o.preventDefault(),r.classList.remove("over"),this.add([...o.dataTransfer?.files??
 []])}),document.addEventListener("paste",o=>{let s=[...o.clipboardData?.files??[]];s.length!==0&&(o.preventDefault(),this.add(s))})}get files(){return this.#e}add(t){
@@ -823,19 +825,19 @@ this.#e.splice(n,1),this.#o(),g("files",HTMLInputElement).focus()}),E("li",{},th
 file"},n.split(".").pop()?.toUpperCase()??"FILE");if(!/^image\/(png|jpeg|webp)$/.test(t.type))return r();let o=URL.createObjectURL(t);this.#t.push(o);let s=E("i\
 mg",{src:o,alt:n});return s.addEventListener("error",()=>s.replaceWith(r())),s}};function Us(e){let t=g("placement-note",HTMLParagraphElement),n=g("devices",HTMLDivElement);if(e.placements.length===0){t.textContent=e.stateMessage||"Placement\
  is not decided yet.",n.replaceChildren();return}let r=e.verification?.tensors??0;t.textContent=`${e.placements.length} modules on ${e.devices.length} ${e.devices.
-length===1?"device":"devices"}, KV cache in ${Mn(e.kvCacheDtype)} for ${e.kvCapacityTokens.toLocaleString("en")} tokens`+(r>0?`; ${r} tensors found where they s\
+length===1?"device":"devices"}, KV cache in ${On(e.kvCacheDtype)} for ${e.kvCapacityTokens.toLocaleString("en")} tokens`+(r>0?`; ${r} tensors found where they s\
 hould be.`:".");let o=e.devices.map(s=>xc(s,e.placements.filter(a=>a.deviceId===s.id)));e.links.length>0&&o.push(Tc(e.links)),n.replaceChildren(...o)}function xc(e,t){
 let n=e.weightBytes+e.kvCacheBytes,r=e.totalBytes-e.freeBytes,o=(c,u,m)=>({label:c,size:Math.max(0,Number(u)),shown:Ve(u),tone:m}),s=Et(`Memory of ${e.id}`,[o("\
 weights",e.weightBytes,5),o("KV cache",e.kvCacheBytes,3),o("other",r-n,1),o("free",e.freeBytes,6)]),a=E("ol",{class:"modules","aria-label":`Modules on ${e.id}`});
 a.append(...t.map(vc));let i=e.computeCapability?`, compute capability ${e.computeCapability}`:"";return E("article",{class:"device"},E("h3",{},e.id),E("p",{class:"\
-quiet"},`${e.name}${i}, ${Ve(e.totalBytes)}`),...s,a)}function vc(e){let t=Mn(e.weightDtype),n=Mn(e.computeDtype),r=t===n?t:`${t}, computes in ${n}`,o=E("li",{class:`\
-tone-${wc(e.weightDtype)}`},E("span",{},e.module),E("span",{class:"quiet"},`${r}, ${Ve(e.weightBytes)}`));return e.dtypeReason&&o.append(E("span",{class:"why"},
+quiet"},`${e.name}${i}, ${Ve(e.totalBytes)}`),...s,a)}function vc(e){let t=On(e.weightDtype),n=On(e.computeDtype),r=t===n?t:`${t}, computes in ${n}`,o=E("li",{class:`\
+tone-${Ac(e.weightDtype)}`},E("span",{},e.module),E("span",{class:"quiet"},`${r}, ${Ve(e.weightBytes)}`));return e.dtypeReason&&o.append(E("span",{class:"why"},
 e.dtypeReason)),o}function Tc(e){let t=E("ul",{class:"links","aria-label":"Copies between devices"});for(let n of e){let r=(Vn[n.route]??"unknown").toLowerCase(),
 o=n.bytesPerSecond>0?`, ${Ve(n.bytesPerSecond)}/s`:"",s=n.reason?`: ${n.reason}`:"";t.append(E("li",{},`${n.fromDeviceId} \u2192 ${n.toDeviceId}: ${r}${o}${s}`))}
-return t}function Mn(e){return(Ln[e]??"unknown").toLowerCase()}function wc(e){return e===1?2:e===2?5:e===3?3:4}var fe="schema",Le="prompt",It=class{#e=g("task",HTMLSelectElement);#t=g("schema",HTMLTextAreaElement);#r;#n;#o="";constructor(t){this.#r=t,this.#e.addEventListener(
+return t}function On(e){return(Ln[e]??"unknown").toLowerCase()}function Ac(e){return e===1?2:e===2?5:e===3?3:4}var fe="schema",Le="prompt",It=class{#e=g("task",HTMLSelectElement);#t=g("schema",HTMLTextAreaElement);#r;#n;#o="";constructor(t){this.#r=t,this.#e.addEventListener(
 "change",()=>this.#a()),this.#t.addEventListener("input",()=>this.#i())}offer(t){let n=this.#s(this.#n).map(({documentType:a})=>a).join();this.#n=t;let r=this.#s(
 t);if(this.#e.options.length>0&&n===r.map(({documentType:a})=>a).join())return;let o=this.#e.value,s=(t.capabilities?.jsonSchemaKeywords.length??0)>0;this.#e.replaceChildren(
-...r.length>1?[E("option",{value:String(4)},"Fields of whatever it is")]:[],...r.map(({documentType:a})=>E("option",{value:String(a)},`Fields of ${_n(Gn(a))}`)),
+...r.length>1?[E("option",{value:String(4)},"Fields of whatever it is")]:[],...r.map(({documentType:a})=>E("option",{value:String(a)},`Fields of ${Gn(_n(a))}`)),
 ...s?[E("option",{value:fe},"Fields of a schema of mine")]:[],E("option",{value:Le},"Answer to a question of mine")),this.#e.value=o||String(r[0]?.documentType??
 Le),this.#a()}select(t){this.#e.value=String(t),this.#a()}get isReady(){return this.#e.value!==fe||this.#t.validity.valid}get what(){let t=g("instructions",HTMLTextAreaElement).
 value;switch(this.#e.value){case Le:return{prompt:g("prompt",HTMLTextAreaElement).value};case fe:return{jsonSchema:this.#t.value,instructions:t};default:return{
@@ -846,16 +848,16 @@ hidden=t===Le,g("schema-row",HTMLDivElement).hidden=t!==fe,this.#s(this.#n).some
 this.#i()}#c(){let t=this.#s(this.#n).find(({documentType:n})=>String(n)===this.#o);t?.jsonSchema&&(this.#t.value=JSON.stringify(JSON.parse(t.jsonSchema),null,2))}#i(){
 let t=g("schema-note",HTMLParagraphElement),n=this.#n?.capabilities?.jsonSchemaKeywords??[],r="";try{let o=JSON.parse(this.#t.value||"{}");(typeof o!="object"||
 o===null||Array.isArray(o))&&(r="A schema is a JSON object.")}catch(o){r=`Not JSON yet: ${o.message}`}this.#t.setCustomValidity(r),t.textContent=r||`It may use ${n.
-join(", ")}.`,this.#r()}};function _n(e){return`${/^[aeiou]/.test(e)?"an":"a"} ${e}`}function Gn(e){return(H[e]??`type ${e}`).toLowerCase().replaceAll("_"," ")}var Cs=["queue","vision","prefill","decode"],Ac={1:"queue",2:"vision",3:"prefill",4:"decode"},vt=class{#e;#t;#r=g("status",HTMLParagraphElement);#n=g("answer",HTMLElement);#o=g(
+join(", ")}.`,this.#r()}};function Gn(e){return`${/^[aeiou]/.test(e)?"an":"a"} ${e}`}function _n(e){return(H[e]??`type ${e}`).toLowerCase().replaceAll("_"," ")}var Cs=["queue","vision","prefill","decode"],wc={1:"queue",2:"vision",3:"prefill",4:"decode"},vt=class{#e;#t;#r=g("status",HTMLParagraphElement);#n=g("answer",HTMLElement);#o=g(
 "text",HTMLPreElement);#s=g("tiles",HTMLDivElement);#a;#c="";#i=0;#u=0;#l="";constructor(t,n){this.#e=t,this.#t=n}begin(t){this.#a=void 0,this.#c="",this.#i=0,this.#u=
 0,this.#e.reset(t),this.#o.textContent="",this.#n.setAttribute("aria-busy","true"),g("rate",HTMLSpanElement).textContent="",g("summary",HTMLDivElement).hidden=!0,
 g("raw",HTMLDetailsElement).hidden=!1,g("phases",HTMLOListElement).hidden=!1,this.#s.hidden=!0,this.#m(""),this.say("Sending the document.")}show(t){switch(t.case){case"\
-accepted":this.#h(t.value);break;case"documentType":this.#e.reset(this.#t(t.value.documentType)),this.say(`It is ${_n(Gn(t.value.documentType))}.`);break;case"p\
+accepted":this.#h(t.value);break;case"documentType":this.#e.reset(this.#t(t.value.documentType)),this.say(`It is ${Gn(_n(t.value.documentType))}.`);break;case"p\
 rogress":this.#g(t.value);break;case"tokenDelta":this.#d("decode","Reading: the answer is being written."),this.#o.append(t.value.text),this.#o.scrollTop=this.#o.
 scrollHeight,this.#b(t.value.tokenCount);break;case"fieldDelta":this.#e.delta(t.value.pointer,t.value.text);break;case"fieldCompleted":this.#e.complete(t.value);
 break;case"completed":this.#y(t.value);break}}stop(t){this.#e.end(),this.#a||(this.#e.reset([]),g("phases",HTMLOListElement).hidden=!0,g("raw",HTMLDetailsElement).
 hidden=!0),this.#m(""),this.#n.setAttribute("aria-busy","false"),this.say(t)}say(t){this.#r.textContent!==t&&(this.#r.textContent=t)}#h(t){this.#a=t;let n=t.tilesPerPage.
-map(r=>E("div",{class:"page"},...Array.from({length:r},()=>E("i"))));this.#s.replaceChildren(...n),this.#s.hidden=!1,this.#f(0)}#g(t){let n=Ac[t.phase]??"",r=this.#p(),
+map(r=>E("div",{class:"page"},...Array.from({length:r},()=>E("i"))));this.#s.replaceChildren(...n),this.#s.hidden=!1,this.#f(0)}#g(t){let n=wc[t.phase]??"",r=this.#p(),
 o=t.queuePosition===void 0?"":`, ${t.queuePosition} before this one`;this.#d(n,{queue:`Waiting in the queue${o}.`,vision:`Reading: ${r} ${r===1?"tile":"tiles"} \
 through the vision encoder.`,prefill:"Reading: the model takes the prompt in.",decode:"Reading: the answer is being written.","":"Reading."}[n]),this.#f(n==="pr\
 efill"||n==="decode"?r:t.encodedTiles)}#d(t,n){t!==this.#c&&(this.#c=t,this.#m(t),this.say(n))}#m(t){let n=Cs.findIndex(r=>r===t);for(let r of g("phases",HTMLOListElement).
@@ -878,18 +880,18 @@ Number(e.seconds)+e.nanos/1e9:0}function xt(e){let t=Bn(e);return t<1?`${Math.ro
 n=>setTimeout(n,Vc))}}function Lc(e){let t=(gt[e.state]??"unknown").toLowerCase(),n=g("state",HTMLSpanElement);n.dataset.state!==t&&(n.dataset.state=t,n.textContent=
 t);let r=e.state===2?"":` ${e.stateMessage}`;g("model",HTMLSpanElement).textContent=`${e.model}${r}`;let{runningRequests:o=0,queuedRequests:s=0}=e.load??{};g("l\
 oad",HTMLParagraphElement).textContent=`${o} running, ${s} waiting`,g("version",HTMLSpanElement).textContent=`Tessera ${e.serverVersion}, ${e.model} ${e.revision}\
-.`}function Uc(){let e=g("state",HTMLSpanElement);e.dataset.state="gone",e.textContent="no connection",g("load",HTMLParagraphElement).textContent=""}var Ue=g("read",HTMLButtonElement),Zn=g("cancel",HTMLButtonElement),ks=g("token",HTMLInputElement),Fs=ws(location.origin,{attempts:1,interceptors:[e=>t=>(ks.value&&
-t.header.set("authorization",`Bearer ${ks.value}`),e(t))]}),Cc=new Nt,Yn=new St(Ce),de=new It(Ce),Tt=new vt(Cc,e=>de.namesOf(e)),Os,q;function Ce(){let e=Yn.files.
-length>0&&de.isReady&&Os?.state===2;Ue.disabled=!e||q!==void 0,Ue.hidden=q!==void 0,Zn.hidden=q===void 0}function Dc(e){Os=e,e&&(de.offer(e),kc(e),Us(e)),Ce()}function kc(e){
+.`}function Uc(){let e=g("state",HTMLSpanElement);e.dataset.state="gone",e.textContent="no connection",g("load",HTMLParagraphElement).textContent=""}var Ue=g("read",HTMLButtonElement),Zn=g("cancel",HTMLButtonElement),ks=g("token",HTMLInputElement),Fs=As(location.origin,{attempts:1,interceptors:[e=>t=>(ks.value&&
+t.header.set("authorization",`Bearer ${ks.value}`),e(t))]}),Cc=new Nt,Yn=new St(Ce),de=new It(Ce),Tt=new vt(Cc,e=>de.namesOf(e)),Ms,q;function Ce(){let e=Yn.files.
+length>0&&de.isReady&&Ms?.state===2;Ue.disabled=!e||q!==void 0,Ue.hidden=q!==void 0,Zn.hidden=q===void 0}function Dc(e){Ms=e,e&&(de.offer(e),kc(e),Us(e)),Ce()}function kc(e){
 let t=e.capabilities?.mediaTypes??[];if(t.length>0){g("files",HTMLInputElement).accept=t.join(",");let o=t.map(s=>s.replace(/^.*\//,"").replace(/\+.*$/,"").toUpperCase());
 g("accepted-types",HTMLSpanElement).textContent=`${o.join(", ")}; all pages are one document`}let n=g("max-output-tokens",HTMLInputElement);n.placeholder=n.max=
-String(e.limits?.maxOutputTokens??"");let r=g("max-tiles",HTMLInputElement);r.placeholder=r.max=String(e.limits?.maxTilesPerPage??"")}function wt(e){let{value:t}=g(
-e,HTMLInputElement);return t===""?void 0:Number(t)}function Fc(){let e=wt("max-output-tokens"),t=wt("max-tiles"),n=wt("temperature"),r={...e!==void 0&&{maxOutputTokens:e},
+String(e.limits?.maxOutputTokens??"");let r=g("max-tiles",HTMLInputElement);r.placeholder=r.max=String(e.limits?.maxTilesPerPage??"")}function At(e){let{value:t}=g(
+e,HTMLInputElement);return t===""?void 0:Number(t)}function Fc(){let e=At("max-output-tokens"),t=At("max-tiles"),n=At("temperature"),r={...e!==void 0&&{maxOutputTokens:e},
 ...t!==void 0&&{maxTilesPerPage:t},...n!==void 0&&{temperature:n}};return{files:Yn.files,generation:r,...de.what}}async function Pn(){if(Ue.disabled)return;let e=new AbortController;
 q=e,Ce(),Zn.focus({preventScroll:!0}),Rs(),Tt.begin(de.names);let t=matchMedia("(max-width: 52rem)").matches;g("answer",HTMLElement).scrollIntoView({block:t?"st\
-art":"nearest"});let n=wt("timeout"),r={signal:e.signal,...n!==void 0&&{timeoutMs:n*1e3}};try{for await(let o of Fs.stream(Fc(),r))Tt.show(o)}catch(o){e.signal.
-aborted?Tt.stop("Cancelled. The server has stopped reading."):(Tt.stop("It failed."),As(B.from(o),()=>{Pn()}))}finally{q=void 0,Ce(),Ue.focus({preventScroll:!0})}}
-async function Oc(e){let t=await fetch(`/samples/${e}.png`);Yn.replace([new File([await t.blob()],`${e}.png`,{type:"image/png"})]);let n=e.replaceAll("-","_").toUpperCase();
+art":"nearest"});let n=At("timeout"),r={signal:e.signal,...n!==void 0&&{timeoutMs:n*1e3}};try{for await(let o of Fs.stream(Fc(),r))Tt.show(o)}catch(o){e.signal.
+aborted?Tt.stop("Cancelled. The server has stopped reading."):(Tt.stop("It failed."),ws(B.from(o),()=>{Pn()}))}finally{q=void 0,Ce(),Ue.focus({preventScroll:!0})}}
+async function Mc(e){let t=await fetch(`/samples/${e}.png`);Yn.replace([new File([await t.blob()],`${e}.png`,{type:"image/png"})]);let n=e.replaceAll("-","_").toUpperCase();
 de.select(H[n])}Zn.addEventListener("click",()=>q?.abort());g("ask",HTMLFormElement).addEventListener("submit",e=>{e.preventDefault(),Pn()});document.addEventListener(
 "keydown",e=>{e.key==="Escape"&&q?.abort(),e.key==="Enter"&&(e.ctrlKey||e.metaKey)&&!Ue.disabled&&Pn()});for(let e of document.querySelectorAll("[data-sample]"))
-e.addEventListener("click",()=>{Oc(e.dataset.sample??"")});Ds(Fs,Dc);
+e.addEventListener("click",()=>{Mc(e.dataset.sample??"")});Ds(Fs,Dc);

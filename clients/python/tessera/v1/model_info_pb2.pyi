@@ -8,6 +8,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ReloadState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RELOAD_STATE_UNSPECIFIED: _ClassVar[ReloadState]
+    RELOAD_STATE_LOADING: _ClassVar[ReloadState]
+    RELOAD_STATE_DRAINING: _ClassVar[ReloadState]
+    RELOAD_STATE_DONE: _ClassVar[ReloadState]
+    RELOAD_STATE_FAILED: _ClassVar[ReloadState]
+
 class ServingState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SERVING_STATE_UNSPECIFIED: _ClassVar[ServingState]
@@ -43,6 +51,11 @@ class ConfidenceMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONFIDENCE_METHOD_UNSPECIFIED: _ClassVar[ConfidenceMethod]
     CONFIDENCE_METHOD_TOKEN_PROBABILITY: _ClassVar[ConfidenceMethod]
     CONFIDENCE_METHOD_CALIBRATED: _ClassVar[ConfidenceMethod]
+RELOAD_STATE_UNSPECIFIED: ReloadState
+RELOAD_STATE_LOADING: ReloadState
+RELOAD_STATE_DRAINING: ReloadState
+RELOAD_STATE_DONE: ReloadState
+RELOAD_STATE_FAILED: ReloadState
 SERVING_STATE_UNSPECIFIED: ServingState
 SERVING_STATE_LOADING: ServingState
 SERVING_STATE_READY: ServingState
@@ -66,7 +79,7 @@ CONFIDENCE_METHOD_TOKEN_PROBABILITY: ConfidenceMethod
 CONFIDENCE_METHOD_CALIBRATED: ConfidenceMethod
 
 class ModelStatus(_message.Message):
-    __slots__ = ("model", "revision", "server_version", "state", "state_message", "placements", "kv_cache_dtype", "devices", "limits", "capabilities", "load", "dtype_policy", "links", "verification", "kv_capacity_tokens")
+    __slots__ = ("model", "revision", "server_version", "state", "state_message", "placements", "kv_cache_dtype", "devices", "limits", "capabilities", "load", "dtype_policy", "links", "verification", "kv_capacity_tokens", "reload")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +95,7 @@ class ModelStatus(_message.Message):
     LINKS_FIELD_NUMBER: _ClassVar[int]
     VERIFICATION_FIELD_NUMBER: _ClassVar[int]
     KV_CAPACITY_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    RELOAD_FIELD_NUMBER: _ClassVar[int]
     model: str
     revision: str
     server_version: str
@@ -97,7 +111,18 @@ class ModelStatus(_message.Message):
     links: _containers.RepeatedCompositeFieldContainer[DeviceLink]
     verification: Verification
     kv_capacity_tokens: int
-    def __init__(self, model: _Optional[str] = ..., revision: _Optional[str] = ..., server_version: _Optional[str] = ..., state: _Optional[_Union[ServingState, str]] = ..., state_message: _Optional[str] = ..., placements: _Optional[_Iterable[_Union[ModulePlacement, _Mapping]]] = ..., kv_cache_dtype: _Optional[_Union[Dtype, str]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., load: _Optional[_Union[Load, _Mapping]] = ..., dtype_policy: _Optional[_Union[DtypePolicy, _Mapping]] = ..., links: _Optional[_Iterable[_Union[DeviceLink, _Mapping]]] = ..., verification: _Optional[_Union[Verification, _Mapping]] = ..., kv_capacity_tokens: _Optional[int] = ...) -> None: ...
+    reload: ModelReload
+    def __init__(self, model: _Optional[str] = ..., revision: _Optional[str] = ..., server_version: _Optional[str] = ..., state: _Optional[_Union[ServingState, str]] = ..., state_message: _Optional[str] = ..., placements: _Optional[_Iterable[_Union[ModulePlacement, _Mapping]]] = ..., kv_cache_dtype: _Optional[_Union[Dtype, str]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., load: _Optional[_Union[Load, _Mapping]] = ..., dtype_policy: _Optional[_Union[DtypePolicy, _Mapping]] = ..., links: _Optional[_Iterable[_Union[DeviceLink, _Mapping]]] = ..., verification: _Optional[_Union[Verification, _Mapping]] = ..., kv_capacity_tokens: _Optional[int] = ..., reload: _Optional[_Union[ModelReload, _Mapping]] = ...) -> None: ...
+
+class ModelReload(_message.Message):
+    __slots__ = ("number", "state", "message")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    state: ReloadState
+    message: str
+    def __init__(self, number: _Optional[int] = ..., state: _Optional[_Union[ReloadState, str]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class ModulePlacement(_message.Message):
     __slots__ = ("module", "device_id", "requested_dtype", "weight_dtype", "compute_dtype", "dtype_reason", "weight_bytes", "accumulate_dtype", "residual_dtype", "tensors")

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tessera/v1/model_info.proto.
  */
 export const file_tessera_v1_model_info: GenFile = /*@__PURE__*/
-  fileDesc("Cht0ZXNzZXJhL3YxL21vZGVsX2luZm8ucHJvdG8SCnRlc3NlcmEudjEinQQKC01vZGVsU3RhdHVzEg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEhYKDnNlcnZlcl92ZXJzaW9uGAMgASgJEicKBXN0YXRlGAQgASgOMhgudGVzc2VyYS52MS5TZXJ2aW5nU3RhdGUSFQoNc3RhdGVfbWVzc2FnZRgFIAEoCRIvCgpwbGFjZW1lbnRzGAYgAygLMhsudGVzc2VyYS52MS5Nb2R1bGVQbGFjZW1lbnQSKQoOa3ZfY2FjaGVfZHR5cGUYByABKA4yES50ZXNzZXJhLnYxLkR0eXBlEiMKB2RldmljZXMYCCADKAsyEi50ZXNzZXJhLnYxLkRldmljZRIiCgZsaW1pdHMYCSABKAsyEi50ZXNzZXJhLnYxLkxpbWl0cxIuCgxjYXBhYmlsaXRpZXMYCiABKAsyGC50ZXNzZXJhLnYxLkNhcGFiaWxpdGllcxIeCgRsb2FkGAsgASgLMhAudGVzc2VyYS52MS5Mb2FkEi0KDGR0eXBlX3BvbGljeRgMIAEoCzIXLnRlc3NlcmEudjEuRHR5cGVQb2xpY3kSJQoFbGlua3MYDSADKAsyFi50ZXNzZXJhLnYxLkRldmljZUxpbmsSLgoMdmVyaWZpY2F0aW9uGA4gASgLMhgudGVzc2VyYS52MS5WZXJpZmljYXRpb24SGgoSa3ZfY2FwYWNpdHlfdG9rZW5zGA8gASgEIsgCCg9Nb2R1bGVQbGFjZW1lbnQSDgoGbW9kdWxlGAEgASgJEhEKCWRldmljZV9pZBgCIAEoCRIqCg9yZXF1ZXN0ZWRfZHR5cGUYAyABKA4yES50ZXNzZXJhLnYxLkR0eXBlEicKDHdlaWdodF9kdHlwZRgEIAEoDjIRLnRlc3NlcmEudjEuRHR5cGUSKAoNY29tcHV0ZV9kdHlwZRgFIAEoDjIRLnRlc3NlcmEudjEuRHR5cGUSFAoMZHR5cGVfcmVhc29uGAYgASgJEhQKDHdlaWdodF9ieXRlcxgHIAEoBBIrChBhY2N1bXVsYXRlX2R0eXBlGAggASgOMhEudGVzc2VyYS52MS5EdHlwZRIpCg5yZXNpZHVhbF9kdHlwZRgJIAEoDjIRLnRlc3NlcmEudjEuRHR5cGUSDwoHdGVuc29ycxgKIAEoDSKVAQoLRHR5cGVQb2xpY3kSJAoJcmVxdWVzdGVkGAEgASgOMhEudGVzc2VyYS52MS5EdHlwZRIkCgRtb2RlGAIgASgOMhYudGVzc2VyYS52MS5Qb2xpY3lNb2RlEhEKCW92ZXJyaWRlcxgDIAMoCRInCgxxdWFudGl6YXRpb24YBCABKA4yES50ZXNzZXJhLnYxLkR0eXBlIpoBCgpEZXZpY2VMaW5rEhYKDmZyb21fZGV2aWNlX2lkGAEgASgJEhQKDHRvX2RldmljZV9pZBgCIAEoCRIkCgVyb3V0ZRgDIAEoDjIVLnRlc3NlcmEudjEuTGlua1JvdXRlEg4KBnJlYXNvbhgEIAEoCRIOCgZjaGVja3MYBSABKA0SGAoQYnl0ZXNfcGVyX3NlY29uZBgGIAEoASJfCgxWZXJpZmljYXRpb24SDwoHdGVuc29ycxgBIAEoDRIYChB0ZW5zb3JzX2NvbXBhcmVkGAIgASgNEiQKBXByb2JlGAMgAygLMhUudGVzc2VyYS52MS5TaXRlUmFuZ2UiXAoJU2l0ZVJhbmdlEg4KBm1vZHVsZRgBIAEoCRIMCgRzaXRlGAIgASgJEiAKBWR0eXBlGAMgASgOMhEudGVzc2VyYS52MS5EdHlwZRIPCgdtYXhfYWJzGAQgASgCIpUBCgZEZXZpY2USCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIaChJjb21wdXRlX2NhcGFiaWxpdHkYAyABKAkSEwoLdG90YWxfYnl0ZXMYBCABKAQSEgoKZnJlZV9ieXRlcxgFIAEoBBIUCgx3ZWlnaHRfYnl0ZXMYBiABKAQSFgoOa3ZfY2FjaGVfYnl0ZXMYByABKAQikgIKBkxpbWl0cxIZChFtYXhfcmVxdWVzdF9ieXRlcxgBIAEoBBIRCgltYXhfcGFnZXMYAiABKA0SFwoPbWF4X3BhZ2VfcGl4ZWxzGAMgASgEEhoKEm1heF90aWxlc19wZXJfcGFnZRgEIAEoDRIYChBtYXhfaW5wdXRfdG9rZW5zGAUgASgNEhkKEW1heF9vdXRwdXRfdG9rZW5zGAYgASgNEhwKFG1heF9ydW5uaW5nX3JlcXVlc3RzGAggASgNEhsKE21heF9xdWV1ZWRfcmVxdWVzdHMYCSABKA0SGAoQbWF4X3NjaGVtYV9ieXRlcxgHIAEoDRIbChNtYXhfYmF0Y2hfaW5fZmxpZ2h0GAogASgNIvsBCgxDYXBhYmlsaXRpZXMSEwoLbWVkaWFfdHlwZXMYASADKAkSMwoQYnVpbHRfaW5fc2NoZW1hcxgCIAMoCzIZLnRlc3NlcmEudjEuQnVpbHRJblNjaGVtYRI3ChFjb25maWRlbmNlX21ldGhvZBgDIAEoDjIcLnRlc3NlcmEudjEuQ29uZmlkZW5jZU1ldGhvZBIcChRqc29uX3NjaGVtYV9rZXl3b3JkcxgEIAMoCRIcChRjb25zdHJhaW5lZF9kZWNvZGluZxgFIAEoCBIsCgtjYWxpYnJhdGlvbhgGIAEoCzIXLnRlc3NlcmEudjEuQ2FsaWJyYXRpb24iWgoLQ2FsaWJyYXRpb24SEQoJZG9jdW1lbnRzGAEgASgNEg0KBWtpbmRzGAIgAygJEikKBmNoZWNrcxgDIAMoCzIZLnRlc3NlcmEudjEuQ2hlY2tFdmlkZW5jZSI9Cg1DaGVja0V2aWRlbmNlEgwKBHJ1bGUYASABKAkSDgoGcGFzc2VkGAIgASgBEg4KBmZhaWxlZBgDIAEoASJlCg1CdWlsdEluU2NoZW1hEi8KDWRvY3VtZW50X3R5cGUYASABKA4yGC50ZXNzZXJhLnYxLkRvY3VtZW50VHlwZRIOCgZmaWVsZHMYAiADKAkSEwoLanNvbl9zY2hlbWEYAyABKAkiVwoETG9hZBIYChBydW5uaW5nX3JlcXVlc3RzGAEgASgNEhcKD3F1ZXVlZF9yZXF1ZXN0cxgCIAEoDRIcChRrdl9jYWNoZV91dGlsaXphdGlvbhgDIAEoASqzAQoMU2VydmluZ1N0YXRlEh0KGVNFUlZJTkdfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVTRVJWSU5HX1NUQVRFX0xPQURJTkcQARIXChNTRVJWSU5HX1NUQVRFX1JFQURZEAISGgoWU0VSVklOR19TVEFURV9EUkFJTklORxADEhgKFFNFUlZJTkdfU1RBVEVfRkFJTEVEEAQSGgoWU0VSVklOR19TVEFURV9QT0lTT05FRBAFKlsKClBvbGljeU1vZGUSGwoXUE9MSUNZX01PREVfVU5TUEVDSUZJRUQQABIYChRQT0xJQ1lfTU9ERV9GQUxMQkFDSxABEhYKElBPTElDWV9NT0RFX1NUUklDVBACKmgKCUxpbmtSb3V0ZRIaChZMSU5LX1JPVVRFX1VOU1BFQ0lGSUVEEAASEwoPTElOS19ST1VURV9IT1NUEAESEwoPTElOS19ST1VURV9QRUVSEAISFQoRTElOS19ST1VURV9TVEFHRUQQAypaCgVEdHlwZRIVChFEVFlQRV9VTlNQRUNJRklFRBAAEg0KCURUWVBFX0YzMhABEg4KCkRUWVBFX0JGMTYQAhINCglEVFlQRV9GMTYQAxIMCghEVFlQRV9ROBAEKoABChBDb25maWRlbmNlTWV0aG9kEiEKHUNPTkZJREVOQ0VfTUVUSE9EX1VOU1BFQ0lGSUVEEAASJwojQ09ORklERU5DRV9NRVRIT0RfVE9LRU5fUFJPQkFCSUxJVFkQARIgChxDT05GSURFTkNFX01FVEhPRF9DQUxJQlJBVEVEEAJiBnByb3RvMw", [file_tessera_v1_schema]);
+  fileDesc("Cht0ZXNzZXJhL3YxL21vZGVsX2luZm8ucHJvdG8SCnRlc3NlcmEudjEixgQKC01vZGVsU3RhdHVzEg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEhYKDnNlcnZlcl92ZXJzaW9uGAMgASgJEicKBXN0YXRlGAQgASgOMhgudGVzc2VyYS52MS5TZXJ2aW5nU3RhdGUSFQoNc3RhdGVfbWVzc2FnZRgFIAEoCRIvCgpwbGFjZW1lbnRzGAYgAygLMhsudGVzc2VyYS52MS5Nb2R1bGVQbGFjZW1lbnQSKQoOa3ZfY2FjaGVfZHR5cGUYByABKA4yES50ZXNzZXJhLnYxLkR0eXBlEiMKB2RldmljZXMYCCADKAsyEi50ZXNzZXJhLnYxLkRldmljZRIiCgZsaW1pdHMYCSABKAsyEi50ZXNzZXJhLnYxLkxpbWl0cxIuCgxjYXBhYmlsaXRpZXMYCiABKAsyGC50ZXNzZXJhLnYxLkNhcGFiaWxpdGllcxIeCgRsb2FkGAsgASgLMhAudGVzc2VyYS52MS5Mb2FkEi0KDGR0eXBlX3BvbGljeRgMIAEoCzIXLnRlc3NlcmEudjEuRHR5cGVQb2xpY3kSJQoFbGlua3MYDSADKAsyFi50ZXNzZXJhLnYxLkRldmljZUxpbmsSLgoMdmVyaWZpY2F0aW9uGA4gASgLMhgudGVzc2VyYS52MS5WZXJpZmljYXRpb24SGgoSa3ZfY2FwYWNpdHlfdG9rZW5zGA8gASgEEicKBnJlbG9hZBgQIAEoCzIXLnRlc3NlcmEudjEuTW9kZWxSZWxvYWQiVgoLTW9kZWxSZWxvYWQSDgoGbnVtYmVyGAEgASgNEiYKBXN0YXRlGAIgASgOMhcudGVzc2VyYS52MS5SZWxvYWRTdGF0ZRIPCgdtZXNzYWdlGAMgASgJIsgCCg9Nb2R1bGVQbGFjZW1lbnQSDgoGbW9kdWxlGAEgASgJEhEKCWRldmljZV9pZBgCIAEoCRIqCg9yZXF1ZXN0ZWRfZHR5cGUYAyABKA4yES50ZXNzZXJhLnYxLkR0eXBlEicKDHdlaWdodF9kdHlwZRgEIAEoDjIRLnRlc3NlcmEudjEuRHR5cGUSKAoNY29tcHV0ZV9kdHlwZRgFIAEoDjIRLnRlc3NlcmEudjEuRHR5cGUSFAoMZHR5cGVfcmVhc29uGAYgASgJEhQKDHdlaWdodF9ieXRlcxgHIAEoBBIrChBhY2N1bXVsYXRlX2R0eXBlGAggASgOMhEudGVzc2VyYS52MS5EdHlwZRIpCg5yZXNpZHVhbF9kdHlwZRgJIAEoDjIRLnRlc3NlcmEudjEuRHR5cGUSDwoHdGVuc29ycxgKIAEoDSKVAQoLRHR5cGVQb2xpY3kSJAoJcmVxdWVzdGVkGAEgASgOMhEudGVzc2VyYS52MS5EdHlwZRIkCgRtb2RlGAIgASgOMhYudGVzc2VyYS52MS5Qb2xpY3lNb2RlEhEKCW92ZXJyaWRlcxgDIAMoCRInCgxxdWFudGl6YXRpb24YBCABKA4yES50ZXNzZXJhLnYxLkR0eXBlIpoBCgpEZXZpY2VMaW5rEhYKDmZyb21fZGV2aWNlX2lkGAEgASgJEhQKDHRvX2RldmljZV9pZBgCIAEoCRIkCgVyb3V0ZRgDIAEoDjIVLnRlc3NlcmEudjEuTGlua1JvdXRlEg4KBnJlYXNvbhgEIAEoCRIOCgZjaGVja3MYBSABKA0SGAoQYnl0ZXNfcGVyX3NlY29uZBgGIAEoASJfCgxWZXJpZmljYXRpb24SDwoHdGVuc29ycxgBIAEoDRIYChB0ZW5zb3JzX2NvbXBhcmVkGAIgASgNEiQKBXByb2JlGAMgAygLMhUudGVzc2VyYS52MS5TaXRlUmFuZ2UiXAoJU2l0ZVJhbmdlEg4KBm1vZHVsZRgBIAEoCRIMCgRzaXRlGAIgASgJEiAKBWR0eXBlGAMgASgOMhEudGVzc2VyYS52MS5EdHlwZRIPCgdtYXhfYWJzGAQgASgCIpUBCgZEZXZpY2USCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIaChJjb21wdXRlX2NhcGFiaWxpdHkYAyABKAkSEwoLdG90YWxfYnl0ZXMYBCABKAQSEgoKZnJlZV9ieXRlcxgFIAEoBBIUCgx3ZWlnaHRfYnl0ZXMYBiABKAQSFgoOa3ZfY2FjaGVfYnl0ZXMYByABKAQikgIKBkxpbWl0cxIZChFtYXhfcmVxdWVzdF9ieXRlcxgBIAEoBBIRCgltYXhfcGFnZXMYAiABKA0SFwoPbWF4X3BhZ2VfcGl4ZWxzGAMgASgEEhoKEm1heF90aWxlc19wZXJfcGFnZRgEIAEoDRIYChBtYXhfaW5wdXRfdG9rZW5zGAUgASgNEhkKEW1heF9vdXRwdXRfdG9rZW5zGAYgASgNEhwKFG1heF9ydW5uaW5nX3JlcXVlc3RzGAggASgNEhsKE21heF9xdWV1ZWRfcmVxdWVzdHMYCSABKA0SGAoQbWF4X3NjaGVtYV9ieXRlcxgHIAEoDRIbChNtYXhfYmF0Y2hfaW5fZmxpZ2h0GAogASgNIvsBCgxDYXBhYmlsaXRpZXMSEwoLbWVkaWFfdHlwZXMYASADKAkSMwoQYnVpbHRfaW5fc2NoZW1hcxgCIAMoCzIZLnRlc3NlcmEudjEuQnVpbHRJblNjaGVtYRI3ChFjb25maWRlbmNlX21ldGhvZBgDIAEoDjIcLnRlc3NlcmEudjEuQ29uZmlkZW5jZU1ldGhvZBIcChRqc29uX3NjaGVtYV9rZXl3b3JkcxgEIAMoCRIcChRjb25zdHJhaW5lZF9kZWNvZGluZxgFIAEoCBIsCgtjYWxpYnJhdGlvbhgGIAEoCzIXLnRlc3NlcmEudjEuQ2FsaWJyYXRpb24iWgoLQ2FsaWJyYXRpb24SEQoJZG9jdW1lbnRzGAEgASgNEg0KBWtpbmRzGAIgAygJEikKBmNoZWNrcxgDIAMoCzIZLnRlc3NlcmEudjEuQ2hlY2tFdmlkZW5jZSI9Cg1DaGVja0V2aWRlbmNlEgwKBHJ1bGUYASABKAkSDgoGcGFzc2VkGAIgASgBEg4KBmZhaWxlZBgDIAEoASJlCg1CdWlsdEluU2NoZW1hEi8KDWRvY3VtZW50X3R5cGUYASABKA4yGC50ZXNzZXJhLnYxLkRvY3VtZW50VHlwZRIOCgZmaWVsZHMYAiADKAkSEwoLanNvbl9zY2hlbWEYAyABKAkiVwoETG9hZBIYChBydW5uaW5nX3JlcXVlc3RzGAEgASgNEhcKD3F1ZXVlZF9yZXF1ZXN0cxgCIAEoDRIcChRrdl9jYWNoZV91dGlsaXphdGlvbhgDIAEoASqQAQoLUmVsb2FkU3RhdGUSHAoYUkVMT0FEX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUUkVMT0FEX1NUQVRFX0xPQURJTkcQARIZChVSRUxPQURfU1RBVEVfRFJBSU5JTkcQAhIVChFSRUxPQURfU1RBVEVfRE9ORRADEhcKE1JFTE9BRF9TVEFURV9GQUlMRUQQBCqzAQoMU2VydmluZ1N0YXRlEh0KGVNFUlZJTkdfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVTRVJWSU5HX1NUQVRFX0xPQURJTkcQARIXChNTRVJWSU5HX1NUQVRFX1JFQURZEAISGgoWU0VSVklOR19TVEFURV9EUkFJTklORxADEhgKFFNFUlZJTkdfU1RBVEVfRkFJTEVEEAQSGgoWU0VSVklOR19TVEFURV9QT0lTT05FRBAFKlsKClBvbGljeU1vZGUSGwoXUE9MSUNZX01PREVfVU5TUEVDSUZJRUQQABIYChRQT0xJQ1lfTU9ERV9GQUxMQkFDSxABEhYKElBPTElDWV9NT0RFX1NUUklDVBACKmgKCUxpbmtSb3V0ZRIaChZMSU5LX1JPVVRFX1VOU1BFQ0lGSUVEEAASEwoPTElOS19ST1VURV9IT1NUEAESEwoPTElOS19ST1VURV9QRUVSEAISFQoRTElOS19ST1VURV9TVEFHRUQQAypaCgVEdHlwZRIVChFEVFlQRV9VTlNQRUNJRklFRBAAEg0KCURUWVBFX0YzMhABEg4KCkRUWVBFX0JGMTYQAhINCglEVFlQRV9GMTYQAxIMCghEVFlQRV9ROBAEKoABChBDb25maWRlbmNlTWV0aG9kEiEKHUNPTkZJREVOQ0VfTUVUSE9EX1VOU1BFQ0lGSUVEEAASJwojQ09ORklERU5DRV9NRVRIT0RfVE9LRU5fUFJPQkFCSUxJVFkQARIgChxDT05GSURFTkNFX01FVEhPRF9DQUxJQlJBVEVEEAJiBnByb3RvMw", [file_tessera_v1_schema]);
 
 /**
  * All that can be asked of a loaded, or loading, model.
@@ -112,6 +112,14 @@ export type ModelStatus = Message<"tessera.v1.ModelStatus"> & {
    * @generated from field: uint64 kv_capacity_tokens = 15;
    */
   kvCapacityTokens: bigint;
+
+  /**
+   * The last exchange of the model for another while requests run. Unset: there
+   * was none.
+   *
+   * @generated from field: tessera.v1.ModelReload reload = 16;
+   */
+  reload?: ModelReload | undefined;
 };
 
 /**
@@ -120,6 +128,40 @@ export type ModelStatus = Message<"tessera.v1.ModelStatus"> & {
  */
 export const ModelStatusSchema: GenMessage<ModelStatus> = /*@__PURE__*/
   messageDesc(file_tessera_v1_model_info, 0);
+
+/**
+ * An exchange of the model. Requests are taken all the time: by the model that
+ * was there until the new one is warm, by the new one from then on.
+ *
+ * @generated from message tessera.v1.ModelReload
+ */
+export type ModelReload = Message<"tessera.v1.ModelReload"> & {
+  /**
+   * Counts from 1.
+   *
+   * @generated from field: uint32 number = 1;
+   */
+  number: number;
+
+  /**
+   * @generated from field: tessera.v1.ReloadState state = 2;
+   */
+  state: ReloadState;
+
+  /**
+   * For people: what is being loaded, or why it failed.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message tessera.v1.ModelReload.
+ * Use `create(ModelReloadSchema)` to create a new message.
+ */
+export const ModelReloadSchema: GenMessage<ModelReload> = /*@__PURE__*/
+  messageDesc(file_tessera_v1_model_info, 1);
 
 /**
  * What was done for one module, beside what was asked for.
@@ -200,7 +242,7 @@ export type ModulePlacement = Message<"tessera.v1.ModulePlacement"> & {
  * Use `create(ModulePlacementSchema)` to create a new message.
  */
 export const ModulePlacementSchema: GenMessage<ModulePlacement> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_model_info, 1);
+  messageDesc(file_tessera_v1_model_info, 2);
 
 /**
  * @generated from message tessera.v1.DtypePolicy
@@ -238,7 +280,7 @@ export type DtypePolicy = Message<"tessera.v1.DtypePolicy"> & {
  * Use `create(DtypePolicySchema)` to create a new message.
  */
 export const DtypePolicySchema: GenMessage<DtypePolicy> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_model_info, 2);
+  messageDesc(file_tessera_v1_model_info, 3);
 
 /**
  * One direction between two devices, tested at start-up.
@@ -290,7 +332,7 @@ export type DeviceLink = Message<"tessera.v1.DeviceLink"> & {
  * Use `create(DeviceLinkSchema)` to create a new message.
  */
 export const DeviceLinkSchema: GenMessage<DeviceLink> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_model_info, 3);
+  messageDesc(file_tessera_v1_model_info, 4);
 
 /**
  * What start-up checked, all of it with success: a model that fails a check is
@@ -326,7 +368,7 @@ export type Verification = Message<"tessera.v1.Verification"> & {
  * Use `create(VerificationSchema)` to create a new message.
  */
 export const VerificationSchema: GenMessage<Verification> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_model_info, 4);
+  messageDesc(file_tessera_v1_model_info, 5);
 
 /**
  * How large numbers got in one place.
@@ -367,7 +409,7 @@ export type SiteRange = Message<"tessera.v1.SiteRange"> & {
  * Use `create(SiteRangeSchema)` to create a new message.
  */
 export const SiteRangeSchema: GenMessage<SiteRange> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_model_info, 5);
+  messageDesc(file_tessera_v1_model_info, 6);
 
 /**
  * Memory in bytes, at the time of the call.
@@ -428,7 +470,7 @@ export type Device = Message<"tessera.v1.Device"> & {
  * Use `create(DeviceSchema)` to create a new message.
  */
 export const DeviceSchema: GenMessage<Device> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_model_info, 6);
+  messageDesc(file_tessera_v1_model_info, 7);
 
 /**
  * Of one request, refused with INVALID_ARGUMENT, where not said otherwise.
@@ -509,7 +551,7 @@ export type Limits = Message<"tessera.v1.Limits"> & {
  * Use `create(LimitsSchema)` to create a new message.
  */
 export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_model_info, 7);
+  messageDesc(file_tessera_v1_model_info, 8);
 
 /**
  * @generated from message tessera.v1.Capabilities
@@ -561,7 +603,7 @@ export type Capabilities = Message<"tessera.v1.Capabilities"> & {
  * Use `create(CapabilitiesSchema)` to create a new message.
  */
 export const CapabilitiesSchema: GenMessage<Capabilities> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_model_info, 8);
+  messageDesc(file_tessera_v1_model_info, 9);
 
 /**
  * How often values are right, by kind of value and as their checks say, measured
@@ -598,7 +640,7 @@ export type Calibration = Message<"tessera.v1.Calibration"> & {
  * Use `create(CalibrationSchema)` to create a new message.
  */
 export const CalibrationSchema: GenMessage<Calibration> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_model_info, 9);
+  messageDesc(file_tessera_v1_model_info, 10);
 
 /**
  * What a check says about the values that it looked at.
@@ -633,7 +675,7 @@ export type CheckEvidence = Message<"tessera.v1.CheckEvidence"> & {
  * Use `create(CheckEvidenceSchema)` to create a new message.
  */
 export const CheckEvidenceSchema: GenMessage<CheckEvidence> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_model_info, 10);
+  messageDesc(file_tessera_v1_model_info, 11);
 
 /**
  * @generated from message tessera.v1.BuiltInSchema
@@ -664,7 +706,7 @@ export type BuiltInSchema = Message<"tessera.v1.BuiltInSchema"> & {
  * Use `create(BuiltInSchemaSchema)` to create a new message.
  */
 export const BuiltInSchemaSchema: GenMessage<BuiltInSchema> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_model_info, 11);
+  messageDesc(file_tessera_v1_model_info, 12);
 
 /**
  * Of the whole server, at the time of the call.
@@ -695,7 +737,52 @@ export type Load = Message<"tessera.v1.Load"> & {
  * Use `create(LoadSchema)` to create a new message.
  */
 export const LoadSchema: GenMessage<Load> = /*@__PURE__*/
-  messageDesc(file_tessera_v1_model_info, 12);
+  messageDesc(file_tessera_v1_model_info, 13);
+
+/**
+ * @generated from enum tessera.v1.ReloadState
+ */
+export enum ReloadState {
+  /**
+   * @generated from enum value: RELOAD_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The new model loads beside the one that serves.
+   *
+   * @generated from enum value: RELOAD_STATE_LOADING = 1;
+   */
+  LOADING = 1,
+
+  /**
+   * The new model serves; the one before finishes the requests that it has.
+   *
+   * @generated from enum value: RELOAD_STATE_DRAINING = 2;
+   */
+  DRAINING = 2,
+
+  /**
+   * The model before is gone, and its memory is free.
+   *
+   * @generated from enum value: RELOAD_STATE_DONE = 3;
+   */
+  DONE = 3,
+
+  /**
+   * The new model could not be loaded, or not beside the one that serves, which
+   * serves as before.
+   *
+   * @generated from enum value: RELOAD_STATE_FAILED = 4;
+   */
+  FAILED = 4,
+}
+
+/**
+ * Describes the enum tessera.v1.ReloadState.
+ */
+export const ReloadStateSchema: GenEnum<ReloadState> = /*@__PURE__*/
+  enumDesc(file_tessera_v1_model_info, 0);
 
 /**
  * @generated from enum tessera.v1.ServingState
@@ -745,7 +832,7 @@ export enum ServingState {
  * Describes the enum tessera.v1.ServingState.
  */
 export const ServingStateSchema: GenEnum<ServingState> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_model_info, 0);
+  enumDesc(file_tessera_v1_model_info, 1);
 
 /**
  * @generated from enum tessera.v1.PolicyMode
@@ -775,7 +862,7 @@ export enum PolicyMode {
  * Describes the enum tessera.v1.PolicyMode.
  */
 export const PolicyModeSchema: GenEnum<PolicyMode> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_model_info, 1);
+  enumDesc(file_tessera_v1_model_info, 2);
 
 /**
  * @generated from enum tessera.v1.LinkRoute
@@ -812,7 +899,7 @@ export enum LinkRoute {
  * Describes the enum tessera.v1.LinkRoute.
  */
 export const LinkRouteSchema: GenEnum<LinkRoute> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_model_info, 2);
+  enumDesc(file_tessera_v1_model_info, 3);
 
 /**
  * @generated from enum tessera.v1.Dtype
@@ -850,7 +937,7 @@ export enum Dtype {
  * Describes the enum tessera.v1.Dtype.
  */
 export const DtypeSchema: GenEnum<Dtype> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_model_info, 3);
+  enumDesc(file_tessera_v1_model_info, 4);
 
 /**
  * @generated from enum tessera.v1.ConfidenceMethod
@@ -889,5 +976,5 @@ export enum ConfidenceMethod {
  * Describes the enum tessera.v1.ConfidenceMethod.
  */
 export const ConfidenceMethodSchema: GenEnum<ConfidenceMethod> = /*@__PURE__*/
-  enumDesc(file_tessera_v1_model_info, 4);
+  enumDesc(file_tessera_v1_model_info, 5);
 

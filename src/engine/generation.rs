@@ -1,0 +1,189 @@
+//! One loaded model with the threads that serve it, and the exchange of it for another.
+//!
+//! Requests find the model through one pointer, which an exchange turns to the new one. Whoever holds a
+//! [`Model`] keeps the one that it was checked against until it has submitted to it; when nobody does any
+//! more, the threads of the old one finish what they were given, and its memory is free.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::engine::board::Board;
+use crate::engine::channel::{Bell, Events, channel};
+use crate::engine::clock::Clock;
+use crate::engine::ending::Ending;
+use crate::engine::inbox::Inbox;
+use crate::engine::intake::{Intake, Request};
+use crate::engine::prepare::Prepare;
+use crate::engine::{Config, Job, Reject};
+use crate::fields::Calibration;
+use crate::model::{ModelSpec, Runner};
+
+/// A model that was loaded, ready to be warmed up and served.
+pub(super) struct Parts {
+    pub(super) runner: Box<dyn Runner>,
+    pub(super) prepare: Arc<dyn Prepare>,
+    pub(super) tiles_per_page_max: Option<u32>,
+    pub(super) calibration: Option<Arc<Calibration>>,
+}
+
+/// What a request has to know of the model that reads it.
+#[derive(Debug, Clone)]
+pub struct Served {
+    pub spec: Arc<ModelSpec>,
+    /// Tiles that a page may be cut into, without the overview; none: the model does not say.
+    pub tiles_per_page_max: Option<u32>,
+    /// What the model's confidence is worth; none: not known.
+    pub calibration: Option<Arc<Calibration>>,
+}
+
+/// One model and the way to its threads. When it is dropped they end what they have, and then themselves.
+#[derive(Debug)]
+pub(super) struct Generation {
+    served: Served,
+    bell: Bell,
+}
+
+/// The pointer to the model that takes requests.
+#[derive(Debug, Default)]
+pub(super) struct Switch {
+    state: RwLock<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    current: Option<Arc<Generation>>,
+    /// Of every model whose threads may live.
+    bells: Vec<Bell>,
+    stopped: bool,
+}
+
+/// What it takes to submit a request.
+#[derive(Debug, Clone)]
+pub(super) struct Desk {
+    pub(super) board: Arc<Board>,
+    pub(super) switch: Arc<Switch>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) config: Config,
+}
+
+/// The model that took requests when this was made, and still reads what is submitted to it.
+#[derive(Clone)]
+pub struct Model {
+    pub(super) desk: Desk,
+    pub(super) generation: Option<Arc<Generation>>,
+}
+
+// === impl Parts ===
+
+#[cfg(test)]
+impl Parts {
+    /// A model of which nothing more is known.
+    pub(super) fn plain(runner: Box<dyn Runner>, prepare: Arc<dyn Prepare>) -> Self {
+        Self { runner, prepare, tiles_per_page_max: None, calibration: None }
+    }
+}
+
+// === impl Generation ===
+
+impl Generation {
+    pub(super) fn new(served: Served, bell: Bell) -> Self {
+        Self { served, bell }
+    }
+
+    pub(super) fn spec(&self) -> &ModelSpec {
+        &self.served.spec
+    }
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        self.bell.inbox.retire();
+        self.bell.intake.retire();
+    }
+}
+
+// === impl Switch ===
+
+impl Switch {
+    /// Makes the way to threads that are about to load a model; none where all of it stops.
+    pub(super) fn bell(&self, config: &Config) -> Option<Bell> {
+        let mut state = self.write();
+        let bell = Bell {
+            inbox: Arc::new(Inbox::default()),
+            intake: Arc::new(Intake::new(config.pixel_bytes_max)),
+        };
+        // Those that only this list holds belong to threads that are gone.
+        state.bells.retain(|bell| Arc::strong_count(&bell.inbox) > 1);
+        (!state.stopped).then(|| {
+            state.bells.push(bell.clone());
+            bell
+        })
+    }
+
+    /// Turns the pointer and tells of it by `announce`: whoever has heard of the new model submits to it. Says
+    /// whether there is still somebody to serve.
+    pub(super) fn turn(&self, to: Generation, announce: impl FnOnce()) -> bool {
+        let mut state = self.write();
+        if state.stopped {
+            return false;
+        }
+        let before = state.current.replace(Arc::new(to));
+        announce();
+        drop(state);
+        // Outside of the lock: its end wakes threads.
+        drop(before);
+        true
+    }
+
+    pub(super) fn current(&self) -> Option<Arc<Generation>> {
+        self.read().current.clone()
+    }
+
+    /// Ends the threads of all models.
+    pub(super) fn stop(&self) {
+        let mut state = self.write();
+        state.stopped = true;
+        let bells = std::mem::take(&mut state.bells);
+        let current = state.current.take();
+        drop(state);
+        for bell in bells {
+            bell.intake.close(&Ending::Stopped);
+            bell.inbox.stop();
+        }
+        drop(current);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        // Nothing in here can be half done: a panic elsewhere leaves it usable.
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Model ===
+
+impl Model {
+    /// What is known of it; none while the first model loads.
+    pub fn served(&self) -> Option<&Served> {
+        self.generation.as_deref().map(|generation| &generation.served)
+    }
+
+    /// Takes a request, or says at once why not.
+    pub fn submit(&self, job: Job) -> Result<Events, Reject> {
+        let Desk { board, clock, config, .. } = &self.desk;
+        let ticket = board.take()?;
+        let Some(generation) = &self.generation else { return Err(board.no_model()) };
+        let (outlet, events) = channel(config.events_buffered, generation.bell.clone());
+        generation.bell.intake.push(Request { job, outlet, ticket, submitted: clock.now() });
+        Ok(events)
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("served", &self.served()).finish_non_exhaustive()
+    }
+}
