@@ -10,7 +10,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # The clients test this binary: the dev profile, which the tests have built anyway.
 BINARY = $(abspath $(TARGET_DIR))/debug/tessera
 
-.PHONY: help demo test format lint unit docs binary python go web collector proto deny deploy-check release fuzz audit
+.PHONY: help demo test format lint unit docs binary python go web collector backends proto deny deploy-check release fuzz audit
 # One after the other: they share two cores and one build directory.
 .NOTPARALLEL:
 
@@ -95,7 +95,7 @@ proto:
 		fi; \
 	fi
 
-# What tests/collector.rs runs: a collector, clients with OpenTelemetry's own instrumentation, Prometheus's
+# What tests/observed runs: a collector, clients with OpenTelemetry's own instrumentation, Prometheus's
 # parsers. Where they are not built those tests say that they are skipped.
 collector:
 	@if command -v $(GO) >/dev/null; then \
@@ -112,6 +112,19 @@ collector:
 		"$$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt; \
 	else \
 		echo "traced Python client: skipped, $(PYTHON) has no venv"; \
+	fi
+
+# Backends for the same tests: Jaeger, Prometheus and its promtool. Minutes, the first time.
+backends:
+	@if command -v $(GO) >/dev/null; then \
+		set -e; \
+		(cd tests/collector/jaeger && $(GO) build -o "$(abspath $(TARGET_DIR))/jaeger" github.com/jaegertracing/jaeger/cmd/jaeger); \
+		cd tests/collector/prometheus; \
+		for tool in prometheus promtool; do \
+			$(GO) build -tags remove_all_sd -o "$(abspath $(TARGET_DIR))/$$tool" github.com/prometheus/prometheus/cmd/$$tool; \
+		done; \
+	else \
+		echo "backends: skipped, $(GO) is not installed"; \
 	fi
 
 # All of deploy/ that can be checked without a cluster; names what is not installed.

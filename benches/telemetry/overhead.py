@@ -1,18 +1,22 @@
-"""What traces cost: two servers of one binary, one that traces every step of every request and one that traces
-nothing, given the same documents in turns. Linux only: processor time is read from /proc.
+"""What traces cost: two servers of one binary, one that traces every request and one that traces nothing, given the
+same documents in turns. Linux only: processor time is read from /proc.
 
     cargo build --release
-    python3 benches/telemetry/overhead.py [--rounds 20] [--level 2]
+    python3 benches/telemetry/overhead.py [--rounds 20] [--level 2] [--parallel 1] [--collector URL]
+    python3 benches/telemetry/overhead.py --parallel 64 --serve "--model DIR --devices cuda:0 --slots 64"
 
 A round gives both the same documents, in the order on-off and then off-on, so that a machine that becomes
-slower or faster meanwhile hurts both. The figure is the median over rounds of the ratio of their times. Run it
-on a machine that does nothing else: the spread that it prints says whether that was so.
+slower or faster meanwhile hurts both. Answers are greedy, so a round has the same tokens each time, and the ratio
+of times is that of throughputs. Two figures: the median over rounds of the ratio of the time that they took, which
+other work on the machine disturbs, and of the processor time that the servers took, which it disturbs little.
+Traces go to files, or with --collector to a collector over OTLP; every step of every request is traced.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import shlex
 import socket
 import statistics
 import subprocess
@@ -30,69 +34,87 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start(binary, options):
-    port = free_port()
-    command = [binary, "serve", "--devices", "cpu", "--listen", f"127.0.0.1:{port}", *options]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    line = server.stdout.readline()
-    if not line.startswith("SERVING"):
-        raise SystemExit(f"the server said {line!r}")
-    return server, port
+class Server:
+    """One server, and what it took so far."""
+
+    def __init__(self, binary, options):
+        self.binary = binary
+        self.port = free_port()
+        command = [binary, "serve", "--listen", f"127.0.0.1:{self.port}", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        line = self.process.stdout.readline()
+        if not line.startswith("SERVING"):
+            raise SystemExit(f"the server said {line!r}")
+
+    def cpu_seconds(self):
+        """What its threads used so far, in user code and in the kernel."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def read(self, parallel):
+        """Has all pages read, by so many clients at once. The time, and the processor time of the server."""
+        address = f"127.0.0.1:{self.port}"
+        command = [self.binary, "extract", "--json", "--type", "receipt", "--server", address, *PAGES]
+        cpu, begin = self.cpu_seconds(), time.perf_counter()
+        clients = [
+            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(parallel)
+        ]
+        if any([client.wait() for client in clients]):
+            raise SystemExit("a client failed")
+        return time.perf_counter() - begin, self.cpu_seconds() - cpu
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
 
 
-def cpu_seconds(server):
-    """What the server's threads used so far; other work on the machine counts for little in it."""
-    fields = pathlib.Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def spans_in(directory):
+    return sum(
+        len(scope["spans"])
+        for file in pathlib.Path(directory).glob("*.jsonl")
+        for line in file.read_text().splitlines()
+        for resource in json.loads(line)["resourceSpans"]
+        for scope in resource["scopeSpans"]
+    )
 
 
-def seconds(binary, port):
-    """Reads all sample pages, one after the other, in one connection."""
-    command = [binary, "extract", "--json", "--type", "receipt", "--server", f"127.0.0.1:{port}", *PAGES]
-    begin = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - begin
+def told(what, ratios):
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    print(f"{what}, traced over plain: median {middle:.4f}, quartiles {low:.4f} to {high:.4f}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--level", default="2")
+    parser.add_argument("--parallel", type=int, default=1, help="clients at once")
+    parser.add_argument("--collector", help="URL of a collector to send traces to, instead of files")
+    parser.add_argument("--serve", default="--devices cpu", help="options of both servers")
     parser.add_argument("--binary", type=pathlib.Path, default=BINARY)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        on, on_port = start(args.binary, ["--trace-dir", directory, "--trace-level", args.level])
-        off, off_port = start(args.binary, [])
+        to = ["--otlp-endpoint", args.collector, "--otlp-signals", "traces"] if args.collector else None
+        traced = ["--trace-level", args.level, *(to or ["--trace-dir", directory])]
+        servers = [Server(args.binary, [*shlex.split(args.serve), *options]) for options in (traced, [])]
         try:
-            seconds(args.binary, on_port), seconds(args.binary, off_port)  # Warm up.
-            ratios = []
-            before = [cpu_seconds(server) for server in (on, off)]
+            for server in servers:
+                server.read(args.parallel)  # Warm up.
+            times, cpus, total = [], [], [0.0, 0.0]
             for number in range(args.rounds):
-                if number % 2 == 0:
-                    traced = seconds(args.binary, on_port)
-                    plain = seconds(args.binary, off_port)
-                else:
-                    plain = seconds(args.binary, off_port)
-                    traced = seconds(args.binary, on_port)
-                ratios.append(traced / plain)
-            traced_cpu, plain_cpu = (
-                cpu_seconds(server) - begin for server, begin in zip((on, off), before)
-            )
+                took = {}
+                for which in (0, 1) if number % 2 == 0 else (1, 0):
+                    took[which] = servers[which].read(args.parallel)
+                    total[which] += took[which][1]
+                times.append(took[0][0] / took[1][0])
+                cpus.append(took[0][1] / took[1][1])
         finally:
-            for server in (on, off):
-                server.terminate()
-                server.wait()
-        spans = sum(
-            len(scope["spans"])
-            for file in pathlib.Path(directory).glob("*.jsonl")
-            for line in file.read_text().splitlines()
-            for resource in json.loads(line)["resourceSpans"]
-            for scope in resource["scopeSpans"]
-        )
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    print(f"{args.rounds} rounds of {len(PAGES)} pages, {spans} spans in the files")
-    print(f"time, traced over plain: median {middle:.4f}, quartiles {low:.4f} to {high:.4f}")
-    print(f"processor time of the server: {traced_cpu / plain_cpu:.4f} ({traced_cpu:.2f} s over {plain_cpu:.2f} s)")
+            for server in servers:
+                server.stop()
+        spans = f", {spans_in(directory)} spans in the files that are left" if not args.collector else ""
+    print(f"{args.rounds} rounds of {args.parallel} x {len(PAGES)} pages, level {args.level}{spans}")
+    told("time", times)
+    told("processor time of the server", cpus)
+    print(f"processor time of all rounds: {total[0] / total[1]:.4f} ({total[0]:.2f} s over {total[1]:.2f} s)")
 
 
 if __name__ == "__main__":

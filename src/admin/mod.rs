@@ -8,7 +8,8 @@ mod probes;
 mod reload;
 
 use axum::Router;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
@@ -17,13 +18,17 @@ use tokio_util::sync::CancellationToken;
 pub use probes::probes;
 pub use reload::{Begin, reload};
 
-use crate::telemetry::{Metrics, Telemetry, metrics};
+use crate::telemetry::metrics::Format;
+use crate::telemetry::{Metrics, Telemetry};
 
 /// `GET /metrics`, and `GET` and `PUT /log-level`.
 pub fn routes(telemetry: &Telemetry) -> Router {
     let metrics = telemetry.metrics().clone();
     Router::new()
-        .route("/metrics", get(move || async move { metrics_text(&metrics) }))
+        .route(
+            "/metrics",
+            get(move |headers: HeaderMap| async move { metrics_text(&metrics, &headers) }),
+        )
         .merge(log_level::routes(telemetry))
 }
 
@@ -40,8 +45,10 @@ pub async fn serve(
     }
 }
 
-fn metrics_text(metrics: &Metrics) -> impl IntoResponse + use<> {
-    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.prometheus())
+fn metrics_text(metrics: &Metrics, headers: &HeaderMap) -> impl IntoResponse + use<> {
+    let wanted = headers.get(ACCEPT).and_then(|header| header.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(wanted);
+    ([(CONTENT_TYPE, format.content_type())], metrics.exposition(format))
 }
 
 #[cfg(test)]

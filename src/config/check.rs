@@ -18,7 +18,7 @@ use super::value::{self, Wrong};
 use crate::engine::GuardConfig;
 use crate::limits;
 use crate::preprocess::PdfRenderer;
-use crate::telemetry::spans::{ParseLevelError, TraceOptions};
+use crate::telemetry::spans::{Content, ParseLevelError, TraceOptions};
 use crate::telemetry::{self, LogFormat, Otlp, Protocol, Signals, TraceConfig};
 
 /// The longest context of any model this program reads; a bound for typing errors.
@@ -218,11 +218,16 @@ fn trace(reader: &mut Reader<'_>) -> Option<TraceConfig> {
     let level = reader.read(Key::TraceLevel, parsed);
     let level_max = reader.read(Key::TraceLevelMax, parsed);
     let steps = reader.read(Key::TraceSteps, parsed);
+    let content = reader.read(Key::TraceContent, |text| {
+        let (off, redacted) = (("off", Content::Off), ("redacted", Content::Redacted));
+        value::one_of(text, &[off, redacted, ("whole", Content::Whole)])
+    });
     let directory = reader.read_or_unset(Key::TraceDir, |text| Ok::<_, Wrong>(PathBuf::from(text)));
     Some(TraceConfig {
         sample_ratio: sample_ratio?,
         options: TraceOptions { level: level?, steps: steps? },
         level_max: level_max?,
+        content: content?,
         directory: directory?,
     })
 }

@@ -58,6 +58,7 @@ pub enum Key {
     TraceLevelMax,
     TraceSteps,
     TraceDir,
+    TraceContent,
     MetricsVllmNames,
 }
 
@@ -268,6 +269,9 @@ pub const ALL: [Spec; 56] = [
     Spec::new(Key::TraceDir, "trace-dir", TELEMETRY)
         .takes("DIR", "")
         .help("Write spans to files here, for `tessera trace`; with or without a collector"),
+    Spec::new(Key::TraceContent, "trace-content", TELEMETRY)
+        .takes("WHAT", "off")
+        .help("Of what documents say, in traces: off, redacted (the answer's form), or whole"),
     Spec::new(Key::MetricsVllmNames, "metrics-vllm-names", TELEMETRY)
         .help("Show metrics under vLLM's names too (vllm:num_requests_waiting), for its routers"),
 ];

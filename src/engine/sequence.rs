@@ -6,6 +6,7 @@ use crate::constraint::ConstraintError;
 use crate::engine::answer::{Answer, Detokenize, Verdict};
 use crate::engine::board::Ticket;
 use crate::engine::channel::Outlet;
+use crate::engine::clock::Clock;
 use crate::engine::constrained::Constrained;
 use crate::engine::guard::{Guard, Trip};
 use crate::engine::intake::{PixelLease, Request};
@@ -280,8 +281,9 @@ impl Sequence {
     }
 
     /// Waits until it is known what may be chosen next.
-    pub(super) fn ready(&mut self) -> Result<(), ConstraintError> {
-        self.constrained.as_mut().map_or(Ok(()), Constrained::ready)
+    pub(super) fn ready(&mut self, clock: &dyn Clock) -> Result<(), ConstraintError> {
+        let Some(constrained) = &mut self.constrained else { return Ok(()) };
+        self.trace.holding(clock, || constrained.ready())
     }
 
     /// Tokens that the last choice brought, which the model has not seen yet.
@@ -296,7 +298,7 @@ impl Sequence {
         output: &Output,
         sampler: &mut Sampler,
         stop_ids: &[u32],
-        now: Instant,
+        (now, clock): (Instant, &dyn Clock),
     ) -> Result<Option<FinishReason>, Spoilt> {
         let allowed = self.constrained.as_ref().and_then(Constrained::allowed);
         let token = match output {
@@ -315,7 +317,7 @@ impl Sequence {
         }
         let finish = match opening {
             Some(opening) => self.take_all(opening, false, stop_ids, now)?,
-            None => self.take_chosen(token, stop_ids, now)?,
+            None => self.take_chosen(token, stop_ids, (now, clock))?,
         };
         if let Some(piece) = self.answer.piece() {
             self.outlet.piece(&piece, now);
@@ -373,14 +375,14 @@ impl Sequence {
         &mut self,
         token: u32,
         stop_ids: &[u32],
-        now: Instant,
+        (now, clock): (Instant, &dyn Clock),
     ) -> Result<Option<FinishReason>, Spoilt> {
         let mut tokens = vec![token];
         let mut is_whole = false;
         if let Some(constrained) = &mut self.constrained
             && !stop_ids.contains(&token)
         {
-            let next = constrained.take(token)?;
+            let next = self.trace.holding(clock, || constrained.take(token))?;
             tokens.extend(next.forced);
             is_whole = next.is_whole;
         }

@@ -248,9 +248,11 @@ impl Stepper {
     fn note_preempted(&mut self) {
         let preempted = self.scheduler.take_preempted();
         self.board.counters.preempted(preempted.len());
+        let now = self.clock.now();
         for id in preempted {
             self.config.telemetry.metrics().preempted();
-            if let Some(sequence) = self.sequences.get(&id) {
+            if let Some(sequence) = self.sequences.get_mut(&id) {
+                sequence.trace.preempted(sequence.tokens(), now);
                 tracing::debug!(
                     tokens = sequence.tokens(),
                     "preempted: its KV blocks went to another request"
@@ -263,7 +265,8 @@ impl Stepper {
     fn ready(&mut self, mut plan: Vec<Planned>) -> Vec<Planned> {
         plan.retain(|planned| {
             let sequence = self.sequences.get_mut(&planned.id).filter(|_| planned.wants_logits);
-            let Some(Err(error)) = sequence.map(Sequence::ready) else { return true };
+            let ready = sequence.map(|sequence| sequence.ready(self.clock.as_ref()));
+            let Some(Err(error)) = ready else { return true };
             tracing::error!(%error, "an answer cannot be held to its grammar");
             self.end(planned.id, End::Failed(error.into()));
             false
@@ -324,10 +327,11 @@ impl Stepper {
                 sequence.trace.prefilled(planned, &pass);
             }
             let Some(output) = output else { continue };
-            let choosing = if sequence.trace.is_on() { self.clock.now() } else { now };
-            let chosen = sequence.choose(output, &mut self.sampler, &self.stop_ids, now);
-            if sequence.trace.is_on() && chosen != Err(Spoilt::NotFinite) {
-                sequence.trace.chose(planned, &mut pass, (choosing, self.clock.now()));
+            let clock = self.clock.as_ref();
+            sequence.trace.choosing(clock);
+            let chosen = sequence.choose(output, &mut self.sampler, &self.stop_ids, (now, clock));
+            if chosen != Err(Spoilt::NotFinite) {
+                sequence.trace.chose(planned, &mut pass, clock);
             }
             if planned.prefill && chosen.is_ok() {
                 sensible.push((planned.id, planned.slot));

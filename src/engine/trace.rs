@@ -5,11 +5,12 @@
 mod spans;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::Link;
 
+use crate::engine::clock::Clock;
 use crate::engine::scheduler::Planned;
 use crate::limits::TRACED_STEPS_MAX;
 use crate::model::{ModelSpec, StageTimes};
@@ -48,6 +49,7 @@ struct Recording {
     started: Option<Instant>,
     encodes: Vec<Encoded>,
     chunks: Vec<Chunk>,
+    preemptions: Vec<Preemption>,
     /// When the prompt began to be taken in.
     encoded: Option<Instant>,
     steps: Vec<Step>,
@@ -57,6 +59,10 @@ struct Recording {
     choices: usize,
     /// Of the token that is being chosen.
     logprob: Option<f32>,
+    /// Spent on the grammar since the last token.
+    grammar: Duration,
+    /// When the token that is being chosen began to be, and what the grammar had taken by then.
+    choosing: Option<(Instant, Duration)>,
     finish_reason: Option<&'static str>,
     ended: Option<Instant>,
 }
@@ -67,6 +73,19 @@ struct ModelFacts {
     vision_device: String,
     vision_dtype: String,
     kv_bytes_per_token: u64,
+    block_tokens: usize,
+}
+
+/// KV memory that went to another request.
+#[derive(Debug, Clone, Copy)]
+struct Preemption {
+    at: Instant,
+    /// Of the prompt and of the answer so far.
+    tokens: u32,
+    /// The answer had begun.
+    answering: bool,
+    /// When the tokens were taken in again; none: the request ended, or lost them once more before.
+    resumed: Option<Instant>,
 }
 
 /// Tiles that went through the vision tower together.
@@ -86,6 +105,10 @@ struct Chunk {
     batch_size: u32,
     start: u32,
     tokens: u32,
+    /// How often the request had lost its KV memory before.
+    preemptions: u32,
+    /// The answer had begun.
+    answering: bool,
     stages: Option<Arc<StageTimes>>,
 }
 
@@ -99,6 +122,10 @@ struct Step {
     /// The token is chosen.
     end: Instant,
     sample_nanos: u32,
+    /// What of the step's thread's time went into what the grammar allows.
+    grammar_nanos: u32,
+    /// The pass took in tokens that have spans of their own, as the prompt's last piece does.
+    took_in: bool,
     batch_size: u32,
     kv_tokens: u32,
     /// Of the chosen token; not a number where nobody asked.
@@ -128,19 +155,18 @@ impl Trace {
                 started: None,
                 encodes: Vec::new(),
                 chunks: Vec::new(),
+                preemptions: Vec::new(),
                 encoded: None,
                 steps: Vec::with_capacity(steps.min(TRACED_STEPS_MAX)),
                 unrecorded: 0,
                 choices: 0,
                 logprob: None,
+                grammar: Duration::ZERO,
+                choosing: None,
                 finish_reason: None,
                 ended: None,
             })
         }))
-    }
-
-    pub(super) fn is_on(&self) -> bool {
-        self.0.is_some()
     }
 
     pub(super) fn has(&self, level: Level) -> bool {
@@ -184,9 +210,33 @@ impl Trace {
                 batch_size: pass.batch_size as u32,
                 start: planned.start as u32,
                 tokens: planned.tokens as u32,
+                preemptions: recording.preemptions.len() as u32,
+                answering: recording.choices > 0,
                 stages: pass.stages.clone(),
             });
+            if planned.wants_logits
+                && let Some(last) = recording.preemptions.last_mut()
+            {
+                last.resumed.get_or_insert(pass.end);
+            }
         }
+    }
+
+    /// The KV memory of the request, with these tokens, went to another one.
+    pub(super) fn preempted(&mut self, tokens: usize, now: Instant) {
+        if let Some(recording) = &mut self.0 {
+            let (tokens, answering) = (tokens as u32, recording.choices > 0);
+            recording.preemptions.push(Preemption { at: now, tokens, answering, resumed: None });
+        }
+    }
+
+    /// Does what the grammar needs, on the engine's thread, and notes how long that takes.
+    pub(super) fn holding<T>(&mut self, clock: &dyn Clock, run: impl FnOnce() -> T) -> T {
+        let Some(recording) = &mut self.0 else { return run() };
+        let begin = clock.now();
+        let done = run();
+        recording.grammar += clock.now().saturating_duration_since(begin);
+        done
     }
 
     /// How probable the token is that was chosen last.
@@ -196,16 +246,23 @@ impl Trace {
         }
     }
 
-    /// A token was chosen, from `begin` to `end`, after `pass`.
-    pub(super) fn chose(
-        &mut self,
-        planned: &Planned,
-        pass: &mut Pass,
-        (begin, end): (Instant, Instant),
-    ) {
+    /// A token is going to be chosen.
+    pub(super) fn choosing(&mut self, clock: &dyn Clock) {
+        if let Some(recording) = &mut self.0 {
+            recording.choosing = Some((clock.now(), recording.grammar));
+        }
+    }
+
+    /// A token was chosen after `pass`.
+    pub(super) fn chose(&mut self, planned: &Planned, pass: &mut Pass, clock: &dyn Clock) {
         let Some(recording) = &mut self.0 else { return };
+        let end = clock.now();
         recording.choices += 1;
         let logprob = recording.logprob.take();
+        let grammar = std::mem::take(&mut recording.grammar);
+        let (begin, before) = recording.choosing.take().unwrap_or((end, grammar));
+        let sample =
+            end.saturating_duration_since(begin).saturating_sub(grammar.saturating_sub(before));
         if !recording.request.has(Level::Steps) {
             return;
         }
@@ -221,7 +278,9 @@ impl Trace {
             begin: pass.begin,
             forward_end: pass.end,
             end,
-            sample_nanos: end.saturating_duration_since(begin).as_nanos() as u32,
+            sample_nanos: sample.as_nanos() as u32,
+            grammar_nanos: grammar.as_nanos() as u32,
+            took_in: planned.prefill,
             batch_size: pass.batch_size as u32,
             kv_tokens: (planned.start + planned.tokens) as u32,
             logprob: logprob.unwrap_or(f32::NAN),
@@ -291,6 +350,7 @@ impl ModelFacts {
             vision_device: vision.map(|placed| placed.device_id.clone()).unwrap_or_default(),
             vision_dtype: vision.map(|placed| placed.compute_dtype.to_string()).unwrap_or_default(),
             kv_bytes_per_token: spec.kv_bytes_per_token,
+            block_tokens: spec.block_tokens,
         }
     }
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::orca::{self, Cost, LoadMeter};
 use super::received::Received;
@@ -186,7 +185,8 @@ impl Call {
             if let Some(load) = &self.load {
                 load.call_ended(status.code());
             }
-            self.metrics.call_ended(&CallEnded { method, code, duration });
+            let span = trace::span_context(&self.span);
+            self.metrics.call_ended(&CallEnded { method, code, duration, span: Some(&span) });
         }
         self.log(status, &record);
     }
@@ -231,7 +231,7 @@ impl Call {
                     error = message,
                     request_id = record.request_id.as_deref(),
                     caller = record.caller.as_deref(),
-                    trace_id = trace::sampled_trace_id(&self.span.context()),
+                    trace_id = trace::sampled_trace_id(&self.span),
                     phase = record.phase,
                     finish_reason = record.finish_reason,
                     pages = record.pages,

@@ -21,9 +21,9 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use super::call::Call;
-use super::error;
 use super::leaving::{self, Leaving, is_endless};
 use super::orca::LoadMeter;
+use super::{error, trace};
 use crate::telemetry::Telemetry;
 
 /// Wraps all services of the server.
@@ -189,6 +189,9 @@ where
     }
 }
 
+/// Metadata that says which trace a call is in.
+const TRACE_KEY: http::HeaderName = http::HeaderName::from_static("traceresponse");
+
 /// Puts the watch on the body, unless the head already holds the status (trailers-only).
 fn envelop(mut response: http::Response<Body>, watched: Watched) -> http::Response<Body> {
     if let Some(mut status) = Status::from_header_map(response.headers()) {
@@ -197,11 +200,19 @@ fn envelop(mut response: http::Response<Body>, watched: Watched) -> http::Respon
             status = Status::cancelled("the call ended before its message");
             response = status.clone().into_http();
         }
+        put_trace(&watched, &mut response);
         watched.call.finish(&status);
         watched.call.report_load(response.headers_mut());
         return response;
     }
+    put_trace(&watched, &mut response);
     response.map(|inner| Body::new(WatchedBody { inner: Some(inner), watched }))
+}
+
+fn put_trace(watched: &Watched, response: &mut http::Response<Body>) {
+    if let Some(header) = trace::response_header(&watched.call.span) {
+        response.headers_mut().insert(TRACE_KEY, header);
+    }
 }
 
 /// A response body that ends with a status when its call has to stop.

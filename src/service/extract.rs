@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tokio_stream::StreamExt as _;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status};
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::State;
 use super::call::Call;
@@ -20,7 +19,7 @@ use crate::engine::{self, EngineError, Event, Events, Job, Model};
 use crate::pb::v1;
 use crate::prompt::{AnswerStyle, Question, QuestionError, Questions};
 use crate::schema::{DocumentKind, Schema};
-use crate::telemetry::spans::TraceOptions;
+use crate::telemetry::spans::{RequestTrace, TraceOptions};
 
 /// More than the name of any kind of document has.
 const KIND_TOKENS_MAX: usize = 32;
@@ -96,7 +95,7 @@ pub(super) async fn begin(
         record.request_id = Some(job.id.clone());
         record.phase = Some("prepare");
     });
-    let trace_id = trace::sampled_trace_id(&call.span.context());
+    let trace_id = trace::sampled_trace_id(&call.span);
     let id = job.id.clone();
     let mut generation = Generation::begin(call, &mut job, &bounds.model, output_type);
     if let Some((tracing, options)) = tracing.zip(traced) {
@@ -108,6 +107,8 @@ pub(super) async fn begin(
         let (model, questions) = (model.clone(), Arc::clone(&state.questions));
         // The name of a kind is short: no more than this is asked for.
         job.output_tokens_max = job.output_tokens_max.min(KIND_TOKENS_MAX);
+        // Fields are of the request that follows, and so hang under its steps.
+        job.trace = job.trace.as_ref().map(RequestTrace::beside);
         Pending::new(move |kind| begin.begin(kind, &model, &questions))
     });
     let mut events = model.submit(job).map_err(|reject| generation.rejected(&reject))?;

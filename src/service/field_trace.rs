@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use opentelemetry::KeyValue;
 
+use super::trace::is_field_name;
 use crate::pb::v1::extract_response::Event as Message;
-use crate::schema::DocumentKind;
 use crate::telemetry::spans::{Deferred, Level, NewSpan, RequestTrace, Spans, span_id};
 
 /// Fields of one answer that are remembered.
@@ -91,7 +91,8 @@ impl Recording {
                 let open = self.open.take_if(|(open, _)| *open == field.pointer);
                 if self.fields.len() < FIELDS_MAX {
                     self.fields.push(Field {
-                        pointer: is_known(&field.pointer).then(|| field.pointer.clone()),
+                        pointer: is_field_name(field.pointer.trim_start_matches('/'))
+                            .then(|| field.pointer.clone()),
                         begin: open.map_or(now, |(_, since)| since),
                         end: now,
                         confidence: field.confidence.map(f64::from),
@@ -133,10 +134,4 @@ impl Deferred for Recording {
             spans.child(&request.parent, request.parent.span_id(), span);
         }
     }
-}
-
-/// Whether a pointer names a field of a built-in kind of document.
-fn is_known(pointer: &str) -> bool {
-    let name = pointer.trim_start_matches('/');
-    DocumentKind::ALL.iter().any(|kind| kind.fields().any(|field| field == name))
 }

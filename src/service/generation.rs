@@ -13,7 +13,7 @@ use super::{error, trace};
 use crate::engine::{Done, EngineError, Job, Reject};
 use crate::telemetry::Tracing;
 use crate::telemetry::metrics::{Answered, Outcome, RequestEnded};
-use crate::telemetry::spans::{Level, RequestTrace, TraceOptions};
+use crate::telemetry::spans::{Content, Level, RequestTrace, TraceOptions};
 
 /// Held by the handler until `accepted`, then by the stream.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(super) struct Generation {
     span: Span,
     model: String,
     trace: Option<RequestTrace>,
+    content: Content,
     ended: bool,
 }
 
@@ -35,13 +36,18 @@ impl Generation {
             trace::generate_span(&call.span, model, job, output_type)
         };
         job.span = span.clone();
-        Self { call, span, model: model.to_owned(), trace: None, ended: false }
+        let (model, content) = (model.to_owned(), Content::Off);
+        Self { call, span, model, trace: None, content, ended: false }
     }
 
     /// Has the request traced, as far as `options` say.
     pub(super) fn trace(&mut self, job: &mut Job, tracing: &Tracing, options: TraceOptions) {
         self.trace = trace::request_trace(&self.span, tracing, options);
         job.trace.clone_from(&self.trace);
+        if self.trace.is_some() {
+            self.content = tracing.content;
+            trace::show_question(&self.span, self.content, &job.question);
+        }
         if options.level == Level::Off {
             job.span = Span::none();
         }
@@ -59,6 +65,7 @@ impl Generation {
     pub(super) fn done(&mut self, done: &Done) {
         self.ended = true;
         trace::end_generate_span(&self.span, done);
+        trace::show_answer(&self.span, self.content, done);
         self.measure(done);
         self.call.note(|record| {
             record.input_tokens = Some(done.usage.input_tokens);
@@ -123,8 +130,8 @@ impl Generation {
     }
 
     fn request_ended(&self, duration: Duration, outcome: Outcome<'_>) {
-        let model = &self.model;
-        self.call.metrics.request_ended(&RequestEnded { model, duration, outcome });
+        let (model, span) = (&self.model, self.trace.as_ref().map(|trace| &trace.parent));
+        self.call.metrics.request_ended(&RequestEnded { model, duration, outcome, span });
     }
 }
 

@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
-use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use opentelemetry::{Array, Context, StringValue, Value};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tonic::metadata::MetadataMap;
@@ -16,8 +16,11 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::error::Failure;
 use crate::engine::{Done, FinishReason, Job};
+use crate::schema::DocumentKind;
 use crate::telemetry::Tracing;
-use crate::telemetry::spans::{Level, ParseLevelError, RequestTrace, StepCap, TraceOptions};
+use crate::telemetry::spans::{
+    Content, Level, ParseLevelError, RequestTrace, StepCap, TraceOptions,
+};
 use crate::transport::Peer;
 
 /// Full name of the service: the health name, and the start of every traced method.
@@ -71,6 +74,14 @@ pub(super) fn rpc_span<B>(method: &'static str, request: &http::Request<B>) -> S
     // Fails where nothing is exported: then there is no trace to join.
     let _ = span.set_parent(parent);
     span
+}
+
+/// Where the call is in its trace, as W3C's Trace Context has it for responses; none: it is not recorded.
+pub(super) fn response_header(span: &Span) -> Option<http::HeaderValue> {
+    let context = span_context(span);
+    let recorded = context.is_valid() && context.is_sampled();
+    let text = format!("00-{}-{}-01", context.trace_id(), context.span_id());
+    recorded.then(|| http::HeaderValue::from_str(&text).ok()).flatten()
 }
 
 /// Whether nothing of a call is traced, not even that it was made.
@@ -149,6 +160,7 @@ pub(super) fn generate_span(parent: &Span, model: &str, job: &Job, output_type: 
         "gen_ai.response.time_to_first_chunk" = Empty,
         "gen_ai.usage.input_tokens" = Empty,
         "gen_ai.usage.image.input_tokens" = Empty,
+        "gen_ai.usage.cache_read.input_tokens" = Empty,
         "gen_ai.usage.output_tokens" = Empty,
         "error.type" = Empty,
     )
@@ -160,8 +172,7 @@ pub(super) fn request_trace(
     tracing: &Tracing,
     options: TraceOptions,
 ) -> Option<RequestTrace> {
-    let parent = span.context().span().span_context().clone();
-    let request = RequestTrace::begin(&tracing.tracer, parent, options)?;
+    let request = RequestTrace::begin(&tracing.tracer, span_context(span), options)?;
     span.set_attribute("tessera.trace_level", i64::from(options.level.number()));
     Some(request)
 }
@@ -175,6 +186,7 @@ pub(super) fn mark_dropped(span: &Span) {
 pub(super) fn end_generate_span(span: &Span, done: &Done) {
     span.record("gen_ai.usage.input_tokens", done.usage.input_tokens);
     span.record("gen_ai.usage.image.input_tokens", done.usage.image_tokens);
+    span.record("gen_ai.usage.cache_read.input_tokens", done.usage.cached_input_tokens);
     span.record("gen_ai.usage.output_tokens", done.usage.output_tokens);
     let first_chunk = done.timings.time_to_first_token.as_secs_f64();
     span.record("gen_ai.response.time_to_first_chunk", first_chunk);
@@ -182,6 +194,32 @@ pub(super) fn end_generate_span(span: &Span, done: &Done) {
     let reason = StringValue::from(finish_reason_name(done.finish_reason));
     let reasons = Value::Array(Array::String(vec![reason]));
     span.set_attribute("gen_ai.response.finish_reasons", reasons);
+}
+
+/// Writes what was asked, as far as `content` lets.
+pub(super) fn show_question(span: &Span, content: Content, question: &str) {
+    if let Some(text) = content.question(question) {
+        let message =
+            serde_json::json!([{"role": "user", "parts": [{"type": "text", "content": text}]}]);
+        span.set_attribute("gen_ai.input.messages", message.to_string());
+    }
+}
+
+/// Writes what was answered, as far as `content` lets.
+pub(super) fn show_answer(span: &Span, content: Content, done: &Done) {
+    if let Some(text) = content.answer(&done.text, is_field_name) {
+        let message = serde_json::json!([{
+            "role": "assistant",
+            "parts": [{"type": "text", "content": text}],
+            "finish_reason": finish_reason_name(done.finish_reason),
+        }]);
+        span.set_attribute("gen_ai.output.messages", message.to_string());
+    }
+}
+
+/// Whether a word is a field of a built-in kind of document: others a caller, or the model, may have made up.
+pub(super) fn is_field_name(name: &str) -> bool {
+    DocumentKind::ALL.iter().any(|kind| kind.fields().any(|field| field == name))
 }
 
 /// Writes why there is no whole answer.
@@ -199,10 +237,14 @@ pub(super) fn finish_reason_name(reason: FinishReason) -> &'static str {
     }
 }
 
+/// Where a span is in its trace.
+pub(super) fn span_context(span: &Span) -> SpanContext {
+    span.context().span().span_context().clone()
+}
+
 /// The trace id as 32 hex digits, where the trace is really recorded.
-pub(super) fn sampled_trace_id(context: &Context) -> Option<String> {
-    let span = context.span();
-    let context = span.span_context();
+pub(super) fn sampled_trace_id(span: &Span) -> Option<String> {
+    let context = span_context(span);
     (context.is_valid() && context.is_sampled()).then(|| context.trace_id().to_string())
 }
 

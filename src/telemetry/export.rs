@@ -2,17 +2,22 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::{Key, KeyValue, Value};
 use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::resource::{
+    EnvResourceDetector, ResourceDetector as _, SdkProvidedResourceDetector,
+    TelemetryResourceDetector,
+};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanExporter as _};
 use tokio::runtime::Handle;
 use tracing::{Level, Metadata, Subscriber};
@@ -172,13 +177,49 @@ fn refused(otlp: &Otlp, error: &ExporterBuildError) -> InitError {
     InitError::Exporter { endpoint: otlp.endpoint.clone(), message: error.to_string() }
 }
 
-/// What all spans and metrics of this process have in common.
+/// What all spans and metrics of this process have in common. `OTEL_RESOURCE_ATTRIBUTES` and
+/// `OTEL_SERVICE_NAME` add to it and go before it; the SDK reads them.
 pub(super) fn resource() -> Resource {
+    static RESOURCE: OnceLock<Resource> = OnceLock::new();
+    RESOURCE.get_or_init(made_resource).clone()
+}
+
+fn made_resource() -> Resource {
     let version = concat!(env!("CARGO_PKG_VERSION"), "+", env!("TESSERA_COMMIT"));
-    Resource::builder()
-        .with_service_name("tessera")
-        .with_attribute(KeyValue::new("service.version", version))
+    let mut own = vec![
+        KeyValue::new("service.name", "tessera"),
+        KeyValue::new("service.version", version),
+        KeyValue::new("service.instance.id", uuid::Uuid::new_v4().to_string()),
+        KeyValue::new("process.pid", i64::from(std::process::id())),
+        KeyValue::new("os.type", std::env::consts::OS),
+        KeyValue::new("host.arch", host_arch()),
+    ];
+    // Linux only; elsewhere a collector beside the server knows it.
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    own.extend(host.map(|name| KeyValue::new("host.name", name.trim().to_owned())));
+    let named = SdkProvidedResourceDetector.detect().get(&Key::new("service.name"));
+    own.extend(named.filter(is_chosen).map(|name| KeyValue::new("service.name", name)));
+    Resource::builder_empty()
+        .with_attributes(own)
+        .with_detectors(&[
+            Box::new(TelemetryResourceDetector),
+            Box::new(EnvResourceDetector::new()),
+        ])
         .build()
+}
+
+/// Whether the SDK found a name, or made one up.
+fn is_chosen(name: &Value) -> bool {
+    !name.as_str().starts_with("unknown_service")
+}
+
+/// As the conventions spell it.
+fn host_arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
 }
 
 /// Makes spans of this program's spans, and of nothing else: libraries trace their own frames and

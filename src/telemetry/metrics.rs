@@ -4,6 +4,7 @@
 //! value of a document, no file name and no request id is a label.
 
 mod alias;
+mod exemplars;
 pub mod names;
 mod prometheus;
 mod snapshot;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::noop::NoopMeterProvider;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
+use opentelemetry::trace::SpanContext;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
@@ -24,8 +26,9 @@ use opentelemetry_sdk::metrics::{
 };
 
 use super::export::Metered;
+use exemplars::{Exemplars, Seen};
 use names::Spec;
-pub use prometheus::CONTENT_TYPE;
+pub use prometheus::Format;
 pub use snapshot::{DeviceMemory, Fallback, LinkUse, Snapshot, Source};
 
 /// How often metrics are sent over OTLP.
@@ -44,6 +47,7 @@ struct Inner {
     /// None: nothing is kept.
     kept: Option<Kept>,
     source: OnceLock<Source>,
+    exemplars: Exemplars,
 }
 
 /// Where recorded values can be read.
@@ -94,6 +98,8 @@ pub struct CallEnded<'a> {
     /// As gRPC spells it: `OK`.
     pub code: &'a str,
     pub duration: Duration,
+    /// Of the call; none: it is not recorded.
+    pub span: Option<&'a SpanContext>,
 }
 
 /// A request that ended, however it did.
@@ -102,6 +108,8 @@ pub struct RequestEnded<'a> {
     pub model: &'a str,
     pub duration: Duration,
     pub outcome: Outcome<'a>,
+    /// Of the request; none: it is not recorded.
+    pub span: Option<&'a SpanContext>,
 }
 
 /// What became of a request.
@@ -175,7 +183,11 @@ impl Metrics {
 
     fn on(meter: Meter, kept: Option<Kept>) -> Self {
         let instruments = Instruments::new(&meter);
-        Self(Arc::new(Inner { instruments, meter, kept, source: OnceLock::new() }))
+        if kept.is_some() {
+            instruments.begin_at_zero();
+        }
+        let (source, exemplars) = (OnceLock::new(), Exemplars::default());
+        Self(Arc::new(Inner { instruments, meter, kept, source, exemplars }))
     }
 
     /// From now on shows what `source` says of the engine and the model. The first one stays.
@@ -187,13 +199,19 @@ impl Metrics {
 
     /// Everything as Prometheus text; empty where nothing is kept.
     pub fn prometheus(&self) -> String {
+        self.exposition(Format::Text)
+    }
+
+    /// Everything in this format; empty where nothing is kept.
+    pub fn exposition(&self, format: Format) -> String {
         let Some(kept) = &self.0.kept else { return String::new() };
         let mut read = ResourceMetrics::default();
         if let Err(error) = kept.reader.collect(&mut read) {
             tracing::warn!(%error, "metrics cannot be read");
         }
         let model = self.0.source.get().filter(|_| kept.vllm_names).map(|source| source().model);
-        prometheus::render(&read, model.as_deref())
+        let exemplars = &self.0.exemplars;
+        prometheus::render(&read, model.as_deref(), (format, exemplars))
     }
 
     /// Sends what was not sent yet. Blocks for at most `limit`.
@@ -210,7 +228,9 @@ impl Metrics {
         if call.code != "OK" {
             labels.push(KeyValue::new("error.type", call.code.to_owned()));
         }
-        self.0.instruments.call_duration.record(call.duration.as_secs_f64(), &labels);
+        let seconds = call.duration.as_secs_f64();
+        self.0.instruments.call_duration.record(seconds, &labels);
+        self.seen(call.span).note(&names::CALL_DURATION, &labels, seconds);
     }
 
     /// Counts a request that was not taken.
@@ -226,10 +246,18 @@ impl Metrics {
             KeyValue::new("gen_ai.request.model", request.model.to_owned()),
         ];
         match &request.outcome {
-            Outcome::Answered(answered) => instruments.answered(answered, request, &labels),
+            Outcome::Answered(answered) => {
+                instruments.answered(answered, request, &labels, self.seen(request.span));
+            }
             Outcome::Failed(error) => labels.push(KeyValue::new("error.type", (*error).to_owned())),
         }
-        instruments.request_duration.record(request.duration.as_secs_f64(), &labels);
+        let seconds = request.duration.as_secs_f64();
+        instruments.request_duration.record(seconds, &labels);
+        self.seen(request.span).note(&names::REQUEST_DURATION, &labels, seconds);
+    }
+
+    fn seen<'a>(&'a self, span: Option<&'a SpanContext>) -> Seen<'a> {
+        Seen { exemplars: &self.0.exemplars, span: span.filter(|_| self.0.kept.is_some()) }
     }
 
     /// One document became tiles and tokens.
@@ -358,25 +386,64 @@ impl Instruments {
         }
     }
 
-    fn answered(&self, answer: &Answered<'_>, request: &RequestEnded<'_>, labels: &[KeyValue]) {
+    /// A counter that appears with its first event has not grown in the eyes of `rate` and `increase`, so an
+    /// alert would miss that one. What may be counted and has labels from a closed list begins at zero.
+    fn begin_at_zero(&self) {
+        let plain = [
+            &self.cancellations,
+            &self.preemptions,
+            &self.prefix_queries,
+            &self.prefix_hits,
+            &self.encoder_queries,
+            &self.encoder_hits,
+            &self.steps,
+            &self.steps_elided,
+        ];
+        for counter in plain {
+            counter.add(0, &[]);
+        }
+        let typed = |counter: &Counter<u64>, reasons: &[&'static str]| {
+            for reason in reasons {
+                counter.add(0, &[KeyValue::new("error.type", *reason)]);
+            }
+        };
+        typed(&self.spoilt_answers, &names::SPOILT_REASONS);
+        typed(&self.rejections, &names::REJECTION_REASONS);
+        typed(&self.spans_processed, &["queue_full"]);
+        typed(&self.spans_exported, &["io", "rejected", "timeout"]);
+    }
+
+    fn answered(
+        &self,
+        answer: &Answered<'_>,
+        request: &RequestEnded<'_>,
+        labels: &[KeyValue],
+        seen: Seen<'_>,
+    ) {
         let first = answer.time_to_first_token;
         self.time_to_first_token.record(first.as_secs_f64(), labels);
+        seen.note(&names::TIME_TO_FIRST_TOKEN, labels, first.as_secs_f64());
         if let Some(gaps) = answer.output_tokens.checked_sub(1).filter(|gaps| *gaps > 0) {
             let rest = request.duration.saturating_sub(first).as_secs_f64();
-            self.time_per_output_token.record(rest / gaps as f64, labels);
+            let mean = rest / gaps as f64;
+            self.time_per_output_token.record(mean, labels);
+            seen.note(&names::TIME_PER_OUTPUT_TOKEN, labels, mean);
         }
         let typed = |kind| [labels, &[KeyValue::new("gen_ai.token.type", kind)]].concat();
         let (input, output) = (answer.input_tokens as u64, answer.output_tokens as u64);
-        self.token_usage.record(input, &typed("input"));
-        self.token_usage.record(output, &typed("output"));
-        self.tokens.add(input, &typed("input"));
+        for (kind, tokens) in [("input", input), ("output", output)] {
+            let labels = typed(kind);
+            self.token_usage.record(tokens, &labels);
+            seen.note(&names::TOKEN_USAGE, &labels, tokens as f64);
+            self.tokens.add(tokens, &labels);
+        }
         self.tokens.add(answer.image_tokens as u64, &typed("image"));
-        self.tokens.add(output, &typed("output"));
         let reason = answer.finish_reason.to_owned();
         self.answers.add(1, &[KeyValue::new("gen_ai.response.finish_reason", reason)]);
         for (phase, duration) in answer.phases {
-            let phase = [KeyValue::new("tessera.phase", *phase)];
-            self.phase_duration.record(duration.as_secs_f64(), &phase);
+            let labels = [KeyValue::new("tessera.phase", *phase)];
+            self.phase_duration.record(duration.as_secs_f64(), &labels);
+            seen.note(&names::PHASE_DURATION, &labels, duration.as_secs_f64());
         }
     }
 }

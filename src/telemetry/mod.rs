@@ -20,7 +20,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 pub use export::{Metered, Otlp, Protocol, Signals};
 pub use logs::{LogControl, LogFormat};
 pub use metrics::Metrics;
-use spans::{Level, Output, TraceFiles, TraceOptions, Tracer};
+use spans::{Content, Level, Output, TraceFiles, TraceOptions, Tracer};
 
 /// Where this program's spans and events come from: the crate's module paths begin with it.
 const OWN_TARGET: &str = "tessera";
@@ -48,6 +48,8 @@ pub struct TraceConfig {
     pub options: TraceOptions,
     /// What requests may ask for.
     pub level_max: Level,
+    /// Of what was asked and answered.
+    pub content: Content,
     /// Where to write spans as files, beside or instead of sending them.
     pub directory: Option<PathBuf>,
 }
@@ -85,6 +87,8 @@ pub struct Tracing {
     pub options: TraceOptions,
     /// What requests may ask for.
     pub level_max: Level,
+    /// Of what was asked and answered.
+    pub content: Content,
 }
 
 /// Keeps the exporters. Flush it before the process ends.
@@ -101,6 +105,7 @@ impl Default for TraceConfig {
             sample_ratio: 1.0,
             options: TraceOptions::default(),
             level_max: Level::Engine,
+            content: Content::Off,
             directory: None,
         }
     }
@@ -137,12 +142,15 @@ pub fn init(config: &Config) -> Result<Guard, InitError> {
         .with(logs::layer(config.log_format).with_filter(filter))
         .try_init()
         .map_err(|_| InitError::AlreadySet)?;
+    if let Some(content) = tracing.as_ref().map(|t| t.content).filter(|c| *c != Content::Off) {
+        tracing::warn!(?content, "traces show what is read in documents");
+    }
     Ok(Guard { telemetry: Telemetry { metrics, log: Some(log), tracing }, provider })
 }
 
 /// None where spans go nowhere.
 fn start_tracing(config: &Config, metrics: &Metrics) -> Result<Option<Tracing>, InitError> {
-    let TraceConfig { sample_ratio, options, level_max, directory } = &config.trace;
+    let TraceConfig { sample_ratio, options, level_max, content, directory } = &config.trace;
     if !(0.0..=1.0).contains(sample_ratio) {
         return Err(InitError::SampleRatio(*sample_ratio));
     }
@@ -159,7 +167,8 @@ fn start_tracing(config: &Config, metrics: &Metrics) -> Result<Option<Tracing>, 
         return Ok(None);
     }
     let tracer = Tracer::start(outputs, metrics.clone()).map_err(InitError::Thread)?;
-    Ok(Some(Tracing { tracer, options: *options, level_max: *level_max }))
+    let (options, level_max, content) = (*options, *level_max, *content);
+    Ok(Some(Tracing { tracer, options, level_max, content }))
 }
 
 // === impl Telemetry ===

@@ -4,6 +4,7 @@
 //! (see [`Deferred`]) and becomes spans on that thread. Its queue is bounded in items and in records:
 //! what does not fit is dropped, and counted.
 
+mod content;
 mod file;
 mod level;
 mod output;
@@ -26,6 +27,7 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::{Metrics, OWN_TARGET};
+pub use content::Content;
 pub use file::{FILE_NAME, TraceFiles};
 pub use level::{Level, ParseLevelError, StepCap, TraceOptions};
 pub(super) use output::Output;
@@ -201,6 +203,35 @@ impl SpanProcessor for Processor {
     }
 }
 
+/// A tracer without a thread: a test takes its spans out by hand.
+#[cfg(test)]
+pub(crate) struct Kept {
+    pub(crate) tracer: Tracer,
+    receiver: Receiver<Item>,
+}
+
+#[cfg(test)]
+impl Kept {
+    pub(crate) fn new() -> Self {
+        let (tracer, receiver) = Tracer::with_queue(QUEUE_ITEMS_MAX, Metrics::default());
+        Self { tracer, receiver }
+    }
+
+    /// What became spans since the last time.
+    pub(crate) fn take(&self) -> Vec<SpanData> {
+        let mut made = Vec::new();
+        let (metrics, scope) = (&self.tracer.shared.metrics, &scope());
+        for item in self.receiver.try_iter() {
+            match item {
+                Item::Span(span) => made.push(*span),
+                Item::Later(later) => later.build(&mut Spans { made: &mut made, metrics, scope }),
+                Item::Flush(_) => {}
+            }
+        }
+        made
+    }
+}
+
 // === impl Spans ===
 
 impl fmt::Debug for Spans<'_> {
@@ -281,6 +312,12 @@ impl RequestTrace {
             anchor: Anchor { instant: Instant::now(), time: SystemTime::now() },
             dropped: Arc::default(),
         })
+    }
+
+    /// The trace of another pass over the model for the same request, under the same span.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self { decode: span_id(), ..self.clone() }
     }
 
     pub fn has(&self, level: Level) -> bool {

@@ -136,9 +136,12 @@ fn note(span: &Span) -> String {
         text("tessera.device").filter(|device| !device.is_empty()),
         text("tessera.dtype").filter(|dtype| !dtype.is_empty()),
         number("tessera.prefill.tokens", " tokens"),
+        number("tessera.prefill.cached_tokens", " cached").filter(|t| !t.starts_with("0 ")),
+        number("tessera.preempted.tokens", " tokens to take in again"),
         number("tessera.decode.steps", " steps"),
         number("tessera.decode.steps_elided", " of them without a span")
             .filter(|t| !t.starts_with("0 ")),
+        number("tessera.decode.preemptions", " times preempted").filter(|t| !t.starts_with("0 ")),
         number("tessera.decode.step_ms.p50", " ms p50"),
         number("tessera.decode.step_ms.p99", " ms p99"),
         text("tessera.finish_reason"),
@@ -146,6 +149,7 @@ fn note(span: &Span) -> String {
         number("tessera.step.batch_size", " in the batch"),
         number("tessera.step.ms", " ms forward"),
         number("tessera.step.sample_ms", " ms sampling"),
+        number("tessera.step.grammar_ms", " ms grammar").filter(|t| !t.starts_with("0 ")),
         span.number("tessera.field.confidence").map(|share| format!("{share:.2} confidence")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")

@@ -1,73 +1,164 @@
-//! The spans of a request: which, under which parent, and that none tells what was read.
+//! What the records of a request become: which spans, under which parent, from when to when.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
-use tracing_subscriber::registry::LookupSpan;
+use opentelemetry::Value;
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use opentelemetry_sdk::trace::SpanData;
 
 use super::{Stage, answering, finished, job};
+use crate::engine::inbox::Wait;
+use crate::engine::{Config, Job};
+use crate::model::fake::Options;
+use crate::telemetry::spans::{Kept, Level, RequestTrace, StepCap, TraceOptions};
 
-/// One line a span: its parent, its name and its fields.
-#[derive(Debug, Clone, Default)]
-struct Spans(Arc<Mutex<BTreeMap<u64, String>>>);
+/// The span of request `number`, which the service makes.
+fn parent(number: u128) -> SpanContext {
+    let (trace, span) = (TraceId::from(number), SpanId::from(9));
+    SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::default())
+}
 
-struct Fields<'a>(&'a mut String);
+fn traced(kept: &Kept, number: u128, job: Job) -> Job {
+    let options = TraceOptions { level: Level::Engine, steps: StepCap::All };
+    Job { trace: RequestTrace::begin(&kept.tracer, parent(number), options), ..job }
+}
 
-impl Visit for Fields<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        // Times differ from run to run.
-        if field.name() == "step_ms" {
-            self.0.push_str(" step_ms");
-        } else {
-            write!(self.0, " {}={value:?}", field.name()).unwrap();
-        }
+/// The spans of one request, each with its attributes.
+struct Spans(Vec<SpanData>);
+
+impl Spans {
+    fn of(all: &[SpanData], number: u128) -> Self {
+        let own = all.iter().filter(|span| span.span_context.trace_id() == TraceId::from(number));
+        Self(own.cloned().collect())
+    }
+
+    fn named(&self, name: &str) -> Vec<&SpanData> {
+        self.0.iter().filter(|span| span.name == name).collect()
+    }
+
+    fn one(&self, name: &str) -> &SpanData {
+        let found = self.named(name);
+        assert_eq!(found.len(), 1, "{name}");
+        found[0]
+    }
+
+    fn below(&self, parent: &SpanData, name: &str) -> Vec<&SpanData> {
+        let id = parent.span_context.span_id();
+        self.named(name).into_iter().filter(|span| span.parent_span_id == id).collect()
     }
 }
 
-impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let span = context.span(id).unwrap();
-        let parent = span.parent().map_or("", |parent| parent.name());
-        let mut line = format!("{parent} > {}", span.name());
-        attributes.record(&mut Fields(&mut line));
-        let mut spans = self.0.lock().unwrap();
-        let number = spans.len() as u64;
-        span.extensions_mut().insert(number);
-        spans.insert(number, line);
-    }
+fn attributes(span: &SpanData) -> BTreeMap<&str, &Value> {
+    span.attributes.iter().map(|pair| (pair.key.as_str(), &pair.value)).collect()
+}
 
-    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        let number = *context.span(id).unwrap().extensions().get::<u64>().unwrap();
-        let mut spans = self.0.lock().unwrap();
-        values.record(&mut Fields(spans.get_mut(&number).unwrap()));
+fn integer(span: &SpanData, key: &str) -> i64 {
+    let found = attributes(span);
+    match found.get(key) {
+        Some(Value::I64(number)) => *number,
+        other => panic!("{key} of {} is {other:?}", span.name),
     }
 }
 
-fn run_one_request() {
-    let mut stage = Stage::new(answering("ab"));
-    let mut job = job("what", &[2]);
-    job.span = tracing::info_span!("request");
-    let mut events = stage.submit(job).unwrap();
-    stage.settle();
-    finished(&mut events).unwrap();
+fn within(inner: &SpanData, outer: &SpanData) -> bool {
+    inner.start_time >= outer.start_time && inner.end_time <= outer.end_time
 }
 
 #[test]
-fn a_span_for_each_phase_and_each_token() {
-    let spans = Spans::default();
-    let subscriber = tracing_subscriber::registry().with(spans.clone());
-    tracing::subscriber::with_default(subscriber, || {
-        // A test beside this one may reach a span first, with nobody listening, and `tracing`
-        // remembers that: all spans are made known, then asked about again.
-        run_one_request();
-        tracing::callsite::rebuild_interest_cache();
-        spans.0.lock().unwrap().clear();
-        run_one_request();
-    });
-    let spans = spans.0.lock().unwrap().values().cloned().collect::<Vec<_>>().join("\n");
-    expect_test::expect![" > request"].assert_eq(&spans);
+fn each_phase_and_each_step_has_a_span() {
+    let kept = Kept::new();
+    let mut stage = Stage::new(answering("ab"));
+    let mut events = stage.submit(traced(&kept, 1, job("what", &[2]))).unwrap();
+    stage.settle();
+    let usage = finished(&mut events).unwrap().usage;
+    let all = kept.take();
+    let spans = Spans::of(&all, 1);
+    for phase in ["queue", "vision_encode", "prefill", "decode"] {
+        assert_eq!(spans.one(phase).parent_span_id, SpanId::from(9), "{phase}");
+    }
+    let decode = spans.one("decode");
+    let steps = spans.below(decode, "decode_step");
+    assert_eq!(steps.len(), usage.output_tokens);
+    for (index, step) in steps.iter().enumerate() {
+        assert_eq!(integer(step, "tessera.step.index"), index as i64);
+        let tokens = usage.input_tokens + index;
+        assert_eq!(integer(step, "tessera.step.kv_tokens"), tokens as i64);
+        let blocks = tokens.div_ceil(Options::default().spec.block_tokens);
+        assert_eq!(integer(step, "tessera.step.kv_blocks"), blocks as i64);
+        assert!(within(step, decode));
+    }
+    let prefill = spans.one("prefill");
+    assert_eq!(integer(prefill, "tessera.prefill.tokens"), usage.input_tokens as i64);
+    assert!(spans.below(prefill, "prefill_chunk").iter().all(|chunk| within(chunk, prefill)));
+    let passes = all.iter().filter(|span| span.name == "engine.step");
+    assert_eq!(passes.count(), usage.output_tokens, "one request: a pass for each token");
+}
+
+#[test]
+fn losing_kv_memory_and_taking_it_in_again_is_told() {
+    let mut options = answering(&"z".repeat(60));
+    options.spec.slots = 2;
+    // Both prompts fit, both answers do not.
+    options.spec.block_tokens = 16;
+    options.spec.kv_blocks = 7;
+    let kept = Kept::new();
+    let config = Config { prefill_chunk_tokens: 8, prefix_cache: false, ..Config::default() };
+    let mut stage = Stage::with(options, config);
+    let mut ends = Vec::new();
+    for number in 1..=2 {
+        let mut job = job(&"q".repeat(20), &[]);
+        job.output_tokens_max = 60;
+        ends.push(stage.submit(traced(&kept, number, job)).unwrap());
+    }
+    while stage.turn() == Wait::Not {
+        stage.clock.advance(Duration::from_millis(1));
+    }
+    let usages: Vec<_> = ends.iter_mut().map(|events| finished(events).unwrap().usage).collect();
+    let all = kept.take();
+    let lost: u64 = (1..=2)
+        .map(|number| {
+            let spans = Spans::of(&all, number);
+            check_preempted(&spans, usages[number as usize - 1].input_tokens);
+            assert_eq!(
+                spans.named("decode_step").len(),
+                usages[number as usize - 1].output_tokens,
+                "a step is told once, whatever was taken in again"
+            );
+            spans.named("preempted").len() as u64
+        })
+        .sum();
+    assert_eq!(lost, stage.board.counters.counts().preemptions);
+    assert!(lost > 0, "there was memory for both");
+}
+
+fn check_preempted(spans: &Spans, input_tokens: usize) {
+    let (prefill, decode) = (spans.one("prefill"), spans.one("decode"));
+    assert_eq!(integer(prefill, "tessera.prefill.tokens"), input_tokens as i64);
+    assert!(spans.below(prefill, "prefill_chunk").iter().all(|chunk| within(chunk, prefill)));
+    let lost = spans.below(decode, "preempted");
+    assert_eq!(integer(decode, "tessera.decode.preemptions"), lost.len() as i64);
+    for preempted in lost {
+        assert!(within(preempted, decode));
+        let chunks = spans.below(preempted, "prefill_chunk");
+        let again: i64 = chunks.iter().map(|c| integer(c, "tessera.prefill.tokens")).sum();
+        assert_eq!(again, integer(preempted, "tessera.preempted.tokens"));
+        assert!(chunks.iter().all(|chunk| within(chunk, preempted)));
+        assert_eq!(attributes(preempted)["tessera.preempted.resumed"], &Value::Bool(true));
+    }
+}
+
+#[test]
+fn times_are_of_the_wall_clock() {
+    let kept = Kept::new();
+    let mut stage = Stage::new(answering("ab"));
+    let before = SystemTime::now();
+    let mut events = stage.submit(traced(&kept, 1, job("what", &[]))).unwrap();
+    stage.settle();
+    finished(&mut events).unwrap();
+    let slack = Duration::from_mins(1);
+    for span in kept.take() {
+        assert!(span.start_time + slack > before && span.start_time < before + slack);
+        assert!(span.end_time >= span.start_time, "{}", span.name);
+    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanContext, SpanId};
 
-use super::{Chunk, Pass, Recording, Step};
+use super::{Chunk, ModelFacts, Pass, Preemption, Recording, Step};
 use crate::model::StageTimes;
 use crate::telemetry::spans::{Deferred, Level, NewSpan, RequestTrace, Spans, span_id};
 
@@ -61,7 +61,7 @@ impl Deferred for EnginePass {
 
 impl Deferred for Recording {
     fn records(&self) -> usize {
-        self.steps.len() + self.chunks.len() + 4
+        self.steps.len() + self.chunks.len() + self.preemptions.len() + 4
     }
 
     fn build(self: Box<Self>, spans: &mut Spans<'_>) {
@@ -75,11 +75,14 @@ impl Deferred for Recording {
         if let Some(first) = self.encodes.first() {
             self.vision(first.begin, spans);
         }
-        if let Some(begin) = self.encoded {
-            self.prefill(begin, first_token.unwrap_or(ended), spans);
-        }
+        let prefilled = first_token.unwrap_or(ended);
+        let prefill = self.encoded.map(|begin| self.prefill(begin, prefilled, spans));
         if let Some(first_token) = first_token {
             self.decode(first_token, ended, spans);
+        }
+        for (index, preemption) in self.preemptions.iter().enumerate() {
+            let parent = prefill.filter(|_| !preemption.answering).unwrap_or(self.request.decode);
+            self.preempted(parent, (index + 1, preemption), ended, spans);
         }
     }
 }
@@ -129,22 +132,54 @@ impl Recording {
         self.child(self.parent(), ("vision_encode", span_id()), (begin, end), attributes, spans);
     }
 
-    fn prefill(&self, begin: Instant, end: Instant, spans: &mut Spans<'_>) {
-        let tokens: usize = self.chunks.iter().map(|chunk| chunk.tokens as usize).sum();
+    /// Of the prompt until its first token; what a preemption had taken in again is told there.
+    fn prefill(&self, begin: Instant, end: Instant, spans: &mut Spans<'_>) -> SpanId {
+        let own = || self.chunks.iter().filter(|chunk| !chunk.answering);
+        let first = own().map(|chunk| chunk.start).min().unwrap_or_default();
+        let last = own().map(|chunk| chunk.start + chunk.tokens).max().unwrap_or_default();
+        let tokens = (last - first) as usize;
         let kv_bytes = tokens * self.model.kv_bytes_per_token as usize;
         let attributes = vec![
             integer("tessera.prefill.tokens", tokens),
-            integer("tessera.prefill.chunks", self.chunks.len()),
+            integer("tessera.prefill.cached_tokens", first as usize),
+            integer("tessera.prefill.chunks", own().count()),
             integer("tessera.prefill.kv_bytes", kv_bytes),
         ];
         let id = span_id();
         self.child(self.parent(), ("prefill", id), (begin, end), attributes, spans);
-        if self.request.has(Level::Steps) {
-            for chunk in &self.chunks {
-                let times = (chunk.begin, chunk.end);
-                self.child(id, ("prefill_chunk", span_id()), times, chunk.attributes(), spans);
-            }
+        self.chunks(id, 0, spans);
+        id
+    }
+
+    /// Those that were taken in after so many preemptions.
+    fn chunks(&self, parent: SpanId, preemptions: usize, spans: &mut Spans<'_>) {
+        if !self.request.has(Level::Steps) {
+            return;
         }
+        let of = |chunk: &&Chunk| chunk.preemptions as usize == preemptions;
+        for chunk in self.chunks.iter().filter(of) {
+            let times = (chunk.begin, chunk.end);
+            self.child(parent, ("prefill_chunk", span_id()), times, chunk.attributes(), spans);
+        }
+    }
+
+    /// From losing its KV memory to having taken its tokens in again.
+    fn preempted(
+        &self,
+        parent: SpanId,
+        (number, preemption): (usize, &Preemption),
+        ended: Instant,
+        spans: &mut Spans<'_>,
+    ) {
+        let next = self.preemptions.get(number).map(|next| next.at);
+        let end = preemption.resumed.or(next).unwrap_or(ended);
+        let attributes = vec![
+            integer("tessera.preempted.tokens", preemption.tokens as usize),
+            KeyValue::new("tessera.preempted.resumed", preemption.resumed.is_some()),
+        ];
+        let id = span_id();
+        self.child(parent, ("preempted", id), (preemption.at, end), attributes, spans);
+        self.chunks(id, number, spans);
     }
 
     fn decode(&self, first_token: Instant, ended: Instant, spans: &mut Spans<'_>) {
@@ -161,6 +196,7 @@ impl Recording {
             integer("tessera.decode.steps_in_trace", shown),
             integer("tessera.decode.steps_elided", elided),
             integer("tessera.decode.steps_unrecorded", self.unrecorded),
+            integer("tessera.decode.preemptions", self.preemptions.len()),
         ];
         let reason = self.finish_reason;
         attributes.extend(reason.map(|reason| KeyValue::new("tessera.finish_reason", reason)));
@@ -169,10 +205,10 @@ impl Recording {
         self.child(self.parent(), ("decode", id), (first_token, ended), attributes, spans);
         let steps = self.steps.iter().enumerate().zip(chosen);
         for ((index, step), _) in steps.filter(|(_, chosen)| *chosen) {
-            // The first token's pass is the prompt's last one, which has a span of its own.
-            let begin = if index == 0 { step.forward_end } else { step.begin };
+            // The pass of the first token is the prompt's last one, which has a span of its own.
+            let begin = if step.took_in { step.forward_end } else { step.begin };
             let times = (begin, step.end);
-            let attributes = step.attributes(index);
+            let attributes = step.attributes(index, &self.model);
             self.child(id, ("decode_step", span_id()), times, attributes, spans);
         }
     }
@@ -206,16 +242,20 @@ impl Chunk {
 }
 
 impl Step {
-    fn attributes(&self, index: usize) -> Vec<KeyValue> {
+    fn attributes(&self, index: usize, model: &ModelFacts) -> Vec<KeyValue> {
         let forward = self.forward_end.saturating_duration_since(self.begin);
         let sample = Duration::from_nanos(u64::from(self.sample_nanos));
+        let grammar = Duration::from_nanos(u64::from(self.grammar_nanos));
+        let kv_blocks = (self.kv_tokens as usize).div_ceil(model.block_tokens.max(1));
         let mut attributes = vec![
             integer("tessera.step.index", index),
             integer("tessera.engine.step", self.pass as usize),
             integer("tessera.step.batch_size", self.batch_size as usize),
             integer("tessera.step.kv_tokens", self.kv_tokens as usize),
+            integer("tessera.step.kv_blocks", kv_blocks),
             KeyValue::new("tessera.step.ms", ms(forward)),
             KeyValue::new("tessera.step.sample_ms", ms(sample)),
+            KeyValue::new("tessera.step.grammar_ms", ms(grammar)),
         ];
         if self.logprob.is_finite() {
             attributes.push(KeyValue::new("tessera.step.logprob", f64::from(self.logprob)));

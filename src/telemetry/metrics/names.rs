@@ -223,6 +223,13 @@ pub const STEPS_ELIDED: Spec = counter(
     "Generation steps of traced requests that have no span of their own",
 );
 
+/// Why an answer is none, as [`SPOILT_ANSWERS`] has it.
+pub const SPOILT_REASONS: [&str; 3] = ["GIBBERISH", "NON_FINITE_LOGITS", "REPETITION"];
+
+/// Why the engine does not take a request, as [`REJECTIONS`] has it.
+pub const REJECTION_REASONS: [&str; 5] =
+    ["DRAINING", "MODEL_FAILED", "MODEL_LOADING", "MODEL_POISONED", "QUEUE_FULL"];
+
 /// All of them, as the documentation lists them.
 pub const ALL: &[Spec] = &[
     REQUEST_DURATION,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use expect_test::expect;
+use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
 
 use super::*;
 
@@ -12,10 +13,15 @@ fn kept(vllm_names: bool) -> Metrics {
 }
 
 fn answered(metrics: &Metrics) {
+    answered_in(metrics, None);
+}
+
+fn answered_in(metrics: &Metrics, span: Option<&SpanContext>) {
     let phases = [("queue", Duration::from_millis(5)), ("decode", Duration::from_millis(800))];
     metrics.request_ended(&RequestEnded {
         model: "fake-reader",
         duration: Duration::from_secs(1),
+        span,
         outcome: Outcome::Answered(Answered {
             finish_reason: "stop",
             input_tokens: 300,
@@ -181,6 +187,7 @@ fn failures_have_a_type_and_no_first_token() {
         model: "fake-reader",
         duration: Duration::from_millis(30),
         outcome: Outcome::Failed("GIBBERISH"),
+        span: None,
     });
     let text = metrics.prometheus();
     let count = lines(&text, "gen_ai_server_request_duration_seconds_count");
@@ -261,6 +268,7 @@ fn labels_are_escaped() {
         method: "a\"b\\c\nd",
         code: "OK",
         duration: Duration::from_millis(1),
+        span: None,
     });
     assert!(metrics.prometheus().contains(r#"rpc_method="a\"b\\c\nd""#));
 }
@@ -271,4 +279,88 @@ fn the_default_one_forgets() {
     answered(&metrics);
     metrics.observe(Arc::new(snapshot));
     assert_eq!(metrics.prometheus(), "");
+}
+
+fn span(flags: TraceFlags) -> SpanContext {
+    let (trace, span) = (TraceId::from(0xabc), SpanId::from(0xde));
+    SpanContext::new(trace, span, flags, false, TraceState::default())
+}
+
+/// The lines of one family without buckets that nothing fell into, and without the time of an exemplar.
+fn told(text: &str, family: &str) -> String {
+    let wanted = |line: &&str| line.contains(family) && !line.ends_with(" 0");
+    let timeless = |line: &str| match line.split_once(" # {") {
+        Some((sample, seen)) => {
+            let (seen, time) = seen.rsplit_once(' ').unwrap();
+            assert!(time.parse::<f64>().unwrap() > 1e9, "{line}");
+            format!("{sample} # {{{seen}")
+        }
+        None => line.to_owned(),
+    };
+    text.lines().filter(wanted).map(timeless).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_bucket_names_the_trace_that_fell_into_it() {
+    let metrics = kept(true);
+    answered_in(&metrics, Some(&span(TraceFlags::SAMPLED)));
+    answered_in(&metrics, None);
+    let text = metrics.exposition(Format::OpenMetrics);
+    expect![[r#""#]].assert_eq(&told(&text, "tessera_request_phase_duration"));
+    for metric in ["gen_ai_server_request_duration", "gen_ai_server_time_to_first_token"] {
+        let seen = text.lines().filter(|line| line.starts_with(metric) && line.contains(" # {"));
+        assert_eq!(seen.count(), 1, "{metric}");
+    }
+    assert!(text.ends_with("\n# EOF\n"));
+    assert!(!metrics.prometheus().contains("trace_id"), "the older format has no place for it");
+}
+
+#[test]
+fn who_is_not_recorded_is_no_exemplar() {
+    let metrics = kept(false);
+    answered_in(&metrics, Some(&span(TraceFlags::default())));
+    answered_in(&metrics, Some(&SpanContext::NONE));
+    assert!(!metrics.exposition(Format::OpenMetrics).contains("trace_id"));
+}
+
+#[test]
+fn open_metrics_name_a_counter_without_its_ending() {
+    let metrics = kept(false);
+    metrics.preempted();
+    let text = metrics.exposition(Format::OpenMetrics);
+    assert!(text.contains("# TYPE tessera_engine_preemptions counter\n"), "{text}");
+    assert!(text.contains("\ntessera_engine_preemptions_total 1\n"), "{text}");
+    assert!(
+        text.starts_with("# HELP target Which process this is\n# TYPE target info\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn formats_go_to_whoever_asks_for_them() {
+    let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+                      text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+    for (header, format) in [
+        (prometheus, Format::OpenMetrics),
+        ("application/openmetrics-text; version=1.0.0", Format::OpenMetrics),
+        ("text/plain, application/openmetrics-text; q=0.1", Format::Text),
+        ("application/openmetrics-text; q=0", Format::Text),
+        ("*/*", Format::Text),
+        ("", Format::Text),
+    ] {
+        assert_eq!(Format::accepted(header), format, "{header}");
+    }
+}
+
+/// To `increase` and `rate` a counter that appears with its first event has not grown.
+#[test]
+fn what_may_be_counted_is_there_before_it_happens() {
+    let text = kept(false).prometheus();
+    for line in [
+        "tessera_engine_spoilt_answers_total{error_type=\"GIBBERISH\"} 0",
+        "tessera_rejections_total{error_type=\"QUEUE_FULL\"} 0",
+        "tessera_engine_preemptions_total 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+    }
 }
