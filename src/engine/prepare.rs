@@ -155,7 +155,7 @@ impl Preparer {
             Span::none()
         } else {
             tracing::info_span!(
-                parent: request, "decode_file", "tessera.file.bytes" = bytes.len(), "tessera.file.pages" = Empty
+                parent: request, "decode_file", "tessera.file.bytes" = bytes.len() as i64, "tessera.file.pages" = Empty
             )
         };
         let pages = self.decoder.read(bytes, &page_file.wanted, &|| go_on().is_ok());
@@ -165,7 +165,7 @@ impl Preparer {
             Err(DecodeError::GivenUp) => return go_on().and(Err(EngineError::Stopped)),
             Err(source) => return Err(EngineError::Decode { file, source }),
         };
-        span.record("tessera.file.pages", pages.len());
+        span.record("tessera.file.pages", pages.len() as i64);
         let (total, pages_max) = (pages_before + pages.len(), self.decoder.limits.pages_max);
         if total > pages_max {
             return Err(EngineError::TooManyPages { pages: total, pages_max });
@@ -196,9 +196,9 @@ impl Preparer {
             tracing::info_span!(
                 parent: request,
                 "preprocess",
-                "tessera.page.width_px" = page.width_px(),
-                "tessera.page.height_px" = page.height_px(),
-                "tessera.page.tiles" = tiles,
+                "tessera.page.width_px" = i64::from(page.width_px()),
+                "tessera.page.height_px" = i64::from(page.height_px()),
+                "tessera.page.tiles" = i64::from(tiles),
             )
         };
         let made = preprocess::tile(page, tiling);

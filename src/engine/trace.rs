@@ -263,6 +263,9 @@ impl Trace {
         let (begin, before) = recording.choosing.take().unwrap_or((end, grammar));
         let sample =
             end.saturating_duration_since(begin).saturating_sub(grammar.saturating_sub(before));
+        if let Some(last) = recording.preemptions.last_mut() {
+            last.resumed.get_or_insert(pass.begin);
+        }
         if !recording.request.has(Level::Steps) {
             return;
         }

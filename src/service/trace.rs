@@ -65,9 +65,9 @@ pub(super) fn rpc_span<B>(method: &'static str, request: &http::Request<B>) -> S
         "rpc.response.status_code" = Empty,
         "error.type" = Empty,
         "server.address" = local.map(|address| address.ip().to_string()),
-        "server.port" = local.map(|address| address.port()),
+        "server.port" = local.map(|address| i64::from(address.port())),
         "network.peer.address" = remote.map(|address| address.ip().to_string()),
-        "network.peer.port" = remote.map(|address| address.port()),
+        "network.peer.port" = remote.map(|address| i64::from(address.port())),
     );
     let parent = TraceContextPropagator::new()
         .extract_with_context(&Context::new(), &Headers(request.headers()));
@@ -150,7 +150,7 @@ pub(super) fn generate_span(parent: &Span, model: &str, job: &Job, output_type: 
         "gen_ai.provider.name" = "tessera",
         "gen_ai.request.model" = model,
         "gen_ai.request.stream" = true,
-        "gen_ai.request.max_tokens" = job.output_tokens_max,
+        "gen_ai.request.max_tokens" = job.output_tokens_max as i64,
         "gen_ai.request.temperature" = job.sampling.temperature,
         "gen_ai.request.top_p" = sampled.map(|sampling| sampling.top_p),
         "gen_ai.request.seed" = sampled.map(|sampling| sampling.seed as i64),
@@ -184,10 +184,15 @@ pub(super) fn mark_dropped(span: &Span) {
 
 /// Writes the outcome of a whole answer.
 pub(super) fn end_generate_span(span: &Span, done: &Done) {
-    span.record("gen_ai.usage.input_tokens", done.usage.input_tokens);
-    span.record("gen_ai.usage.image.input_tokens", done.usage.image_tokens);
-    span.record("gen_ai.usage.cache_read.input_tokens", done.usage.cached_input_tokens);
-    span.record("gen_ai.usage.output_tokens", done.usage.output_tokens);
+    // Signed: of others the layer that makes spans would make texts.
+    for (key, tokens) in [
+        ("gen_ai.usage.input_tokens", done.usage.input_tokens),
+        ("gen_ai.usage.image.input_tokens", done.usage.image_tokens),
+        ("gen_ai.usage.cache_read.input_tokens", done.usage.cached_input_tokens),
+        ("gen_ai.usage.output_tokens", done.usage.output_tokens),
+    ] {
+        span.record(key, tokens as i64);
+    }
     let first_chunk = done.timings.time_to_first_token.as_secs_f64();
     span.record("gen_ai.response.time_to_first_chunk", first_chunk);
     // The conventions want an array, which a field of a tracing span cannot be.

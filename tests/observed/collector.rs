@@ -159,10 +159,9 @@ async fn a_collector_that_goes_away_costs_spans_and_nothing_else() {
     assert!(completed.usage.unwrap().output_tokens > 0);
     let lost = || {
         let text = http(admin, "GET /metrics", "");
-        let line = text.lines().find(|line| {
-            line.starts_with("otel_sdk_exporter_span_exported_total") && line.contains("error_type")
-        });
-        line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+        let of = |line: &&str| line.starts_with("otel_sdk_exporter_span_exported_total{error_type");
+        let counts = text.lines().filter(of).filter_map(|line| line.rsplit(' ').next());
+        counts.map(|count| count.parse::<u64>().unwrap()).sum::<u64>()
     };
     let begin = Instant::now();
     while lost() < u64::from(completed.usage.unwrap().output_tokens) {

@@ -80,7 +80,8 @@ fn trace(query: u16, id: &str, least: usize) -> Value {
         let found = json(query, &format!("/api/traces/{id}"));
         let whole = |trace: &Value| {
             let spans = spans_of(trace);
-            spans.len() >= least && spans.iter().any(|span| span.name.ends_with("/Extract"))
+            let has = |end: &str| spans.iter().any(|span| span.name.ends_with(end));
+            spans.len() >= least && ["/Extract", "decode", "finalise"].iter().all(|end| has(end))
         };
         if let Some(trace) = found["data"].get(0).filter(|trace| whole(trace)) {
             return trace.clone();

@@ -62,13 +62,11 @@ async fn content_is_in_a_trace_only_where_the_operator_wants_it() {
         let (asked, answered) = ("gen_ai.input.messages", "gen_ai.output.messages");
         let (asked, answered) = (attribute(generate, asked), attribute(generate, answered));
         let everything = format!("{all:?}");
-        let values: Vec<&str> = completed
-            .fields
-            .iter()
-            .map(|field| field.raw.trim_matches('"'))
-            .filter(|value| value.chars().filter(|c| c.is_alphanumeric()).count() > 4)
-            .collect();
-        assert!(values.len() > 4, "{values:?}");
+        // Words: figures may be those of a time stamp.
+        let is_word = |raw: &&str| raw.chars().filter(|c| c.is_alphabetic()).count() > 5;
+        let raws = completed.fields.iter().map(|field| field.raw.trim_matches('"'));
+        let values: Vec<&str> = raws.filter(is_word).collect();
+        assert!(values.len() > 2, "{values:?}");
         let shows = |text: &str| values.iter().filter(|value| text.contains(**value)).count();
         match content {
             "off" => assert_eq!((asked, answered, shows(&everything)), (None, None, 0)),
@@ -144,7 +142,7 @@ async fn a_request_is_one_line_of_json() {
     assert_eq!((&ended[0]["trace_id"], &ended[0]["code"]), (&TRACE_ID.into(), &"OK".into()));
     assert_eq!(ended[0]["output_tokens"], completed.usage.unwrap().output_tokens);
     let everything = lines.concat();
-    for field in completed.fields.iter().filter(|field| field.raw.len() > 6) {
+    for field in completed.fields.iter().filter(|field| field.raw.len() > 8) {
         assert!(!everything.contains(field.raw.trim_matches('"')), "content in the log");
     }
 }

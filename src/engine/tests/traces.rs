@@ -142,7 +142,9 @@ fn check_preempted(spans: &Spans, input_tokens: usize) {
         assert!(within(preempted, decode));
         let chunks = spans.below(preempted, "prefill_chunk");
         let again: i64 = chunks.iter().map(|c| integer(c, "tessera.prefill.tokens")).sum();
-        assert_eq!(again, integer(preempted, "tessera.preempted.tokens"));
+        let tokens = integer(preempted, "tessera.preempted.tokens");
+        // The newest one may be left for the step that goes on.
+        assert!(again == tokens || again == tokens - 1, "{again} of {tokens}");
         assert!(chunks.iter().all(|chunk| within(chunk, preempted)));
         assert_eq!(attributes(preempted)["tessera.preempted.resumed"], &Value::Bool(true));
     }

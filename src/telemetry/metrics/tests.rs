@@ -204,7 +204,16 @@ fn what_is_observed() {
     metrics.preempted();
     let text = metrics.prometheus();
     expect![[r#"
+        tessera_engine_steps_total 0
+        tessera_engine_cancellations_total 0
         tessera_engine_preemptions_total 1
+        tessera_engine_prefix_cache_queries_total 0
+        tessera_engine_prefix_cache_hits_total 0
+        tessera_engine_encoder_cache_queries_total 0
+        tessera_engine_encoder_cache_hits_total 0
+        tessera_engine_spoilt_answers_total{error_type="GIBBERISH"} 0
+        tessera_engine_spoilt_answers_total{error_type="NON_FINITE_LOGITS"} 0
+        tessera_engine_spoilt_answers_total{error_type="REPETITION"} 0
         tessera_engine_requests_running 2
         tessera_engine_requests_waiting 7
         tessera_engine_slots 4
@@ -229,6 +238,10 @@ fn what_is_observed() {
         vllm:kv_cache_usage_perc{model_name="fake-reader"} 0.25
         vllm:gpu_cache_usage_perc{model_name="fake-reader"} 0.25
         vllm:num_preemptions_total{model_name="fake-reader"} 1
+        vllm:prefix_cache_queries_total{model_name="fake-reader"} 0
+        vllm:prefix_cache_hits_total{model_name="fake-reader"} 0
+        vllm:mm_cache_queries_total{model_name="fake-reader"} 0
+        vllm:mm_cache_hits_total{model_name="fake-reader"} 0
         vllm:prompt_tokens_total{model_name="fake-reader"} 300
         vllm:generation_tokens_total{model_name="fake-reader"} 5
         vllm:request_success_total{model_name="fake-reader",finished_reason="stop"} 1
@@ -306,7 +319,46 @@ fn a_bucket_names_the_trace_that_fell_into_it() {
     answered_in(&metrics, Some(&span(TraceFlags::SAMPLED)));
     answered_in(&metrics, None);
     let text = metrics.exposition(Format::OpenMetrics);
-    expect![[r#""#]].assert_eq(&told(&text, "tessera_request_phase_duration"));
+    expect![[r##"
+        # HELP tessera_request_phase_duration_seconds Where the time of whole answers went, by tessera.phase
+        # TYPE tessera_request_phase_duration_seconds histogram
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="decode",le="1.28"} 2 # {trace_id="00000000000000000000000000000abc",span_id="00000000000000de"} 0.8
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="decode",le="2.56"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="decode",le="5.12"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="decode",le="10.24"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="decode",le="20.48"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="decode",le="40.96"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="decode",le="81.92"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="decode",le="163.84"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="decode",le="327.68"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="decode",le="655.36"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="decode",le="1310.72"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="decode",le="2621.44"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="decode",le="+Inf"} 2
+        tessera_request_phase_duration_seconds_sum{tessera_phase="decode"} 1.6
+        tessera_request_phase_duration_seconds_count{tessera_phase="decode"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="0.01"} 2 # {trace_id="00000000000000000000000000000abc",span_id="00000000000000de"} 0.005
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="0.02"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="0.04"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="0.08"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="0.16"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="0.32"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="0.64"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="1.28"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="2.56"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="5.12"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="10.24"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="20.48"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="40.96"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="81.92"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="163.84"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="327.68"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="655.36"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="1310.72"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="2621.44"} 2
+        tessera_request_phase_duration_seconds_bucket{tessera_phase="queue",le="+Inf"} 2
+        tessera_request_phase_duration_seconds_sum{tessera_phase="queue"} 0.01
+        tessera_request_phase_duration_seconds_count{tessera_phase="queue"} 2"##]].assert_eq(&told(&text, "tessera_request_phase_duration"));
     for metric in ["gen_ai_server_request_duration", "gen_ai_server_time_to_first_token"] {
         let seen = text.lines().filter(|line| line.starts_with(metric) && line.contains(" # {"));
         assert_eq!(seen.count(), 1, "{metric}");

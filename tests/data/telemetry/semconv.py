@@ -7,13 +7,11 @@ That release is of schema 1.44. What it calls deprecated because it moved to the
 conventions is current there; everything else that is deprecated is left out.
 """
 
-import importlib
 import pathlib
-import pkgutil
 import re
 from importlib import metadata
 
-import opentelemetry.semconv._incubating as conventions
+import opentelemetry.semconv as conventions
 
 SPACES = ["error", "gen_ai", "host", "network", "os", "otel", "process", "rpc", "server", "service", "telemetry"]
 ENTRY = re.compile(r'^[A-Z0-9_]+: Final = "([^"]+)"\n(?:"""(.*?)""")?', re.S | re.M)
@@ -22,10 +20,10 @@ UNRELEASED = ["gen_ai.usage.image.input_tokens"]
 
 
 def names(kind):
-    package = importlib.import_module(f"{conventions.__name__}.{kind}")
-    for module in pkgutil.iter_modules(package.__path__):
-        # Read, not imported: modules of metrics want the whole API.
-        source = (pathlib.Path(package.__path__[0]) / f"{module.name}.py").read_text()
+    # Read, not imported: modules of metrics want the whole API. Those in the first folder are stable.
+    top = pathlib.Path(conventions.__path__[0])
+    for file in [*top.glob(f"{kind}/*.py"), *top.glob(f"_incubating/{kind}/*.py")]:
+        source = file.read_text()
         for name, text in ENTRY.findall(source):
             moved = "Moved to the [OpenTelemetry GenAI" in text
             if name.split(".")[0] in SPACES and (moved or "Deprecated" not in text):
