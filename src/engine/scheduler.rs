@@ -9,6 +9,11 @@
 //! as it grows. Where there are none left, the most junior sequence gives up its own: it keeps its slot and
 //! its image features, and takes its tokens in again, those of its answer too, when there is room. The most
 //! senior one thus always moves on. Who is senior: [`queue`](super::queue).
+//!
+//! Several steps may be under way at once, each on another stage of a model that is spread over GPUs. A step
+//! that was planned is [`launched`](Scheduler::launched) and later [`stepped`](Scheduler::stepped) or
+//! [`dropped`](Scheduler::dropped). Meanwhile its decoding sequences wait for their tokens, the chunks of a prompt
+//! follow each other, and nobody in it gives its KV blocks up.
 
 mod room;
 
@@ -36,6 +41,8 @@ pub(super) struct Bounds {
     pub(super) tiles: usize,
     pub(super) prefill_chunk_tokens: usize,
     pub(super) vision_chunk_tiles: usize,
+    /// Steps that may be under way at once: the decoding sequences are shared out among them.
+    pub(super) steps_in_flight: usize,
 }
 
 /// The integers of one request.
@@ -105,6 +112,8 @@ struct Running {
     first_needed: usize,
     /// Tokens that the blocks hold.
     held: usize,
+    /// Tokens behind those that steps under way take in.
+    flying: usize,
     /// Tokens of the prompt and of the answer so far, the last of which are not held yet.
     tokens: usize,
     /// Tokens that the last choice brought: the one chosen, and those that it forced.
@@ -123,6 +132,8 @@ pub(super) struct Scheduler {
     pool: BlockPool,
     /// Since the last look.
     preempted: Vec<SeqId>,
+    /// Blocks are to be taken from a sequence that is under way: nothing is planned until it is not.
+    lands: bool,
 }
 
 // === impl Scheduler ===
@@ -138,6 +149,7 @@ impl Scheduler {
             free,
             pool: BlockPool::new(bounds.kv_blocks, bounds.block_tokens),
             preempted: Vec::new(),
+            lands: false,
         }
     }
 
@@ -238,10 +250,19 @@ impl Scheduler {
         }
     }
 
-    /// What the next step takes in; empty where there is nothing to do.
+    /// What the next step takes in; empty where there is nothing to do before a step that is under way ends.
     pub(super) fn plan_step(&mut self) -> Vec<Planned> {
-        let decoding: Vec<SeqId> =
-            self.by_standing(Running::decodes).iter().map(|running| running.demand.id).collect();
+        if self.lands && self.is_flying() {
+            return Vec::new();
+        }
+        self.lands = false;
+        let answering = self.running.values().filter(|running| running.answers()).count();
+        let decoding: Vec<SeqId> = self
+            .by_standing(Running::decodes)
+            .iter()
+            .map(|running| running.demand.id)
+            .take(answering.div_ceil(self.bounds.steps_in_flight.max(1)))
+            .collect();
         let mut plan: Vec<Planned> =
             decoding.into_iter().filter_map(|id| self.plan_decode(id)).collect();
         let mut budget = self.bounds.prefill_chunk_tokens;
@@ -263,6 +284,10 @@ impl Scheduler {
             if let Some(block) = self.pool.take(1) {
                 running.blocks.extend(block);
             } else {
+                if self.is_flying() {
+                    self.lands = true;
+                    return None;
+                }
                 let (junior, _) = self.most_junior()?;
                 self.preempt(junior);
             }
@@ -283,7 +308,34 @@ impl Scheduler {
         self.running.get(&id).map_or(&[], |running| &running.blocks)
     }
 
-    /// The tokens of `planned` are in the KV cache.
+    /// The step of `planned` is under way.
+    pub(super) fn launched(&mut self, planned: &Planned) {
+        if let Some(running) = self.running.get_mut(&planned.id) {
+            check_invariant!(
+                InvariantId::PositionsGapless,
+                running.held + running.flying == planned.start,
+                "{:?} holds {} tokens, {} are under way, and the next is at {}",
+                planned.id,
+                running.held,
+                running.flying,
+                planned.start
+            );
+            running.flying += planned.tokens;
+        }
+    }
+
+    /// The step of `planned` ended without its tokens: they are still to be taken in.
+    pub(super) fn dropped(&mut self, planned: &Planned) {
+        if let Some(running) = self.running.get_mut(&planned.id) {
+            running.flying -= planned.tokens;
+        }
+    }
+
+    fn is_flying(&self) -> bool {
+        self.running.values().any(|running| running.flying > 0)
+    }
+
+    /// The tokens of `planned`, which was launched, are in the KV cache.
     pub(super) fn stepped(&mut self, planned: &Planned) {
         let block_tokens = self.bounds.block_tokens;
         let Some(running) = self.running.get_mut(&planned.id) else { return };
@@ -295,6 +347,12 @@ impl Scheduler {
             running.held,
             planned.start
         );
+        check_invariant!(
+            InvariantId::PositionsGapless,
+            running.flying >= planned.tokens,
+            "{planned:?} ended without having been launched"
+        );
+        running.flying = running.flying.saturating_sub(planned.tokens);
         running.held = planned.start + planned.tokens;
         let written = planned.start / block_tokens..running.held.div_ceil(block_tokens);
         check_invariant!(
@@ -450,8 +508,13 @@ impl Running {
         self.has_output() && self.held + self.fresh == self.tokens
     }
 
-    fn decodes(&self) -> bool {
+    /// Whether it takes part in decoding steps, now or when the one that is under way has ended.
+    fn answers(&self) -> bool {
         self.is_answering() && !self.paused && !self.is_parked()
+    }
+
+    fn decodes(&self) -> bool {
+        self.answers() && self.flying == 0
     }
 
     fn prefills(&self) -> bool {
@@ -471,12 +534,13 @@ impl Running {
 
     /// As many of its tokens as `budget` allows.
     fn prefill(&self, budget: usize) -> Option<Planned> {
-        let left = self.tokens - self.held;
+        let start = self.held + self.flying;
+        let left = self.tokens - start;
         let tokens = left.min(budget);
         (tokens > 0).then_some(Planned {
             id: self.demand.id,
             slot: self.slot,
-            start: self.held,
+            start,
             tokens,
             prefill: true,
             wants_logits: tokens == left,

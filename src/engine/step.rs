@@ -1,12 +1,13 @@
 //! One forward pass for all planned sequences; one by one where the batch failed, and in halves where
 //! a piece of a prompt is too much for the device's memory even then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
 
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::scheduler::{Planned, Scheduler, SeqId};
 use crate::engine::sequence::Sequence;
-use crate::model::{Output, Outputs, RunError, Runner, StepBatch};
+use crate::model::{Output, Outputs, Pending, RunError, Runner, StepBatch};
 
 /// Tokens of a prompt that are not halved any more: what does not fit then will not fit at all.
 const HALVED_TOKENS_MIN: usize = 16;
@@ -18,31 +19,82 @@ pub(super) struct Running<'a> {
     pub(super) scheduler: &'a Scheduler,
 }
 
+/// A pass under way.
+#[derive(Debug)]
+pub(super) struct Launched {
+    pub(super) plan: Vec<Planned>,
+    pub(super) begin: Instant,
+    /// An error that came at once is kept until its turn.
+    pending: Result<Pending, RunError>,
+    /// Sequences whose tokens before these were not taken in after all: what comes of them here is no good.
+    void: BTreeSet<SeqId>,
+}
+
 /// What became of each planned sequence.
 #[derive(Debug)]
 pub(super) struct Stepped {
-    pub(super) outcomes: Vec<(Planned, Result<(), RunError>)>,
-    /// Of the sequences that wanted something and did not fail, in the order of `outcomes`.
-    outputs: Vec<Outputs>,
+    pub(super) outcomes: Vec<(Planned, Outcome)>,
+    /// Of passes under way: what was to follow tokens that this one did not take in. To be planned again.
+    pub(super) dropped: Vec<Planned>,
 }
 
-/// Runs the pass. If it fails, each sequence gets one more chance, alone: what is too much for the
-/// device in a batch may fit by itself, and a sequence that fails alone fails for itself.
-pub(super) fn run(runner: &mut dyn Runner, running: Running<'_>, plan: Vec<Planned>) -> Stepped {
-    let error = match pass(runner, running, &plan) {
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Its tokens are in the KV cache. With what it wanted.
+    Taken(Option<Output>),
+    /// Nobody waits for it any more.
+    Dropped,
+    Failed(RunError),
+}
+
+/// Begins a pass over what is planned.
+pub(super) fn launch(
+    runner: &mut dyn Runner,
+    running: Running<'_>,
+    plan: Vec<Planned>,
+    begin: Instant,
+) -> Launched {
+    let pending = runner.submit(&running.batch(&plan));
+    Launched { plan, begin, pending, void: BTreeSet::new() }
+}
+
+/// Waits for the oldest pass; `later` are those launched after it. If it fails, each sequence gets one more
+/// chance, alone: what is too much for the device in a batch may fit by itself, and a sequence that fails alone
+/// fails for itself.
+pub(super) fn land(
+    runner: &mut dyn Runner,
+    running: Running<'_>,
+    launched: Launched,
+    later: &mut VecDeque<Launched>,
+) -> Stepped {
+    let Launched { plan, pending, void, .. } = launched;
+    let is_no_good = |id: &SeqId| void.contains(id) || !running.sequences.contains_key(id);
+    let error = match pending.and_then(|pending| checked(pending.wait()?, &plan)) {
         Ok(outputs) => {
-            let outcomes = plan.into_iter().map(|planned| (planned, Ok(()))).collect();
-            return Stepped { outcomes, outputs: vec![outputs] };
+            let mut outputs = outputs.into_iter();
+            let outcome = |planned: Planned| {
+                let output = if planned.wants_logits { outputs.next() } else { None };
+                let is_no_good = is_no_good(&planned.id);
+                (planned, if is_no_good { Outcome::Dropped } else { Outcome::Taken(output) })
+            };
+            let outcomes = plan.into_iter().map(outcome).collect();
+            return Stepped { outcomes, dropped: Vec::new() };
         }
         Err(error) => error,
     };
     tracing::warn!(segments = plan.len(), %error, "a step failed; its sequences run one by one");
-    let mut stepped = Stepped { outcomes: Vec::with_capacity(plan.len()), outputs: Vec::new() };
-    for planned in plan {
-        let outcome = alone(runner, running, planned).map(|outputs| stepped.outputs.push(outputs));
-        stepped.outcomes.push((planned, outcome));
-    }
-    stepped
+    let failed: BTreeSet<SeqId> = plan.iter().map(|planned| planned.id).collect();
+    let dropped =
+        later.iter_mut().flat_map(|launched| launched.drop_what_follows(&failed)).collect();
+    let outcome = |planned: Planned| {
+        if is_no_good(&planned.id) {
+            return (planned, Outcome::Dropped);
+        }
+        let outputs = alone(runner, running, planned);
+        let taken = outputs.map(|outputs| Outcome::Taken(outputs.into_iter().next()));
+        (planned, taken.unwrap_or_else(Outcome::Failed))
+    };
+    Stepped { outcomes: plan.into_iter().map(outcome).collect(), dropped }
 }
 
 /// Runs one sequence. Activations grow with the tokens of a pass, so a piece of a prompt that found no
@@ -67,7 +119,10 @@ fn pass(
     running: Running<'_>,
     plan: &[Planned],
 ) -> Result<Outputs, RunError> {
-    let outputs = runner.step(&running.batch(plan))?;
+    checked(runner.step(&running.batch(plan))?, plan)
+}
+
+fn checked(outputs: Outputs, plan: &[Planned]) -> Result<Outputs, RunError> {
     let wanted = plan.iter().filter(|planned| planned.wants_logits).count();
     if outputs.len() == wanted {
         return Ok(outputs);
@@ -75,6 +130,17 @@ fn pass(
     let message = format!("{} outputs for {wanted}", outputs.len());
     check_invariant!(InvariantId::LogitsPerSegment, false, "{message}");
     Err(RunError::Device { site: "step", message })
+}
+
+// === impl Launched ===
+
+impl Launched {
+    /// Gives up what `failed` sequences were to take in here, and says what that was.
+    fn drop_what_follows(&mut self, failed: &BTreeSet<SeqId>) -> Vec<Planned> {
+        let void = &mut self.void;
+        let follows = |planned: &&Planned| failed.contains(&planned.id) && void.insert(planned.id);
+        self.plan.iter().filter(follows).copied().collect()
+    }
 }
 
 // === impl Running ===
@@ -93,18 +159,16 @@ impl<'a> Running<'a> {
 // === impl Stepped ===
 
 impl Stepped {
-    /// One output for each sequence that wanted one and did not fail.
-    pub(super) fn outputs(&self) -> impl Iterator<Item = &Output> {
-        self.outputs.iter().flatten()
-    }
-
     /// The message of the device error that failed every sequence, if that is what happened.
     pub(super) fn device_failure(&self) -> Option<String> {
         let mut message = None;
         for (_, outcome) in &self.outcomes {
             match outcome {
-                Err(error @ RunError::Device { .. }) => message = Some(error.to_string()),
-                _ => return None,
+                Outcome::Failed(error @ RunError::Device { .. }) => {
+                    message = Some(error.to_string());
+                }
+                Outcome::Dropped => {}
+                Outcome::Failed(_) | Outcome::Taken(_) => return None,
             }
         }
         message

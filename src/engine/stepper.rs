@@ -3,7 +3,7 @@
 
 mod features;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::engine::pulse::Pulse;
 use crate::engine::sampler::Sampler;
 use crate::engine::scheduler::{Bounds, Encode, Planned, Scheduler, SeqId};
 use crate::engine::sequence::{Sequence, Spoilt};
-use crate::engine::step::{self, Running, Stepped};
+use crate::engine::step::{self, Launched, Outcome, Running, Stepped};
 use crate::engine::trace::Pass;
 use crate::engine::{Config, EngineError, FinishReason};
 use crate::limits::DEVICE_FAILURES_MAX;
@@ -32,7 +32,9 @@ pub(super) struct Stepper {
     scheduler: Scheduler,
     sequences: BTreeMap<SeqId, Sequence>,
     next_id: u64,
-    /// Forward passes so far.
+    /// Passes under way, the oldest first.
+    launched: VecDeque<Launched>,
+    /// Passes that ended so far.
     steps: u64,
     sampler: Sampler,
     stop_ids: Vec<u32>,
@@ -73,6 +75,7 @@ impl Stepper {
             tiles: runner.spec().kv_tokens() / runner.spec().tokens_per_tile.max(1),
             prefill_chunk_tokens: config.prefill_chunk_tokens,
             vision_chunk_tiles: config.vision_chunk_tiles,
+            steps_in_flight: runner.spec().passes.max(1),
         };
         Self {
             scheduler: Scheduler::new(bounds),
@@ -80,6 +83,7 @@ impl Stepper {
             runner,
             sequences: BTreeMap::new(),
             next_id: 0,
+            launched: VecDeque::new(),
             steps: 0,
             stop_ids,
             features: EncoderCache::default(),
@@ -124,18 +128,20 @@ impl Stepper {
         self.sequences.insert(id, sequence);
     }
 
-    /// Everything between two looks into the inbox: at most one step.
+    /// Everything between two looks into the inbox: at most one step begins, and at most one ends. Tiles are
+    /// encoded while a step is under way, so that uploading them holds up no device.
     pub(super) fn turn(&mut self) -> Result<Wait, Ending> {
         self.end_what_is_over();
         self.start_waiting();
+        let mut launched = self.launch();
         let encoded = self.encode();
-        let plan = self.scheduler.plan_step();
-        self.note_preempted();
-        let idle = plan.is_empty() && !encoded;
-        if !plan.is_empty() {
-            self.step(plan)?;
+        if encoded && !launched {
+            launched = self.launch();
         }
+        let is_full = self.launched.len() >= self.runner.spec().passes.max(1);
+        let landed = (is_full || !launched) && self.land()?;
         self.publish_kv();
+        let idle = !launched && !encoded && !landed;
         Ok(if idle { self.wait() } else { Wait::Not })
     }
 
@@ -274,24 +280,39 @@ impl Stepper {
         plan
     }
 
-    fn step(&mut self, plan: Vec<Planned>) -> Result<(), Ending> {
+    /// Begins the next step. Says whether there was one.
+    fn launch(&mut self) -> bool {
+        let plan = self.scheduler.plan_step();
+        self.note_preempted();
         let plan = self.ready(plan);
         if plan.is_empty() {
-            return Ok(());
+            return false;
         }
         self.check_budget(&plan);
-        let before = self.clock.now();
+        for planned in &plan {
+            self.scheduler.launched(planned);
+        }
         let running = Running { sequences: &self.sequences, scheduler: &self.scheduler };
-        let stepped = step::run(self.runner.as_mut(), running, plan);
+        let begin = self.clock.now();
+        let launched = step::launch(self.runner.as_mut(), running, plan, begin);
+        self.launched.push_back(launched);
+        true
+    }
+
+    /// Waits for the oldest step under way. Says whether there was one.
+    fn land(&mut self) -> Result<bool, Ending> {
+        let Some(launched) = self.launched.pop_front() else { return Ok(false) };
+        let begin = launched.begin;
+        let running = Running { sequences: &self.sequences, scheduler: &self.scheduler };
+        let stepped = step::land(self.runner.as_mut(), running, launched, &mut self.launched);
         let now = self.clock.now();
-        let took = now.saturating_duration_since(before);
-        self.count_step(&stepped, took);
+        self.count_step(&stepped, now.saturating_duration_since(begin));
         self.count_device_failures(&stepped)?;
         let planned = stepped.outcomes.iter().map(|(planned, _)| *planned);
-        let pass = Pass::new(self.steps, (before, now), planned, self.runner.stage_times());
+        let pass = Pass::new(self.steps, (begin, now), planned, self.runner.stage_times());
         self.steps += 1;
         self.take_outcomes(stepped, pass, now);
-        Ok(())
+        Ok(true)
     }
 
     fn count_step(&self, stepped: &Stepped, duration: Duration) {
@@ -311,16 +332,23 @@ impl Stepper {
     }
 
     fn take_outcomes(&mut self, stepped: Stepped, mut pass: Pass, now: Instant) {
+        for planned in &stepped.dropped {
+            self.scheduler.dropped(planned);
+        }
         let mut ended = Vec::new();
         let mut not_finite = Vec::new();
         let mut sensible = Vec::new();
-        let mut outputs = stepped.outputs();
-        for (planned, outcome) in &stepped.outcomes {
-            if outcome.is_err() {
-                continue;
-            }
+        for (planned, outcome) in stepped.outcomes {
+            let output = match outcome {
+                Outcome::Taken(output) => output,
+                Outcome::Dropped => continue,
+                Outcome::Failed(error) => {
+                    ended.push((planned.id, End::Failed(error.into())));
+                    continue;
+                }
+            };
+            let planned = &planned;
             self.scheduler.stepped(planned);
-            let output = if planned.wants_logits { outputs.next() } else { None };
             let Some(sequence) = self.sequences.get_mut(&planned.id) else { continue };
             sequence.stepped(planned, now);
             if planned.prefill {
@@ -329,7 +357,7 @@ impl Stepper {
             let Some(output) = output else { continue };
             let clock = self.clock.as_ref();
             sequence.trace.choosing(clock);
-            let chosen = sequence.choose(output, &mut self.sampler, &self.stop_ids, (now, clock));
+            let chosen = sequence.choose(&output, &mut self.sampler, &self.stop_ids, (now, clock));
             if chosen != Err(Spoilt::NotFinite) {
                 sequence.trace.chose(planned, &mut pass, clock);
             }
@@ -354,16 +382,11 @@ impl Stepper {
                 }
             }
         }
-        drop(outputs);
         pass.finished();
         for (id, slot) in sensible {
             self.publish(id, slot);
         }
         ended.extend(self.not_finite(&not_finite));
-        let failed = stepped.outcomes.into_iter().filter_map(|(planned, outcome)| {
-            Some((planned.id, End::Failed(outcome.err()?.into())))
-        });
-        ended.extend(failed);
         for (id, end) in ended {
             self.end(id, end);
         }

@@ -18,8 +18,10 @@ pub(super) mod rows;
 #[cfg(feature = "cuda")]
 pub(super) mod tokens;
 #[cfg(feature = "cuda")]
+pub(super) mod transfer;
+#[cfg(feature = "cuda")]
 pub(super) mod vision;
 #[cfg(not(feature = "cuda"))]
 mod without;
 #[cfg(not(feature = "cuda"))]
-pub(super) use without::{product, q8};
+pub(super) use without::{product, q8, transfer};

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use crate::device::Dtype;
 use crate::model::{
-    Choice, DeviceUse, FeatureKey, ModelSpec, NonFinite, Output, Outputs, Placement, RunError,
-    Runner, Segment, Slot, SlotTiles, StepBatch, Want,
+    Choice, DeviceUse, FeatureKey, ModelSpec, NonFinite, Output, Outputs, Pending, Placement,
+    RunError, Runner, Segment, Slot, SlotTiles, StepBatch, Want,
 };
 use crate::placement::WeightFormat;
 
@@ -98,6 +98,8 @@ struct Held {
     steps: usize,
     /// Its last logits were no numbers.
     poisoned: bool,
+    /// Position from which on tokens are lacking, because their pass failed.
+    lost: Option<usize>,
     /// Tokens of the last pass.
     last: Vec<u32>,
     /// Once the first logits were asked for: the prompt's length and the scripted answer.
@@ -322,6 +324,30 @@ impl Fake {
         self.held(segment.slot).scripted(end)
     }
 
+    /// What `batch` was to take in is lacking.
+    fn lose(&mut self, batch: &StepBatch<'_>) {
+        for segment in &batch.segments {
+            let held = self.held(segment.slot);
+            held.lost = Some(held.lost.map_or(segment.start, |lost| lost.min(segment.start)));
+        }
+    }
+
+    /// Fails where `batch` goes on after tokens that a pass failed to take in.
+    fn check_whole(&mut self, batch: &StepBatch<'_>) -> Result<(), RunError> {
+        for segment in &batch.segments {
+            let held = self.held(segment.slot);
+            if held.lost.is_some_and(|lost| segment.start > lost) {
+                let message = format!("slot {} lacks tokens", segment.slot.0);
+                self.lose(batch);
+                return Err(RunError::Device { site: "fake", message });
+            }
+        }
+        for segment in &batch.segments {
+            self.held(segment.slot).lost = None;
+        }
+        Ok(())
+    }
+
     fn count(&self, batch: &StepBatch<'_>) {
         let tokens = batch.segments.iter().map(|segment| segment.tokens.len()).sum();
         self.probe.steps.fetch_add(1, Ordering::Relaxed);
@@ -395,6 +421,7 @@ impl Runner for Fake {
         assert!(!batch.segments.is_empty(), "a step without segments");
         let slots: HashSet<Slot> = batch.segments.iter().map(|segment| segment.slot).collect();
         assert_eq!(slots.len(), batch.segments.len(), "a slot has two segments in one step");
+        self.check_whole(batch)?;
         for segment in &batch.segments {
             self.check(segment);
         }
@@ -402,7 +429,7 @@ impl Runner for Fake {
         let steps: Vec<(Slot, usize)> =
             slots.iter().map(|&slot| (slot, self.held(slot).steps)).collect();
         let tokens = batch.segments.iter().map(|segment| segment.tokens.len()).sum();
-        let poisoned = self.faults.in_step(&steps, tokens)?;
+        let poisoned = self.faults.in_step(&steps, tokens).inspect_err(|_| self.lose(batch))?;
         let prompt_tokens =
             batch.segments.iter().map(|segment| segment.tokens.len()).filter(|n| *n > 1);
         pause(
@@ -432,6 +459,12 @@ impl Runner for Fake {
         }
         self.count_held();
         Ok(Outputs::new(outputs))
+    }
+
+    /// As a device that works by itself: an error is heard of when it is waited for.
+    fn submit(&mut self, batch: &StepBatch<'_>) -> Result<Pending, RunError> {
+        let done = self.step(batch);
+        Ok(Pending::later(move || done))
     }
 
     fn locate_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {

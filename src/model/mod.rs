@@ -1,11 +1,12 @@
 //! The forward pass: tensors only. `engine` drives a [`Runner`] and never sees a tensor.
 //!
-//! [`runner`] is the seam between the two floors, [`output`] what comes back through it, [`fake`] a runner
-//! without weights.
+//! [`runner`] is the seam between the two floors, [`output`] what comes back through it, [`pending`] when,
+//! [`fake`] a runner without weights.
 
 pub mod fake;
 pub mod internvl;
 pub mod output;
+pub mod pending;
 pub mod runner;
 
 mod cache;
@@ -16,6 +17,7 @@ mod layers;
 pub use cache::{BLOCK_TOKENS, pool_blocks};
 pub use cpu::log_sum_exp;
 pub use output::{Choice, Output, Outputs, Want, likeliest};
+pub use pending::Pending;
 pub use runner::{
     DeviceUse, FeatureKey, ModelSpec, NonFinite, PixelTiles, Placement, RunError, Runner, Segment,
     SiteRange, Slot, SlotTiles, StageTimes, StepBatch, Verification,

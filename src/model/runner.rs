@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::output::{Outputs, Want};
+use super::pending::Pending;
 use crate::device::{Dtype, Link};
 use crate::placement::{DtypePolicy, WeightFormat};
 
@@ -35,6 +36,9 @@ pub struct ModelSpec {
     /// Tokens whose keys and values one block holds.
     pub block_tokens: usize,
     pub kv_bytes_per_token: u64,
+    /// Passes that are worth having under way at once: as many as there are GPUs that the layers are spread
+    /// over, each of which works on another pass. 0 and 1: one.
+    pub passes: usize,
     /// Whether a token's keys and values depend on nothing but the tokens and images up to it, so that other
     /// sequences that begin alike can use them.
     pub shares_kv: bool,
@@ -221,6 +225,14 @@ pub trait Runner: Send {
     /// After an error the same segments can be given again, all or some of them: no sequence counts as
     /// further than before.
     fn step(&mut self, batch: &StepBatch<'_>) -> Result<Outputs, RunError>;
+
+    /// Begins what [`step`](Self::step) does, and returns before it is done where devices work by themselves.
+    /// Whatever is called next comes after it: a pass may take in what follows tokens of one under way.
+    ///
+    /// Where waiting gives an error, passes begun later are no good for its sequences either.
+    fn submit(&mut self, batch: &StepBatch<'_>) -> Result<Pending, RunError> {
+        self.step(batch).map(Pending::there)
+    }
 
     /// Where the logits of `batch` went wrong: called after steps that gave logits which are not all
     /// finite, with the segments that had those, as they were given, before anything else is done with

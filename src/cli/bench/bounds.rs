@@ -53,6 +53,22 @@ impl Bounds {
         self.products(decoder_weights(spec), tokens)
     }
 
+    /// All products of so many requests, or reading the weights once for each output token and the KV entries once
+    /// for each step, if one could wholly hide behind the other.
+    pub(super) fn language(
+        &self,
+        spec: &ModelSpec,
+        requests: usize,
+        prompt: usize,
+        answer: usize,
+    ) -> f64 {
+        let weights: u64 = read_by_decoding(spec).map(|placement| placement.weight_bytes).sum();
+        let context = prompt + answer / 2;
+        let kv = spec.kv_bytes_per_token * (requests * context) as u64;
+        let by_memory = ((weights + kv) * answer as u64) as f64 / self.bytes_per_second;
+        by_memory.max(self.products(decoder_weights(spec), requests * (prompt + answer)))
+    }
+
     pub(super) fn vision(&self, spec: &ModelSpec, tiles: usize) -> f64 {
         let per_tile = spec.tokens_per_tile * VISION_TOKENS_PER_IMAGE_TOKEN + 1;
         let vision =

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod host;
+mod language;
 mod level;
 mod load;
 mod pages;
@@ -23,6 +24,7 @@ pub(super) enum BenchCommand {
     Decode(parts::DecodeArgs),
     Prefill(parts::PrefillArgs),
     Vision(parts::VisionArgs),
+    Language(Box<language::LanguageArgs>),
     Pages(save::PagesArgs),
 }
 
@@ -32,6 +34,7 @@ pub(super) fn run(command: &BenchCommand, term: &Term) -> Result<(), Failure> {
         BenchCommand::Decode(args) => parts::decode(args, term),
         BenchCommand::Prefill(args) => parts::prefill(args, term),
         BenchCommand::Vision(args) => parts::vision(args, term),
+        BenchCommand::Language(args) => language::run(args, term),
         BenchCommand::Pages(args) => save::run(args),
     }
 }

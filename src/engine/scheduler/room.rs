@@ -53,6 +53,7 @@ impl Scheduler {
             tiles: vec![false; demand.tiles],
             first_needed: 0,
             held: 0,
+            flying: 0,
             tokens,
             fresh: 1,
             paused: false,
@@ -94,6 +95,10 @@ impl Scheduler {
         while self.pool.available() < needed + left(self) {
             let Some((id, victim)) = self.most_junior() else { break };
             if !victim.is_batch() || standing.is_batch() {
+                return None;
+            }
+            if self.is_flying() {
+                self.lands = true;
                 return None;
             }
             self.preempt(id);

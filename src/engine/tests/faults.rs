@@ -7,7 +7,7 @@ use crate::device::Dtype;
 use crate::engine::ending::Ending;
 use crate::engine::{Config, EngineError};
 use crate::limits::DEVICE_FAILURES_MAX;
-use crate::model::fake::{Fault, FaultKind};
+use crate::model::fake::{Fault, FaultKind, Options};
 use crate::model::{NonFinite, RunError, Slot};
 
 /// Three requests in slots 0, 1 and 2 that decode, and `fault` is next.
@@ -125,6 +125,31 @@ fn a_piece_of_a_prompt_that_is_too_much_is_taken_in_by_halves() {
         assert_eq!(finished(events).unwrap().text, "ab");
     }
     stage.assert_empty();
+}
+
+#[test]
+fn what_follows_a_failed_piece_of_a_prompt_is_taken_in_again() {
+    let answers = |passes, faults: &[Fault]| {
+        let config = Config { prefill_chunk_tokens: 16, ..Config::default() };
+        let mut options = Options::default();
+        options.spec.passes = passes;
+        let mut stage = Stage::with(options, config);
+        faults.iter().for_each(|fault| stage.faults.add(*fault));
+        let questions = ["q".repeat(70), "r".repeat(40)];
+        let mut events = questions.map(|question| stage.submit(job(&question, &[1])).unwrap());
+        stage.settle();
+        let texts = events.each_mut().map(|events| finished(events).unwrap().text);
+        stage.assert_empty();
+        texts
+    };
+    let expected = answers(1, &[]);
+    let kinds = [FaultKind::OutOfMemory, FaultKind::Device];
+    for (passes, step) in [(2, 0), (2, 1), (3, 0), (3, 2), (3, 4)] {
+        for kind in kinds {
+            let fault = Fault { slot: Some(Slot(0)), step, ..Fault::next(kind) };
+            assert_eq!(answers(passes, &[fault]), expected, "{passes} passes, step {step}");
+        }
+    }
 }
 
 #[test]

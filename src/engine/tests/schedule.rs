@@ -1,6 +1,6 @@
 //! The scheduler by itself: thousands of random schedules, each replayed from its seed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rand::{Rng, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -44,6 +44,9 @@ struct World {
     ended: usize,
     preempted: usize,
     cached_tokens: usize,
+    /// Steps under way, the oldest first.
+    flying: VecDeque<Vec<Planned>>,
+    dropped: usize,
 }
 
 impl World {
@@ -57,6 +60,7 @@ impl World {
             tiles: TILES_MAX * rng.random_range(1..8),
             prefill_chunk_tokens: rng.random_range(1..20),
             vision_chunk_tiles: rng.random_range(1..5),
+            steps_in_flight: rng.random_range(1..4),
         };
         Self {
             rng,
@@ -69,6 +73,8 @@ impl World {
             ended: 0,
             preempted: 0,
             cached_tokens: 0,
+            flying: VecDeque::new(),
+            dropped: 0,
         }
     }
 
@@ -200,20 +206,51 @@ impl World {
         }
     }
 
+    /// Launches a step, and ends the oldest where no more may be under way, or none was launched.
     fn step(&mut self) {
+        let answering = self.open.values().filter(|seen| seen.decodes()).count();
         let plan = self.scheduler.plan_step();
         self.see_preempted();
         self.check_blocks();
         self.check_budget(&plan);
-        self.check_decodes(&plan);
+        self.check_decodes(&plan, answering);
         self.check_progress(&plan);
-        let mut whole = Vec::new();
+        let launched = !plan.is_empty();
         for planned in &plan {
             let blocks = self.scheduler.blocks(planned.id).len();
-            let seen = self.open.get_mut(&planned.id).expect("stepped while open");
-            seen.check(planned, blocks);
-            seen.held += planned.tokens;
+            let flying = self.flying_tokens(planned.id);
+            let seen = self.open.get(&planned.id).expect("stepped while open");
+            seen.check(planned, blocks, flying);
+            self.scheduler.launched(planned);
+        }
+        if launched {
+            self.flying.push_back(plan);
+        }
+        if !launched || self.flying.len() == self.bounds.steps_in_flight {
+            self.land();
+        }
+    }
+
+    /// The oldest step under way ends; now and then without success, and then what builds upon it has none
+    /// either.
+    fn land(&mut self) {
+        let Some(plan) = self.flying.pop_front() else { return };
+        if self.rng.random_bool(0.03) {
+            let failed: BTreeSet<SeqId> = plan.iter().map(|planned| planned.id).collect();
+            let mut dropped = plan;
+            for later in &mut self.flying {
+                dropped.extend(later.extract_if(.., |planned| failed.contains(&planned.id)));
+            }
+            dropped.iter().for_each(|planned| self.scheduler.dropped(planned));
+            self.dropped += dropped.len();
+            return;
+        }
+        let mut whole = Vec::new();
+        for planned in &plan {
             self.scheduler.stepped(planned);
+            // It may have ended meanwhile.
+            let Some(seen) = self.open.get_mut(&planned.id) else { continue };
+            seen.held += planned.tokens;
             seen.answered += usize::from(planned.wants_logits);
             if planned.prefill && planned.wants_logits {
                 self.scheduler.publish(planned.id);
@@ -227,6 +264,11 @@ impl World {
         for id in whole {
             self.end(id);
         }
+    }
+
+    fn flying_tokens(&self, id: SeqId) -> usize {
+        let planned = self.flying.iter().flatten().filter(|planned| planned.id == id);
+        planned.map(|planned| planned.tokens).sum()
     }
 
     /// Each block has as many owners as there are sequences that list it, only one where it is written.
@@ -260,20 +302,35 @@ impl World {
         assert_eq!(ids.len(), plan.len(), "a sequence is planned twice");
     }
 
-    fn check_decodes(&self, plan: &[Planned]) {
+    /// All that answer are in this step; where several are under way, their share of it, unless KV blocks are
+    /// waited for. `before` answered, of which some may have been preempted.
+    fn check_decodes(&self, plan: &[Planned], before: usize) {
+        let is_planned = |seen: &Seen| plan.iter().any(|p| p.id == seen.demand.id && !p.prefill);
+        let is_ready = |seen: &&Seen| seen.decodes() && self.flying_tokens(seen.demand.id) == 0;
         for seen in self.open.values() {
-            let planned = plan.iter().any(|p| p.id == seen.demand.id && !p.prefill);
-            check_invariant!(InvariantId::DecodeEveryStep, seen.decodes() == planned, "{seen:?}");
+            let id = InvariantId::DecodeEveryStep;
+            check_invariant!(id, !is_planned(seen) || is_ready(&seen), "{seen:?}");
         }
+        let answering = self.open.values().filter(|seen| seen.decodes()).count();
+        let ready = self.open.values().filter(is_ready).count();
+        let planned = self.open.values().filter(|seen| is_planned(seen)).count();
+        let share_of = |answering: usize| answering.div_ceil(self.bounds.steps_in_flight);
+        let least = ready.min(share_of(answering));
+        check_invariant!(
+            InvariantId::DecodeEveryStep,
+            planned <= share_of(before) && (planned >= least || !self.flying.is_empty()),
+            "{planned}, {least} at least"
+        );
     }
 
-    /// Where some sequence could go on, one does.
+    /// Where some sequence could go on, one does, or is under way.
     fn check_progress(&self, plan: &[Planned]) {
         let ready = self.open.values().any(|seen| {
             let has_blocks = !self.scheduler.blocks(seen.demand.id).is_empty();
             has_blocks && !seen.paused && seen.tiles.iter().all(|encoded| *encoded)
         });
-        check_invariant!(InvariantId::NoStarvation, !ready || !plan.is_empty(), "{:?}", self.open);
+        let moves = !plan.is_empty() || !self.flying.is_empty();
+        check_invariant!(InvariantId::NoStarvation, !ready || moves, "{:?}", self.open);
     }
 
     /// Without arrivals and with patient readers, all requests come to their end, each within the steps that
@@ -284,7 +341,8 @@ impl World {
             self.scheduler.set_paused(seen.demand.id, false);
         }
         let alone = TILES_MAX + PROMPT_TOKENS_MAX + 2 * ANSWER_TOKENS_MAX;
-        let most = self.open.len() * alone;
+        // Steps that end without success, and waiting for one that is under way.
+        let most = 2 * self.bounds.steps_in_flight * self.open.len() * alone;
         for _ in 0..most {
             self.start();
             self.encode();
@@ -296,6 +354,9 @@ impl World {
             "{:?}",
             self.open
         );
+        while !self.flying.is_empty() {
+            self.land();
+        }
         assert!(self.owned.is_empty());
         self.scheduler.pool().check_deeply();
         assert_eq!(self.scheduler.kv_blocks().0, 0, "a KV block was lost");
@@ -309,15 +370,17 @@ impl Seen {
         self.answered > 0 && self.held + 1 == tokens && !self.paused
     }
 
-    fn check(&self, planned: &Planned, blocks: usize) {
-        let gapless = self.slot == Some(planned.slot) && planned.start == self.held;
+    /// `flying` of its tokens are under way.
+    fn check(&self, planned: &Planned, blocks: usize, flying: usize) {
+        let start = self.held + flying;
+        let gapless = self.slot == Some(planned.slot) && planned.start == start;
         check_invariant!(InvariantId::PositionsGapless, gapless, "{planned:?} for {self:?}");
         // What the first tokens stand for is in the KV cache, or the pages are encoded.
-        let blocks_held = self.held / BLOCK_TOKENS;
+        let blocks_held = start / BLOCK_TOKENS;
         let known = blocks_held.checked_sub(1).and_then(|last| self.demand.prefix.get(last));
         let needed = known.map_or(0, |block| block.tiles);
         assert!(
-            self.held > 0 || self.tiles[needed..].iter().all(|encoded| *encoded),
+            start > 0 || self.tiles[needed..].iter().all(|encoded| *encoded),
             "pages come before their tokens"
         );
         assert!(!self.paused, "{self:?}");
@@ -333,7 +396,7 @@ impl Seen {
 
 #[test]
 fn random_schedules_keep_the_invariants() {
-    let (mut preempted, mut cached) = (0, 0);
+    let (mut preempted, mut cached, mut dropped) = (0, 0, 0);
     for seed in 0..SCHEDULES {
         // A failing test shows it.
         println!("seed {seed}");
@@ -353,8 +416,10 @@ fn random_schedules_keep_the_invariants() {
         assert_eq!(world.ended, submitted, "every request ends once");
         preempted += world.preempted;
         cached += world.cached_tokens;
+        dropped += world.dropped;
     }
     assert!(preempted as u64 > SCHEDULES, "{preempted} preemptions are too few to say anything");
+    assert!(dropped as u64 > SCHEDULES, "{dropped} failures are too few to say anything");
     assert!(cached as u64 > SCHEDULES, "{cached} cached tokens are too few to say anything");
 }
 
@@ -370,6 +435,7 @@ fn bounds(slots: usize, kv_blocks: usize) -> Bounds {
         tiles: 100,
         prefill_chunk_tokens: 1000,
         vision_chunk_tiles: 1,
+        steps_in_flight: 1,
     }
 }
 
@@ -380,6 +446,7 @@ fn started(scheduler: &mut Scheduler) -> Vec<u64> {
 /// One step; every planned sequence moves on.
 fn step(scheduler: &mut Scheduler) {
     for planned in scheduler.plan_step() {
+        scheduler.launched(&planned);
         scheduler.stepped(&planned);
     }
 }

@@ -118,17 +118,16 @@ pub(in crate::model) fn argmax(
     }
 }
 
-/// The choices that [`argmax`] wrote.
-pub(in crate::model) fn read_choices(choices: &Tensor) -> Result<Vec<Choice>> {
-    let words: Vec<Vec<u32>> = choices.to_vec2()?;
-    let choice = |row: &Vec<u32>| match row[..] {
-        [token, finite, logit, log_sum_exp] => Ok(Choice {
+/// Choices from their words.
+pub(in crate::model) fn read_choices(words: &[u32]) -> Vec<Choice> {
+    let choice = |row: &[u32; CHOICE_WORDS]| {
+        let [token, finite, logit, log_sum_exp] = *row;
+        Choice {
             token,
             logit: f32::from_bits(logit),
             log_sum_exp: f32::from_bits(log_sum_exp),
             is_finite: finite == 1,
-        }),
-        _ => bail!("a choice of {} words", row.len()),
+        }
     };
-    words.iter().map(choice).collect()
+    words.as_chunks().0.iter().map(choice).collect()
 }

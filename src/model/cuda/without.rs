@@ -1,4 +1,4 @@
-//! Products in a build without CUDA: nothing is taken, so nothing else is called.
+//! Products and copies in a build without CUDA: nothing is taken, so nothing else is called.
 
 pub(in crate::model) mod product {
     use candle_core::{DType, Result, Tensor, bail};
@@ -17,5 +17,25 @@ pub(in crate::model) mod q8 {
 
     pub(in crate::model) fn takes(_x: &Tensor, _addend: Option<&Tensor>) -> bool {
         false
+    }
+}
+
+pub(in crate::model) mod transfer {
+    use candle_core::{Device, Result, Shape, Tensor};
+
+    #[derive(Debug, Default)]
+    pub(in crate::model) struct Staging;
+
+    impl Staging {
+        #[expect(clippy::unused_self, reason = "with the feature `cuda` it has memory")]
+        #[expect(clippy::unnecessary_wraps, reason = "with the feature `cuda` it copies")]
+        pub(in crate::model) fn upload(
+            &mut self,
+            _: &[&[f32]],
+            _: impl Into<Shape>,
+            _: &Device,
+        ) -> Result<Option<Tensor>> {
+            Ok(None)
+        }
     }
 }

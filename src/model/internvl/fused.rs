@@ -23,8 +23,9 @@ use crate::model::cuda::attention::{self, Paged, Scratch};
 use crate::model::cuda::launch::{buffer, upload};
 use crate::model::cuda::rows;
 use crate::model::cuda::tokens::{self, Allowed, CHOICE_WORDS, Masks, mask_words};
+use crate::model::cuda::transfer::{Download, Downloads};
 use crate::model::layers::{Linear, Norm, RopeTable};
-use crate::model::output::{Choice, Outputs, Want};
+use crate::model::output::{Choice, Want};
 pub(super) use decode::DecodeRow;
 use decode::DecodeStep;
 
@@ -46,8 +47,20 @@ pub(super) struct Fused {
     scratches: BTreeMap<usize, Scratch>,
     widths: Widths,
     room: Room,
-    /// None until it is prepared, and where a step is spread over devices or dtypes.
+    /// None until it is prepared, and where layers change between devices or dtypes to and fro.
     decode: Option<DecodeStep>,
+    downloads: Downloads,
+}
+
+/// Choices that a device makes.
+pub(super) struct Chosen(Download);
+
+/// What a step of the decoder comes to.
+pub(super) struct Decoded {
+    pub(super) chosen: Chosen,
+    /// f32, `[rows, vocab]`, in the order of the choices; rows behind those mean nothing. Good until the next
+    /// step begins.
+    pub(super) logits: Tensor,
 }
 
 /// Elements of a row of each kind.
@@ -124,17 +137,14 @@ impl Fused {
                 entry.insert(Scratch::new(home.candle_device(), rows, widths.kv_heads)?);
             }
         }
-        Ok(Some(Self { scratches, widths, room, decode: None }))
+        let downloads = Downloads::new(room.slots.max(decode::ROWS_MAX) * CHOICE_WORDS);
+        Ok(Some(Self { scratches, widths, room, decode: None, downloads }))
     }
 
     /// Makes the graphs of decoding steps, for the tensors that `stack` has now. `never` is not chosen.
     pub(super) fn prepare(&mut self, stack: &Stack<'_>, never: u32) -> Result<()> {
         self.decode = None;
-        if !decode::takes(stack) {
-            return Ok(());
-        }
-        let scratch = &self.scratches[&stack.homes.head.index];
-        self.decode = DecodeStep::new(stack, scratch, self.widths, self.room, never)?;
+        self.decode = DecodeStep::new(stack, self, never, self.downloads.clone())?;
         Ok(())
     }
 
@@ -187,10 +197,11 @@ impl Fused {
         &mut self,
         stack: &Stack<'_>,
         rows: &[DecodeRow<'_>],
-    ) -> Result<Option<Outputs>> {
-        let Some(decode) = &mut self.decode else { return Ok(None) };
-        let scratch = &self.scratches[&stack.homes.head.index];
-        decode.run(stack, scratch, rows)
+    ) -> Result<Option<Decoded>> {
+        let Some(mut decode) = self.decode.take() else { return Ok(None) };
+        let decoded = decode.run(stack, self, rows);
+        self.decode = Some(decode);
+        decoded
     }
 
     /// Greedy choices from `logits`, `[rows, vocab]`, on their device; none where it has no kernels.
@@ -200,7 +211,7 @@ impl Fused {
         head: &Home,
         wants: &[Want<'_>],
         never: u32,
-    ) -> Result<Option<Vec<Choice>>> {
+    ) -> Result<Option<Chosen>> {
         let (rows, vocabulary) = logits.dims2()?;
         let Some(scratch) = self.scratches.get(&head.index) else { return Ok(None) };
         if rows > self.room.slots {
@@ -212,7 +223,14 @@ impl Fused {
         let masks = masks_of(wants, words, device)?;
         let masks = masks.as_ref().map(|(bits, masked)| Masks { bits, masked });
         tokens::argmax(logits, Allowed { masks, never }, scratch, &choices)?;
-        tokens::read_choices(&choices).map(Some)
+        Ok(Some(Chosen(self.downloads.start(&choices)?)))
+    }
+}
+
+impl Chosen {
+    /// Waits for them.
+    pub(super) fn wait(self) -> Result<Vec<Choice>> {
+        Ok(tokens::read_choices(&self.0.wait()?))
     }
 }
 

@@ -7,14 +7,14 @@ use candle_core::{DType, Result, Tensor};
 
 use super::config::TextConfig;
 use super::decoder_layer::{Angles, DecoderLayer};
-use super::fused::{DecodeRow, Fused, Stack};
+use super::fused::{Chosen, DecodeRow, Decoded, Fused, Stack};
 use super::home::{Home, Homes};
 use super::laps::Laps;
 use super::observe::{Observe, Part, Site, Within};
 use crate::device::Links;
 use crate::model::cache::CacheShape;
 use crate::model::layers::{DynamicNtk, Linear, Norm, RopeTable, Visit};
-use crate::model::output::{Choice, Outputs, Want};
+use crate::model::output::Want;
 use crate::model::runner::StageTimes;
 use crate::weights::{Loaded, Weights};
 
@@ -190,7 +190,7 @@ impl Decoder {
     }
 
     /// One token more of each sequence, from the token to the choice; none where it takes the long way.
-    pub(super) fn decode(&mut self, rows: &[DecodeRow<'_>]) -> Result<Option<Outputs>> {
+    pub(super) fn decode(&mut self, rows: &[DecodeRow<'_>]) -> Result<Option<Decoded>> {
         Ok(self.with_fused(|fused, stack| fused.decode(stack, rows))?.flatten())
     }
 
@@ -200,7 +200,7 @@ impl Decoder {
         logits: &Tensor,
         wants: &[Want<'_>],
         never: u32,
-    ) -> Result<Option<Vec<Choice>>> {
+    ) -> Result<Option<Chosen>> {
         match &self.fused {
             Some(fused) => fused.choose(logits, &self.homes.head, wants, never),
             None => Ok(None),

@@ -1,5 +1,7 @@
 //! From a checkpoint to a runner that was checked: configuration, plan, weights, verification, probe.
 
+use std::collections::BTreeSet;
+
 use super::config::{Config, ConfigError};
 use super::cost::VISION_BATCH_TILES_GPU;
 use super::features::FeatureRows;
@@ -15,6 +17,7 @@ use super::vision::VisionTower;
 use crate::checkpoint::Checkpoint;
 use crate::device::{DeviceError, DeviceHandle, DeviceSelection, Dtype, Links};
 use crate::model::cache::{BLOCK_TOKENS, pool_blocks};
+use crate::model::cuda::transfer::Staging;
 use crate::model::runner::{DeviceUse, ModelSpec, SiteRange, Verification};
 use crate::placement::{DtypePolicy, PolicyMode};
 use crate::weights::{WeightSource, Weights, WeightsError};
@@ -136,6 +139,7 @@ fn build(
             None => 1,
         },
         features: FeatureRows::new(room.slots),
+        staging: Staging::default(),
         spec: ModelSpec::default(),
         config,
         vision,
@@ -247,6 +251,7 @@ fn spec(
         kv_blocks: room.kv_blocks,
         block_tokens: BLOCK_TOKENS,
         kv_bytes_per_token: homes.layers.iter().map(kv_bytes).sum(),
+        passes: passes(homes),
         shares_kv: config.text.rope_dynamic_factor.is_none()
             || room.slot_tokens <= config.text.positions_max,
         kv_dtype: homes
@@ -259,6 +264,13 @@ fn spec(
         links: model.decoder.links().used(),
         verification: Verification { tensors_compared: weights.compared(), probe: Vec::new() },
     })
+}
+
+/// As many as there are GPUs with layers; a CPU among them would work on one after the other.
+fn passes(homes: &Homes) -> usize {
+    let devices: BTreeSet<usize> = homes.layers.iter().map(|home| home.index).collect();
+    let all_gpus = homes.layers.iter().all(|home| home.candle_device().is_cuda());
+    if all_gpus { devices.len() } else { 1 }
 }
 
 fn room(config: &Config, options: &LoadOptions) -> Room {

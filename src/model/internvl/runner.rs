@@ -8,14 +8,16 @@ use candle_core::{Result, Tensor};
 
 use super::config::Config;
 use super::features::FeatureRows;
-use super::fused::DecodeRow;
+use super::fused::{Chosen, DecodeRow, Decoded};
 use super::home::Homes;
 use super::language::{Decoder, Rows};
 use super::observe::{Blind, Observe, Part, Within};
 use super::projector::Projector;
 use super::vision::{VisionTower, without_class_token};
+use crate::model::cuda::transfer::Staging;
 use crate::model::layers::Visit;
 use crate::model::output::{Choice, Output, Outputs, Want};
+use crate::model::pending::Pending;
 use crate::model::runner::{
     FeatureKey, ModelSpec, NonFinite, RunError, Runner, Segment, Slot, SlotTiles, StageTimes,
     StepBatch,
@@ -31,6 +33,7 @@ pub struct InternVl {
     /// Tiles that go through the vision tower together.
     pub(super) vision_batch_tiles: usize,
     pub(super) features: FeatureRows,
+    pub(super) staging: Staging,
 }
 
 impl std::fmt::Debug for InternVl {
@@ -83,9 +86,15 @@ impl InternVl {
     }
 
     /// `[tiles, channels, side, side]` of the pixels of all of `batch`, on the vision tower's device.
-    pub(super) fn pixel_tensor(&self, batch: &[SlotTiles<'_>]) -> Result<Tensor> {
+    pub(super) fn pixel_tensor(&mut self, batch: &[SlotTiles<'_>]) -> Result<Tensor> {
         let side = self.config.vision.image_size;
         let device = self.vision.home().candle_device();
+        let parts: Vec<&[f32]> = batch.iter().map(|one| one.pixels.data).collect();
+        let tiles: usize = batch.iter().map(|one| one.pixels.tiles).sum();
+        let shape = (tiles, self.config.vision.channels, side, side);
+        if let Some(pixels) = self.staging.upload(&parts, shape, device)? {
+            return Ok(pixels);
+        }
         let of_slot = |one: &SlotTiles<'_>| {
             let shape = (one.pixels.tiles, self.config.vision.channels, side, side);
             Tensor::from_slice(one.pixels.data, shape, device)
@@ -159,27 +168,40 @@ impl InternVl {
 
 impl InternVl {
     /// What follows the rows of `x`, which [`hidden`](Self::hidden) returned, each with what it wants.
-    fn outputs(&self, x: &Tensor, wanted: &[(u32, Want<'_>)]) -> Result<Outputs> {
+    fn outputs(&self, x: &Tensor, wanted: &[(u32, Want<'_>)]) -> Result<Pending> {
         let rows: Vec<u32> = wanted.iter().map(|(row, _)| *row).collect();
         let logits = self.decoder.logits(x, &rows, &mut Blind)?;
         let never = self.spec.image_token_id;
         let wants: Vec<Want<'_>> = wanted.iter().map(|(_, want)| *want).collect();
-        if let Some(choices) = self.decoder.choose(&logits, &wants, never)? {
-            let output = |(at, (want, choice)): (usize, (&Want<'_>, Choice))| match want {
-                Want::Logits => {
-                    logits.narrow(0, at, 1)?.flatten_all()?.to_vec1().map(Output::Logits)
-                }
-                _ => Ok(Output::Choice(choice)),
-            };
-            let outputs = wants.iter().zip(choices).enumerate().map(output);
-            return Ok(Outputs::new(outputs.collect::<Result<_>>()?));
+        if let Some(chosen) = self.decoder.choose(&logits, &wants, never)? {
+            return self.chosen(&wants, Decoded { chosen, logits });
         }
         let logits: Vec<Vec<f32>> = logits.to_vec2()?;
         let outputs = logits
             .into_iter()
             .zip(wants)
             .filter_map(|(row, want)| Output::from_row(want, row, never));
-        Ok(Outputs::new(outputs.collect()))
+        Ok(Pending::there(Outputs::new(outputs.collect())))
+    }
+
+    /// Choices that are made where the logits are. Waits for them if somebody wants the logits themselves.
+    fn chosen(&self, wants: &[Want<'_>], decoded: Decoded) -> Result<Pending> {
+        let Decoded { chosen, logits } = decoded;
+        if !wants.contains(&Want::Logits) {
+            let device_id = self.device_of(Part::Head).to_owned();
+            let outputs = move |chosen: Chosen| {
+                let choices = chosen.wait()?.into_iter().map(Output::Choice);
+                Ok(Outputs::new(choices.collect()))
+            };
+            let wait = move || outputs(chosen).map_err(|e| run_error("lm_head", &device_id, &e));
+            return Ok(Pending::later(wait));
+        }
+        let output = |(at, (want, choice)): (usize, (&Want<'_>, Choice))| match want {
+            Want::Logits => logits.narrow(0, at, 1)?.flatten_all()?.to_vec1().map(Output::Logits),
+            _ => Ok(Output::Choice(choice)),
+        };
+        let outputs = wants.iter().zip(chosen.wait()?).enumerate().map(output);
+        Ok(Pending::there(Outputs::new(outputs.collect::<Result<_>>()?)))
     }
 }
 
@@ -218,7 +240,8 @@ impl Runner for InternVl {
 
     fn encode(&mut self, segments: &[SlotTiles<'_>]) -> std::result::Result<(), RunError> {
         let started = Instant::now();
-        let pixels = self.at("pixels", self.pixel_tensor(segments))?;
+        let pixels = self.pixel_tensor(segments);
+        let pixels = self.at("pixels", pixels)?;
         let uploaded = started.elapsed();
         let rows = self.on_pool(|model| model.features(&pixels, &mut Blind));
         let rows = self.at("vision", rows)?;
@@ -258,13 +281,19 @@ impl Runner for InternVl {
     }
 
     fn step(&mut self, batch: &StepBatch<'_>) -> std::result::Result<Outputs, RunError> {
+        self.submit(batch)?.wait()
+    }
+
+    fn submit(&mut self, batch: &StepBatch<'_>) -> std::result::Result<Pending, RunError> {
         let started = Instant::now();
         let segments = batch.segments.len();
         if let Some(rows) = decode_rows(&batch.segments, self.spec.image_token_id) {
             let decoded = self.decoder.decode(&rows);
-            if let Some(outputs) = self.at("decoder", decoded)? {
-                tracing::debug!(segments, took = ?started.elapsed(), "decoded");
-                return Ok(outputs);
+            if let Some(decoded) = self.at("decoder", decoded)? {
+                let wants: Vec<Want<'_>> = rows.iter().map(|row| row.want).collect();
+                let pending = self.chosen(&wants, decoded);
+                tracing::debug!(segments, launched = ?started.elapsed(), "decoding");
+                return self.at("lm_head", pending);
             }
         }
         let hidden = self.on_pool(|model| model.hidden(&batch.segments, &mut Blind));
@@ -279,11 +308,10 @@ impl Runner for InternVl {
             })
             .collect();
         if wanted.is_empty() {
-            return Ok(Outputs::default());
+            return Ok(Pending::there(Outputs::default()));
         }
-        let launched = started.elapsed();
         let outputs = self.on_pool(|model| model.outputs(&hidden, &wanted));
-        tracing::debug!(segments, rows = end, ?launched, took = ?started.elapsed(), "stepped");
+        tracing::debug!(segments, rows = end, launched = ?started.elapsed(), "stepping");
         self.at("lm_head", outputs)
     }
 

@@ -1,22 +1,30 @@
-//! One token more of many sequences at once: the whole step, from tokens to choices, as one graph.
+//! One token more of many sequences at once: the whole step, from tokens to choices, as one graph on each
+//! device.
 //!
 //! A graph is made for some numbers of rows. A step of fewer takes the next larger one: rows without a
 //! sequence have no token, no position and no length, and write nothing to the cache. All it reads of a step
-//! lies in one buffer, so that a step is one copy to the device, one launch, and one copy back.
+//! lies in one buffer, so that a step is one copy to a device, one launch, and one copy back. Where layers are
+//! spread over devices the rows go from graph to graph; each device can then work on the rows of another step.
+
+use std::ops::Range;
 
 use candle_core::{DType, Result, Tensor};
 
-use super::{Piece, Places, Scratch, Stack, Widths, Workspace, put_table, rms, upload_mask};
+use super::{
+    Chosen, Decoded, Fused, Piece, Places, Scratch, Stack, Widths, Workspace, put_table, rms,
+    upload_mask,
+};
 use crate::model::cache::BLOCK_TOKENS;
 use crate::model::cuda::graph::{Graph, cublas_workspace};
 use crate::model::cuda::launch::{buffer, upload};
 use crate::model::cuda::rows;
 use crate::model::cuda::tokens::{self, Allowed, CHOICE_WORDS, Masks, mask_words};
-use crate::model::internvl::language::Room;
-use crate::model::output::{Output, Outputs, Want};
+use crate::model::cuda::transfer::Downloads;
+use crate::model::internvl::home::Home;
+use crate::model::output::Want;
 
 /// Rows of the largest graph.
-const ROWS_MAX: usize = 256;
+pub(super) const ROWS_MAX: usize = 256;
 
 /// Marks a row without a sequence: no token, and no position.
 const NOTHING: u32 = u32::MAX;
@@ -33,46 +41,75 @@ pub(in crate::model::internvl) struct DecodeRow<'a> {
 
 /// Buffers and graphs of decoding steps.
 pub(super) struct DecodeStep {
-    /// u32: tokens, positions, lengths, whether there is a mask, and tables of a bucket's rows.
-    inputs: Tensor,
-    /// u32, `[rows, words]`
+    /// In the order in which rows reach them.
+    stages: Vec<Stage>,
+    /// On the last stage's device, u32, `[rows, words]`.
     masks: Tensor,
-    buckets: Vec<Bucket>,
+    /// Rows of each bucket.
+    buckets: Vec<usize>,
     positions_max: usize,
     /// Blocks of a table.
     table_blocks: usize,
+    downloads: Downloads,
+}
+
+/// The layers of one device.
+struct Stage {
+    /// Of the device, in the model's list.
+    device: usize,
+    /// u32: tokens, positions, lengths, whether there is a mask, and tables of a bucket's rows.
+    inputs: Tensor,
+    buckets: Vec<Bucket>,
     /// Kept for cublas.
     _cublas: Tensor,
 }
 
-/// A step of so many rows.
+/// What one device does in a step of so many rows.
 struct Bucket {
-    rows: usize,
-    tokens: Tensor,
-    masked: Tensor,
-    masks: Tensor,
+    layers: Range<usize>,
+    /// Of the first stage.
+    tokens: Option<Tensor>,
+    /// Of the last stage.
+    ending: Option<End>,
     places: Places,
     workspace: Workspace,
+    /// None: its kernels are launched one by one.
+    graph: Option<Graph>,
+}
+
+/// From the last layer to the choice.
+#[derive(Clone)]
+struct End {
+    masked: Tensor,
+    masks: Tensor,
     /// f32, `[rows, vocab]`
     logits: Tensor,
     /// `[rows, CHOICE_WORDS]`
     choices: Tensor,
     never: u32,
-    /// None: its kernels are launched one by one.
-    graph: Option<Graph>,
 }
 
-/// Whether a step of `stack` is on one device, in one dtype.
-pub(super) fn takes(stack: &Stack<'_>) -> bool {
+/// The layers of each device, where a token goes from device to device once, in one dtype on each.
+fn stages(stack: &Stack<'_>) -> Option<Vec<Range<usize>>> {
     let homes = stack.homes;
-    let head = &homes.head;
-    let alike = |home: &super::Home| {
-        home.index == head.index
-            && home.compute() == head.compute()
-            && home.residual() == head.residual()
+    let alike = |one: &Home, other: &Home| {
+        one.index == other.index
+            && one.compute() == other.compute()
+            && one.residual() == other.residual()
     };
-    let is_alone = [&homes.embedding, &homes.norm].into_iter().all(alike);
-    is_alone && !homes.layers.is_empty() && homes.layers.iter().all(alike)
+    let mut stages: Vec<Range<usize>> = Vec::new();
+    let mut first = 0;
+    for part in homes.layers.chunk_by(alike) {
+        let is_known = |stage: &Range<usize>| homes.layers[stage.start].index == part[0].index;
+        if stages.iter().any(is_known) {
+            return None;
+        }
+        stages.push(first..first + part.len());
+        first += part.len();
+    }
+    let (begin, end) = (homes.layers.first()?, homes.layers.last()?);
+    let ends = [(&homes.embedding, begin), (&homes.norm, end), (&homes.head, end)];
+    ends.into_iter().all(|(one, other)| alike(one, other)).then_some(stages)
 }
 
 /// Numbers of rows that have a graph: one to 256, and as many as there are slots.
@@ -83,88 +120,111 @@ fn bucket_rows(slots: usize) -> Vec<usize> {
 }
 
 impl DecodeStep {
-    /// None where positions have no angles that hold for all lengths.
+    /// None where layers change between devices or dtypes more often than once each, and where positions have
+    /// no angles that hold for all lengths.
     pub(super) fn new(
         stack: &Stack<'_>,
-        scratch: &Scratch,
-        widths: Widths,
-        room: Room,
+        fused: &Fused,
         never: u32,
+        downloads: Downloads,
     ) -> Result<Option<Self>> {
-        let home = &stack.homes.head;
-        let device = home.candle_device();
-        let Some(layer) = stack.layers.first() else { return Ok(None) };
-        let Some(rope) = stack.ropes.get(&home.index) else { return Ok(None) };
-        let positions_max = rope.unscaled_positions().min(room.slot_tokens);
-        let Some((cos, sin)) = rope.unscaled(positions_max) else { return Ok(None) };
-        let all_rows = bucket_rows(room.slots);
-        let most = all_rows.last().copied().unwrap_or(1);
+        let Fused { widths, room, scratches, .. } = fused;
+        let Some(parts) = stages(stack) else { return Ok(None) };
+        let positions = |rope: &super::RopeTable| rope.unscaled_positions().min(room.slot_tokens);
+        let Some(positions_max) = stack.ropes.values().map(positions).min() else {
+            return Ok(None);
+        };
+        let buckets = bucket_rows(room.slots);
+        let most = buckets.last().copied().unwrap_or(1);
         let table_blocks = positions_max.div_ceil(BLOCK_TOKENS).max(1);
-        let inputs = buffer(device, most * (4 + table_blocks), DType::U32)?;
-        let masks = Tensor::zeros((most, mask_words(widths.vocabulary)), DType::U32, device)?;
-        let logits = buffer(device, (most, widths.vocabulary), DType::F32)?;
-        let choices = buffer(device, (most, CHOICE_WORDS), DType::U32)?;
+        let device = stack.homes.head.candle_device();
+        let words = mask_words(widths.vocabulary);
+        let ending = End {
+            masked: Tensor::zeros(most, DType::U32, device)?,
+            masks: Tensor::zeros((most, words), DType::U32, device)?,
+            logits: buffer(device, (most, widths.vocabulary), DType::F32)?,
+            choices: buffer(device, (most, CHOICE_WORDS), DType::U32)?,
+            never,
+        };
+        let mut step = Self {
+            stages: Vec::with_capacity(parts.len()),
+            masks: ending.masks.clone(),
+            buckets,
+            positions_max,
+            table_blocks,
+            downloads,
+        };
+        for layers in parts {
+            let Some(stage) = step.stage(stack, layers, *widths, &ending)? else {
+                return Ok(None);
+            };
+            step.stages.push(stage);
+        }
+        let none: Vec<Vec<u32>> =
+            step.buckets.iter().map(|rows| step.values(*rows, &[])).collect::<Result<_>>()?;
+        for stage in &mut step.stages {
+            stage.capture(stack, &scratches[&stage.device], &none)?;
+        }
+        Ok(Some(step))
+    }
+
+    /// Buffers for these layers. None where positions have no angles that hold for all lengths.
+    fn stage(
+        &self,
+        stack: &Stack<'_>,
+        layers: Range<usize>,
+        widths: Widths,
+        ending: &End,
+    ) -> Result<Option<Stage>> {
+        let home = &stack.homes.layers[layers.start];
+        let (layer, device) = (&stack.layers[layers.start], home.candle_device());
+        let rope = stack.ropes.get(&home.index);
+        let Some((cos, sin)) = rope.and_then(|rope| rope.unscaled(self.positions_max)) else {
+            return Ok(None);
+        };
+        let most = self.buckets.last().copied().unwrap_or(1);
+        let inputs = buffer(device, most * (4 + self.table_blocks), DType::U32)?;
         let residual = Tensor::zeros((most, widths.hidden), layer.residual, device)?;
         let workspace = Workspace::new(&residual, layer, widths)?;
-        let bucket = |rows: usize| {
+        let is_last = layers.end == stack.layers.len();
+        let bucket = |rows: &usize| {
+            let rows = *rows;
             let part = |index: usize| inputs.narrow(0, index * rows, rows);
+            let tables = inputs.narrow(0, 4 * rows, rows * self.table_blocks)?;
+            let ending = is_last.then(|| {
+                Ok::<_, candle_core::Error>(End {
+                    masked: part(3)?,
+                    masks: ending.masks.narrow(0, 0, rows)?,
+                    logits: ending.logits.narrow(0, 0, rows)?,
+                    choices: ending.choices.narrow(0, 0, rows)?,
+                    never: ending.never,
+                })
+            });
             Ok::<_, candle_core::Error>(Bucket {
-                rows,
-                tokens: part(0)?,
-                masked: part(3)?,
-                masks: masks.narrow(0, 0, rows)?,
+                tokens: (layers.start == 0).then(|| part(0)).transpose()?,
+                layers: layers.clone(),
+                ending: ending.transpose()?,
                 places: Places {
                     positions: part(1)?,
                     sequences: None,
                     lengths: part(2)?,
-                    tables: inputs
-                        .narrow(0, 4 * rows, rows * table_blocks)?
-                        .reshape((rows, table_blocks))?,
+                    tables: tables.reshape((rows, self.table_blocks))?,
                     pieces: vec![Piece { first_row: 0, rows, first_sequence: 0, sequences: rows }],
-                    longest: positions_max,
+                    longest: self.positions_max,
                     cos: cos.clone(),
                     sin: sin.clone(),
                 },
                 workspace: workspace.narrow(rows)?,
-                logits: logits.narrow(0, 0, rows)?,
-                choices: choices.narrow(0, 0, rows)?,
-                never,
                 graph: None,
             })
         };
-        let buckets = all_rows.iter().map(|rows| bucket(*rows)).collect::<Result<_>>()?;
+        let buckets = self.buckets.iter().map(bucket).collect::<Result<_>>()?;
         let _cublas = cublas_workspace(device)?;
-        let mut step = Self { inputs, masks, buckets, positions_max, table_blocks, _cublas };
-        step.capture(stack, scratch)?;
-        Ok(Some(step))
+        Ok(Some(Stage { device: home.index, inputs, buckets, _cublas }))
     }
 
-    /// Runs each bucket without sequences, which loads its kernels, and makes its graph.
-    fn capture(&mut self, stack: &Stack<'_>, scratch: &Scratch) -> Result<()> {
-        let device = self.inputs.device().clone();
-        // A product of 8-bit weights allocates its result.
-        let is_dense = stack.layers.iter().all(|layer| layer.is_dense()) && stack.head.is_dense();
-        for index in 0..self.buckets.len() {
-            upload(&self.inputs, &self.values(index, &[])?)?;
-            let bucket = &mut self.buckets[index];
-            bucket.launch(stack, scratch)?;
-            device.synchronize()?;
-            if !is_dense {
-                continue;
-            }
-            match Graph::capture(&device, || bucket.launch(stack, scratch)) {
-                Ok(graph) => bucket.graph = Some(graph),
-                Err(error) => {
-                    tracing::warn!(rows = bucket.rows, %error, "a decoding step has no graph");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What bucket `index` reads for `rows`, and nothing for the rows behind them.
-    fn values(&self, index: usize, rows: &[DecodeRow<'_>]) -> Result<Vec<u32>> {
-        let count = self.buckets[index].rows;
+    /// What a bucket of `count` rows reads for `rows`, and nothing for the rows behind them.
+    fn values(&self, count: usize, rows: &[DecodeRow<'_>]) -> Result<Vec<u32>> {
         let mut values = Vec::with_capacity((4 + self.table_blocks) * count);
         let mut put = |nothing: u32, value: &dyn Fn(&DecodeRow<'_>) -> u32| {
             values.extend(rows.iter().map(value));
@@ -181,61 +241,103 @@ impl DecodeStep {
         Ok(values)
     }
 
-    /// None where there are more rows, or longer sequences, than a graph is made for.
+    /// None where there are more rows, or longer sequences, than a graph is made for. Waits for no device.
     pub(super) fn run(
         &mut self,
         stack: &Stack<'_>,
-        scratch: &Scratch,
+        fused: &Fused,
         rows: &[DecodeRow<'_>],
-    ) -> Result<Option<Outputs>> {
-        let Some(index) = self.buckets.iter().position(|bucket| rows.len() <= bucket.rows) else {
+    ) -> Result<Option<Decoded>> {
+        let Some(index) = self.buckets.iter().position(|bucket| rows.len() <= *bucket) else {
             return Ok(None);
         };
         if rows.iter().any(|row| row.position >= self.positions_max) {
             return Ok(None);
         }
-        upload(&self.inputs, &self.values(index, rows)?)?;
+        let values = self.values(self.buckets[index], rows)?;
         for (at, row) in rows.iter().enumerate() {
             if let Want::GreedyAmong(allowed) = row.want {
                 upload_mask(&self.masks, at, allowed)?;
             }
         }
-        let bucket = &mut self.buckets[index];
-        match &mut bucket.graph {
-            Some(graph) => graph.launch()?,
-            None => bucket.launch(stack, scratch)?,
+        // The sum of the layers so far, and its device.
+        let mut sum: Option<(Tensor, usize)> = None;
+        let mut decoded = None;
+        for stage in &mut self.stages {
+            upload(&stage.inputs, &values)?;
+            let bucket = &mut stage.buckets[index];
+            if let Some((sum, from)) = sum.take() {
+                let sum = stack.links.send(&sum, from, stage.device)?;
+                bucket.workspace.residual.slice_set(&sum, 0, 0)?;
+            }
+            match &mut bucket.graph {
+                Some(graph) => graph.launch()?,
+                None => bucket.launch(stack, &fused.scratches[&stage.device])?,
+            }
+            match &bucket.ending {
+                // A copy: the next step may write there before it was sent.
+                None => {
+                    let all = bucket.workspace.residual.narrow(0, 0, rows.len())?;
+                    sum = Some((all.copy()?, stage.device));
+                }
+                Some(end) => {
+                    let choices = end.choices.narrow(0, 0, rows.len())?;
+                    let chosen = Chosen(self.downloads.start(&choices)?);
+                    decoded = Some(Decoded { chosen, logits: end.logits.clone() });
+                }
+            }
         }
-        bucket.outputs(rows).map(Some)
+        Ok(decoded)
+    }
+}
+
+impl Stage {
+    /// Runs each bucket without sequences, which loads its kernels, and makes its graph.
+    fn capture(&mut self, stack: &Stack<'_>, scratch: &Scratch, inputs: &[Vec<u32>]) -> Result<()> {
+        let device = self.inputs.device().clone();
+        for (bucket, inputs) in self.buckets.iter_mut().zip(inputs) {
+            // A product of 8-bit weights allocates its result.
+            let is_dense = stack.layers[bucket.layers.clone()].iter().all(|layer| layer.is_dense())
+                && (bucket.ending.is_none() || stack.head.is_dense());
+            upload(&self.inputs, inputs)?;
+            bucket.launch(stack, scratch)?;
+            device.synchronize()?;
+            if !is_dense {
+                continue;
+            }
+            match Graph::capture(&device, || bucket.launch(stack, scratch)) {
+                Ok(graph) => bucket.graph = Some(graph),
+                Err(error) => {
+                    let rows = bucket.workspace.residual.dim(0)?;
+                    tracing::warn!(rows, %error, "a decoding step has no graph");
+                }
+            }
+        }
+        Ok(())
     }
 }
 
 impl Bucket {
     fn launch(&self, stack: &Stack<'_>, scratch: &Scratch) -> Result<()> {
         let workspace = &self.workspace;
-        tokens::embed(stack.embed_tokens, &self.tokens, &workspace.residual)?;
-        for (index, layer) in stack.layers.iter().enumerate() {
+        let Workspace { residual, delta, normed, .. } = workspace;
+        if let Some(tokens) = &self.tokens {
+            tokens::embed(stack.embed_tokens, tokens, residual)?;
+        }
+        let layers = &stack.layers[self.layers.clone()];
+        for (index, layer) in layers.iter().enumerate() {
             layer.forward_fused(workspace, index == 0, &self.places, scratch)?;
         }
-        let Workspace { residual, delta, normed, .. } = workspace;
-        rows::add_rms_norm(residual, Some(delta), rms(stack.norm)?, normed)?;
-        stack.head.product_into(normed, &self.logits)?;
-        let masks = Some(Masks { bits: &self.masks, masked: &self.masked });
-        let allowed = Allowed { masks, never: self.never };
-        tokens::argmax(&self.logits, allowed, scratch, &self.choices)
-    }
-
-    fn outputs(&self, rows: &[DecodeRow<'_>]) -> Result<Outputs> {
-        let choices = tokens::read_choices(&self.choices.narrow(0, 0, rows.len())?)?;
-        let output = |(at, (row, choice)): (usize, (&DecodeRow<'_>, _))| match row.want {
-            Want::Nothing => Ok(None),
-            Want::Logits => {
-                let logits = self.logits.narrow(0, at, 1)?.flatten_all()?.to_vec1()?;
-                Ok(Some(Output::Logits(logits)))
-            }
-            Want::Greedy | Want::GreedyAmong(_) => Ok(Some(Output::Choice(choice))),
+        let Some(end) = &self.ending else {
+            // For the sum; the next device norms by itself.
+            let Some(layer) = layers.last() else { return Ok(()) };
+            return rows::add_rms_norm(residual, Some(delta), rms(&layer.input_layernorm)?, normed);
         };
-        let all = rows.iter().zip(choices).enumerate().map(output);
-        Ok(Outputs::new(all.filter_map(Result::transpose).collect::<Result<_>>()?))
+        rows::add_rms_norm(residual, Some(delta), rms(stack.norm)?, normed)?;
+        stack.head.product_into(normed, &end.logits)?;
+        let masks = Some(Masks { bits: &end.masks, masked: &end.masked });
+        let allowed = Allowed { masks, never: end.never };
+        tokens::argmax(&end.logits, allowed, scratch, &end.choices)
     }
 }
 

@@ -11,7 +11,7 @@ use super::language::{Room, Rows};
 use super::observe::Observe;
 use crate::device::Links;
 use crate::model::layers::{Linear, Norm, RopeTable};
-use crate::model::output::{Choice, Outputs, Want};
+use crate::model::output::{Choice, Want};
 
 #[derive(Clone, Copy)]
 #[expect(dead_code, reason = "read with the feature `cuda`")]
@@ -37,6 +37,20 @@ pub(super) struct DecodeRow<'a> {
 /// Never made.
 pub(super) enum Fused {}
 
+/// Never made.
+pub(super) enum Chosen {}
+
+pub(super) struct Decoded {
+    pub(super) chosen: Chosen,
+    pub(super) logits: Tensor,
+}
+
+impl Chosen {
+    pub(super) fn wait(self) -> Result<Vec<Choice>> {
+        match self {}
+    }
+}
+
 impl Fused {
     #[expect(clippy::unnecessary_wraps, reason = "with the feature `cuda` it allocates")]
     pub(super) fn new(_: &TextConfig, _: &Homes, _: Room) -> Result<Option<Self>> {
@@ -57,7 +71,7 @@ impl Fused {
         match *self {}
     }
 
-    pub(super) fn decode(&mut self, _: &Stack<'_>, _: &[DecodeRow<'_>]) -> Result<Option<Outputs>> {
+    pub(super) fn decode(&mut self, _: &Stack<'_>, _: &[DecodeRow<'_>]) -> Result<Option<Decoded>> {
         match *self {}
     }
 
@@ -67,7 +81,7 @@ impl Fused {
         _: &Home,
         _: &[Want<'_>],
         _: u32,
-    ) -> Result<Option<Vec<Choice>>> {
+    ) -> Result<Option<Chosen>> {
         match *self {}
     }
 }

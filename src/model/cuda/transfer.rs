@@ -1,0 +1,159 @@
+//! Values on their way to a GPU and back, through page-locked memory, which the device reads and writes by
+//! itself. A copy from ordinary memory is made by one thread of the driver, and a page of thirteen tiles takes it
+//! 6 ms in which the GPU waits; a copy to ordinary memory waits for the device.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::cuda_backend::WrapErr as _;
+use candle_core::cuda_backend::cudarc::driver::{CudaEvent, PinnedHostSlice, result};
+use candle_core::{DType, Device, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use super::launch::{address, buffer};
+
+/// Values that a thread copies at a time.
+const PIECE: usize = 1 << 16;
+
+/// Page-locked memory, as much as was needed at once so far.
+#[derive(Debug, Default)]
+pub(in crate::model) struct Staging {
+    memory: Option<PinnedHostSlice<f32>>,
+    /// The copy that reads the memory last.
+    copied: Option<CudaEvent>,
+}
+
+impl Staging {
+    /// Copies `parts`, one behind the other, to a new tensor on `device`; none where that is no GPU. Does not
+    /// wait for the GPU, but for the copy before.
+    #[expect(unsafe_code, reason = "page-locked memory, and the driver's copy from it")]
+    pub(in crate::model) fn upload(
+        &mut self,
+        parts: &[&[f32]],
+        shape: impl Into<Shape>,
+        device: &Device,
+    ) -> Result<Option<Tensor>> {
+        let Device::Cuda(cuda) = device else { return Ok(None) };
+        let shape = shape.into();
+        let count: usize = parts.iter().map(|part| part.len()).sum();
+        if count != shape.elem_count() {
+            bail!("{count} values for {shape:?}");
+        }
+        let stream = cuda.cuda_stream();
+        if let Some(copied) = self.copied.take() {
+            copied.synchronize().w()?;
+        }
+        let memory = match self.memory.take() {
+            Some(memory) if memory.len() >= count => memory,
+            // SAFETY: what is read of it was written before.
+            _ => unsafe { stream.context().alloc_pinned::<f32>(count) }.w()?,
+        };
+        let memory = self.memory.insert(memory);
+        let values = &mut memory.as_mut_slice().w()?[..count];
+        let mut rest = &mut *values;
+        for part in parts {
+            let (to, behind) = rest.split_at_mut(part.len());
+            let pieces = to.par_chunks_mut(PIECE).zip(part.par_chunks(PIECE));
+            pieces.for_each(|(to, from)| to.copy_from_slice(from));
+            rest = behind;
+        }
+        let tensor = buffer(device, shape, DType::F32)?;
+        {
+            let (storage, layout) = tensor.storage_and_layout();
+            let (pointer, _writing) = address(&storage, layout, &stream)?;
+            stream.context().bind_to_thread().w()?;
+            // SAFETY: the tensor has room for the values, and they stay as they are until the event below
+            // has passed: nothing is written before that is awaited.
+            unsafe { result::memcpy_htod_async(pointer, values, stream.cu_stream()) }.w()?;
+        }
+        self.copied = Some(stream.record_event(None).w()?);
+        Ok(Some(tensor))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // The memory is freed next.
+        if let Some(copied) = self.copied.take()
+            && let Err(error) = copied.synchronize()
+        {
+            // At the end of the process the driver may be gone already.
+            tracing::debug!(%error, "a copy to a GPU was not awaited");
+        }
+    }
+}
+
+/// Page-locked memory for words that come back, used again and again.
+#[derive(Debug, Clone)]
+pub(in crate::model) struct Downloads {
+    free: Arc<Mutex<Vec<PinnedHostSlice<u32>>>>,
+    /// Of each piece.
+    words: usize,
+}
+
+/// Words that a device writes to the host's memory once it comes to it.
+#[derive(Debug)]
+pub(in crate::model) struct Download {
+    /// None once it was given back.
+    memory: Option<PinnedHostSlice<u32>>,
+    words: usize,
+    copied: CudaEvent,
+    free: Arc<Mutex<Vec<PinnedHostSlice<u32>>>>,
+}
+
+impl Downloads {
+    /// For tensors of at most so many words.
+    pub(in crate::model) fn new(words: usize) -> Self {
+        Self { free: Arc::default(), words }
+    }
+
+    /// Begins to copy `from`, u32, as it is when the device comes to it. Waits for nothing.
+    #[expect(unsafe_code, reason = "page-locked memory, and the driver's copy to it")]
+    pub(in crate::model) fn start(&self, from: &Tensor) -> Result<Download> {
+        let words = from.elem_count();
+        if words > self.words || from.dtype() != DType::U32 {
+            bail!("{words} {:?} to be read, not {} words", from.dtype(), self.words);
+        }
+        let stream = from.device().as_cuda_device()?.cuda_stream();
+        let known = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut memory = match known {
+            Some(memory) => memory,
+            // SAFETY: what is read of it was written before. Without flags: it is for reading.
+            None => {
+                unsafe { stream.context().alloc_pinned_with_flags::<u32>(self.words, 0) }.w()?
+            }
+        };
+        {
+            let (storage, layout) = from.storage_and_layout();
+            let (pointer, _reading) = address(&storage, layout, &stream)?;
+            stream.context().bind_to_thread().w()?;
+            let to = &mut memory.as_mut_slice().w()?[..words];
+            // SAFETY: both have room for the words; the memory is neither read nor given away before the
+            // event below has passed.
+            unsafe { result::memcpy_dtoh_async(to, pointer, stream.cu_stream()) }.w()?;
+        }
+        let copied = stream.record_event(None).w()?;
+        Ok(Download { memory: Some(memory), words, copied, free: Arc::clone(&self.free) })
+    }
+}
+
+impl Download {
+    /// Waits until they are there.
+    pub(in crate::model) fn wait(self) -> Result<Vec<u32>> {
+        self.copied.synchronize().w()?;
+        let memory = self.memory.as_ref();
+        let words = memory.map(|memory| memory.as_slice()).transpose().w()?;
+        Ok(words.map_or_else(Vec::new, |words| words[..self.words].to_vec()))
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        // The device may still write it.
+        if let Err(error) = self.copied.synchronize() {
+            tracing::debug!(%error, "a copy from a GPU was not awaited");
+        }
+        if let Some(memory) = self.memory.take() {
+            self.free.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+        }
+    }
+}
