@@ -134,7 +134,9 @@ fn what_follows_a_failed_piece_of_a_prompt_is_taken_in_again() {
         let mut options = Options::default();
         options.spec.passes = passes;
         let mut stage = Stage::with(options, config);
-        faults.iter().for_each(|fault| stage.faults.add(*fault));
+        for fault in faults {
+            stage.faults.add(*fault);
+        }
         let questions = ["q".repeat(70), "r".repeat(40)];
         let mut events = questions.map(|question| stage.submit(job(&question, &[1])).unwrap());
         stage.settle();

@@ -241,7 +241,9 @@ impl World {
             for later in &mut self.flying {
                 dropped.extend(later.extract_if(.., |planned| failed.contains(&planned.id)));
             }
-            dropped.iter().for_each(|planned| self.scheduler.dropped(planned));
+            for planned in &dropped {
+                self.scheduler.dropped(planned);
+            }
             self.dropped += dropped.len();
             return;
         }

@@ -24,7 +24,7 @@ pub(in crate::model) mod transfer {
     use candle_core::{Device, Result, Shape, Tensor};
 
     #[derive(Debug, Default)]
-    pub(in crate::model) struct Staging;
+    pub(in crate::model) struct Staging(());
 
     impl Staging {
         #[expect(clippy::unused_self, reason = "with the feature `cuda` it has memory")]
