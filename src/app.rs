@@ -32,6 +32,7 @@ use crate::model::ModelSpec;
 use crate::prompt::Questions;
 use crate::service::{self, Ended, ServeError, Shutdown};
 use crate::telemetry::Telemetry;
+use crate::transport::Hosts;
 use reload::Reloader;
 use signals::{Asked, Signals};
 
@@ -186,7 +187,8 @@ impl Server {
             let routes = admin::routes(&telemetry)
                 .merge(admin::probes(engine.status()))
                 .merge(admin::reload(engine.status(), begin));
-            (address, serve_operators(listener, address, routes))
+            let hosts = Hosts::of(address, config.server.allowed_hosts.as_deref());
+            (address, serve_operators(listener, address, routes, hosts))
         });
         let watchdog = config.server.watchdog.map(|limit| {
             AbortOnDropHandle::new(tokio::spawn(watchdog::watch(engine.clone(), limit)))
@@ -313,10 +315,15 @@ async fn listen_to_operators(address: SocketAddr) -> Result<(TcpListener, Socket
 }
 
 /// Metrics, probes and the log level, over HTTP; ends when the guard is dropped.
-fn serve_operators(listener: TcpListener, address: SocketAddr, routes: Router) -> DropGuard {
+fn serve_operators(
+    listener: TcpListener,
+    address: SocketAddr,
+    routes: Router,
+    hosts: Hosts,
+) -> DropGuard {
     let stop = CancellationToken::new();
     tracing::info!(%address, "serving operators");
-    tokio::spawn(admin::serve(listener, routes, stop.clone()));
+    tokio::spawn(admin::serve(listener, routes, hosts, stop.clone()));
     stop.drop_guard()
 }
 
@@ -351,6 +358,7 @@ fn service_config(config: &Config, telemetry: &Telemetry) -> service::Config {
     service.reflection = config.server.reflection;
     service.cors_origins.clone_from(&config.server.cors_origins);
     service.playground = config.server.playground;
+    service.allowed_hosts.clone_from(&config.server.allowed_hosts);
     service.drain_timeout = config.server.drain_timeout;
     service.transport = config.server.transport.clone();
     service.access = config.server.access.clone();

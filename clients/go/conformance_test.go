@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +33,8 @@ type scenario struct {
 	Request     json.RawMessage
 	TimeoutMs   int
 	CancelAfter string
+	InFlight    int
+	Batch       []scenario
 	Expect      struct {
 		RequestID             *string `json:"requestId"`
 		Pages                 *int
@@ -38,8 +42,10 @@ type scenario struct {
 		FieldsBeforeLastToken []string
 		FinishReason          string
 		OutputTokens          *uint32
+		Text                  *string
 		Document              json.RawMessage
 		Normalized            map[string]any
+		Checks                map[string]bool
 		Idle                  bool
 		Error                 *struct {
 			Code, Reason, MessageHas string
@@ -50,28 +56,54 @@ type scenario struct {
 }
 
 func TestConformance(t *testing.T) {
-	client := dial(t, testserver.Address(t), tessera.WithAttempts(1))
 	files, err := filepath.Glob(filepath.Join(testserver.Repository(), "clients/conformance/*.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatal("no scenarios", err)
 	}
+	addresses := map[string]string{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var suite struct{ Scenarios []scenario }
+		var suite struct {
+			Server    []string
+			Scenarios []scenario
+		}
 		if err := json.Unmarshal(text, &suite); err != nil {
 			t.Fatal(file, err)
 		}
+		flags := strings.Join(suite.Server, " ")
+		if _, started := addresses[flags]; !started && flags == "" {
+			addresses[flags] = testserver.Address(t)
+		} else if !started && os.Getenv("TESSERA_BIN") != "" {
+			addresses[flags] = testserver.Start(t, nil, suite.Server...)
+		}
 		for _, scenario := range suite.Scenarios {
-			t.Run(scenario.Name, func(t *testing.T) { scenario.run(t, client) })
+			t.Run(scenario.Name, func(t *testing.T) {
+				address, started := addresses[flags]
+				if !started {
+					t.Skip("needs a server of its own: set TESSERA_BIN=path/to/tessera")
+				}
+				scenario.run(t, dial(t, address, tessera.WithAttempts(1)))
+			})
 		}
 	}
 }
 
 func (s *scenario) run(t *testing.T, client *tessera.Client) {
-	events, err := s.play(t, client)
+	if s.Batch != nil {
+		s.runBatch(t, client)
+	} else {
+		events, err := s.play(t, client)
+		s.check(t, events, err)
+	}
+	if s.Expect.Idle {
+		untilIdle(t, client)
+	}
+}
+
+func (s *scenario) check(t *testing.T, events []tessera.Event, err error) {
 	checkStream(t, events, err == nil)
 	if s.Expect.Error != nil {
 		s.checkError(t, events, err)
@@ -80,9 +112,67 @@ func (s *scenario) run(t *testing.T, client *tessera.Client) {
 	} else {
 		s.checkAnswer(t, events)
 	}
-	if s.Expect.Idle {
-		untilIdle(t, client)
+}
+
+func (s *scenario) runBatch(t *testing.T, client *tessera.Client) {
+	ctx, cancel := s.bounded(t)
+	defer cancel()
+	documents := map[string]*scenario{}
+	batch := client.Batch(func(yield func(tessera.Document, error) bool) {
+		for i := range s.Batch {
+			request := s.Batch[i].request(t)
+			documents[request.GetRequestId()] = &s.Batch[i]
+			if !yield(documentOf(request), nil) {
+				return
+			}
+		}
+	}, tessera.InFlight(s.InFlight))
+	events, errs := map[string][]tessera.Event{}, map[string]error{}
+	var whole error
+	for event, err := range batch.Events(ctx) {
+		if whole = err; err != nil {
+			break
+		}
+		name := event.RequestID
+		if event.Err != nil {
+			errs[name] = event.Err
+			continue
+		}
+		events[name] = append(events[name], event.Event)
+		if kind(event.Event) == documents[name].CancelAfter {
+			batch.Cancel(name)
+		}
 	}
+	if s.Expect.Error != nil {
+		s.checkError(t, nil, whole)
+		return
+	}
+	if whole != nil || len(documents) != len(s.Batch) {
+		t.Fatal(documents, whole)
+	}
+	for name, document := range documents {
+		t.Run(name, func(t *testing.T) { document.check(t, events[name], errs[name]) })
+	}
+}
+
+// documentOf says as a document what request says.
+func documentOf(request *tesserav1.ExtractRequest) tessera.Document {
+	document := tessera.Document{
+		RequestID: request.GetRequestId(), Model: request.GetModel(), Generation: request.GetGeneration(),
+		Events: request.GetEventKinds(), Priority: request.GetPriority(), Schema: request.GetSchema(), Prompt: request.GetPrompt(),
+	}
+	for _, file := range request.GetFiles() {
+		document.Files = append(document.Files, file.GetContent())
+	}
+	return document
+}
+
+func (s *scenario) bounded(t *testing.T) (context.Context, context.CancelFunc) {
+	timeout := callLimit
+	if s.TimeoutMs > 0 {
+		timeout = time.Duration(s.TimeoutMs) * time.Millisecond
+	}
+	return context.WithTimeout(t.Context(), timeout)
 }
 
 func (s *scenario) request(t *testing.T) *tesserav1.ExtractRequest {
@@ -106,11 +196,7 @@ func (s *scenario) request(t *testing.T) *tesserav1.ExtractRequest {
 }
 
 func (s *scenario) play(t *testing.T, client *tessera.Client) (events []tessera.Event, err error) {
-	timeout := callLimit
-	if s.TimeoutMs > 0 {
-		timeout = time.Duration(s.TimeoutMs) * time.Millisecond
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	ctx, cancel := s.bounded(t)
 	defer cancel()
 	if s.CancelAfter == "begin" {
 		cancel()
@@ -201,6 +287,18 @@ func (s *scenario) checkAnswer(t *testing.T, events []tessera.Event) {
 	completed := events[len(events)-1].(tessera.Completed)
 	expect := &s.Expect
 	found := kinds(events)
+	if expect.Text != nil && *expect.Text != completed.GetText() {
+		t.Errorf("text %q", completed.GetText())
+	}
+	if expect.Checks != nil {
+		checks := map[string]bool{}
+		for _, check := range completed.GetChecks() {
+			checks[strings.TrimPrefix(check.GetRule().String(), "CHECK_RULE_")] = check.GetPassed()
+		}
+		if !maps.Equal(checks, expect.Checks) {
+			t.Errorf("checks %v", checks)
+		}
+	}
 	for _, wanted := range expect.Kinds {
 		if !slices.Contains(found, wanted) {
 			t.Errorf("no %s in %v", wanted, found)
@@ -249,7 +347,7 @@ func (s *scenario) checkDocument(t *testing.T, answer *tessera.Extraction) {
 		}
 	}
 	for pointer, value := range s.Expect.Normalized {
-		if found := answer.Field(pointer).GetNormalized(); interfaceOf(found) != value {
+		if found := answer.Field(pointer).GetNormalized(); !reflect.DeepEqual(interfaceOf(found), value) {
 			t.Errorf("%s is %v, not %v", pointer, found, value)
 		}
 	}

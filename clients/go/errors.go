@@ -18,7 +18,7 @@ import (
 // whole.
 var ErrIncomplete = errors.New("the stream ended without `completed`")
 
-// FieldViolation is a field of the request that is wrong, and how.
+// FieldViolation is a field of the request that is wrong, and how; of a batch, the error's message says how.
 type FieldViolation struct {
 	Field, Description string
 }
@@ -49,7 +49,11 @@ func (e *Error) Error() string {
 	}
 	lines := []string{name + ": " + e.Message}
 	for _, violation := range e.Violations {
-		lines = append(lines, "  "+violation.Field+": "+violation.Description)
+		line := "  " + violation.Field
+		if violation.Description != "" {
+			line += ": " + violation.Description
+		}
+		lines = append(lines, line)
 	}
 	for _, key := range slices.Sorted(maps.Keys(e.Metadata)) {
 		lines = append(lines, "  "+key+": "+e.Metadata[key])

@@ -46,6 +46,7 @@ func TestAgainstServer(t *testing.T) {
 			t.Errorf("%v", field)
 		}
 	})
+	t.Run("Batch", func(t *testing.T) { batches(t, client) })
 	t.Run("WatchModelInfo", func(t *testing.T) {
 		for info, err := range client.WatchModelInfo(t.Context()) {
 			if err != nil || info.GetState() != tesserav1.ServingState_SERVING_STATE_READY {

@@ -8,8 +8,10 @@ mod probes;
 mod reload;
 
 use axum::Router;
-use axum::http::HeaderMap;
+use axum::extract::Request;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
@@ -20,6 +22,11 @@ pub use reload::{Begin, reload};
 
 use crate::telemetry::metrics::Format;
 use crate::telemetry::{Metrics, Telemetry};
+use crate::transport::Hosts;
+
+/// A page in a browser must not learn or change what is for operators, whatever its name points to.
+const WRONG_HOST: &str = "This port does not answer by that name: call it by its IP address or as localhost, \
+    or give the name to --allowed-hosts.\n";
 
 /// `GET /metrics`, and `GET` and `PUT /log-level`.
 pub fn routes(telemetry: &Telemetry) -> Router {
@@ -32,12 +39,24 @@ pub fn routes(telemetry: &Telemetry) -> Router {
         .merge(log_level::routes(telemetry))
 }
 
-/// Serves until `stop` is cancelled. Scrapes and probes are short: nothing is waited for.
+/// Serves until `stop` is cancelled, to who calls by one of `hosts`. Scrapes and probes are short: nothing
+/// is waited for.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    hosts: Hosts,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
+    let router = router.layer(from_fn(move |request: Request, next: Next| {
+        let known = hosts.allow(request.uri(), request.headers());
+        async move {
+            if known {
+                next.run(request).await
+            } else {
+                (StatusCode::MISDIRECTED_REQUEST, WRONG_HOST).into_response()
+            }
+        }
+    }));
     let serving = axum::serve(listener, router);
     tokio::select! {
         served = serving => served,

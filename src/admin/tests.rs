@@ -10,7 +10,8 @@ async fn ask(telemetry: &Telemetry, request: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(serve(listener, routes(telemetry), stop.clone()));
+    let serving =
+        tokio::spawn(serve(listener, routes(telemetry), Hosts::of(address, None), stop.clone()));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -23,7 +24,7 @@ async fn ask(telemetry: &Telemetry, request: &str) -> String {
 fn request(line: &str, body: &str) -> String {
     let length = body.len();
     format!(
-        "{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
     )
 }
 
@@ -47,4 +48,13 @@ async fn a_log_that_is_not_ours_has_no_level() {
 async fn what_is_not_there_is_not_found() {
     let answer = ask(&Telemetry::default(), &request("GET /documents", "")).await;
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
+
+#[tokio::test]
+async fn who_calls_by_a_name_of_somebody_else_learns_nothing() {
+    let telemetry = Telemetry::keeping_metrics();
+    let rebound = request("GET /metrics", "").replace("Host: localhost", "Host: evil.example:9464");
+    let answer = ask(&telemetry, &rebound).await;
+    assert!(answer.starts_with("HTTP/1.1 421"), "{answer}");
+    assert!(answer.contains("--allowed-hosts") && !answer.contains("tessera_"), "{answer}");
 }

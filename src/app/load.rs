@@ -74,9 +74,9 @@ impl Loader {
         let prompter = self.prompter(&architecture)?;
         let tiling = tiling(checkpoint, &architecture, self.requests.max_tiles)?;
         if let Some(pace) = self.model.fake {
-            let runner = fake::runner(checkpoint, &architecture, &prompter, &self.requests, pace)?;
-            let (runner, prompter) = (Box::new(runner), Arc::new(prompter));
-            return Ok(Loaded { runner, prompter, tiling, calibration });
+            let prompter = Arc::new(prompter);
+            let runner = fake::runner(checkpoint, &architecture, &prompter, &self.requests, pace);
+            return Ok(Loaded { runner: Box::new(runner), prompter, tiling, calibration });
         }
         progress.say("loading weights");
         let probe = self.probe(&prompter, &tiling)?;

@@ -1,11 +1,14 @@
 //! The gRPC client behind the commands that read documents: one connection, one document a call.
 
+use std::error::Error;
 use std::time::Duration;
 
+use rustls::CertificateError;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
+use super::connection::{Connection, Credentials};
 use super::failure::{Exit, Failure};
 use super::refusal;
 use crate::limits;
@@ -24,6 +27,7 @@ const RESPONSE_BYTES_MAX: usize = 64 << 20;
 pub(super) struct Client {
     grpc: ExtractionServiceClient<Channel>,
     server: String,
+    credentials: Option<Credentials>,
 }
 
 /// A whole answer.
@@ -40,30 +44,40 @@ pub(super) trait Watcher: Send {
 }
 
 impl Client {
-    pub(super) async fn connect(server: &str) -> Result<Self, Failure> {
-        // An address without a scheme is what people type.
-        let url =
-            if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
-        let endpoint = Endpoint::from_shared(url.clone()).map_err(|error| {
-            Failure::new(Exit::Usage, format!("--server {server:?} is not an address"))
+    pub(super) async fn connect(connection: &Connection) -> Result<Self, Failure> {
+        let url = &connection.url;
+        let mut endpoint = Endpoint::from_shared(url.clone()).map_err(|error| {
+            Failure::new(Exit::Usage, format!("--server {url:?} is not an address"))
                 .because(&error)
                 .remedy("give HOST:PORT, for example 127.0.0.1:50051")
         })?;
+        if let Some(tls) = &connection.tls {
+            endpoint = endpoint.tls_config(tls.clone()).map_err(|error| {
+                Failure::new(Exit::Usage, "the certificates cannot be used")
+                    .because(&error)
+                    .remedy("--ca, --client-cert and --client-key with PEM files that fit together")
+            })?;
+        }
         let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).tcp_nodelay(true);
-        let channel = endpoint.connect().await.map_err(|error| {
-            Failure::new(Exit::Unreachable, format!("no server at {url}"))
-                .because(&error)
-                .remedy("start one with `tessera serve`, or name another with --server HOST:PORT")
-        })?;
+        let channel = endpoint.connect().await.map_err(|error| unreachable(url, &error))?;
         let grpc = ExtractionServiceClient::new(channel)
             .max_decoding_message_size(RESPONSE_BYTES_MAX)
             .max_encoding_message_size(limits::REQUEST_BYTES_MAX);
-        Ok(Self { grpc, server: url })
+        Ok(Self { grpc, server: url.clone(), credentials: connection.credentials.clone() })
+    }
+
+    /// A call with a deadline and the caller's credentials.
+    fn call<T>(&self, message: T, timeout: Duration) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(timeout);
+        if let Some(Credentials { name, value }) = &self.credentials {
+            request.metadata_mut().insert(*name, value.clone());
+        }
+        request
     }
 
     pub(super) async fn model(&mut self) -> Result<ModelStatus, Failure> {
-        let mut request = Request::new(ModelInfoRequest::default());
-        request.set_timeout(CONNECT_TIMEOUT);
+        let request = self.call(ModelInfoRequest::default(), CONNECT_TIMEOUT);
         let info = self.grpc.model_info(request).await;
         let info = info.map_err(|status| refusal::failure(&self.server, &status))?;
         Ok(info.into_inner().status.unwrap_or_default())
@@ -98,8 +112,7 @@ impl Client {
         timeout: Duration,
         watcher: &mut dyn Watcher,
     ) -> Result<Answer, Status> {
-        let mut request = Request::new(request.clone());
-        request.set_timeout(timeout);
+        let request = self.call(request.clone(), timeout);
         let mut stream = self.grpc.extract(request).await?.into_inner();
         let (mut accepted, mut completed) = (None, None);
         while let Some(response) = stream.message().await? {
@@ -121,6 +134,42 @@ impl Client {
             _ => Err(Status::data_loss("the stream ended without `completed`")),
         }
     }
+}
+
+/// Why there is no connection: nobody listens, or one side does not trust the other.
+fn unreachable(url: &str, error: &tonic::transport::Error) -> Failure {
+    let Some(tls) = tls_error(error) else {
+        return Failure::new(Exit::Unreachable, format!("no server at {url}"))
+            .because(error)
+            .remedy("start one with `tessera serve`, or name another with --server HOST:PORT");
+    };
+    let remedy = match tls {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "--ca with the authority that signed the server's certificate"
+        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "--server-name with a name that the server's certificate has",
+        rustls::Error::InvalidMessage(_) => "http:// instead of https://: this is no TLS",
+        _ => "the server's certificate and --client-cert: one side does not trust the other",
+    };
+    Failure::new(Exit::Unreachable, format!("no trust in the server at {url}"))
+        .because(tls)
+        .remedy(remedy)
+}
+
+/// The failure of TLS inside of `error`, if that is what it is.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if let Some(tls) = tls.or_else(|| error.downcast_ref()) {
+            return Some(tls);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// How long to wait before asking again, where the model is only loading.

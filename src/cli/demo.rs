@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::client::{Answer, Client};
+use super::connection::Connection;
 use super::extract::{receipt_request, sample_fields};
 use super::failure::{Exit, Failure};
 use super::local::Local;
@@ -79,7 +80,7 @@ fn config() -> Result<Config, Failure> {
 }
 
 async fn read(ready: &Ready, truth: &Map<String, Value>, term: &Term) -> Result<Answer, Failure> {
-    let mut client = Client::connect(&ready.address.to_string()).await?;
+    let mut client = Client::connect(&Connection::plain(&ready.address.to_string())).await?;
     let show = Show {
         answer: true,
         free_text: false,

@@ -8,11 +8,13 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::client::{Answer, Client};
+use super::connection::{Connection, ConnectionArgs};
 use super::failure::{Exit, Failure};
 use super::refusal::{self, Refusal};
 use super::term::{Style, Term, print, printable};
 use super::view::{Show, View, disagreements, summary};
 use super::{lines, report, runtime};
+use crate::config::env::ProcessEnv;
 use crate::config::value;
 use crate::pb::v1::extract_request::Task;
 use crate::pb::v1::extraction_schema::Source;
@@ -42,7 +44,11 @@ Examples:
   tessera extract *.jpg --type invoice --json > invoices.jsonl
   tessera extract letter.png --schema letter.schema.json
   tessera extract statement.pdf --select 2,3 --type bank_statement
-  tessera extract letter.png --prompt \"Who wrote this letter, and when?\"";
+  tessera extract letter.png --prompt \"Who wrote this letter, and when?\"
+  TESSERA_TOKEN=… tessera extract receipt.png --server https://tessera.example.com --ca ca.pem";
+
+const SERVER_HELP: &str = "Where the server listens: HOST:PORT, or https://HOST:PORT for TLS; also \
+    TESSERA_SERVER [default: http://127.0.0.1:50051]";
 
 /// Read documents with a running server
 ///
@@ -54,9 +60,8 @@ pub(super) struct ExtractArgs {
     /// Pages to read: PNG, JPEG, WebP, TIFF or PDF
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Where the server listens
-    #[arg(long, value_name = "ADDR", default_value = "http://127.0.0.1:50051")]
-    server: String,
+    #[arg(long, value_name = "ADDR", help = SERVER_HELP)]
+    server: Option<String>,
     /// What the documents are: their fields are extracted
     #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "receipt")]
     kind: Kind,
@@ -93,6 +98,8 @@ pub(super) struct ExtractArgs {
     /// Give up on a document after this time
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = value::duration)]
     timeout: Duration,
+    #[command(flatten)]
+    connection: ConnectionArgs,
 }
 
 /// The document types that have fields.
@@ -133,16 +140,18 @@ struct Document {
 }
 
 pub(super) fn run(args: &ExtractArgs, term: &Term) -> Result<(), Failure> {
+    let connection = Connection::new(args.server.as_deref(), &args.connection, &ProcessEnv)?;
     let documents = documents(args)?;
-    runtime()?.block_on(read_all(args, term, documents))
+    runtime()?.block_on(read_all(args, &connection, term, documents))
 }
 
 async fn read_all(
     args: &ExtractArgs,
+    connection: &Connection,
     term: &Term,
     documents: Vec<Document>,
 ) -> Result<(), Failure> {
-    let mut client = Client::connect(&args.server).await?;
+    let mut client = Client::connect(connection).await?;
     let human = term.stdout && !args.json;
     let show = Show {
         answer: human,

@@ -8,6 +8,7 @@ mod calibrate;
 mod chart;
 mod check;
 mod client;
+mod connection;
 mod debug;
 mod demo;
 mod distribution;

@@ -86,6 +86,16 @@ fn remedy(code: Code, reason: &str, retry: Option<Duration>) -> Option<String> {
         ("DRAINING" | "DRAIN_TIMEOUT", _) => "again: the server is being stopped or replaced",
         ("MODEL_FAILED", _) => "the server's log: it says why the model failed",
         ("MODEL_POISONED", _) => "another server, or this one after a restart; its log says why",
+        ("CREDENTIALS_MISSING", _) => {
+            "TESSERA_TOKEN, or TESSERA_API_KEY, or --client-cert: the server wants to know who calls"
+        }
+        ("CREDENTIALS_INVALID", _) => {
+            "a token or key that this server knows, and that has not expired"
+        }
+        ("METHOD_NOT_ALLOWED", _) => {
+            "another caller, or a rule for this one in the server's --access-file"
+        }
+        ("QUOTA_IN_FLIGHT" | "QUOTA_PER_MINUTE", _) => "again later: this caller has its share",
         ("MODEL_NOT_FOUND", _) => "the model that the server has",
         ("LIMIT_EXCEEDED", _) => "fewer pages, or fewer tiles with --max-tiles",
         ("INVALID_FIELD", _) => "the request again with the field put right",

@@ -170,6 +170,7 @@ fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
     let no_reflection = reader.read_or_unset(Key::NoReflection, value::switch);
     let no_playground = reader.read_or_unset(Key::NoPlayground, value::switch);
     let cors_origins = reader.read_or_unset(Key::CorsOrigin, value::origins);
+    let allowed_hosts = reader.read_or_unset(Key::AllowedHosts, value::hosts);
     let watchdog =
         reader.read(Key::Watchdog, value::duration).map(|time| (!time.is_zero()).then_some(time));
     let transport = access::transport(reader);
@@ -187,6 +188,7 @@ fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
         admin_listen: admin_listen?,
         cors_origins: cors_origins?.unwrap_or_default(),
         playground: !no_playground?.unwrap_or(false),
+        allowed_hosts: allowed_hosts?,
     })
 }
 

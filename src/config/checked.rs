@@ -90,6 +90,8 @@ pub struct ServerConfig {
     /// Empty: only pages of this server.
     pub cors_origins: Vec<String>,
     pub playground: bool,
+    /// None: by where the server listens.
+    pub allowed_hosts: Option<Vec<String>>,
     /// A step that runs for longer is stuck; none: nobody looks.
     pub watchdog: Option<Duration>,
     pub transport: transport::Options,

@@ -36,6 +36,7 @@ pub enum Key {
     NoReflection,
     AdminListen,
     CorsOrigin,
+    AllowedHosts,
     NoPlayground,
     Watchdog,
     TlsCert,
@@ -105,7 +106,7 @@ const ACCESS: &str = "Who may call";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 57] = [
+pub const ALL: [Spec; 58] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -204,6 +205,9 @@ pub const ALL: [Spec; 57] = [
     Spec::new(Key::CorsOrigin, "cors-origin", SERVER)
         .takes("LIST", "")
         .help("Origins whose pages may call by gRPC-Web: https://app.example.com, or *"),
+    Spec::new(Key::AllowedHosts, "allowed-hosts", SERVER)
+        .takes("LIST", "")
+        .help("Names by which browsers may call, beside IP addresses and localhost; * for any"),
     Spec::new(Key::NoPlayground, "no-playground", SERVER)
         .help("Do not serve the page at / that reads documents in a browser"),
     Spec::new(Key::Watchdog, "watchdog", SERVER)

@@ -141,6 +141,22 @@ pub fn origins(text: &str) -> Result<Vec<String>, Wrong> {
     Ok(origins)
 }
 
+/// Names of hosts, with commas between, without scheme and port; or `*`.
+pub fn hosts(text: &str) -> Result<Vec<String>, Wrong> {
+    let remedy =
+        "give names without scheme and port: tessera.example.com,reader.internal; or * for any";
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._".contains(&c))
+    };
+    let names = text.split(',').map(str::trim).map(|name| {
+        if name == "*" || is_name(name) {
+            return Ok(name.to_ascii_lowercase());
+        }
+        Err(Wrong::new(format!("has {name:?}, which is no name of a host"), remedy))
+    });
+    names.collect()
+}
+
 /// One of `names`.
 pub fn one_of<T: Copy>(text: &str, names: &[(&str, T)]) -> Result<T, Wrong> {
     let found = names.iter().find(|(name, _)| *name == text.trim());
@@ -218,6 +234,16 @@ mod tests {
         {
             let found = origins(wrong).unwrap_err();
             assert!(found.reason.ends_with("is no origin"), "{wrong:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_names() {
+        assert_eq!(hosts("Tessera.example, b").unwrap(), ["tessera.example", "b"]);
+        assert_eq!(hosts("*").unwrap(), ["*"]);
+        for wrong in ["", "https://a", "a:50051", "a b", "*.a"] {
+            let found = hosts(wrong).unwrap_err();
+            assert!(found.reason.ends_with("is no name of a host"), "{wrong:?}: {found}");
         }
     }
 

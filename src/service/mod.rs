@@ -67,6 +67,9 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Whether to serve the playground at `/`.
     pub playground: bool,
+    /// Names by which browsers may call, beside addresses and `localhost`; `*` is every one. Unset: see
+    /// [`transport::Hosts::of`].
+    pub allowed_hosts: Option<Vec<String>>,
     /// Longest silence on a stream.
     pub heartbeat: Duration,
     /// How long running calls may take to end once the server shuts down.
@@ -97,6 +100,7 @@ impl Config {
             reflection: true,
             cors_origins: Vec::new(),
             playground: true,
+            allowed_hosts: None,
             heartbeat: Duration::from_millis(limits::HEARTBEAT_MS),
             drain_timeout: Duration::from_secs(30),
             batch_in_flight_max: limits::BATCH_IN_FLIGHT_MAX,

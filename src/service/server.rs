@@ -28,7 +28,7 @@ use crate::pb::v1;
 use crate::pb::v1::extraction_service_server::{ExtractionService, ExtractionServiceServer};
 use crate::pb::xds::service::orca::v3::open_rca_service_server::OpenRcaServiceServer;
 use crate::prompt::{QuestionError, Questions};
-use crate::transport::{self, TlsError};
+use crate::transport::{self, Hosts, TlsError};
 
 /// How long cut calls may take to tell their clients.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -87,7 +87,8 @@ pub async fn serve(
     };
     let load = Arc::new(LoadMeter::new(engine.clone()));
     let state = Arc::new(State { load, engine, config, questions, shutdown: gently.clone() });
-    let service = layered(&state, gate, &cut)?;
+    let hosts = hosts(&listener, &state.config);
+    let service = layered(&state, gate, &cut, hosts)?;
     let serving = transport::serve(listener, transport, service, gently.clone());
     let serving = async {
         tokio::select! {
@@ -124,15 +125,25 @@ async fn watch_file<T>(gate: Arc<Gate>, interval: Duration) -> T {
     }
 }
 
+/// The names by which browsers may call. A certificate says them already.
+fn hosts(listener: &TcpListener, config: &Config) -> Hosts {
+    match (&config.allowed_hosts, listener.local_addr()) {
+        (None, _) if config.transport.tls.is_some() => Hosts::Any,
+        (named, Ok(address)) => Hosts::of(address, named.as_deref()),
+        (_, Err(_)) => Hosts::Only(Vec::new()),
+    }
+}
+
 /// The one list of what a call passes through, outermost first.
 fn layered(
     state: &Arc<State>,
     gate: Arc<Gate>,
     cut: &CancellationToken,
+    hosts: Hosts,
 ) -> Result<Web<Envelope<Gated<Routes>>>, ServeError> {
     let config = &state.config;
     let layers = ServiceBuilder::new()
-        .layer(WebLayer::new(&config.cors_origins, config.playground))
+        .layer(WebLayer::new(&config.cors_origins, config.playground, hosts))
         // Deadline, trace, log line and panic guard: outside of decoding, so that a message which is
         // too large or malformed is seen as well.
         .layer(EnvelopeLayer {

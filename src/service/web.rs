@@ -17,6 +17,7 @@ use tower::{Layer, Service};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Cors, CorsLayer};
 
 use super::playground;
+use crate::transport::Hosts;
 
 /// What pages of other origins may read of an answer: where a call is refused before its first
 /// message, the status is in the head.
@@ -33,6 +34,9 @@ const PREFLIGHT_AGE: Duration = Duration::from_hours(2);
 const NOT_GRPC_WEB: &str = "This port speaks gRPC over HTTP/2, and gRPC-Web also over HTTP/1.1: \
     POST with content-type application/grpc-web+proto.\n";
 
+const WRONG_HOST: &str = "This server does not answer browsers by that name: call it by its IP address or \
+    as localhost, or give the name to --allowed-hosts.\n";
+
 const NO_PAGE: &str = "No page here. This port speaks gRPC and gRPC-Web; its API is tessera.v1.\n";
 
 /// Wraps all services of the server. `origins` may call from their pages; `*` stands for every one.
@@ -40,11 +44,12 @@ const NO_PAGE: &str = "No page here. This port speaks gRPC and gRPC-Web; its API
 pub(super) struct WebLayer {
     cors: CorsLayer,
     playground: bool,
+    hosts: Hosts,
 }
 
 impl WebLayer {
     /// An origin that is no header value is left out: no browser can send it.
-    pub(super) fn new(origins: &[String], playground: bool) -> Self {
+    pub(super) fn new(origins: &[String], playground: bool, hosts: Hosts) -> Self {
         let allowed = if origins.iter().any(|origin| origin == "*") {
             AllowOrigin::any()
         } else {
@@ -59,7 +64,7 @@ impl WebLayer {
             .allow_headers(AllowHeaders::mirror_request())
             .expose_headers(EXPOSED)
             .max_age(PREFLIGHT_AGE);
-        Self { cors, playground }
+        Self { cors, playground, hosts }
     }
 }
 
@@ -68,7 +73,7 @@ impl<S> Layer<S> for WebLayer {
 
     fn layer(&self, inner: S) -> Web<S> {
         let calls = self.cors.layer(GrpcWebLayer::new().layer(inner));
-        Web { calls, playground: self.playground }
+        Web { calls, playground: self.playground, hosts: self.hosts.clone() }
     }
 }
 
@@ -77,6 +82,7 @@ impl<S> Layer<S> for WebLayer {
 pub(super) struct Web<S> {
     calls: Cors<GrpcWebService<S>>,
     playground: bool,
+    hosts: Hosts,
 }
 
 impl<S> Service<Request<Body>> for Web<S>
@@ -94,6 +100,11 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let answer = match *request.method() {
+            // Names are checked where a browser may be the caller: one cannot speak gRPC itself, whose
+            // authority is for meshes and proxies to choose.
+            _ if !is_grpc(&request) && !self.hosts.allow(request.uri(), request.headers()) => {
+                text(StatusCode::MISDIRECTED_REQUEST, WRONG_HOST)
+            }
             // No call of gRPC is one of these.
             Method::GET | Method::HEAD => self.page(&request),
             _ if is_call(&request) => return Box::pin(self.calls.call(request)),
@@ -113,6 +124,17 @@ impl<S> Web<S> {
         }
         answer
     }
+}
+
+/// Whether gRPC itself: over HTTP/2, and with its own content type.
+fn is_grpc(request: &Request<Body>) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    request.version() == Version::HTTP_2
+        && content_type.is_some_and(|found| {
+            found == b"application/grpc"
+                || found.starts_with(b"application/grpc+")
+                || found.starts_with(b"application/grpc;")
+        })
 }
 
 /// Whether gRPC, gRPC-Web or a browser's question about the latter; anything else over HTTP/1.1 is not.

@@ -5,11 +5,13 @@
 //! and an end that waits for nobody for ever.
 
 mod connection;
+mod hosts;
 mod listen;
 mod peer;
 mod tls;
 mod wire;
 
+pub use hosts::Hosts;
 pub use listen::{Options, serve};
 pub use peer::Peer;
 pub use tls::{ClientTrust, TlsError, TlsFiles};

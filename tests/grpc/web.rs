@@ -59,9 +59,14 @@ fn frame(request: &v1::ExtractRequest) -> Vec<u8> {
 
 async fn send(server: &Server, method: &str, path: &str, headers: &str, body: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
+    // Who names another host says so among the headers.
+    let host = if headers.starts_with("host: ") {
+        String::new()
+    } else {
+        format!("host: {}\r\n", server.address)
+    };
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
-        server.address,
+        "{method} {path} HTTP/1.1\r\n{host}connection: close\r\ncontent-length: {}\r\n{headers}\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -231,4 +236,40 @@ async fn the_playground_can_be_switched_off() {
     assert_eq!(ask(&server, "GET", "/", "", b"").await.status, 404);
     let call = ask(&server, "POST", EXTRACT, GRPC_WEB, &frame(&question("What?"))).await;
     assert!(call.frames().1.contains("grpc-status:0"));
+}
+
+/// A page whose name was made to point here (DNS rebinding) is of the server's own origin: only the name that
+/// it calls by tells it from one of ours.
+#[tokio::test]
+async fn browsers_call_by_names_that_are_ours() {
+    let server = Setup::default().start().await;
+    let body = frame(&question("Total?"));
+    let call = "content-type: application/grpc-web+proto\r\nx-grpc-web: 1\r\n";
+    for host in ["localhost:50051", "127.0.0.1:50051", "[::1]:50051"] {
+        let page = ask(&server, "GET", "/", &format!("host: {host}\r\n"), b"").await;
+        assert_eq!(page.status, 200, "{host}: {}", page.head);
+        let answer = ask(&server, "POST", EXTRACT, &format!("host: {host}\r\n{call}"), &body).await;
+        assert_eq!(answer.status, 200, "{host}: {}", answer.head);
+    }
+    for host in ["evil.example:50051", "localhost.evil.example"] {
+        let page = ask(&server, "GET", "/", &format!("host: {host}\r\n"), b"").await;
+        assert_eq!(page.status, 421, "{host}: {}", page.head);
+        assert!(String::from_utf8_lossy(&page.body).contains("--allowed-hosts"));
+        let origin = format!("host: {host}\r\norigin: http://{host}\r\n{call}");
+        let answer = ask(&server, "POST", EXTRACT, &origin, &body).await;
+        assert_eq!(answer.status, 421, "{host}: {}", answer.head);
+        assert!(answer.header("access-control-allow-origin").is_none(), "{}", answer.head);
+    }
+    // gRPC itself, which no browser speaks, may be for any authority: meshes and proxies choose it.
+    let endpoint = server.endpoint().origin("http://reader.mesh.internal".parse().unwrap());
+    let mut client = v1::extraction_service_client::ExtractionServiceClient::new(
+        endpoint.connect().await.unwrap(),
+    );
+    client.model_info(v1::ModelInfoRequest::default()).await.unwrap();
+
+    let mut setup = Setup::default();
+    setup.service.allowed_hosts = Some(vec!["tessera.example".to_owned()]);
+    let named = setup.start().await;
+    let page = ask(&named, "GET", "/", "host: Tessera.example\r\n", b"").await;
+    assert_eq!(page.status, 200, "{}", page.head);
 }

@@ -9,8 +9,11 @@
 """
 
 from tessera._aio import AsyncClient, AsyncStream
+from tessera._batch import BatchEvent, BatchResult, BatchSource, Document
+from tessera._batch_aio import AsyncBatch, AsyncBatchStream
+from tessera._batch_sync import Batch, BatchStream
 from tessera._channel import TLS
-from tessera._client import Client, Extraction, Stream
+from tessera._client import Client, Stream
 from tessera._errors import (
     AuthenticationError,
     CallCancelledError,
@@ -30,6 +33,7 @@ from tessera._events import (
     Completed,
     DocumentTypeFound,
     Event,
+    Extraction,
     Field,
     FieldCompleted,
     FieldDelta,
@@ -42,14 +46,22 @@ from tessera._events import (
 __all__ = [
     "TLS",
     "Accepted",
+    "AsyncBatch",
+    "AsyncBatchStream",
     "AsyncClient",
     "AsyncStream",
     "AuthenticationError",
+    "Batch",
+    "BatchEvent",
+    "BatchResult",
+    "BatchSource",
+    "BatchStream",
     "CallCancelledError",
     "Check",
     "Client",
     "Completed",
     "DeadlineExceededError",
+    "Document",
     "DocumentTypeFound",
     "Event",
     "Extraction",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from types import TracebackType
 from typing import Any, Unpack
 
@@ -11,9 +11,11 @@ import grpc
 import grpc.aio
 
 from tessera import _channel as channel_
-from tessera._client import Call, Extraction, Settings
+from tessera._batch import IN_FLIGHT, BatchSource, Ledger, batch_task
+from tessera._batch_aio import AsyncBatch, AsyncBatchStream
+from tessera._client import Call, Settings
 from tessera._errors import IncompleteStreamError, OverloadedError, from_rpc_error
-from tessera._events import Accepted, Completed, Event, from_response
+from tessera._events import Accepted, Completed, Event, Extraction, from_response
 from tessera._request import Files, Task, build
 from tessera.v1 import extraction_pb2 as pb
 from tessera.v1 import model_info_pb2
@@ -179,6 +181,38 @@ class AsyncClient(Settings):
         if accepted is None or completed is None:
             raise IncompleteStreamError()
         return Extraction(accepted, completed)
+
+    def batch(
+        self,
+        documents: Iterable[BatchSource] | AsyncIterable[BatchSource],
+        *,
+        in_flight: int = IN_FLIGHT,
+        timeout: float | None = None,
+        metadata: channel_.Metadata = (),
+        **task: Unpack[Task],
+    ) -> AsyncBatch:
+        """Reads many documents over one call and returns each outcome as it comes, in no order.
+
+        `documents` are taken as there is room: at most `in_flight` are on their way. Keywords are
+        those of `stream`, for all of them. A document that fails is a result with `error`, and the
+        others go on; only a failure of the whole call is raised. `timeout` bounds the whole call.
+        """
+        ledger = Ledger(batch_task(task, pieces=False), self.attempts, in_flight)
+        call = self.batch_call(timeout, metadata)
+        return AsyncBatch(AsyncBatchStream(self, documents, ledger, call))
+
+    def stream_batch(
+        self,
+        documents: Iterable[BatchSource] | AsyncIterable[BatchSource],
+        *,
+        in_flight: int = IN_FLIGHT,
+        timeout: float | None = None,
+        metadata: channel_.Metadata = (),
+        **task: Unpack[Task],
+    ) -> AsyncBatchStream:
+        """As `batch`, with all events of every document as they happen."""
+        ledger = Ledger(batch_task(task, pieces=True), self.attempts, in_flight)
+        return AsyncBatchStream(self, documents, ledger, self.batch_call(timeout, metadata))
 
     async def model_info(self, *, timeout: float | None = None) -> model_info_pb2.ModelStatus:
         """What is loaded, where, in which dtype, and every limit."""

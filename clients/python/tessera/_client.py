@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Unpack
@@ -11,34 +12,14 @@ from typing import Any, Unpack
 import grpc
 
 from tessera import _channel as channel_
+from tessera._batch import IN_FLIGHT, BatchSource, Ledger, batch_task
+from tessera._batch_sync import Batch, BatchStream
 from tessera._errors import IncompleteStreamError, OverloadedError, TesseraError, from_rpc_error
-from tessera._events import Accepted, Completed, Event, Field, from_response
+from tessera._events import Accepted, Completed, Event, Extraction, from_response
 from tessera._request import Files, Task, build
 from tessera.v1 import extraction_pb2 as pb
 from tessera.v1 import model_info_pb2
 from tessera.v1.extraction_pb2_grpc import ExtractionServiceStub
-
-
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """The whole answer of a call that succeeded."""
-
-    accepted: Accepted
-    completed: Completed
-
-    @property
-    def document(self) -> dict[str, Any] | None:
-        """The JSON object that the model wrote. None: `completed.document_error` says why."""
-        return self.completed.document
-
-    @property
-    def fields(self) -> dict[str, Field]:
-        """By JSON Pointer, in output order."""
-        return {field.pointer: field for field in self.completed.fields}
-
-    @property
-    def text(self) -> str:
-        return self.completed.text
 
 
 class Stream(Iterator[Event]):
@@ -126,6 +107,10 @@ class Call:
     def left(self) -> float:
         return max(0.001, self.end - time.monotonic())
 
+    def remaining(self) -> float | None:
+        """As `left`; None: there is no end."""
+        return None if math.isinf(self.end) else self.left()
+
     def has(self, seconds: float) -> bool:
         return time.monotonic() + seconds < self.end
 
@@ -157,6 +142,10 @@ class Settings:
 
     def call(self, timeout: float | None, metadata: channel_.Metadata) -> Call:
         return Call(time.monotonic() + (self.timeout if timeout is None else timeout), metadata)
+
+    def batch_call(self, timeout: float | None, metadata: channel_.Metadata) -> Call:
+        """A batch is as long as its caller makes it: without `timeout` it has no end."""
+        return Call(math.inf if timeout is None else time.monotonic() + timeout, metadata)
 
     def metadata(self, call: Call) -> list[tuple[str, str]]:
         return channel_.call_metadata(self._token, [*self._own_metadata, *call.metadata])
@@ -225,6 +214,37 @@ class Client(Settings):
         if accepted is None or completed is None:
             raise IncompleteStreamError()
         return Extraction(accepted, completed)
+
+    def batch(
+        self,
+        documents: Iterable[BatchSource],
+        *,
+        in_flight: int = IN_FLIGHT,
+        timeout: float | None = None,
+        metadata: channel_.Metadata = (),
+        **task: Unpack[Task],
+    ) -> Batch:
+        """Reads many documents over one call and returns each outcome as it comes, in no order.
+
+        `documents` are taken as there is room: at most `in_flight` are on their way. Keywords are
+        those of `stream`, for all of them. A document that fails is a result with `error`, and the
+        others go on; only a failure of the whole call is raised. `timeout` bounds the whole call.
+        """
+        ledger = Ledger(batch_task(task, pieces=False), self.attempts, in_flight)
+        return Batch(BatchStream(self, documents, ledger, self.batch_call(timeout, metadata)))
+
+    def stream_batch(
+        self,
+        documents: Iterable[BatchSource],
+        *,
+        in_flight: int = IN_FLIGHT,
+        timeout: float | None = None,
+        metadata: channel_.Metadata = (),
+        **task: Unpack[Task],
+    ) -> BatchStream:
+        """As `batch`, with all events of every document as they happen."""
+        ledger = Ledger(batch_task(task, pieces=True), self.attempts, in_flight)
+        return BatchStream(self, documents, ledger, self.batch_call(timeout, metadata))
 
     def model_info(self, *, timeout: float | None = None) -> model_info_pb2.ModelStatus:
         """What is loaded, where, in which dtype, and every limit."""

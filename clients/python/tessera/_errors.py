@@ -10,12 +10,14 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from tessera.v1 import extraction_pb2 as pb
+
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """A field of the request that is wrong, and how."""
+    """A field of the request that is wrong, and how; of a batch, the error's message says how."""
 
     field: str
     description: str
@@ -49,7 +51,10 @@ class TesseraError(Exception):
     def __str__(self) -> str:
         name = self.code.name + (f" ({self.reason})" if self.reason else "")
         lines = [f"{name}: {self.message}"]
-        lines += [f"  {each.field}: {each.description}" for each in self.violations]
+        lines += [
+            f"  {each.field}" + (f": {each.description}" if each.description else "")
+            for each in self.violations
+        ]
         lines += [f"  {key}: {value}" for key, value in sorted(self.metadata.items())]
         if self.retry_after is not None:
             lines.append(f"  try again in {self.retry_after:g} s")
@@ -138,6 +143,22 @@ def from_rpc_error(error: Any) -> TesseraError:
         metadata=metadata,
         violations=tuple(violations),
         retry_after=retry_after,
+    )
+
+
+_CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def from_batch_error(error: pb.ExtractError) -> TesseraError:
+    """The exception for a document of a batch: the same that a call of its own would have raised."""
+    code = _CODES.get(error.code, grpc.StatusCode.UNKNOWN)
+    after = error.retry_after
+    return _CLASSES.get(code, TesseraError)(
+        error.message,
+        code=code,
+        reason=error.reason,
+        violations=tuple(FieldViolation(field, "") for field in error.fields),
+        retry_after=after.seconds + after.nanos / 1e9 if error.HasField("retry_after") else None,
     )
 
 

@@ -172,6 +172,28 @@ class Completed:
         return None if self.document_json is None else json.loads(self.document_json)
 
 
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """The whole answer of a call that succeeded."""
+
+    accepted: Accepted
+    completed: Completed
+
+    @property
+    def document(self) -> dict[str, Any] | None:
+        """The JSON object that the model wrote. None: `completed.document_error` says why."""
+        return self.completed.document
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """By JSON Pointer, in output order."""
+        return {field.pointer: field for field in self.completed.fields}
+
+    @property
+    def text(self) -> str:
+        return self.completed.text
+
+
 Event: TypeAlias = (
     Accepted | DocumentTypeFound | Progress | TokenDelta | FieldDelta | FieldCompleted | Completed
 )

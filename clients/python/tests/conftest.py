@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
@@ -24,17 +25,34 @@ os.environ.setdefault("no_grpc_proxy", "localhost,127.0.0.1")
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`host:port` of a server that is ready."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """`host:port` of a server that is ready, by its flags; each is started once."""
     running, binary = os.environ.get("TESSERA_ADDR"), os.environ.get("TESSERA_BIN")
-    if running:
-        wait_until_serving(running)
-        yield running
-    elif binary:
-        log = tmp_path_factory.mktemp("server") / "log.txt"
-        yield from started(binary, log)
-    else:
-        pytest.skip("needs a server: set TESSERA_ADDR=host:port or TESSERA_BIN=path/to/tessera")
+    found: dict[tuple[str, ...], str] = {}
+    with contextlib.ExitStack() as stack:
+
+        def get(*flags: str, ready: Callable[[str], None] | None = None) -> str:
+            if flags in found:
+                return found[flags]
+            if running and not flags:
+                wait_until_serving(running)
+                return found.setdefault(flags, running)
+            if not binary:
+                pytest.skip(
+                    "needs a server: set TESSERA_BIN=path/to/tessera"
+                    + ("" if flags else ", or TESSERA_ADDR=host:port")
+                )
+            log = tmp_path_factory.mktemp("server") / "log.txt"
+            address = stack.enter_context(started(binary, log, *flags, ready=ready))
+            return found.setdefault(flags, address)
+
+        yield get
+
+
+@pytest.fixture(scope="session")
+def address(server: Callable[..., str]) -> str:
+    """`host:port` of a server with the model in the binary."""
+    return server()
 
 
 @pytest.fixture
@@ -43,14 +61,21 @@ def client(address: str) -> Iterator[Client]:
         yield client
 
 
-def started(binary: str, log: Path) -> Iterator[str]:
+@contextlib.contextmanager
+def started(
+    binary: str, log: Path, *flags: str, ready: Callable[[str], None] | None = None
+) -> Iterator[str]:
+    """`ready` waits for a server that `grpc.health.v1` in plaintext cannot ask."""
     address = f"127.0.0.1:{free_port()}"
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [binary, "serve", "--listen", address], stdout=output, stderr=subprocess.STDOUT
+            [binary, "serve", "--listen", address, *flags], stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            wait_until_serving(address, server, log)
+            if ready is None:
+                wait_until_serving(address, server, log)
+            else:
+                ready(address)
             yield address
         finally:
             server.terminate()

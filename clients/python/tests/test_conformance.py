@@ -15,6 +15,7 @@ from google.protobuf.json_format import ParseDict
 from tessera import (
     Accepted,
     AsyncClient,
+    BatchEvent,
     Client,
     Completed,
     DocumentTypeFound,
@@ -43,13 +44,17 @@ KINDS = {
 }
 
 Scenario = dict[str, Any]
-Outcome = tuple[list[Event], TesseraError | None]
+Outcome = tuple[list[Event], Exception | None]
+#: Of each document by its `request_id`, and how the call ended.
+BatchOutcome = tuple[dict[str, Outcome], TesseraError | None]
 
 
 def scenarios() -> list[Any]:
     found = []
     for file in sorted((REPOSITORY / "clients" / "conformance").glob("*.json")):
-        for scenario in json.loads(file.read_text())["scenarios"]:
+        suite = json.loads(file.read_text())
+        for scenario in suite["scenarios"]:
+            scenario["server"] = suite["server"]
             found.append(pytest.param(scenario, id=scenario["name"].replace(" ", "_")))
     assert found, "no scenarios"
     return found
@@ -105,22 +110,88 @@ def timing(scenario: Scenario) -> tuple[float, str | None]:
     return scenario.get("timeoutMs", LONG_S * 1000) / 1000, scenario.get("cancelAfter")
 
 
-@pytest.mark.parametrize("run", [by_sync, by_asyncio])
+def batch_by_sync(address: str, scenario: Scenario) -> BatchOutcome:
+    found, stop = new_batch(scenario)
+    with Client(address, attempts=1) as client:
+        events = client.stream_batch(**batch_arguments(scenario))
+        try:
+            for event in events:
+                if note(found, event, stop):
+                    events.cancel_document(event.request_id)
+        except TesseraError as error:
+            return found, error
+    return found, None
+
+
+def batch_by_asyncio(address: str, scenario: Scenario) -> BatchOutcome:
+    async def run() -> BatchOutcome:
+        found, stop = new_batch(scenario)
+        async with AsyncClient(address, attempts=1) as client:
+            events = client.stream_batch(**batch_arguments(scenario))
+            try:
+                async for event in events:
+                    if note(found, event, stop):
+                        events.cancel_document(event.request_id)
+            except TesseraError as error:
+                return found, error
+        return found, None
+
+    return asyncio.run(run())
+
+
+def new_batch(scenario: Scenario) -> tuple[dict[str, Outcome], dict[str, str | None]]:
+    """No events of any document, and after which one each is stopped."""
+    stop = {each["request"]["requestId"]: each.get("cancelAfter") for each in scenario["batch"]}
+    return {name: ([], None) for name in stop}, stop
+
+
+def batch_arguments(scenario: Scenario) -> dict[str, Any]:
+    return {
+        "documents": [request(document) for document in scenario["batch"]],
+        "in_flight": scenario["inFlight"],
+        "timeout": timing(scenario)[0],
+    }
+
+
+def note(found: dict[str, Outcome], event: BatchEvent, stop: dict[str, str | None]) -> bool:
+    """Whether the document is to be stopped."""
+    events, error = found[event.request_id]
+    assert error is None, "an event after the outcome"
+    if event.event is None:
+        found[event.request_id] = (events, event.error)
+        return False
+    events.append(event.event)
+    return KINDS[type(event.event)] == stop[event.request_id]
+
+
+@pytest.mark.parametrize("by", ["sync", "asyncio"])
 @pytest.mark.parametrize("scenario", scenarios())
-def test_conformance(
-    client: Client, address: str, scenario: Scenario, run: Callable[[str, Scenario], Outcome]
-) -> None:
-    events, error = run(address, scenario)
-    expect = scenario["expect"]
+def test_conformance(server: Callable[..., str], scenario: Scenario, by: str) -> None:
+    address, expect = server(*scenario["server"]), scenario["expect"]
+    if "batch" in scenario:
+        found, whole = (batch_by_sync if by == "sync" else batch_by_asyncio)(address, scenario)
+        if "error" in expect:
+            assert whole is not None
+            check_error(expect["error"], [], whole)
+        else:
+            assert whole is None, whole
+            for document in scenario["batch"]:
+                check_outcome(document["expect"], *found[document["request"]["requestId"]])
+    else:
+        check_outcome(expect, *(by_sync if by == "sync" else by_asyncio)(address, scenario))
+    if expect.get("idle"):
+        with Client(address) as client:
+            until_idle(client)
+
+
+def check_outcome(expect: dict[str, Any], events: list[Event], error: Exception | None) -> None:
     check_stream(events, whole=error is None)
     if "error" in expect:
-        assert error is not None, events
+        assert isinstance(error, TesseraError), (error, events)
         check_error(expect["error"], events, error)
     else:
         assert error is None, error
         check_answer(expect, events)
-    if expect.get("idle"):
-        until_idle(client)
 
 
 def check_stream(events: list[Event], *, whole: bool) -> None:
@@ -157,6 +228,10 @@ def check_answer(expect: dict[str, Any], events: list[Event]) -> None:
     assert expect.get("pages", len(accepted.tiles_per_page)) == len(accepted.tiles_per_page)
     assert expect.get("finishReason", completed.finish_reason) == completed.finish_reason
     assert expect.get("outputTokens", completed.usage.output_tokens) == completed.usage.output_tokens
+    assert expect.get("text", completed.text) == completed.text
+    if "checks" in expect:
+        checks = {check.rule: check.passed for check in completed.checks}
+        assert checks == expect["checks"]
     if "document" in expect:
         document = completed.document
         assert (document is None) == (expect["document"] is None), completed.document_error

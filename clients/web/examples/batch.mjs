@@ -1,27 +1,22 @@
-// Reads every page of a folder, several at once, and prints one JSON object a line.
+// Reads every page of a folder over one call, and prints one JSON object a line.
 //
 //     node examples/batch.mjs scans/ receipt http://localhost:50051
+//
+// Pages are read from disk as there is room for them. A document that fails is a line with `error`, and the
+// others go on.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { connect, TesseraError } from "@tessera-server/client/node";
+import { connect } from "@tessera-server/client/node";
 
 const [folder = ".", documentType = "receipt", url = "http://localhost:50051"] = process.argv.slice(2);
-const AT_ONCE = 8;
 
-const client = connect(url, { attempts: 10 });
 const names = (await readdir(folder)).filter((name) => /\.(png|jpe?g|webp|tiff?|pdf)$/i.test(name)).sort();
 
-async function work() {
-  for (let name = names.shift(); name !== undefined; name = names.shift()) {
-    const file = join(folder, name);
-    try {
-      const { document } = await client.extract({ files: [await readFile(file)], documentType });
-      console.log(JSON.stringify({ file, document }));
-    } catch (error) {
-      if (!(error instanceof TesseraError)) throw error;
-      console.log(JSON.stringify({ file, error: error.message, reason: error.reason }));
-      process.exitCode = 1;
-    }
-  }
+async function* documents() {
+  for (const name of names) yield { files: [await readFile(join(folder, name))], documentType };
 }
-await Promise.all(Array.from({ length: AT_ONCE }, work));
+for await (const { index, answer, error } of connect(url, { attempts: 10 }).batch(documents(), { inFlight: 8 })) {
+  const file = join(folder, names[index]);
+  console.log(JSON.stringify(answer ? { file, document: answer.document } : { file, error: error.message, reason: error.reason }));
+  if (error) process.exitCode = 1;
+}

@@ -5,17 +5,11 @@ import {
   createClient,
   type Transport,
 } from "@connectrpc/connect";
+import { batchByCalls, BatchCall, type BatchDocument, type BatchEvent } from "./batch.js";
 import { IncompleteStreamError, TesseraError } from "./errors.js";
-import { type Accepted, type Completed, type ExtractRequest, ExtractionService, type ExtractResponse, type ModelStatus } from "./proto.js";
+import { type ExtractEvent, known } from "./events.js";
+import { type Accepted, type Completed, type ExtractRequest, ExtractionService, type ModelStatus } from "./proto.js";
 import { type Document, toRequest } from "./request.js";
-
-/** An event of a stream: `event.case` says which, `event.value` is its message. */
-export type ExtractEvent = Known<ExtractResponse["event"]> & {
-  /** 1, 2, 3, … */
-  readonly sequence: number;
-};
-
-type Known<E> = E extends { case: string } ? E : never;
 
 /** The whole answer of a call that succeeded. */
 export interface Extraction {
@@ -34,6 +28,17 @@ export interface CallOptions {
   headers?: HeadersInit;
 }
 
+/** Options of a batch. Without `timeoutMs` it has no deadline: it is as long as its caller makes it. */
+export interface BatchOptions extends CallOptions {
+  /** Documents on their way at once. Default: 16. */
+  inFlight?: number;
+}
+
+/** The outcome of one document of a batch: `answer`, or `error`. */
+export interface BatchResult extends Omit<BatchEvent, "event"> {
+  readonly answer?: Extraction;
+}
+
 export interface ClientOptions {
   /** Bearer token, or how to get one for each call. */
   token?: string | (() => string | Promise<string>);
@@ -43,6 +48,7 @@ export interface ClientOptions {
   attempts?: number;
 }
 
+const IN_FLIGHT = 16;
 const TIMEOUT_MS = 5 * 60_000;
 const ATTEMPTS = 4;
 const BACKOFF_MS = 500;
@@ -52,10 +58,13 @@ const BACKOFF_MS_MAX = 5_000;
 export class TesseraClient {
   readonly #calls: Client<typeof ExtractionService>;
   readonly #options: ClientOptions;
+  readonly #streamsRequests: boolean;
 
-  constructor(transport: Transport, options: ClientOptions = {}) {
+  /** `streamsRequests`: whether the transport can; gRPC over HTTP/2 can, gRPC-Web cannot. */
+  constructor(transport: Transport, options: ClientOptions = {}, streamsRequests = false) {
     this.#calls = createClient(ExtractionService, transport);
     this.#options = options;
+    this.#streamsRequests = streamsRequests;
   }
 
   /**
@@ -84,16 +93,16 @@ export class TesseraClient {
       let [answered, completed] = [false, false];
       try {
         for (let response = await answers.next(); response; response = await answers.next()) {
-          completed = response.event.case === "completed";
-          // An event of a newer server is skipped.
-          if (response.event.case === undefined) continue;
+          const event = known(response);
+          if (!event) continue;
+          completed = event.case === "completed";
           answered = true;
-          yield { ...response.event, sequence: Number(response.sequence) };
+          yield event;
         }
         if (!completed) throw new IncompleteStreamError();
         return;
       } catch (error) {
-        const failure = TesseraError.from(error);
+        const failure = TesseraError.from(error, options.signal);
         const delay = retryDelay(failure, attempt);
         const last = attempt >= (this.#options.attempts ?? ATTEMPTS);
         if (answered || last || delay === undefined || Date.now() + delay >= deadline) throw failure;
@@ -116,13 +125,56 @@ export class TesseraClient {
     return whole(accepted, completed);
   }
 
+  /**
+   * Reads many documents and returns each outcome as it comes, in no order. They are taken as there is
+   * room: at most `inFlight` are on their way. A document that fails is a result with `error`, and the
+   * others go on; only a failure of the whole is thrown. Over gRPC all of it is one call; browsers cannot
+   * stream up, and there each document is a call of its own.
+   */
+  async *batch(documents: Iterable<BatchDocument> | AsyncIterable<BatchDocument>, options: BatchOptions = {}): AsyncGenerator<BatchResult, void, undefined> {
+    const accepted = new Map<number, Accepted>();
+    for await (const { event, ...about } of this.#batch(documents, options, true)) {
+      if (event?.case === "accepted") accepted.set(about.index, event.value);
+      if (event?.case !== "completed" && !about.error) continue;
+      const begin = accepted.get(about.index);
+      accepted.delete(about.index);
+      if (event?.case !== "completed") yield about;
+      else if (begin) yield { ...about, answer: whole(begin, event.value) };
+      else yield { ...about, error: new IncompleteStreamError() };
+    }
+  }
+
+  /** As `batch`, with all events of every document as they happen. */
+  streamBatch(documents: Iterable<BatchDocument> | AsyncIterable<BatchDocument>, options: BatchOptions = {}): AsyncGenerator<BatchEvent, void, undefined> {
+    return this.#batch(documents, options, false);
+  }
+
+  async *#batch(
+    documents: Iterable<BatchDocument> | AsyncIterable<BatchDocument>,
+    options: BatchOptions,
+    quiet: boolean,
+  ): AsyncGenerator<BatchEvent, void, undefined> {
+    const { inFlight = IN_FLIGHT, ...call } = options;
+    const settings = { inFlight: Math.max(1, inFlight), attempts: this.#options.attempts ?? ATTEMPTS, quiet };
+    if (this.#streamsRequests) {
+      const leave = new AbortController();
+      const batch = new BatchCall(documents, settings);
+      yield* batch.run(this.#calls, await this.#call({ timeoutMs: 0, ...call }, leave), leave, call.signal);
+      return;
+    }
+    const end = call.timeoutMs ? Date.now() + call.timeoutMs : undefined;
+    const read = (document: BatchDocument, signal: AbortSignal) =>
+      this.stream(document, { ...call, signal, ...(end !== undefined && { timeoutMs: Math.max(1, end - Date.now()) }) });
+    yield* batchByCalls(documents, read, settings, call.signal ?? new AbortController().signal);
+  }
+
   /** What is loaded, where, in which dtype, and every limit. */
   async modelInfo(options: CallOptions = {}): Promise<ModelStatus> {
     try {
       const { status } = await this.#calls.modelInfo({}, await this.#call(options));
       if (status) return status;
     } catch (error) {
-      throw TesseraError.from(error);
+      throw TesseraError.from(error, options.signal);
     }
     throw new TesseraError("the answer holds no status", "DATA_LOSS");
   }
@@ -137,7 +189,7 @@ export class TesseraClient {
         if (answer.status) yield answer.status;
       }
     } catch (error) {
-      throw TesseraError.from(error);
+      throw TesseraError.from(error, options.signal);
     } finally {
       answers.leave();
     }

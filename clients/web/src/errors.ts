@@ -1,8 +1,9 @@
 // Failures: the status of a call with the details that Tessera sends.
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { ExtractError } from "./proto.js";
 
-/** A field of the request that is wrong, and how. */
+/** A field of the request that is wrong, and how; of a batch, the error's message says how. */
 export interface FieldViolation {
   field: string;
   description: string;
@@ -31,11 +32,20 @@ export class TesseraError extends Error {
     this.retryAfterMs = details.retryAfterMs;
   }
 
-  /** What a call threw, as one of these. */
-  static from(error: unknown): TesseraError {
+  /** What a call threw, as one of these; `signal` is the one with which its caller could end it. */
+  static from(error: unknown, signal?: AbortSignal): TesseraError {
     if (error instanceof TesseraError) return error;
     const status = ConnectError.from(error);
-    return new TesseraError(status.rawMessage, codeName(status.code), details(status), error);
+    const code = isUnreached(status, signal) ? Code.Unavailable : status.code;
+    return new TesseraError(status.rawMessage.trim(), codeName(code), details(status), error);
+  }
+
+  /** Of a document of a batch: the same that a call of its own would have thrown. */
+  static ofDocument(error: ExtractError): TesseraError {
+    const { retryAfter, fields, reason } = error;
+    const violations = fields.map((field) => ({ field, description: "" }));
+    const retryAfterMs = retryAfter && Number(retryAfter.seconds) * 1000 + retryAfter.nanos / 1e6;
+    return new TesseraError(error.message, codeName(error.code), { reason, violations, retryAfterMs });
   }
 }
 
@@ -53,6 +63,19 @@ interface Details {
   metadata: Record<string, string>;
   violations: FieldViolation[];
   retryAfterMs: number | undefined;
+}
+
+/** Names that Node and OpenSSL give to what is wrong with a certificate or a handshake. */
+const UNTRUSTED = /^(ERR_SSL_|ERR_TLS_|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_(CA|PURPOSE)|HOSTNAME_)/;
+
+/**
+ * A connection that was not made, or closed under the call. gRPC calls that UNAVAILABLE everywhere; Connect
+ * says INTERNAL of TLS, and CANCELLED where nobody cancelled.
+ */
+function isUnreached(status: ConnectError, signal: AbortSignal | undefined): boolean {
+  const code = (status.cause as { code?: unknown } | undefined)?.code;
+  if (status.code === Code.Internal) return typeof code === "string" && UNTRUSTED.test(code);
+  return status.code === Code.Canceled && !signal?.aborted && status.rawMessage.startsWith("http/2 stream closed");
 }
 
 /** "INVALID_ARGUMENT" for `Code.InvalidArgument`. Connect spells one of them with one L. */

@@ -5,7 +5,9 @@
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { type ClientOptions, TesseraClient } from "./client.js";
 
-export { type CallOptions, type ClientOptions, type ExtractEvent, type Extraction, TesseraClient } from "./client.js";
+export type { BatchDocument, BatchEvent } from "./batch.js";
+export { type BatchOptions, type BatchResult, type CallOptions, type ClientOptions, type Extraction, TesseraClient } from "./client.js";
+export type { ExtractEvent } from "./events.js";
 export { type FieldViolation, IncompleteStreamError, TesseraError } from "./errors.js";
 export { type Document, type DocumentTypeName, type PageFile, toRequest } from "./request.js";
 

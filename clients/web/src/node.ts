@@ -2,7 +2,9 @@
 import { createGrpcTransport, type GrpcTransportOptions } from "@connectrpc/connect-node";
 import { type ClientOptions, TesseraClient } from "./client.js";
 
-export { type CallOptions, type ClientOptions, type ExtractEvent, type Extraction, TesseraClient } from "./client.js";
+export type { BatchDocument, BatchEvent } from "./batch.js";
+export { type BatchOptions, type BatchResult, type CallOptions, type ClientOptions, type Extraction, TesseraClient } from "./client.js";
+export type { ExtractEvent } from "./events.js";
 export { type FieldViolation, IncompleteStreamError, TesseraError } from "./errors.js";
 export { type Document, type DocumentTypeName, type PageFile, toRequest } from "./request.js";
 
@@ -14,9 +16,10 @@ export function connect(baseUrl: string, options: NodeOptions = {}): TesseraClie
   const { token, timeoutMs, attempts, ...transport } = options;
   // Pings find a server that is gone without a word while it is silent.
   const keepalive = { pingIntervalMs: 30_000, pingTimeoutMs: 20_000 };
-  return new TesseraClient(createGrpcTransport({ ...keepalive, ...transport, baseUrl }), {
+  const own = {
     ...(token !== undefined && { token }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(attempts !== undefined && { attempts }),
-  });
+  };
+  return new TesseraClient(createGrpcTransport({ ...keepalive, ...transport, baseUrl }), own, true);
 }

@@ -7,56 +7,64 @@ import { create, fromJson, toJson } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { connect as connectWeb } from "../dist/index.js";
 import { connect as connectNode } from "../dist/node.js";
-import { ExtractRequestSchema, FinishReason, InputFileSchema } from "../dist/proto.js";
-import { missing, REPOSITORY, SAMPLES, startServer, untilIdle } from "./server.mjs";
+import { CheckRule, ExtractRequestSchema, FinishReason, InputFileSchema } from "../dist/proto.js";
+import { missing, ownMissing, REPOSITORY, SAMPLES, startOwnServer, startServer, untilIdle } from "./server.mjs";
 
 const LONG_MS = 120_000;
 const SUITE = join(REPOSITORY, "clients/conformance");
-const scenarios = readdirSync(SUITE)
+const suites = readdirSync(SUITE)
   .filter((file) => file.endsWith(".json"))
-  .flatMap((file) => JSON.parse(readFileSync(join(SUITE, file), "utf8")).scenarios);
+  .map((file) => ({ file, ...JSON.parse(readFileSync(join(SUITE, file), "utf8")) }));
 
 /** "field_completed" for "fieldCompleted". */
 const kind = (event) => event.case.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
-describe("conformance", { skip: missing }, () => {
-  let server;
-  before(async () => {
-    server = await startServer();
-  });
-  after(() => server?.stop());
-  assert.ok(scenarios.length > 0);
-  for (const [transport, connect] of [["gRPC-Web", connectWeb], ["gRPC", connectNode]]) {
-    for (const scenario of scenarios) {
-      test(`${transport}: ${scenario.name}`, async () => {
-        const client = connect(server.url, { attempts: 1 });
-        const { events, failure } = await play(client, scenario);
-        checkStream(events, failure === undefined);
-        const { expect } = scenario;
-        if (expect.error) checkError(expect.error, events, failure);
-        else {
-          assert.equal(failure, undefined);
-          checkAnswer(expect, events);
-        }
-        if (expect.idle) await untilIdle(client);
-      });
+assert.ok(suites.length > 0);
+for (const { file, server: flags, scenarios } of suites) {
+  describe(`conformance: ${file}`, { skip: flags.length > 0 ? ownMissing : missing }, () => {
+    let server;
+    before(async () => {
+      server = await (flags.length > 0 ? startOwnServer(...flags) : startServer());
+    });
+    after(() => server?.stop());
+    assert.ok(scenarios.length > 0);
+    for (const [transport, connect] of [["gRPC-Web", connectWeb], ["gRPC", connectNode]]) {
+      for (const scenario of scenarios) {
+        test(`${transport}: ${scenario.name}`, async () => {
+          const client = connect(server.url, { attempts: 1 });
+          if (scenario.batch) await checkBatch(client, scenario, transport);
+          else checkOutcome(scenario.expect, await play(client, scenario));
+          if (scenario.expect.idle) await untilIdle(client);
+        });
+      }
     }
-  }
-});
+  });
+}
 
-async function play(client, scenario) {
+function checkOutcome(expect, { events, failure }) {
+  checkStream(events, failure === undefined);
+  if (expect.error) return checkError(expect.error, events, failure);
+  assert.equal(failure, undefined);
+  checkAnswer(expect, events);
+}
+
+function toMessage(scenario) {
   const request = fromJson(ExtractRequestSchema, scenario.request);
   for (const file of scenario.files) {
     const [, type, rest] = /^(\w+):(.*)$/s.exec(file);
     const content = type === "sample" ? readFileSync(join(SAMPLES, rest)) : Buffer.from(rest);
     request.files.push(create(InputFileSchema, { content }));
   }
+  return request;
+}
+
+async function play(client, scenario) {
   const abort = new AbortController();
   const events = [];
   if (scenario.cancelAfter === "begin") abort.abort();
   try {
     const options = { signal: abort.signal, timeoutMs: scenario.timeoutMs ?? LONG_MS };
-    for await (const event of client.streamRequest(request, options)) {
+    for await (const event of client.streamRequest(toMessage(scenario), options)) {
       events.push(event);
       if (kind(event) === scenario.cancelAfter) abort.abort();
     }
@@ -64,6 +72,38 @@ async function play(client, scenario) {
     return { events, failure };
   }
   return { events, failure: undefined };
+}
+
+/** Says as a document what `request` says. */
+function toDocument(request, signal) {
+  const { requestId, model, generation, eventKinds, priority, task } = request;
+  const files = request.files.map((file) => file.content);
+  return { requestId, model, generation, eventKinds, priority, files, signal, [task.case]: task.value };
+}
+
+async function checkBatch(client, { batch, inFlight, timeoutMs = LONG_MS, expect }, transport) {
+  const found = new Map(batch.map((each) => [each.request.requestId, { each, events: [], failure: undefined, stop: new AbortController() }]));
+  let whole;
+  try {
+    const documents = batch.map((each) => toDocument(toMessage(each), found.get(each.request.requestId).stop.signal));
+    for await (const { requestId, event, error } of client.streamBatch(documents, { inFlight, timeoutMs })) {
+      const document = found.get(requestId);
+      document.failure = error;
+      if (!event) continue;
+      document.events.push(event);
+      if (kind(event) === document.each.cancelAfter) document.stop.abort();
+    }
+  } catch (error) {
+    whole = error;
+  }
+  // By gRPC-Web each document is a call, and has the deadline of the whole for its own.
+  if (expect.error && transport === "gRPC-Web") {
+    for (const { events, failure } of found.values()) checkError(expect.error, events, failure);
+    return;
+  }
+  if (expect.error) return checkError(expect.error, [], whole);
+  assert.equal(whole, undefined);
+  for (const { each, events, failure } of found.values()) checkOutcome(each.expect, { events, failure });
 }
 
 /** What holds of every stream. */
@@ -90,6 +130,10 @@ function checkAnswer(expect, events) {
   if (expect.requestId !== undefined) assert.equal(accepted.requestId, expect.requestId);
   if (expect.pages !== undefined) assert.equal(accepted.tilesPerPage.length, expect.pages);
   if (expect.finishReason) assert.equal(FinishReason[completed.finishReason], expect.finishReason);
+  if (expect.text !== undefined) assert.equal(completed.text, expect.text);
+  if (expect.checks) {
+    assert.deepEqual(Object.fromEntries(completed.checks.map((check) => [CheckRule[check.rule], check.passed])), expect.checks);
+  }
   if (expect.outputTokens !== undefined) assert.equal(completed.usage.outputTokens, expect.outputTokens);
   if (expect.document === null) assert.equal(completed.documentJson, undefined);
   if (expect.document) {

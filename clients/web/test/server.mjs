@@ -20,6 +20,9 @@ export const missing =
     ? false
     : "needs a server: set TESSERA_ADDR=host:port or TESSERA_BIN=path/to/tessera";
 
+/** As `missing`, for a server that is started with flags. */
+export const ownMissing = process.env.TESSERA_BIN ? false : "needs a server of its own: set TESSERA_BIN=path/to/tessera";
+
 export async function freePort() {
   const probe = createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");
@@ -29,11 +32,19 @@ export async function freePort() {
   return port;
 }
 
-/** Starts a server and waits until it takes requests. `stop` ends it. */
-export async function startServer(...flags) {
-  if (process.env.TESSERA_ADDR && flags.length === 0) {
-    return { url: `http://${process.env.TESSERA_ADDR}`, stop: async () => {} };
-  }
+/** A server with the model in the binary. `stop` ends it. */
+export async function startServer() {
+  if (process.env.TESSERA_ADDR) return { url: `http://${process.env.TESSERA_ADDR}`, stop: async () => {} };
+  return startOwnServer();
+}
+
+/** Starts a server with these flags and waits until it takes requests. */
+export async function startOwnServer(...flags) {
+  return startServerThat(isReady, ...flags);
+}
+
+/** As `startOwnServer`, for one that says so in another way. */
+export async function startServerThat(isReady, ...flags) {
   const address = `127.0.0.1:${await freePort()}`;
   const child = spawn(process.env.TESSERA_BIN, ["serve", "--listen", address, ...flags], {
     stdio: ["ignore", "pipe", "pipe"],

@@ -11,11 +11,13 @@ use super::load::{self, Length, Load, Work};
 use super::pages::{self, Source};
 use super::{host, report};
 use crate::cli::client::Client;
+use crate::cli::connection::{Connection, ConnectionArgs};
 use crate::cli::extract::Kind;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::local::{self, Local};
 use crate::cli::runtime;
 use crate::cli::term::{StatusLine, Term, print};
+use crate::config::env::ProcessEnv;
 use crate::config::{Flags, Key, value};
 use crate::pb::v1::extract_request::Task;
 use crate::pb::v1::{EventKind, ExtractRequest, GenerationOptions};
@@ -107,6 +109,8 @@ pub(in crate::cli) struct ServeBenchArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
     flags: Flags,
 }
 
@@ -136,9 +140,13 @@ async fn bench(args: &ServeBenchArgs, term: &Term) -> Result<(), Failure> {
         || args.server.clone().unwrap_or_default(),
         |local| local.ready.address.to_string(),
     );
+    let connection = match &local {
+        Some(_) => Connection::plain(&address),
+        None => Connection::new(args.server.as_deref(), &args.connection, &ProcessEnv)?,
+    };
     let mut clients = Vec::new();
     for _ in 0..args.connections() {
-        clients.push(Client::connect(&address).await?);
+        clients.push(Client::connect(&connection).await?);
     }
     let model = clients[0].model().await?;
     let max_tiles = model.limits.as_ref().map_or(12, |limits| limits.max_tiles_per_page);

@@ -19,11 +19,13 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::client::Client;
+use super::connection::{Connection, ConnectionArgs};
 use super::failure::{Exit, Failure};
 use super::local::{self, Local};
 use super::runtime;
 use super::term::{Style, Term, print, print_err};
 use crate::accuracy::Point;
+use crate::config::env::ProcessEnv;
 use crate::config::{Flags, Key, value};
 use crate::fields::{OTHER_KINDS, Rule};
 use crate::pb::v1::ModelStatus;
@@ -196,7 +198,12 @@ async fn measure(
         || set.server.clone().unwrap_or_default(),
         |local| local.ready.address.to_string(),
     );
-    let mut client = Client::connect(&address).await?;
+    let connection = match &local {
+        Some(_) => Connection::plain(&address),
+        // Certificates and tokens by variables.
+        None => Connection::new(Some(&address), &ConnectionArgs::default(), &ProcessEnv)?,
+    };
+    let mut client = Client::connect(&connection).await?;
     let model = client.model().await?;
     let asked = labelled
         .documents

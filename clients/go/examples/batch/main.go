@@ -1,9 +1,9 @@
-// Command batch reads every page below a folder and writes one JSON object a line.
+// Command batch reads every page below a folder over one call and writes one JSON object a line.
 //
 //	go run ./examples/batch -document-type receipt -at-once 8 scans/ > receipts.jsonl
 //
-// The server batches what runs at once; what it has no room for waits in its queue, and a full queue
-// says when to come back. A document that fails is a line with `error`, and the others go on.
+// Pages are read from disk as there is room for them. What the server has no room for is sent again when it
+// says so. A document that fails is a line with `error`, and the others go on.
 package main
 
 import (
@@ -18,10 +18,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	tessera "github.com/tessera-server/tessera/clients/go"
-	tesserav1 "github.com/tessera-server/tessera/clients/go/tesserav1"
 )
 
 var pages = []string{".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf"}
@@ -52,48 +50,47 @@ func run(ctx context.Context, address, documentType string, atOnce int, folder s
 		return err
 	}
 	defer client.Close()
-	var work sync.WaitGroup
-	var output sync.Mutex
-	room, failed := make(chan struct{}, atOnce), 0
+	var names []string
 	err = filepath.WalkDir(folder, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !slices.Contains(pages, strings.ToLower(filepath.Ext(name))) {
+		if err == nil && !entry.IsDir() && slices.Contains(pages, strings.ToLower(filepath.Ext(name))) {
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	documents := func(yield func(tessera.Document, error) bool) {
+		for _, name := range names {
+			files, err := tessera.ReadFiles(name)
+			if !yield(tessera.Document{Files: files, Type: documentType}, err) {
+				return
+			}
+		}
+	}
+	failed, output := 0, json.NewEncoder(os.Stdout)
+	for result, err := range client.Batch(documents, tessera.InFlight(atOnce)).Results(ctx) {
+		if err != nil {
 			return err
 		}
-		room <- struct{}{}
-		work.Go(func() {
-			defer func() { <-room }()
-			answer := read(ctx, client, documentType, name)
-			output.Lock()
-			defer output.Unlock()
-			if answer.Error != "" {
-				failed++
-			}
-			_ = json.NewEncoder(os.Stdout).Encode(answer)
-		})
-		return ctx.Err()
-	})
-	work.Wait()
-	if err == nil && failed > 0 {
-		err = fmt.Errorf("%d documents failed", failed)
-	}
-	return err
-}
-
-func read(ctx context.Context, client *tessera.Client, documentType, name string) line {
-	files, err := tessera.ReadFiles(name)
-	if err != nil {
-		return line{File: name, Error: err.Error()}
-	}
-	answer, err := client.Extract(ctx, tessera.Document{
-		Files: files, Type: documentType, Priority: tesserav1.Priority_PRIORITY_BATCH,
-	})
-	if err != nil {
+		answer := line{File: names[result.Index]}
 		var failure *tessera.Error
-		if errors.As(err, &failure) {
-			return line{File: name, Error: failure.Message, Reason: failure.Reason}
+		switch {
+		case errors.As(result.Err, &failure):
+			answer.Error, answer.Reason = failure.Message, failure.Reason
+		case result.Err != nil:
+			answer.Error = result.Err.Error()
+		default:
+			// As the model wrote it, so that numbers keep their digits.
+			answer.Document = json.RawMessage(result.Completed.GetDocumentJson())
 		}
-		return line{File: name, Error: err.Error()}
+		if result.Err != nil {
+			failed++
+		}
+		_ = output.Encode(answer)
 	}
-	// As the model wrote it, so that numbers keep their digits.
-	return line{File: name, Document: json.RawMessage(answer.Completed.GetDocumentJson())}
+	if failed > 0 {
+		return fmt.Errorf("%d documents failed", failed)
+	}
+	return nil
 }

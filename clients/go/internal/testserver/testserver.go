@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 )
@@ -35,24 +36,31 @@ func Sample(name string) string {
 	return filepath.Join(Repository(), "models/tessera-tiny/samples", name)
 }
 
-// Address is the `host:port` of a server that is ready: TESSERA_ADDR (a running one) or TESSERA_BIN (a
-// binary to start). Without either the test is skipped.
+// Address is the `host:port` of a server with the model in the binary: TESSERA_ADDR (a running one) or
+// TESSERA_BIN (a binary to start). Without either the test is skipped.
 func Address(t *testing.T) string {
 	t.Helper()
 	if address := os.Getenv("TESSERA_ADDR"); address != "" {
-		waitUntilServing(t, address, nil)
+		waitUntilServing(t, address, nil, nil)
 		return address
 	}
+	return Start(t, nil)
+}
+
+// Start starts TESSERA_BIN with these flags, to end with the test, and waits until it takes requests; security
+// says how to ask it, nil: in plaintext. Without TESSERA_BIN the test is skipped.
+func Start(t *testing.T, security credentials.TransportCredentials, flags ...string) string {
+	t.Helper()
 	binary := os.Getenv("TESSERA_BIN")
 	if binary == "" {
-		t.Skip("needs a server: set TESSERA_ADDR=host:port or TESSERA_BIN=path/to/tessera")
+		t.Skip("needs a server: set TESSERA_BIN=path/to/tessera; many tests also take TESSERA_ADDR=host:port")
 	}
 	address := freeAddress(t)
 	output, err := os.Create(filepath.Join(t.TempDir(), "log.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := exec.Command(binary, "serve", "--listen", address)
+	server := exec.Command(binary, append([]string{"serve", "--listen", address}, flags...)...)
 	server.Stdout, server.Stderr = output, output
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
@@ -73,7 +81,7 @@ func Address(t *testing.T) string {
 			t.Errorf("the server did not stop within %s of SIGTERM", stopLimit)
 		}
 	})
-	waitUntilServing(t, address, exited)
+	waitUntilServing(t, address, security, exited)
 	return address
 }
 
@@ -88,9 +96,12 @@ func freeAddress(t *testing.T) string {
 }
 
 // waitUntilServing asks grpc.health.v1 until the service is SERVING.
-func waitUntilServing(t *testing.T, address string, exited chan error) {
+func waitUntilServing(t *testing.T, address string, security credentials.TransportCredentials, exited chan error) {
 	t.Helper()
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if security == nil {
+		security = insecure.NewCredentials()
+	}
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(security))
 	if err != nil {
 		t.Fatal(err)
 	}
