@@ -7,10 +7,12 @@ GO ?= go
 NPM ?= npm
 # Where cargo builds, also where CARGO_TARGET_DIR says otherwise.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# Any protoc of the release in the generated files' headers: the one that the Python client brings.
+PROTOC = $(abspath clients/python/.venv/bin/python) -m grpc_tools.protoc
 # The clients test this binary: the dev profile, which the tests have built anyway.
 BINARY = $(abspath $(TARGET_DIR))/debug/tessera
 
-.PHONY: help demo test format lint unit docs binary python go web collector backends proto deny deploy-check release fuzz audit
+.PHONY: help demo test format lint unit docs binary python go web collector backends proto deny deploy-check release fuzz audit proto-baseline
 # One after the other: they share two cores and one build directory.
 .NOTPARALLEL:
 
@@ -62,6 +64,7 @@ python: binary
 go: binary
 	@if command -v $(GO) >/dev/null; then \
 		set -e; cd clients/go; $(GO) vet ./...; \
+		if $(PROTOC) --version >/dev/null 2>&1; then export PROTOC="$(PROTOC)"; fi; \
 		TESSERA_BIN="$(BINARY)" TESSERA_TOOLS="$(abspath $(TARGET_DIR))/tools" $(GO) test -count=1 ./...; \
 	else \
 		echo "go client: skipped, $(GO) is not installed"; \
@@ -78,8 +81,8 @@ web: binary
 		TESSERA_BIN="$(BINARY)" $(NPM) test --silent; \
 	fi
 
-# The protocol's style, and that nobody who speaks its last release, or main, is left behind. A Rust test
-# holds its shape in any case. The web client brings a buf.
+# The protocol's style, and that nobody is left behind who speaks what was recorded (`make proto-baseline`, with
+# each release), the last tag or main. A Rust test holds its shape in any case. The web client brings a buf.
 BUF = $(firstword $(shell command -v buf 2>/dev/null) $(wildcard $(CURDIR)/clients/web/node_modules/.bin/buf))
 BASE = $(firstword $(shell git describe --tags --abbrev=0 2>/dev/null) $(shell git rev-parse -q --verify origin/main 2>/dev/null) $(shell git rev-parse -q --verify main 2>/dev/null))
 proto:
@@ -87,6 +90,8 @@ proto:
 		echo "buf: skipped, it is not installed, and the web client's is not either"; \
 	else \
 		set -e; cd proto; $(BUF) lint; echo "buf lint: passed"; \
+		$(BUF) breaking --against baseline.binpb; \
+		echo "buf breaking: passed, against the recorded baseline"; \
 		if [ -z "$(BASE)" ]; then \
 			echo "buf breaking: skipped, there is neither a tag nor a branch main to compare with"; \
 		else \
@@ -96,6 +101,11 @@ proto:
 	fi
 
 # What tests/observed runs: a collector, clients with OpenTelemetry's own instrumentation, Prometheus's
+# Records the protocol as what clients in the field speak: only with a release.
+proto-baseline:
+	cd proto && $(BUF) build --exclude-source-info -o baseline.binpb
+
+# What tests/collector.rs runs: a collector, clients with OpenTelemetry's own instrumentation, Prometheus's
 # parsers. Where they are not built those tests say that they are skipped.
 collector:
 	@if command -v $(GO) >/dev/null; then \

@@ -2,6 +2,7 @@ package tessera_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -77,10 +78,14 @@ func TestAgainstServer(t *testing.T) {
 	t.Run("CustomMetadata", func(t *testing.T) {
 		ctx := metadata.AppendToOutgoingContext(t.Context(),
 			"x-grpc-test-echo-initial", "a value", "x-grpc-test-echo-trailing-bin", "\xab\x00")
-		var trailers metadata.MD
-		_, err := client.Stub.ModelInfo(ctx, &tesserav1.ModelInfoRequest{Model: "another"}, grpc.Trailer(&trailers))
+		var header, trailers metadata.MD
+		_, err := client.Stub.ModelInfo(ctx, &tesserav1.ModelInfoRequest{Model: "another"}, grpc.Header(&header), grpc.Trailer(&trailers))
 		if status.Code(err) != codes.NotFound {
 			t.Error(err)
+		}
+		// Unknown metadata, binary too, is no reason to fail; the server's own, binary too, arrives.
+		if found := metadata.Join(header, trailers); len(found.Get("grpc-status-details-bin")) != 1 {
+			t.Errorf("the server's metadata: %v", found)
 		}
 	})
 	t.Run("StatusCodeAndMessage", func(t *testing.T) {
@@ -161,16 +166,20 @@ func examples(t *testing.T, address string) {
 	}
 }
 
-// tools runs the recipes of the documentation. Without network, or where the tools are not built, it says so.
+// Programs of others that the documentation has recipes for.
+var toolModules = map[string]string{
+	"grpcurl":           "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
+	"grpc-health-probe": "github.com/grpc-ecosystem/grpc-health-probe@v0.4.39",
+	"ghz":               "github.com/bojand/ghz/cmd/ghz@v0.121.0",
+}
+
+// tools runs the recipes of clients/README.md. Without network, or where the tools are not built, it says so.
 func tools(t *testing.T, address string) {
-	if os.Getenv("TESSERA_TOOLS") == "" {
-		t.Skip("builds grpcurl and grpc-health-probe: set TESSERA_TOOLS to a folder that keeps them")
-	}
 	bin := os.Getenv("TESSERA_TOOLS")
-	for name, module := range map[string]string{
-		"grpcurl":           "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
-		"grpc-health-probe": "github.com/grpc-ecosystem/grpc-health-probe@v0.4.39",
-	} {
+	if bin == "" {
+		t.Skip("builds grpcurl, grpc-health-probe and ghz: set TESSERA_TOOLS to a folder that keeps them")
+	}
+	for name, module := range toolModules {
 		if _, err := os.Stat(filepath.Join(bin, name)); err == nil {
 			continue
 		}
@@ -187,6 +196,17 @@ func tools(t *testing.T, address string) {
 	if out := command(t, grpcurl, "-plaintext", address, "tessera.v1.ExtractionService/ModelInfo"); !strings.Contains(out, "SERVING_STATE_READY") {
 		t.Error(out)
 	}
+	request := requestFile(t)
+	extract := exec.CommandContext(t.Context(), grpcurl, "-plaintext", "-d", "@", address, "tessera.v1.ExtractionService/Extract")
+	stdin, err := os.Open(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	extract.Stdin = stdin
+	if out, err := extract.CombinedOutput(); err != nil || !strings.Contains(string(out), "$5976.93") {
+		t.Errorf("%v\n%s", err, out)
+	}
 	probe := filepath.Join(bin, "grpc-health-probe")
 	for _, service := range []string{"", "tessera.v1.ExtractionService"} {
 		if out := command(t, probe, "-addr="+address, "-service="+service); !strings.Contains(out, "SERVING") {
@@ -195,6 +215,46 @@ func tools(t *testing.T, address string) {
 	}
 	if out, err := exec.Command(probe, "-addr="+address, "-service=no.such.Service").CombinedOutput(); err == nil {
 		t.Errorf("a service that is not there is healthy: %s", out)
+	}
+	load(t, filepath.Join(bin, "ghz"), request)
+}
+
+// requestFile is what jq writes in the recipes.
+func requestFile(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile(testserver.Sample("receipt-01.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(map[string]any{
+		"files":  []any{map[string]any{"content": page}},
+		"schema": map[string]any{"documentType": "DOCUMENT_TYPE_RECEIPT"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "request.json")
+	if err := os.WriteFile(name, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// load makes load on the fake model, as the recipe does: every call ends well.
+func load(t *testing.T, ghz, request string) {
+	address := testserver.Start(t, nil, "--weights", "fake:step=1ms")
+	out := command(t, ghz, "--insecure", "--call", "tessera.v1.ExtractionService/Extract", "--data-file", request,
+		"--concurrency", "8", "--total", "40", "--timeout", "120s", "--format", "json", address)
+	var report struct {
+		Count                  int
+		StatusCodeDistribution map[string]int
+		Rps                    float64
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if report.Count != 40 || report.StatusCodeDistribution["OK"] != 40 || report.Rps <= 0 {
+		t.Errorf("%+v", report)
 	}
 }
 

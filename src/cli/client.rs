@@ -78,7 +78,7 @@ impl Client {
 
     pub(super) async fn model(&mut self) -> Result<ModelStatus, Failure> {
         let request = self.call(ModelInfoRequest::default(), CONNECT_TIMEOUT);
-        let info = self.grpc.model_info(request).await;
+        let info = self.grpc.model_info(request).await.map_err(named);
         let info = info.map_err(|status| refusal::failure(&self.server, &status))?;
         Ok(info.into_inner().status.unwrap_or_default())
     }
@@ -113,9 +113,9 @@ impl Client {
         watcher: &mut dyn Watcher,
     ) -> Result<Answer, Status> {
         let request = self.call(request.clone(), timeout);
-        let mut stream = self.grpc.extract(request).await?.into_inner();
+        let mut stream = self.grpc.extract(request).await.map_err(named)?.into_inner();
         let (mut accepted, mut completed) = (None, None);
-        while let Some(response) = stream.message().await? {
+        while let Some(response) = stream.message().await.map_err(named)? {
             let Some(event) = response.event else { continue };
             watcher.event(&event);
             match event {
@@ -156,6 +156,26 @@ fn unreachable(url: &str, error: &tonic::transport::Error) -> Failure {
     Failure::new(Exit::Unreachable, format!("no trust in the server at {url}"))
         .because(tls)
         .remedy(remedy)
+}
+
+/// A connection that broke under a call, which tonic calls UNKNOWN without a word; what a server said stays as
+/// it is. With TLS 1.3 a client learns only here that the server does not trust it.
+fn named(status: Status) -> Status {
+    let Some(cause) = status.source() else { return status };
+    let message = match tls_error(cause) {
+        Some(alert @ rustls::Error::AlertReceived(_)) => format!(
+            "the server does not trust this client ({alert}): --client-cert with a certificate of its authorities"
+        ),
+        Some(error) => format!("the connection broke: {error}"),
+        None => {
+            let mut root = cause;
+            while let Some(deeper) = root.source() {
+                root = deeper;
+            }
+            format!("the connection broke: {root}; a server with TLS needs https://")
+        }
+    };
+    Status::unavailable(message)
 }
 
 /// The failure of TLS inside of `error`, if that is what it is.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -12,6 +14,15 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parents[1]
+
+
+def test_all_clients_have_the_servers_version() -> None:
+    """They are released with the protocol that they were generated from."""
+    root = HERE.parents[1]
+    rust = tomllib.loads((root / "Cargo.toml").read_text())["package"]["version"]
+    python = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]["version"]
+    web = json.loads((root / "clients" / "web" / "package.json").read_text())["version"]
+    assert (python, web) == (rust, rust)
 
 
 def test_types_are_whole() -> None:

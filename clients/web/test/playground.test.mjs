@@ -79,6 +79,9 @@ describe("playground", { skip }, () => {
     assert.equal(early.rows, 14);
     assert.ok(early.filled < 14, `${early.filled} fields are filled`);
     assert.deepEqual([early.busy, early.summary], ["true", false]);
+    // As the picture in the documentation is described.
+    const seven = () => document.querySelectorAll(".field:not(.empty):not(.writing)").length === 7 && document.querySelector(".field.writing");
+    if (SHOTS) await page.waitForFunction(seven, SOON);
     await shot("playground-reading");
 
     await status("Done: 14 fields");
@@ -240,6 +243,109 @@ describe("playground", { skip }, () => {
     await page.$eval("#answer", (answer) => answer.scrollIntoView());
     await shot("playground-phone-dark");
     await close();
+  });
+
+  test("the keyboard alone is enough, and shows where it is", async () => {
+    await open();
+    const stops = [];
+    /** Goes on until `selector` has the focus. */
+    const tabTo = async (selector) => {
+      for (let tab = 0; tab < 40; tab += 1) {
+        await page.keyboard.press("Tab");
+        const [there, name, outline] = await page.evaluate((selector) => {
+          const element = document.activeElement;
+          return [element.matches(selector), element.id || element.outerHTML.slice(0, 60), getComputedStyle(element).outlineStyle];
+        }, selector);
+        stops.push({ name, outline });
+        if (there) return;
+      }
+      assert.fail(`${selector} is not reached: ${JSON.stringify(stops)}`);
+    };
+    await tabTo('[data-sample="receipt"]');
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#pages img");
+    await tabTo("#read");
+    await page.keyboard.press("Enter");
+    // The focus goes to what can be done now.
+    await page.waitForFunction(() => document.activeElement.id === "cancel", SOON);
+    await status("Done: 14 fields");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "read");
+    assert.deepEqual(stops.filter(({ outline }) => outline === "none"), []);
+    await close();
+  });
+
+  test("its policy runs and loads nothing but its own", async () => {
+    await open();
+    const answer = await fetch(server.url);
+    assert.match(answer.headers.get("content-security-policy"), /default-src 'none'.*require-trusted-types-for 'script'/);
+    const { refused, ran } = await page.evaluate(async () => {
+      // What a debugger evaluates may use eval, whatever the policy: a task of the page itself may not.
+      await new Promise((resolve) => setTimeout(resolve));
+      const refused = [];
+      document.addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective));
+      const attempt = (name, action) => {
+        try {
+          action();
+        } catch {
+          refused.push(name);
+        }
+      };
+      attempt("innerHTML", () => (document.body.lastElementChild.innerHTML = "<b>markup</b>"));
+      attempt("text of a script", () => (document.createElement("script").textContent = "globalThis.ran = true"));
+      attempt("eval", () => globalThis.eval("globalThis.ran = true"));
+      const handler = document.createElement("div");
+      attempt("handler", () => handler.setAttribute("onclick", "globalThis.ran = true"));
+      document.body.append(handler);
+      handler.click();
+      const style = document.createElement("style");
+      style.textContent = "body { display: none }";
+      document.head.append(style);
+      document.body.append(Object.assign(new Image(), { src: "http://127.0.0.1:1/pixel.png" }));
+      document.body.append(Object.assign(document.createElement("iframe"), { src: "http://127.0.0.1:1/" }));
+      await fetch("http://127.0.0.1:1/").catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return { refused, ran: globalThis.ran };
+    });
+    assert.equal(ran, undefined);
+    for (const name of ["innerHTML", "text of a script", "eval", "style-src-elem", "img-src", "frame-src", "connect-src"]) {
+      assert.ok(refused.includes(name), `${name} is not among ${refused}`);
+    }
+    await page.close();
+  });
+
+  test("a PDF is pages, too", async () => {
+    const print = await browser.newPage();
+    const image = readFileSync(join(SAMPLES, "receipt-01.png")).toString("base64");
+    await print.setContent(`<img src="data:image/png;base64,${image}">`);
+    const path = join(mkdtempSync(join(tmpdir(), "tessera-pdf-")), "receipt.pdf");
+    await print.pdf({ path, width: "600px", height: "800px", pageRanges: "1" });
+    await print.close();
+    await open();
+    await (await page.$("#files")).uploadFile(path);
+    await page.waitForSelector("#pages .file");
+    await page.click("#read");
+    await status("Done: 14 fields");
+    assert.equal(await page.$eval('[data-pointer="/DOCUMENT_TYPE"]', (area) => area.value), "receipt");
+    await close();
+  });
+
+  test("a page that was made to point here under another name gets nothing", async () => {
+    const rules = "--host-resolver-rules=MAP evil.example 127.0.0.1";
+    const fooled = await puppeteer.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", rules] });
+    const tab = await fooled.newPage();
+    const answer = await tab.goto(server.url.replace("127.0.0.1", "evil.example"));
+    assert.equal(answer.status(), 421);
+    assert.match(await answer.text(), /--allowed-hosts/);
+    // And from there, the API of the same origin, which CORS would let it read.
+    const call = await tab.evaluate(() =>
+      fetch("/tessera.v1.ExtractionService/ModelInfo", {
+        method: "POST",
+        headers: { "content-type": "application/grpc-web+proto", "x-grpc-web": "1" },
+        body: new Uint8Array(5),
+      }).then((answer) => answer.status),
+    );
+    assert.equal(call, 421);
+    await fooled.close();
   });
 
   test("pages of other origins may call only where they are named", { skip: ownMissing }, async () => {
