@@ -12,6 +12,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
@@ -319,5 +321,53 @@ func TestDocumentsAreCheckedWhereTheServerCannot(t *testing.T) {
 	}
 	if _, err := (tessera.Document{Type: "receit"}).Request(); !strings.Contains(err.Error(), "auto, bank-statement, invoice, receipt") {
 		t.Error(err)
+	}
+}
+
+func TestAServerThatIsGoneWithoutAWordIsFound(t *testing.T) {
+	_, address := play(t, endless)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	// From some time on nothing passes, as with a machine that lost its power.
+	var silent atomic.Bool
+	pump := func(from, to net.Conn) {
+		buffer := make([]byte, 1<<16)
+		for {
+			n, err := from.Read(buffer)
+			if err != nil {
+				return
+			}
+			if !silent.Load() {
+				_, _ = to.Write(buffer[:n])
+			}
+		}
+	}
+	go func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if far, err := net.Dial("tcp", address); err == nil {
+				go pump(near, far)
+				go pump(far, near)
+			}
+		}
+	}()
+	// grpc-go pings no more often than every 10 s.
+	pings := grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: time.Second})
+	client := dial(t, listener.Addr().String(), tessera.WithDialOptions(pings))
+	begin, document := time.Now(), tessera.Document{Files: [][]byte{[]byte("page")}, Prompt: "What?"}
+	for _, err := range client.Stream(t.Context(), document) {
+		silent.Store(true)
+		if err != nil && status.Code(err) != codes.Unavailable {
+			t.Error(err)
+		}
+	}
+	if took := time.Since(begin); took > time.Minute {
+		t.Errorf("found after %s", took)
 	}
 }

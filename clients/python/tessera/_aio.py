@@ -132,7 +132,7 @@ class AsyncClient(Settings):
     __init__.__doc__ = Settings.__init__.__doc__
 
     def _open(self) -> grpc.aio.Channel:
-        options = channel_.options(self.target, self.attempts)
+        options = channel_.options(self.target, self.attempts, self.keepalive)
         if self.target.tls is None:
             return grpc.aio.insecure_channel(self.target.address, options)
         return grpc.aio.secure_channel(

@@ -17,6 +17,8 @@ RESPONSE_BYTES_MAX = 16 << 20
 #: Of a call that names none, in seconds.
 TIMEOUT_S = 300.0
 ATTEMPTS = 4
+KEEPALIVE_S = 30.0
+KEEPALIVE_TIMEOUT_MS = 20_000
 
 Token: TypeAlias = str | Callable[[], str]
 Metadata: TypeAlias = Sequence[tuple[str, str]]
@@ -58,8 +60,9 @@ class Target:
         return cls(target.removeprefix("http://").rstrip("/"), secure)
 
 
-def options(target: Target, attempts: int) -> list[tuple[str, Any]]:
+def options(target: Target, attempts: int, keepalive: float) -> list[tuple[str, Any]]:
     """Options of a channel."""
+    patience_ms = min(KEEPALIVE_TIMEOUT_MS, int(keepalive * 1000))
     found: list[tuple[str, Any]] = [
         ("grpc.max_send_message_length", REQUEST_BYTES_MAX),
         ("grpc.max_receive_message_length", RESPONSE_BYTES_MAX),
@@ -67,8 +70,12 @@ def options(target: Target, attempts: int) -> list[tuple[str, Any]]:
         ("grpc.per_rpc_retry_buffer_size", REQUEST_BYTES_MAX),
         ("grpc.service_config", json.dumps(service_config(attempts))),
         # Finds a server that is gone without a word while it is silent.
-        ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_time_ms", int(keepalive * 1000)),
+        ("grpc.keepalive_timeout_ms", patience_ms),
+        # gRPC pings for other reasons, too, and waits for one at a time, by default for a minute.
+        ("grpc.http2.ping_timeout_ms", patience_ms),
+        # A long answer sends nothing up for longer than two pings take, where gRPC would stop to ask.
+        ("grpc.http2.max_pings_without_data", 0),
     ]
     if target.tls is not None and target.tls.server_name is not None:
         found.append(("grpc.ssl_target_name_override", target.tls.server_name))

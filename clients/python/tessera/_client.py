@@ -127,16 +127,19 @@ class Settings:
         timeout: float = channel_.TIMEOUT_S,
         attempts: int = channel_.ATTEMPTS,
         metadata: channel_.Metadata = (),
+        keepalive: float = channel_.KEEPALIVE_S,
     ) -> None:
         """
         `target` is `host:port`, or a URL, where `https` means TLS. `token` is a bearer token, or how
         to get one for each call. `timeout`, in seconds, bounds calls that name none. A call that
         fails before its first event, and that the server says may be tried again, is tried up to
-        `attempts` times. `metadata` goes with every call.
+        `attempts` times. `metadata` goes with every call. After `keepalive` seconds of silence the
+        server is asked whether it is still there.
         """
         self.target = channel_.Target.parse(target, tls)
         self.timeout = timeout
         self.attempts = max(1, attempts)
+        self.keepalive = keepalive
         self._token = token
         self._own_metadata = metadata
 
@@ -167,7 +170,7 @@ class Client(Settings):
     __init__.__doc__ = Settings.__init__.__doc__
 
     def _open(self) -> grpc.Channel:
-        options = channel_.options(self.target, self.attempts)
+        options = channel_.options(self.target, self.attempts, self.keepalive)
         if self.target.tls is None:
             return grpc.insecure_channel(self.target.address, options)
         return grpc.secure_channel(self.target.address, self.target.tls.credentials(), options)

@@ -4,8 +4,10 @@ scripted server of real gRPC, since a real Tessera is never in these states on d
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -251,6 +253,47 @@ def test_cancelling_a_task_ends_the_call(play: Start) -> None:
 
     asyncio.run(run())
     assert script.ended.wait(5)
+
+
+def silent_after(address: str, quiet: threading.Event) -> Iterator[str]:
+    """Passes on what both sides say, until `quiet`: then nothing, as a machine that lost its power."""
+    host, port = address.split(":")
+    listener = socket.create_server(("127.0.0.1", 0))
+    ends: list[socket.socket] = [listener]
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if not quiet.is_set():
+                    sink.sendall(data)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection((host, int(port)))
+                ends.extend([near, far])
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield f"127.0.0.1:{listener.getsockname()[1]}"
+    for end in ends:
+        end.close()
+
+
+def test_a_server_that_is_gone_without_a_word_is_found(play: Start) -> None:
+    _, address = play(endless)
+    quiet = threading.Event()
+    for through in silent_after(address, quiet):
+        begin = time.monotonic()
+        with Client(through, keepalive=1.0, timeout=60.0) as client:
+            stream = client.stream(PAGE, prompt="What?")
+            next(stream)
+            quiet.set()
+            with pytest.raises(UnavailableError):
+                next(stream)
+        assert time.monotonic() - begin < 20
 
 
 def test_failures_say_all_that_the_server_said(play: Start) -> None:
