@@ -100,12 +100,11 @@ proto:
 		fi; \
 	fi
 
-# What tests/observed runs: a collector, clients with OpenTelemetry's own instrumentation, Prometheus's
 # Records the protocol as what clients in the field speak: only with a release.
 proto-baseline:
 	cd proto && $(BUF) build --exclude-source-info -o baseline.binpb
 
-# What tests/collector.rs runs: a collector, clients with OpenTelemetry's own instrumentation, Prometheus's
+# What tests/observed runs: a collector, clients with OpenTelemetry's own instrumentation, Prometheus's
 # parsers. Where they are not built those tests say that they are skipped.
 collector:
 	@if command -v $(GO) >/dev/null; then \
