@@ -162,18 +162,17 @@ fn unreachable(url: &str, error: &tonic::transport::Error) -> Failure {
 /// it is. With TLS 1.3 a client learns only here that the server does not trust it.
 fn named(status: Status) -> Status {
     let Some(cause) = status.source() else { return status };
-    let message = match tls_error(cause) {
-        Some(alert @ rustls::Error::AlertReceived(_)) => format!(
-            "the server does not trust this client ({alert}): --client-cert with a certificate of its authorities"
-        ),
-        Some(error) => format!("the connection broke: {error}"),
-        None => {
-            let mut root = cause;
-            while let Some(deeper) = root.source() {
-                root = deeper;
-            }
-            format!("the connection broke: {root}; a server with TLS needs https://")
-        }
+    let mut root = cause;
+    while let Some(deeper) = root.source() {
+        root = deeper;
+    }
+    // By its text: HTTP/2 keeps no more of the failure of TLS.
+    let message = if root.to_string().contains("fatal alert") {
+        format!(
+            "the server does not trust this client ({root}): --client-cert with a certificate of its authorities"
+        )
+    } else {
+        format!("the connection broke: {root}; a server with TLS needs https://")
     };
     Status::unavailable(message)
 }
