@@ -134,7 +134,7 @@ impl Server {
     /// Sum of the samples of metric `name` whose labels have all of `parts`.
     fn metric(&self, name: &str, parts: &[&str]) -> f64 {
         let mut stream = std::net::TcpStream::connect(self.admin).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.0\r\nhost: soak\r\n\r\n").unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.0\r\nhost: localhost\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         assert!(text.contains(name), "there is no {name}");
