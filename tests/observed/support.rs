@@ -200,7 +200,7 @@ pub(crate) fn shown(arguments: &[&str]) -> (bool, String) {
 /// What `GET path` answers, as JSON. HTTP 1.0: the body comes in one piece.
 pub(crate) fn json(port: u16, path: &str) -> serde_json::Value {
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (_, body) = text.split_once("\r\n\r\n").unwrap_or_default();
