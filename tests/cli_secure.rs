@@ -169,11 +169,7 @@ fn a_server_that_is_not_trusted_gets_no_page() {
     let server = Server::start(&files, &[]);
     let (stranger, key) = (Files::new(), files.key.as_str());
     let wrong = server.extract(&["--ca", &stranger.path("ca.pem"), "--api-key", key], &[]);
-    assert_told(
-        &wrong,
-        3,
-        &["no trust in the server at https://", "UnknownIssuer", "try: --ca with"],
-    );
+    assert_told(&wrong, 3, &["no trust in the server at https://", "try: --ca with"]);
     // Without --ca the system's authorities count, which do not know this one.
     assert_told(&server.extract(&["--api-key", key], &[]), 3, &["UnknownIssuer"]);
     let ca = files.path("ca.pem");
@@ -211,7 +207,8 @@ fn both_sides_prove_who_they_are() {
     assert_told(&guest, 1, &["PERMISSION_DENIED METHOD_NOT_ALLOWED", "try: another caller"]);
     // Of an authority that the server does not know, and without any.
     for output in [as_one(&stranger, "billing"), server.extract(&["--ca", &ca], &[])] {
-        assert_told(&output, 3, &["trust"]);
+        // By an alert, or where that was lost, by a connection that is closed.
+        assert_told(&output, 3, &["--client-cert"]);
     }
     let variables = [
         ("TESSERA_CA", ca.as_str()),

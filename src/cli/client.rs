@@ -78,7 +78,8 @@ impl Client {
 
     pub(super) async fn model(&mut self) -> Result<ModelStatus, Failure> {
         let request = self.call(ModelInfoRequest::default(), CONNECT_TIMEOUT);
-        let info = self.grpc.model_info(request).await.map_err(named);
+        let info =
+            self.grpc.model_info(request).await.map_err(|status| named(status, &self.server));
         let info = info.map_err(|status| refusal::failure(&self.server, &status))?;
         Ok(info.into_inner().status.unwrap_or_default())
     }
@@ -113,9 +114,16 @@ impl Client {
         watcher: &mut dyn Watcher,
     ) -> Result<Answer, Status> {
         let request = self.call(request.clone(), timeout);
-        let mut stream = self.grpc.extract(request).await.map_err(named)?.into_inner();
+        let mut stream = self
+            .grpc
+            .extract(request)
+            .await
+            .map_err(|status| named(status, &self.server))?
+            .into_inner();
         let (mut accepted, mut completed) = (None, None);
-        while let Some(response) = stream.message().await.map_err(named)? {
+        while let Some(response) =
+            stream.message().await.map_err(|status| named(status, &self.server))?
+        {
             let Some(event) = response.event else { continue };
             watcher.event(&event);
             match event {
@@ -144,9 +152,10 @@ fn unreachable(url: &str, error: &tonic::transport::Error) -> Failure {
             .remedy("start one with `tessera serve`, or name another with --server HOST:PORT");
     };
     let remedy = match tls {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "--ca with the authority that signed the server's certificate"
-        }
+        // A bad signature: an authority of the same name, with another key.
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => "--ca with the authority that signed the server's certificate",
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "--server-name with a name that the server's certificate has",
@@ -160,7 +169,7 @@ fn unreachable(url: &str, error: &tonic::transport::Error) -> Failure {
 
 /// A connection that broke under a call, which tonic calls UNKNOWN without a word; what a server said stays as
 /// it is. With TLS 1.3 a client learns only here that the server does not trust it.
-fn named(status: Status) -> Status {
+fn named(status: Status, url: &str) -> Status {
     let Some(cause) = status.source() else { return status };
     let mut root = cause;
     while let Some(deeper) = root.source() {
@@ -172,7 +181,13 @@ fn named(status: Status) -> Status {
             "the server does not trust this client ({root}): --client-cert with a certificate of its authorities"
         )
     } else {
-        format!("the connection broke: {root}; a server with TLS needs https://")
+        // Where the alert was lost, a connection that is closed is all that there is of it.
+        let remedy = if url.starts_with("https://") {
+            "a server that wants to know its clients needs --client-cert"
+        } else {
+            "a server with TLS needs https://"
+        };
+        format!("the connection broke: {root}; {remedy}")
     };
     Status::unavailable(message)
 }
