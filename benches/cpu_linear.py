@@ -2,7 +2,7 @@
 """What a page costs on the CPU, by its tiles and by the tokens of its answer, with the straight line through it.
 
     cargo build --release --locked
-    python3 benches/cpu_linear.py target/release/tessera --svg docs/assets/cpu-linear.svg
+    python3 benches/cpu_linear.py target/release/tessera --svg docs/images/cpu-linear.svg
 
 Needs grpcio, with clients/python on PYTHONPATH for the generated stubs. The built-in model in f32 reads, over gRPC
 on loopback, pages made by `tessera bench pages` with 1, 3, 4 and 5 tiles until the first token, and the bundled
