@@ -52,7 +52,9 @@ async fn ten_thousand_cancels_leave_nothing_behind() {
     const CANCELS_PER_CONNECTION: usize = 500;
     let setup = Setup {
         slots: 8,
-        engine: engine::Config { queued_max: 2 * AT_ONCE, ..engine::Config::default() },
+        // A call that was given up is in the queue until its end has arrived: how many are depends on the
+        // machine, and none is to be refused.
+        engine: engine::Config { queued_max: CANCELS, ..engine::Config::default() },
         ..Setup::endless(Duration::ZERO)
     };
     let server = setup.start().await;
