@@ -108,7 +108,7 @@ impl Server {
         let mut stream = TcpStream::connect(self.admin).unwrap();
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         )
         .unwrap();
         let mut answer = String::new();
