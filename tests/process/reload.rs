@@ -140,7 +140,7 @@ async fn a_directory_that_is_no_model_changes_nothing() {
 async fn what_runs_keeps_its_model_and_one_exchange_is_enough() {
     let flags = ["--weights", "fake:step=100ms"];
     let server = Server::start(&flags).await;
-    let mut call = Call::open(&server, question(40)).await.unwrap();
+    let mut call = Call::open(&server, question(30)).await.unwrap();
     call.until(|event| matches!(event, Event::TokenDelta(_))).await;
     server.signal("-HUP");
     until_reload(&server, 1, v1::ReloadState::Draining).await;
@@ -150,7 +150,7 @@ async fn what_runs_keeps_its_model_and_one_exchange_is_enough() {
         "{refused}"
     );
     Call::open(&server, question(4)).await.unwrap().whole().await.unwrap();
-    assert_eq!(call.whole().await.unwrap().usage.unwrap().output_tokens, 40);
+    assert_eq!(call.whole().await.unwrap().usage.unwrap().output_tokens, 30);
     until_reload(&server, 1, v1::ReloadState::Done).await;
     server.stop().await;
 }
