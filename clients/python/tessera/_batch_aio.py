@@ -109,6 +109,9 @@ class AsyncBatchStream(AsyncIterator[BatchEvent]):
         except grpc.RpcError as error:
             if self._broken is not None:
                 raise self._broken from None
+            if self._ledger.has_heard and error.details() == _FORGOTTEN:
+                # It was answered, then ended while a message was written, and how is not known any more.
+                raise IncompleteStreamError() from error
             raise from_rpc_error(await self._status(error)) from error
         except asyncio.CancelledError:
             # grpc.aio says this of a call that we ended; of our own task it must go on.
@@ -131,7 +134,7 @@ class AsyncBatchStream(AsyncIterator[BatchEvent]):
         """What a call failed with. grpc.aio forgets the status of one that ends while a message is
         written. Where nothing was answered yet the same call without messages fails alike, and says
         why."""
-        if self._ledger.has_heard or error.details() != _FORGOTTEN:
+        if error.details() != _FORGOTTEN:
             return error
         rpc = self._client.stub.BatchExtract(
             timeout=_STATUS_LIMIT_S, metadata=self._client.metadata(self._call)
