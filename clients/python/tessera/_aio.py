@@ -14,6 +14,7 @@ from tessera import _channel as channel_
 from tessera._batch import IN_FLIGHT, BatchSource, Ledger, batch_task
 from tessera._batch_aio import AsyncBatch, AsyncBatchStream
 from tessera._client import Call, Settings
+from tessera._closing import AsyncClosing
 from tessera._errors import IncompleteStreamError, OverloadedError, from_rpc_error
 from tessera._events import Accepted, Completed, Event, Extraction, from_response
 from tessera._request import Files, Task, build
@@ -22,7 +23,7 @@ from tessera.v1 import model_info_pb2
 from tessera.v1.extraction_pb2_grpc import ExtractionServiceStub
 
 
-class AsyncStream(AsyncIterator[Event]):
+class AsyncStream(AsyncClosing, AsyncIterator[Event]):
     """The events of one call; the last one is `Completed`.
 
     Leaving an `async with` block, `aclose` and `cancel` end the call, and with it the work on the
@@ -40,17 +41,6 @@ class AsyncStream(AsyncIterator[Event]):
 
     async def __anext__(self) -> Event:
         return await anext(self._events)
-
-    async def __aenter__(self) -> AsyncStream:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def cancel(self) -> None:
         """Ends the call: who reads gets `CallCancelledError`."""

@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
 
 from tessera._batch import BatchEvent, BatchResult, BatchSource, Ledger, Outcomes
+from tessera._closing import AsyncClosing
 from tessera._errors import CallCancelledError, IncompleteStreamError, from_rpc_error
 from tessera.v1 import extraction_pb2 as pb
 
@@ -26,7 +26,7 @@ _FORGOTTEN = "Internal error from Core"
 _STATUS_LIMIT_S = 2.0
 
 
-class AsyncBatchStream(AsyncIterator[BatchEvent]):
+class AsyncBatchStream(AsyncClosing, AsyncIterator[BatchEvent]):
     """The events of all documents of one call, as they come; documents are mixed.
 
     Documents are taken from their iterable as there is room for them; files are read on a thread.
@@ -58,17 +58,6 @@ class AsyncBatchStream(AsyncIterator[BatchEvent]):
 
     async def __anext__(self) -> BatchEvent:
         return await anext(self._events)
-
-    async def __aenter__(self) -> AsyncBatchStream:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def cancel_document(self, request_id: str) -> None:
         """Stops one document: its outcome is a `CallCancelledError`. Nothing happens where it has its
@@ -193,7 +182,7 @@ class AsyncBatchStream(AsyncIterator[BatchEvent]):
         return taken
 
 
-class AsyncBatch(AsyncIterator[BatchResult]):
+class AsyncBatch(AsyncClosing, AsyncIterator[BatchResult]):
     """The outcomes of all documents of one call, as they come. See `AsyncBatchStream`."""
 
     def __init__(self, stream: AsyncBatchStream) -> None:
@@ -208,17 +197,6 @@ class AsyncBatch(AsyncIterator[BatchResult]):
             if result is not None:
                 return result
         raise StopAsyncIteration
-
-    async def __aenter__(self) -> AsyncBatch:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def cancel_document(self, request_id: str) -> None:
         """See `AsyncBatchStream.cancel_document`."""

@@ -6,12 +6,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from tessera._batch import BatchEvent, BatchResult, BatchSource, Ledger, Outcomes
+from tessera._closing import Closing
 from tessera._errors import CallCancelledError, IncompleteStreamError, from_rpc_error
 from tessera.v1 import extraction_pb2 as pb
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tessera._client import Call, Client
 
 
-class BatchStream(Iterator[BatchEvent]):
+class BatchStream(Closing, Iterator[BatchEvent]):
     """The events of all documents of one call, as they come; documents are mixed.
 
     Documents are taken from their iterable as there is room for them, by another thread, which
@@ -48,17 +48,6 @@ class BatchStream(Iterator[BatchEvent]):
 
     def __next__(self) -> BatchEvent:
         return next(self._events)
-
-    def __enter__(self) -> BatchStream:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def cancel_document(self, request_id: str) -> None:
         """Stops one document, from any thread: its outcome is a `CallCancelledError`. Nothing happens
@@ -174,7 +163,7 @@ class BatchStream(Iterator[BatchEvent]):
             return taken
 
 
-class Batch(Iterator[BatchResult]):
+class Batch(Closing, Iterator[BatchResult]):
     """The outcomes of all documents of one call, as they come. See `BatchStream`."""
 
     def __init__(self, stream: BatchStream) -> None:
@@ -189,17 +178,6 @@ class Batch(Iterator[BatchResult]):
             if result is not None:
                 return result
         raise StopIteration
-
-    def __enter__(self) -> Batch:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def cancel_document(self, request_id: str) -> None:
         """See `BatchStream.cancel_document`."""

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Unpack
 
 import grpc
@@ -14,6 +13,7 @@ import grpc
 from tessera import _channel as channel_
 from tessera._batch import IN_FLIGHT, BatchSource, Ledger, batch_task
 from tessera._batch_sync import Batch, BatchStream
+from tessera._closing import Closing
 from tessera._errors import IncompleteStreamError, OverloadedError, TesseraError, from_rpc_error
 from tessera._events import Accepted, Completed, Event, Extraction, from_response
 from tessera._request import Files, Task, build
@@ -22,7 +22,7 @@ from tessera.v1 import model_info_pb2
 from tessera.v1.extraction_pb2_grpc import ExtractionServiceStub
 
 
-class Stream(Iterator[Event]):
+class Stream(Closing, Iterator[Event]):
     """The events of one call; the last one is `Completed`.
 
     Leaving a `with` block, `close` and `cancel` end the call, and with it the work on the server.
@@ -39,17 +39,6 @@ class Stream(Iterator[Event]):
 
     def __next__(self) -> Event:
         return next(self._events)
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def cancel(self) -> None:
         """Ends the call, from any thread: the thread that reads gets `CallCancelledError`."""
@@ -159,7 +148,7 @@ class Settings:
         return None if final or attempt >= self.attempts else error.retry_after
 
 
-class Client(Settings):
+class Client(Closing, Settings):
     """A connection to Tessera. Threads may share it."""
 
     def __init__(self, *args: Any, channel: grpc.Channel | None = None, **kwargs: Any) -> None:
@@ -282,14 +271,3 @@ class Client(Settings):
     def close(self) -> None:
         """Ends every call and the connection."""
         self._channel.close()
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
