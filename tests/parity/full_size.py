@@ -1,6 +1,7 @@
 """How far half precision takes InternVL3-8B from f32, in transformers; and the f32 activations to hold Tessera against.
 
     python tests/parity/full_size.py --size 8b --model /tmp/internvl3-8b --out results      # one 80 GB GPU
+    python tests/parity/full_size.py --size 38b --text-layers 8 --model /tmp/internvl3-38b --out results
     python tests/parity/full_size.py --size micro --model /tmp/internvl3-micro --out results  # CPU, seconds
     tessera debug dump --model MODEL --image MODEL/image.png --token-ids MODEL/tokens.json --out bf16.safetensors --dtype bf16
     python tests/parity/compare.py --reference MODEL/reference-full.safetensors --errors results/errors.json --bf16 bf16.safetensors --f16 f16.safetensors
@@ -13,7 +14,9 @@ Qwen2.5 checkpoints, large query and key biases in a few channels of the first a
 passes 65504.
 
 Order of the work, so that 80 GB suffice: weights in bf16 (16 GB, kept), saving in the background, f32 (32 GB more, then
-freed), bf16 eager and sdpa, f16 eager and sdpa (16 GB more).
+freed), bf16 eager and sdpa, f16 eager and sdpa (16 GB more). Where that is more than the GPU has (14B), the weights in
+bf16 are kept on the host. 38B and 78B are beyond one GPU in f32: `--text-layers` keeps their vision tower of 6B and
+cuts the language model.
 
 Writes   MODEL/  config.json, shards, tokenizer, image.png, tokens.json, reference-full.safetensors (all positions)
          OUT/    errors.json, reference.safetensors (small: last position, and every STRIDE-th value of the rest)
@@ -47,11 +50,22 @@ SHARD_BYTES = 4 << 30
 IMAGE_TOKEN, IMAGE_START, IMAGE_END, TURN_START, TURN_END = 151667, 151665, 151666, 151644, 151645
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+VISION_300M = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096, "image_size": 448}
+# InternViT-6B: RMSNorm, normalised queries and keys, no bias in qkv.
+VISION_6B = {"hidden_size": 3200, "num_hidden_layers": 45, "num_attention_heads": 25, "intermediate_size": 12800, "image_size": 448}
+
+
+def language(hidden, layers, heads, kv_heads, intermediate):
+    return {"hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": kv_heads, "intermediate_size": intermediate}
+
+
 SIZES = {
-    "8b": {
-        "vision": {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096, "image_size": 448},
-        "text": {"hidden_size": 3584, "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4, "intermediate_size": 18944},
-    },
+    "1b": {"vision": VISION_300M, "text": language(896, 24, 14, 2, 4864)},
+    "2b": {"vision": VISION_300M, "text": language(1536, 28, 12, 2, 8960)},
+    "8b": {"vision": VISION_300M, "text": language(3584, 28, 28, 4, 18944)},
+    "14b": {"vision": VISION_300M, "text": language(5120, 48, 40, 8, 13824)},
+    "38b": {"vision": VISION_6B, "text": language(5120, 64, 40, 8, 27648)},
+    "78b": {"vision": VISION_6B, "text": language(8192, 80, 64, 8, 29568)},
     # The vocabulary stays, so that the token ids and the tokenizer rules do.
     "micro": {
         "vision": {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64, "image_size": 56},
@@ -68,8 +82,12 @@ ROPE = {"factor": 2.0, "rope_type": "dynamic", "type": "dynamic"}
 def hf_config(size):
     vision, text = size["vision"], size["text"]
     side = vision["image_size"]
+    rms = vision is VISION_6B
     return InternVLConfig(
-        vision_config={**vision, "image_size": [side, side], "patch_size": [14, 14], "attention_bias": True, "layer_norm_eps": 1e-6},
+        vision_config={
+            **vision, "image_size": [side, side], "patch_size": [14, 14], "layer_norm_eps": 1e-6,
+            "attention_bias": not rms, "use_qk_norm": rms, "norm_type": "rms_norm" if rms else "layer_norm",
+        },
         text_config={
             **text, "model_type": "qwen2", "vocab_size": VOCAB, "max_position_embeddings": 32768, "rms_norm_eps": 1e-6,
             "rope_theta": 1e6, "rope_scaling": dict(ROPE), "tie_word_embeddings": False,
@@ -80,6 +98,7 @@ def hf_config(size):
 
 def original_config(size):
     vision, text = size["vision"], size["text"]
+    rms = vision is VISION_6B
     return {
         "architectures": ["InternVLChatModel"], "model_type": "internvl_chat", "downsample_ratio": 0.5, "dynamic_image_size": True,
         "force_image_size": vision["image_size"], "max_dynamic_patch": 12, "min_dynamic_patch": 1, "pad2square": False, "ps_version": "v2",
@@ -91,7 +110,7 @@ def original_config(size):
         },
         "vision_config": {
             "architectures": ["InternVisionModel"], "model_type": "intern_vit_6b", **vision, "patch_size": 14, "num_channels": 3, "hidden_act": "gelu",
-            "layer_norm_eps": 1e-6, "norm_type": "layer_norm", "qkv_bias": True, "qk_normalization": False, "initializer_factor": 0.1,
+            "layer_norm_eps": 1e-6, "norm_type": "rms_norm" if rms else "layer_norm", "qkv_bias": not rms, "qk_normalization": rms, "initializer_factor": 0.1,
             "attention_dropout": 0.0, "dropout": 0.0, "drop_path_rate": 0.0, "torch_dtype": "bfloat16",
         },
     }
@@ -243,7 +262,7 @@ def build(size, state, dtype, device):
     config = hf_config(size)
     with torch.device("meta"):
         net = InternVLForConditionalGeneration(config)
-    net.load_state_dict({name: t.to(dtype) for name, t in state.items()}, assign=True)
+    net.load_state_dict({name: t.to(device, dtype) for name, t in state.items()}, assign=True)
     # Its tables are no weights, so they are still on `meta`; they stay in f32 as from_pretrained keeps them.
     net.model.language_model.rotary_emb = Qwen2RotaryEmbedding(config.text_config).to(device)
     return net.eval()
@@ -323,6 +342,7 @@ def main():
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--key-bias", type=float, default=0.0)
+    parser.add_argument("--text-layers", type=int, help="of the language model, instead of all")
     parser.add_argument("--no-save", action="store_true", help="compute the errors only")
     a = parser.parse_args()
 
@@ -330,17 +350,23 @@ def main():
     # f32 means f32: by default cuDNN runs the patch convolution in TF32.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     size, device, clock = SIZES[a.size], a.device, Clock(a.device)
+    if a.text_layers:
+        size = {**size, "text": {**size["text"], "num_hidden_layers": a.text_layers}}
     a.out.mkdir(parents=True, exist_ok=True)
     write_configs(a.model, size)
     pixels = make_image(size, a.model / "image.png").to(device)
     tokens = make_tokens(size, a.model / "tokens.json").to(device)
     state = make_state(size, device, a.seed, a.key_bias)
+    # What bf16 takes, and twice that again in f32.
+    if device == "cuda" and 3 * sum(t.nbytes for t in state.values()) > 0.9 * torch.cuda.mem_get_info()[1]:
+        state = {name: t.cpu() for name, t in state.items()}
+        torch.cuda.empty_cache()
     clock.lap("weights")
 
     saving = concurrent.futures.ThreadPoolExecutor(1)
     saved = None if a.no_save else saving.submit(save_checkpoint, a.model, state)
     report = {"size": a.size, "device": torch.cuda.get_device_name() if device == "cuda" else "cpu", "torch": torch.__version__, "transformers": transformers.__version__,
-              "tokens": len(tokens), "tiles": len(pixels), "key_bias": a.key_bias, "runs": {}}
+              "text_layers": size["text"]["num_hidden_layers"], "tokens": len(tokens), "tiles": len(pixels), "key_bias": a.key_bias, "runs": {}}
     net = build(size, state, torch.float32, device)
     reference = {name: t.clone() for name, t in run(net, "eager", pixels, tokens).items()}
     clock.lap("f32 eager")
