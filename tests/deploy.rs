@@ -78,6 +78,14 @@ fn images_hold_what_the_build_reads() {
     sources.push(root().join("build.rs"));
     let mut needed =
         BTreeSet::from(["Cargo.toml", "Cargo.lock", "build.rs", "src", "proto"].map(PathBuf::from));
+    // Cargo reads no manifest whose targets are missing, whatever is to be built of it.
+    let manifest = text(&root().join("Cargo.toml"));
+    let benches = manifest.split("[[bench]]\nname = \"").skip(1);
+    needed.extend(benches.map(|rest| {
+        let name: String = rest.chars().take_while(|c| *c != '"').collect();
+        PathBuf::from(format!("benches/{name}.rs"))
+    }));
+    assert!(needed.iter().any(|path| path.starts_with("benches")), "{needed:?}");
     for path in sources.iter().filter(|path| path.extension().is_some_and(|e| e == "rs")) {
         if path.iter().any(|part| part == "tests") {
             continue;
