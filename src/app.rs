@@ -174,10 +174,8 @@ impl Server {
         load::calibration(&config.model).map_err(|error| unusable(&config, &error))?;
         service_config.questions = questions(&config)?.map(Arc::new);
         let loader = load::Loader::new(&config);
-        let first = loader.clone();
-        let engine = engine::Handle::start(engine_config(&config, &telemetry), move |progress| {
-            first.load(progress)
-        });
+        let engine_config = engine_config(&config, &telemetry);
+        let engine = engine::Handle::start_replicas(engine_config, loader.replicas());
         let reloader = Reloader::new(engine.clone(), loader);
         let model = config.model.checkpoint.name();
         telemetry.metrics().observe(observe::source(model, engine.status()));

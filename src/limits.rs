@@ -94,6 +94,8 @@ pub const CHOICE_BYTES_MAX: usize = 256;
 /// Compiled grammars that are kept for the next request that asks for the same.
 pub const GRAMMARS_KEPT_MAX: usize = 32;
 
+/// Equal models behind one endpoint: as many as a machine has GPUs, at most.
+pub const REPLICAS_MAX: usize = 64;
 /// Requests that may run at once, whatever the configuration asks for.
 pub const RUNNING_REQUESTS_MAX: usize = 1024;
 /// Tokens of all requests together that the KV cache may be asked to hold.

@@ -175,6 +175,34 @@ fn a_server_serves_and_stops_at_sigterm() {
     assert_eq!(server.wait().unwrap().code(), Some(0));
 }
 
+#[test]
+fn two_replicas_read_as_one_model_does() {
+    let mut server = tessera(&["serve", "--listen", "127.0.0.1:0", "--log-level", "warn"])
+        .args(["--devices", "cpu,cpu", "--replicas", "2", "--slots", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let line = lines.next().unwrap().unwrap();
+    assert!(line.contains(" on cpu:0,cpu:1 in f32, 2 replicas, "), "{line}");
+    let address = line.split([' ', ',']).nth(3).unwrap().to_owned();
+    let extract = || {
+        tessera(&["extract", RECEIPT, "--server", &address, "--json"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    // More than the two that run at once.
+    let reading: Vec<_> = (0..4).map(|_| extract()).collect();
+    for one in reading {
+        let output = one.wait_with_output().unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["fields"], truth()["fields"], "{answer}");
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
 fn truth() -> serde_json::Value {
     let path = Path::new(RECEIPT).with_extension("json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()

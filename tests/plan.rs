@@ -127,6 +127,24 @@ fn balanced_is_accelerate_s() {
 }
 
 #[test]
+fn replicas_have_a_part_of_the_devices_each() {
+    let plans = plan(&["--devices", "4xA10", "--replicas", "2"]);
+    assert_eq!(plans["fits"], true);
+    let of: Vec<String> = plans["replicas"].as_array().unwrap().iter().map(placed).collect();
+    assert_eq!(of, ["cuda:0: v p e 0-27 n h", "cuda:2: v p e 0-27 n h"]);
+    let alone = plan(&["--devices", "A10"])["concurrent_pages"].as_u64().unwrap();
+    let together = plan(&["--devices", "4xA10", "--replicas", "4"]);
+    assert_eq!(together["concurrent_pages"].as_u64().unwrap(), 4 * alone);
+    let text =
+        String::from_utf8(tessera(&["--devices", "2xA10", "--replicas", "2"]).stdout).unwrap();
+    assert!(text.contains("replica 2 of 2") && text.contains("cuda:1"), "{text}");
+    let uneven = tessera(&["--devices", "3xA10", "--replicas", "2"]);
+    assert_eq!(uneven.status.code(), Some(2));
+    let error = String::from_utf8(uneven.stderr).unwrap();
+    assert!(error.contains("2 replicas cannot share cuda:0, cuda:1, cuda:2 evenly"), "{error}");
+}
+
+#[test]
 fn balanced_low_0_is_accelerate_s() {
     check(2, "balanced_low_0", "cuda:1: v p e 0-27 n h");
     check(3, "balanced_low_0", "cuda:1: v e 0-14 | cuda:2: p 15-27 n h");

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::{fake, probe};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::{Config, ModelConfig, RequestConfig, Verify};
+use crate::device::Share;
 use crate::engine::{LoadError, LoadProgress, Loaded};
 use crate::fields::{Calibration, CalibrationError};
 use crate::limits;
@@ -24,6 +25,7 @@ const TILES_MAX_DEFAULT: u32 = 12;
 pub struct Loader {
     model: ModelConfig,
     requests: RequestConfig,
+    share: Share,
 }
 
 /// How often values of the model are right, where it has a file that says so and may be used. Weights that
@@ -56,7 +58,19 @@ struct TilingFiles {
 
 impl Loader {
     pub fn new(config: &Config) -> Self {
-        Self { model: config.model.clone(), requests: config.requests }
+        Self { model: config.model.clone(), requests: config.requests, share: Share::default() }
+    }
+
+    /// What loads each replica, on its part of the devices.
+    pub fn replicas(
+        &self,
+    ) -> Vec<impl FnOnce(&LoadProgress) -> Result<Loaded, LoadError> + Send + 'static + use<>> {
+        let replicas = self.model.replicas;
+        let one = |replica| {
+            let loader = Self { share: Share { replica, replicas }, ..self.clone() };
+            move |progress: &LoadProgress| loader.load(progress)
+        };
+        (0..replicas).map(one).collect()
     }
 
     /// Everything that serving needs, from the directory that the path leads to now.
@@ -169,6 +183,7 @@ impl Loader {
     ) -> internvl::LoadOptions {
         internvl::LoadOptions {
             devices: self.model.devices.clone(),
+            share: self.share,
             layout: internvl::LayoutOptions {
                 map: self.model.device_map.clone(),
                 max_memory: self.model.max_memory.clone(),

@@ -22,8 +22,7 @@ impl Reloader {
 
     /// Begins an exchange and returns its number; the engine's status says how it goes.
     pub(super) fn reload(&self, asked_by: &str) -> Result<u32, ReloadRefused> {
-        let loader = Arc::clone(&self.loader);
-        let begun = self.engine.reload(move |progress| loader.load(progress));
+        let begun = self.engine.reload(self.loader.replicas());
         match &begun {
             Ok(number) => tracing::info!(number, asked_by, "loading the model anew"),
             Err(refused) => {

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::failure::{Exit, Failure};
-use super::term::{Term, print};
+use super::term::{Style, Term, print};
 use crate::app::load::tiles_per_page;
 use crate::checkpoint::{Checkpoint, EMBEDDED_NAME};
 use crate::config::value;
-use crate::device::{self, DeviceRequest, DeviceSelection, Dtype};
+use crate::device::{self, DeviceError, DeviceRequest, DeviceSelection, Dtype};
 use crate::limits;
 use crate::model::internvl;
 use crate::placement::{
@@ -48,6 +48,7 @@ Exit code:
 Examples:
   tessera plan --model ./InternVL3-8B --devices 2xA10
   tessera plan --model ./InternVL3-8B --devices 4xV100-32GB --device-map balanced --slots 8
+  tessera plan --model ./InternVL3-8B --devices 4xA10 --replicas 4
   tessera plan --model ./InternVL3-8B --devices 1xT4 --quantize q8 --json";
 
 /// Show where a model would go on some devices, and whether it fits
@@ -66,6 +67,9 @@ pub(super) struct PlanArgs {
     /// The devices: live, or for example 4xV100-32GB
     #[arg(long, value_name = "LIST", default_value = "live")]
     devices: String,
+    /// Equal models behind one endpoint, each on its part of the devices
+    #[arg(long, value_name = "N", default_value = "1", value_parser = count(limits::REPLICAS_MAX))]
+    replicas: u64,
     /// Use less memory than there is: 0=20GiB,1=22GiB,cpu=32GiB
     #[arg(long, value_name = "LIST")]
     max_memory: Option<String>,
@@ -143,32 +147,51 @@ struct Report {
 }
 
 pub(super) fn run(args: &PlanArgs, term: &Term) -> Result<(), Failure> {
-    let report = report(args)?;
-    if args.json {
-        print(&json::text(&report))?;
-    } else {
-        for line in view::lines(&report, term) {
-            print(&line)?;
+    let devices = devices(args)?;
+    let shares = shares(&devices, args.replicas as usize)?;
+    let reports =
+        shares.iter().map(|share| report(args, share)).collect::<Result<Vec<_>, Failure>>()?;
+    let fits = reports.iter().all(|report| report.plan.fits);
+    match &reports[..] {
+        [report] if args.json => print(&json::text(report))?,
+        all if args.json => print(&json::of_replicas(all))?,
+        all => {
+            for (number, report) in (1..).zip(all) {
+                if all.len() > 1 {
+                    print(&term.paint(Style::Bold, &format!("replica {number} of {}", all.len())))?;
+                }
+                for line in view::lines(report, term) {
+                    print(&line)?;
+                }
+            }
         }
     }
-    if report.plan.fits { Ok(()) } else { Err(Failure::silent(Exit::Failed)) }
+    if fits { Ok(()) } else { Err(Failure::silent(Exit::Failed)) }
 }
 
-fn report(args: &PlanArgs) -> Result<Report, Failure> {
+/// The devices of each replica, as the server divides them.
+fn shares(devices: &[DeviceSpec], replicas: usize) -> Result<Vec<Vec<DeviceSpec>>, Failure> {
+    if !devices.len().is_multiple_of(replicas) {
+        let ids: Vec<&str> = devices.iter().map(|device| device.id.as_str()).collect();
+        return Err(usage(&DeviceError::Uneven { replicas, devices: ids.join(", ") }));
+    }
+    Ok(devices.chunks(devices.len() / replicas).map(<[_]>::to_vec).collect())
+}
+
+fn report(args: &PlanArgs, devices: &[DeviceSpec]) -> Result<Report, Failure> {
     let checkpoint = Checkpoint::open(&args.model).map_err(|error| usage(&error))?;
     let config = internvl::Config::load(&checkpoint).map_err(|error| usage(&error))?;
     let mut cost = internvl::cost(&config);
     cost.tied_head &= !stores_head(&checkpoint);
-    let devices = devices(args)?;
     let map = device_map(&args.device_map)?;
     let policy = policy(args)?;
     let max_tiles = args.max_tiles.map(|tiles| tiles as u32);
     let tiles = tiles_per_page(&checkpoint, max_tiles).map_err(|error| usage(&error))?;
     let page = Page { tiles: tiles as usize, tokens_per_tile: cost.tokens_per_tile };
-    let demand = demand(args, &cost, &devices, page);
+    let demand = demand(args, &cost, devices, page);
     let plan =
-        placement::plan(&cost, &devices, &map, &policy, &demand).map_err(|error| usage(&error))?;
-    let advice = advise(&cost, &devices, &map, &policy, &demand, page.tokens());
+        placement::plan(&cost, devices, &map, &policy, &demand).map_err(|error| usage(&error))?;
+    let advice = advise(&cost, devices, &map, &policy, &demand, page.tokens());
     let map = if matches!(map, DeviceMap::Explicit(_)) {
         args.device_map.clone()
     } else {
@@ -188,7 +211,7 @@ fn devices(args: &PlanArgs) -> Result<Vec<DeviceSpec>, Failure> {
         parse_devices(&args.devices, host_bytes()).map_err(|error| usage(&error))?
     };
     if let Some(limits) = &args.max_memory {
-        limit_memory(&mut devices, limits).map_err(|error| usage(&error))?;
+        limit_memory(&mut devices, &[], limits).map_err(|error| usage(&error))?;
     }
     Ok(devices)
 }
@@ -280,7 +303,8 @@ mod tests {
 
     #[test]
     fn the_built_in_model_fits_here() {
-        let report = report(&args(&["--device-map", "cpu"])).unwrap();
+        let args = args(&["--device-map", "cpu"]);
+        let report = report(&args, &devices(&args).unwrap()).unwrap();
         assert_eq!((report.model.as_str(), report.plan.fits), (EMBEDDED_NAME, true));
         assert_eq!(report.plan.devices[0].spec.capability, None);
         // Its context is shorter than the default slot; its pages have 4 tiles and an overview.

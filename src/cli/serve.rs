@@ -78,13 +78,18 @@ async fn serve(config: Config, term: &Term) -> Result<(), Failure> {
 fn announce(term: &Term, ready: &Ready) {
     let spec = &ready.spec;
     let placed = spec.placements.first();
+    let devices: Vec<&str> = spec.devices.iter().map(|device| device.id.as_str()).collect();
+    let replicas = match spec.replicas {
+        0 | 1 => String::new(),
+        several => format!(", {several} replicas"),
+    };
     let line = format!(
-        "{} {} on {}, {} on {} in {}, started in {} ms",
+        "{} {} on {}, {} on {} in {}{replicas}, started in {} ms",
         term.paint(Style::Good, "SERVING"),
         spec.name,
         ready.address,
         spec.revision,
-        placed.map_or("cpu", |placed| &placed.device_id),
+        devices.join(","),
         placed.map_or_else(|| spec.kv_dtype.to_string(), |placed| placed.compute_dtype.to_string()),
         ready.took.as_millis(),
     );

@@ -10,13 +10,14 @@ use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
 
-use super::checked::{Config, RequestConfig, ServerConfig};
+use super::checked::{Config, ModelConfig, RequestConfig, ServerConfig};
 use super::low::{Given, Low};
 use super::options::Key;
 use super::problem::{Problem, Problems};
 use super::value::{self, Wrong};
 use crate::engine::GuardConfig;
 use crate::limits;
+use crate::placement::DeviceMap;
 use crate::preprocess::PdfRenderer;
 use crate::telemetry::spans::{Content, ParseLevelError, TraceOptions};
 use crate::telemetry::{self, LogFormat, Otlp, Protocol, Signals, TraceConfig};
@@ -37,6 +38,9 @@ pub fn check(low: &Low) -> Result<Config, Problems> {
     let telemetry = telemetry(&mut reader);
     if let Some(requests) = &requests {
         reader.relations(requests);
+    }
+    if let Some(model) = &model {
+        reader.replicas(model);
     }
     let mut warnings = low.warnings.clone();
     warnings.extend(server.iter().flat_map(access::warnings));
@@ -101,6 +105,19 @@ impl Reader<'_> {
         let Some(given) = self.low.get(Key::MaxOutputTokens) else { return };
         let reason = format!("leaves no room for pages in --slot-tokens {}", requests.slot_tokens);
         let remedy = "lower it below slot-tokens, or raise slot-tokens";
+        self.note(given, Wrong::new(reason, remedy));
+    }
+
+    /// A map that names devices names those of one model.
+    fn replicas(&mut self, model: &ModelConfig) {
+        let names = matches!(model.device_map, DeviceMap::Single(_) | DeviceMap::Explicit(_));
+        if model.replicas == 1 || !names {
+            return;
+        }
+        let Some(given) = self.low.get(Key::Replicas) else { return };
+        let reason = "cannot be with a --device-map that names devices: it would put all replicas on the same";
+        let remedy =
+            "leave device-map out, or give auto, balanced, balanced_low_0, sequential or internvl";
         self.note(given, Wrong::new(reason, remedy));
     }
 

@@ -37,6 +37,8 @@ pub struct ModelConfig {
     /// There is no model behind the tokenizer, but something that takes so long: for load tests.
     pub fake: Option<Pace>,
     pub devices: DeviceSelection,
+    /// Models that are loaded, each on its part of `devices`; at least 1.
+    pub replicas: usize,
     pub device_map: DeviceMap,
     /// None: what is free.
     pub max_memory: Option<String>,

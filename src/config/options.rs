@@ -6,6 +6,7 @@ pub enum Key {
     Model,
     Weights,
     Devices,
+    Replicas,
     DeviceMap,
     MaxMemory,
     Dtype,
@@ -106,7 +107,7 @@ const ACCESS: &str = "Who may call";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 58] = [
+pub const ALL: [Spec; 59] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -116,6 +117,9 @@ pub const ALL: [Spec; 58] = [
     Spec::new(Key::Devices, "devices", MODEL)
         .takes("LIST", "auto")
         .help("cuda:0,cuda:1 or cpu, with commas; auto: all GPUs this build can use, else the CPU"),
+    Spec::new(Key::Replicas, "replicas", MODEL)
+        .takes("N", "1")
+        .help("Models behind this endpoint, each on its own part of the devices; slots, kv-tokens: of each"),
     Spec::new(Key::DeviceMap, "device-map", MODEL).takes("MAP", "auto").help(
         "auto, balanced, balanced_low_0, sequential, internvl, one device, or FILE.json: what goes where",
     ),

@@ -10,7 +10,7 @@ pub use dtype::{Dtype, UnknownDtype};
 pub use links::{Link, LinkRoute, LinkTrial, Links};
 pub use open::{
     ComputeCapability, DeviceError, DeviceHandle, DeviceMemory, DeviceRequest, DeviceSelection,
-    open,
+    Share, open, open_share,
 };
 
 /// The NVIDIA driver's own words about itself; none without one.

@@ -23,6 +23,14 @@ pub enum DeviceSelection {
     Listed(Vec<DeviceRequest>),
 }
 
+/// A replica's part of the devices: they are divided evenly and in order, each to one replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    pub replica: usize,
+    /// At least 1.
+    pub replicas: usize,
+}
+
 /// What can be wrong with a device request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
@@ -36,6 +44,10 @@ pub enum DeviceError {
     NotCompiled(String),
     #[error("cannot open {device}: {message}")]
     Open { device: String, message: String },
+    #[error(
+        "{replicas} replicas cannot share {devices} evenly: list a multiple of {replicas} devices, or change the number of replicas"
+    )]
+    Uneven { replicas: usize, devices: String },
 }
 
 /// NVIDIA's version of a GPU's abilities: 7.0 is V100, 8.0 A100, 9.0 H100.
@@ -68,6 +80,13 @@ impl ComputeCapability {
     /// Whether the GPU has bf16 arithmetic: A100 and later. Earlier ones emulate it at best.
     pub fn has_bf16(self) -> bool {
         self >= Self { major: 8, minor: 0 }
+    }
+}
+
+impl Default for Share {
+    /// The only replica's: all of them.
+    fn default() -> Self {
+        Self { replica: 0, replicas: 1 }
     }
 }
 
@@ -123,6 +142,29 @@ impl FromStr for DeviceSelection {
 
 /// Opens the devices of `selection`, at least one.
 pub fn open(selection: &DeviceSelection) -> Result<Vec<DeviceHandle>, DeviceError> {
+    named(selection).into_iter().map(open_one).collect()
+}
+
+/// Opens what a replica has of `selection`, and no other device: on a GPU that would take memory.
+/// Beside them, the names of the other replicas' devices.
+pub fn open_share(
+    selection: &DeviceSelection,
+    share: Share,
+) -> Result<(Vec<DeviceHandle>, Vec<String>), DeviceError> {
+    let mut named = named(selection);
+    let Share { replica, replicas } = share;
+    if !named.len().is_multiple_of(replicas) {
+        let devices: Vec<String> = named.into_iter().map(|(_, id)| id).collect();
+        return Err(DeviceError::Uneven { replicas, devices: devices.join(", ") });
+    }
+    let each = named.len() / replicas;
+    let own: Vec<_> = named.drain(replica * each..(replica + 1) * each).collect();
+    let opened = own.into_iter().map(open_one).collect::<Result<_, _>>()?;
+    Ok((opened, named.into_iter().map(|(_, id)| id).collect()))
+}
+
+/// The devices of `selection` with their ids.
+fn named(selection: &DeviceSelection) -> Vec<(DeviceRequest, String)> {
     let listed = match selection {
         DeviceSelection::Listed(listed) => listed.clone(),
         DeviceSelection::Auto => match cuda::count() {
@@ -132,17 +174,22 @@ pub fn open(selection: &DeviceSelection) -> Result<Vec<DeviceHandle>, DeviceErro
     };
     let cpus = listed.iter().filter(|device| **device == DeviceRequest::Cpu).count();
     let mut next_cpu = 0;
-    listed
-        .into_iter()
-        .map(|device| match device {
-            DeviceRequest::Cuda(ordinal) => cuda::open(ordinal),
-            DeviceRequest::Cpu => {
-                let id = if cpus == 1 { "cpu".to_owned() } else { format!("cpu:{next_cpu}") };
-                next_cpu += 1;
-                Ok(cpu(id))
-            }
-        })
-        .collect()
+    let id = |device| match device {
+        DeviceRequest::Cpu if cpus > 1 => {
+            next_cpu += 1;
+            format!("cpu:{}", next_cpu - 1)
+        }
+        one => one.to_string(),
+    };
+    let ids: Vec<String> = listed.iter().copied().map(id).collect();
+    listed.into_iter().zip(ids).collect()
+}
+
+fn open_one((device, id): (DeviceRequest, String)) -> Result<DeviceHandle, DeviceError> {
+    match device {
+        DeviceRequest::Cuda(ordinal) => cuda::open(ordinal),
+        DeviceRequest::Cpu => Ok(cpu(id)),
+    }
 }
 
 fn cpu(id: String) -> DeviceHandle {
@@ -224,6 +271,25 @@ mod tests {
     fn ids(selection: &str) -> Vec<String> {
         let handles = open(&selection.parse().unwrap()).unwrap();
         handles.into_iter().map(|handle| handle.id).collect()
+    }
+
+    #[test]
+    fn replicas_share_devices_evenly_and_in_order() {
+        let selection: DeviceSelection = "cpu,cpu,cpu,cpu".parse().unwrap();
+        let share = |replica| {
+            let (own, others) = open_share(&selection, Share { replica, replicas: 2 }).unwrap();
+            (own.into_iter().map(|handle| handle.id).collect::<Vec<_>>(), others)
+        };
+        let names = |ids: [&str; 2]| ids.map(str::to_owned).to_vec();
+        let (first, second) = (names(["cpu:0", "cpu:1"]), names(["cpu:2", "cpu:3"]));
+        assert_eq!(share(0), (first.clone(), second.clone()));
+        assert_eq!(share(1), (second, first));
+        let all = open_share(&selection, Share::default()).unwrap();
+        assert_eq!((all.0.len(), all.1.len()), (4, 0));
+        let uneven = open_share(&selection, Share { replica: 0, replicas: 3 }).unwrap_err();
+        let expected = "3 replicas cannot share cpu:0, cpu:1, cpu:2, cpu:3 evenly: list a multiple of 3 devices, or \
+                        change the number of replicas";
+        assert_eq!(uneven.to_string(), expected);
     }
 
     #[test]

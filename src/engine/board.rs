@@ -1,7 +1,7 @@
 //! Keeps the published [`Status`] and counts requests into it: the one place that knows how many
 //! there are, and so the one that refuses the next.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ pub(super) struct Board {
 pub(super) struct Ticket {
     board: Arc<Board>,
     running: bool,
+    /// Open requests of the replica that has it.
+    replica: Option<Arc<AtomicUsize>>,
 }
 
 // === impl Board ===
@@ -93,7 +95,7 @@ impl Board {
         });
         match refused {
             Some(reject) => Err(reject),
-            None => Ok(Ticket { board: Arc::clone(self), running: false }),
+            None => Ok(Ticket { board: Arc::clone(self), running: false, replica: None }),
         }
     }
 
@@ -157,8 +159,9 @@ impl Board {
     }
 
     /// Requests are taken from now on, unless the server drains already.
-    pub(super) fn ready(&self) {
+    pub(super) fn ready(&self, served: &Served) {
         self.status.send_modify(|status| {
+            status.shows(served);
             status.message.clear();
             if status.state == ModelState::Loading {
                 status.state = ModelState::Ready;
@@ -251,9 +254,16 @@ impl Board {
         });
     }
 
-    /// In percent, so that not every step is a change.
-    pub(super) fn kv_utilization(&self, share: f64) {
-        let share = (share * 100.0).round() / 100.0;
+    /// Some replica uses more or less of its KV cache. In percent, so that not every step is a change.
+    pub(super) fn kv_changed(&self) {
+        let pulses = self.pulses.lock().unwrap_or_else(PoisonError::into_inner);
+        let (used, all) = pulses
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(|pulse| pulse.kv_blocks())
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        drop(pulses);
+        let share = (used as f64 / all.max(1) as f64 * 100.0).round() / 100.0;
         self.status.send_if_modified(|status| {
             let changed = (status.load.kv_utilization - share).abs() > f64::EPSILON;
             status.load.kv_utilization = share;
@@ -284,6 +294,12 @@ fn may_reload(status: &Status) -> Result<u32, ReloadRefused> {
 // === impl Ticket ===
 
 impl Ticket {
+    /// It counts among the `open` requests of one replica from now on.
+    pub(super) fn is_for(&mut self, open: Arc<AtomicUsize>) {
+        open.fetch_add(1, Ordering::Relaxed);
+        self.replica = Some(open);
+    }
+
     /// The request has a slot now.
     pub(super) fn start(&mut self) {
         if !self.running {
@@ -298,6 +314,9 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        if let Some(open) = &self.replica {
+            open.fetch_sub(1, Ordering::Relaxed);
+        }
         self.board.status.send_modify(|status| {
             let Load { running, queued, .. } = &mut status.load;
             let count = if self.running { running } else { queued };

@@ -32,6 +32,14 @@ pub(super) struct Bell {
     pub(super) intake: Arc<Intake>,
 }
 
+impl Bell {
+    /// Lets the threads end once they have finished what they were given.
+    pub(super) fn retire(&self) {
+        self.inbox.retire();
+        self.intake.retire();
+    }
+}
+
 /// The events of one request, in order. Dropping it cancels the request.
 #[derive(Debug)]
 pub struct Events {

@@ -5,6 +5,7 @@
 //! more, the threads of the old one finish what they were given, and its memory is free.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::engine::board::Board;
@@ -36,11 +37,22 @@ pub struct Served {
     pub calibration: Option<Arc<Calibration>>,
 }
 
-/// One model and the way to its threads. When it is dropped they end what they have, and then themselves.
+/// One model and the way to the threads of its replicas. When it is dropped they end what they have, and then
+/// themselves.
 #[derive(Debug)]
 pub(super) struct Generation {
     served: Served,
+    replicas: Vec<Replica>,
+    /// Where the search for the next request's replica begins, so that equals take turns.
+    turn: AtomicUsize,
+}
+
+/// One of the equal models that requests are spread over.
+#[derive(Debug)]
+struct Replica {
     bell: Bell,
+    /// Requests that it was given and has not ended.
+    open: Arc<AtomicUsize>,
 }
 
 /// The pointer to the model that takes requests.
@@ -86,8 +98,17 @@ impl Parts {
 // === impl Generation ===
 
 impl Generation {
-    pub(super) fn new(served: Served, bell: Bell) -> Self {
-        Self { served, bell }
+    pub(super) fn new(served: Served, bells: Vec<Bell>) -> Self {
+        let replica = |bell| Replica { bell, open: Arc::default() };
+        let replicas = bells.into_iter().map(replica).collect();
+        Self { served, replicas, turn: AtomicUsize::new(0) }
+    }
+
+    /// The replica with the fewest requests.
+    fn freest(&self) -> Option<&Replica> {
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.replicas.len().max(1);
+        let (before, from) = self.replicas.split_at_checked(first)?;
+        from.iter().chain(before).min_by_key(|replica| replica.open.load(Ordering::Relaxed))
     }
 
     pub(super) fn spec(&self) -> &ModelSpec {
@@ -97,8 +118,9 @@ impl Generation {
 
 impl Drop for Generation {
     fn drop(&mut self) {
-        self.bell.inbox.retire();
-        self.bell.intake.retire();
+        for replica in &self.replicas {
+            replica.bell.retire();
+        }
     }
 }
 
@@ -174,10 +196,12 @@ impl Model {
     /// Takes a request, or says at once why not.
     pub fn submit(&self, job: Job) -> Result<Events, Reject> {
         let Desk { board, clock, config, .. } = &self.desk;
-        let ticket = board.take()?;
-        let Some(generation) = &self.generation else { return Err(board.no_model()) };
-        let (outlet, events) = channel(config.events_buffered, generation.bell.clone());
-        generation.bell.intake.push(Request { job, outlet, ticket, submitted: clock.now() });
+        let mut ticket = board.take()?;
+        let replica = self.generation.as_ref().and_then(|generation| generation.freest());
+        let Some(Replica { bell, open }) = replica else { return Err(board.no_model()) };
+        ticket.is_for(Arc::clone(open));
+        let (outlet, events) = channel(config.events_buffered, bell.clone());
+        bell.intake.push(Request { job, outlet, ticket, submitted: clock.now() });
         Ok(events)
     }
 }

@@ -13,6 +13,7 @@ use crate::engine::channel::Events;
 use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::generation::{Desk, Model, Parts};
 use crate::engine::life::Life;
+use crate::engine::muster::Muster;
 use crate::engine::prepare::{Prepare, Preparer};
 use crate::engine::{Config, Counts, Job, Load, ModelState, Reject, ReloadRefused, Status};
 use crate::fields::Calibration;
@@ -38,6 +39,8 @@ pub struct LoadProgress {
     pub(super) board: Arc<Board>,
     /// The exchange that it belongs to; none for the first model.
     pub(super) reload: Option<u32>,
+    /// Which replica of how many.
+    pub(super) replica: (usize, usize),
 }
 
 /// A running engine. Clones are the same engine, which stops when the last one is dropped.
@@ -66,9 +69,15 @@ impl fmt::Debug for Loaded {
 impl LoadProgress {
     /// Publishes what is being loaded, for people: `reading file 3 of 4`.
     pub fn say(&self, message: impl Into<String>) {
+        let message = match self.replica {
+            (_, 0 | 1) => message.into(),
+            (replica, replicas) => {
+                format!("replica {} of {replicas}: {}", replica + 1, message.into())
+            }
+        };
         match self.reload {
-            None => self.board.loading(message.into()),
-            Some(number) => self.board.reloading(number, message.into()),
+            None => self.board.loading(message),
+            Some(number) => self.board.reloading(number, message),
         }
     }
 }
@@ -82,56 +91,68 @@ impl Handle {
         config: Config,
         load: impl FnOnce(&LoadProgress) -> Result<Loaded, LoadError> + Send + 'static,
     ) -> Self {
-        let parts = parts(&config);
-        Self::start_with(config, Arc::new(SystemClock), move |progress| parts(load(progress)?))
+        Self::start_replicas(config, vec![load])
     }
 
-    pub(super) fn start_with(
-        config: Config,
-        clock: Arc<dyn Clock>,
-        load: impl FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static,
-    ) -> Self {
+    /// As [`start`](Self::start) with several equal models, one from each of `loads`, on threads and devices of
+    /// their own. Requests are taken once all of them are warm, each by the one that has the fewest; where one
+    /// cannot be loaded none serves.
+    pub fn start_replicas<L>(config: Config, loads: Vec<L>) -> Self
+    where
+        L: FnOnce(&LoadProgress) -> Result<Loaded, LoadError> + Send + 'static,
+    {
+        let loads = with_parts(&config, loads);
+        Self::start_with(config, Arc::new(SystemClock), loads)
+    }
+
+    pub(super) fn start_with<L>(config: Config, clock: Arc<dyn Clock>, loads: Vec<L>) -> Self
+    where
+        L: FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static,
+    {
         let config = config.within_limits();
         let board = Arc::new(Board::new(config.queued_max));
         let desk = Desk { board, switch: Arc::default(), clock, config };
         let (threads, _) = watch::channel(());
         let handle = Self { shared: Arc::new(Shared { desk, threads }) };
-        handle.begin(None, load);
+        handle.begin(None, loads);
         handle
     }
 
-    /// Loads another model beside the present one, which serves meanwhile. Once the new one is warm it
-    /// takes all new requests, and the old one is gone when it has finished those that it has; where it
-    /// cannot be loaded all stays as it is. Returns the number of the exchange at once; [`Status::reload`]
-    /// says how it goes.
-    pub fn reload(
-        &self,
-        load: impl FnOnce(&LoadProgress) -> Result<Loaded, LoadError> + Send + 'static,
-    ) -> Result<u32, ReloadRefused> {
-        let parts = parts(&self.shared.desk.config);
-        self.reload_with(move |progress| parts(load(progress)?))
+    /// Loads another model beside the present one, which serves meanwhile, with one replica from each of
+    /// `loads`. Once the new one is warm it takes all new requests, and the old one is gone when it has finished
+    /// those that it has; where it cannot be loaded all stays as it is. Returns the number of the exchange at
+    /// once; [`Status::reload`] says how it goes.
+    pub fn reload<L>(&self, loads: Vec<L>) -> Result<u32, ReloadRefused>
+    where
+        L: FnOnce(&LoadProgress) -> Result<Loaded, LoadError> + Send + 'static,
+    {
+        self.reload_with(with_parts(&self.shared.desk.config, loads))
     }
 
-    pub(super) fn reload_with(
-        &self,
-        load: impl FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static,
-    ) -> Result<u32, ReloadRefused> {
+    pub(super) fn reload_with<L>(&self, loads: Vec<L>) -> Result<u32, ReloadRefused>
+    where
+        L: FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static,
+    {
         let number = self.shared.desk.board.reload()?;
-        self.begin(Some(number), load);
+        self.begin(Some(number), loads);
         Ok(number)
     }
 
     /// Starts the threads of one model.
-    fn begin(
-        &self,
-        reload: Option<u32>,
-        load: impl FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static,
-    ) {
+    fn begin<L>(&self, reload: Option<u32>, loads: Vec<L>)
+    where
+        L: FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static,
+    {
         let Shared { desk, threads } = &*self.shared;
-        // None: all of it stops, and nobody waits for a model.
-        let Some(bell) = desk.switch.bell(&desk.config) else { return };
-        let life = Life { desk: desk.clone(), bell, alive: threads.subscribe(), reload };
-        life.start(load);
+        let muster = Arc::new(Muster::new(loads.len()));
+        for (replica, load) in loads.into_iter().enumerate() {
+            // None: all of it stops, and nobody waits for a model.
+            let Some(bell) = desk.switch.bell(&desk.config) else { return };
+            let alive = threads.subscribe();
+            let muster = Arc::clone(&muster);
+            let life = Life { desk: desk.clone(), bell, alive, reload, muster, replica };
+            life.start(load);
+        }
     }
 
     /// The model that takes requests now.
@@ -207,6 +228,20 @@ impl Handle {
     pub fn stop(&self) {
         self.shared.stop();
     }
+}
+
+fn with_parts<L>(
+    config: &Config,
+    loads: Vec<L>,
+) -> Vec<impl FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static + use<L>>
+where
+    L: FnOnce(&LoadProgress) -> Result<Loaded, LoadError> + Send + 'static,
+{
+    let one = |load: L| {
+        let parts = parts(config);
+        move |progress: &LoadProgress| parts(load(progress)?)
+    };
+    loads.into_iter().map(one).collect()
 }
 
 /// What makes a loaded model ready to be served under `config`.

@@ -8,15 +8,16 @@ use tokio::sync::watch;
 
 use crate::engine::channel::Bell;
 use crate::engine::ending::Ending;
-use crate::engine::generation::{Desk, Generation, Parts, Served};
+use crate::engine::generation::{Desk, Parts, Served};
 use crate::engine::handle::{LoadError, LoadProgress};
 use crate::engine::intake::Worker;
+use crate::engine::muster::{Arrival, Muster};
 use crate::engine::prepare::Prepare;
 use crate::engine::stepper::Stepper;
 use crate::engine::warmup::warm_up;
 use crate::model::{ModelSpec, Runner};
 
-/// What the threads of one model share with the engine's handles.
+/// What the threads of one replica share with the engine's handles and with the other replicas.
 #[derive(Debug, Clone)]
 pub(super) struct Life {
     pub(super) desk: Desk,
@@ -25,6 +26,9 @@ pub(super) struct Life {
     pub(super) alive: watch::Receiver<()>,
     /// The exchange by which this model comes; none for the first.
     pub(super) reload: Option<u32>,
+    pub(super) muster: Arc<Muster>,
+    /// Which of the model's replicas it is.
+    pub(super) replica: usize,
 }
 
 /// Held by all intake threads of a model: when the last one has nothing more to do, the step thread
@@ -76,9 +80,10 @@ impl Life {
         match loaded {
             Ok(model) => self.serve(model),
             Err(error) => {
-                tracing::error!(%error, "the model is not loaded");
+                tracing::error!(replica = self.replica, %error, "the model is not loaded");
                 self.bell.intake.close(&Ending::Stopped);
                 self.not_loaded(error.to_string());
+                self.muster.leaves();
             }
         }
         drop(self.alive);
@@ -86,6 +91,9 @@ impl Life {
 
     /// The first model is all there is; another one is not missed.
     fn not_loaded(&self, why: String) {
+        if !self.muster.fails() {
+            return;
+        }
         match self.reload {
             None => self.desk.board.failed(why),
             Some(number) => self.desk.board.not_reloaded(number, why),
@@ -97,19 +105,20 @@ impl Life {
         load: impl FnOnce(&LoadProgress) -> Result<Parts, LoadError>,
     ) -> Result<Model, LoadError> {
         let board = &self.desk.board;
-        let progress = LoadProgress { board: Arc::clone(board), reload: self.reload };
+        let replica = (self.replica, self.muster.replicas());
+        let progress = LoadProgress { board: Arc::clone(board), reload: self.reload, replica };
         let Parts { mut runner, prepare, tiles_per_page_max, calibration } = load(&progress)?;
         let spec = Arc::new(runner.spec().clone());
         let served = Served { spec: Arc::clone(&spec), tiles_per_page_max, calibration };
         if self.reload.is_some() {
             self.check_devices(&spec)?;
-        } else {
+        } else if self.replica == 0 {
             board.loaded(&served);
         }
         progress.say("warming up");
         warm_up(runner.as_mut())?;
         let feeding = Arc::new(Feeding(self.bell.clone()));
-        for number in 0..self.desk.config.intake_threads {
+        for number in 0..self.desk.config.intake_threads.div_ceil(self.muster.replicas()) {
             self.start_worker(number, &prepare, &spec, &feeding)?;
         }
         Ok((runner, prepare, served))
@@ -157,17 +166,16 @@ impl Life {
 
     /// Steps until the end, then ends what is open.
     fn serve(&self, (runner, prepare, served): Model) {
-        let Desk { board, config, clock, switch } = &self.desk;
+        let Desk { board, config, clock, .. } = &self.desk;
         let shared = (Arc::clone(&self.bell.inbox), Arc::clone(board));
         let stop_ids = prepare.stop_ids().to_vec();
         drop(prepare);
         let mut stepper = Stepper::new(runner, stop_ids, config.clone(), shared, Arc::clone(clock));
-        let generation = Generation::new(served.clone(), self.bell.clone());
-        let ending = if switch.turn(generation, || self.announce(&served)) {
+        let revision = served.spec.revision.clone();
+        let ending = if self.serves(served) {
             catch_unwind(AssertUnwindSafe(|| stepper.run()))
                 .unwrap_or_else(|panic| Ending::panicked(panic.as_ref()))
         } else {
-            self.not_loaded("the server stops".to_owned());
             Ending::Stopped
         };
         if ending != Ending::Stopped {
@@ -180,15 +188,31 @@ impl Life {
         stepper.end_all(&ending);
         // With it the model's memory is given back.
         drop(stepper);
-        if self.bell.inbox.is_retired() {
-            tracing::info!(revision = served.spec.revision, "the model before is gone");
+        if self.muster.leaves() && self.bell.inbox.is_retired() {
+            tracing::info!(revision, "the model before is gone");
             board.drained();
+        }
+    }
+
+    /// Takes its place among the replicas, the last of which turns requests to all of them. Says whether
+    /// there is something to serve.
+    fn serves(&self, served: Served) -> bool {
+        match self.muster.arrives(self.replica, served, self.bell.clone()) {
+            Arrival::Early => true,
+            Arrival::InVain => false,
+            Arrival::Last(served, generation) => {
+                let turned = self.desk.switch.turn(generation, || self.announce(&served));
+                if !turned {
+                    self.not_loaded("the server stops".to_owned());
+                }
+                turned
+            }
         }
     }
 
     fn announce(&self, served: &Served) {
         let board = &self.desk.board;
-        let Some(number) = self.reload else { return board.ready() };
+        let Some(number) = self.reload else { return board.ready(served) };
         let ModelSpec { name, revision, .. } = &*served.spec;
         tracing::info!(number, name, revision, "another model takes the requests");
         board.switched(number, served);

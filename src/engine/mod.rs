@@ -22,6 +22,7 @@ mod status;
 mod channel;
 mod intake;
 mod life;
+mod muster;
 mod prepare;
 mod pulse;
 mod stepper;

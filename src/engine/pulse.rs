@@ -1,7 +1,7 @@
 //! Whether the step thread moves: when its present turn began, for a watchdog. A hung driver raises no
 //! error; all that can be seen is that a turn does not end.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Between two turns there is nothing to wait for.
@@ -12,11 +12,18 @@ const IDLE: u64 = u64::MAX;
 pub(super) struct Pulse {
     epoch: Instant,
     turn_began_ms: AtomicU64,
+    kv_blocks_used: AtomicUsize,
+    kv_blocks: AtomicUsize,
 }
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self { epoch: Instant::now(), turn_began_ms: AtomicU64::new(IDLE) }
+        Self {
+            epoch: Instant::now(),
+            turn_began_ms: AtomicU64::new(IDLE),
+            kv_blocks_used: AtomicUsize::new(0),
+            kv_blocks: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -27,6 +34,17 @@ impl Pulse {
 
     pub(super) fn turn_ended(&self) {
         self.turn_began_ms.store(IDLE, Ordering::Relaxed);
+    }
+
+    /// What the thread's requests use of its KV cache. Says whether that is a change.
+    pub(super) fn holds(&self, used: usize, all: usize) -> bool {
+        let before = self.kv_blocks_used.swap(used, Ordering::Relaxed);
+        (before, self.kv_blocks.swap(all, Ordering::Relaxed)) != (used, all)
+    }
+
+    /// Used, and all there are.
+    pub(super) fn kv_blocks(&self) -> (usize, usize) {
+        (self.kv_blocks_used.load(Ordering::Relaxed), self.kv_blocks.load(Ordering::Relaxed))
     }
 
     /// How long the present turn has run.

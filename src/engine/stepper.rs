@@ -474,11 +474,12 @@ impl Stepper {
     }
 
     fn publish_kv(&self) {
-        if self.inbox.is_retired() {
-            return;
+        // A model that another one replaced is not what is asked for.
+        let retired = self.inbox.is_retired();
+        let (used, all) = if retired { (0, 0) } else { self.scheduler.kv_blocks() };
+        if self.pulse.holds(used, all) {
+            self.board.kv_changed();
         }
-        let (used, all) = self.scheduler.kv_blocks();
-        self.board.kv_utilization(used as f64 / all.max(1) as f64);
     }
 
     fn check_budget(&self, plan: &[Planned]) {

@@ -149,6 +149,7 @@ impl Default for Options {
 
 fn placement() -> Placement {
     Placement {
+        replica: 0,
         module: "fake".to_owned(),
         device_id: "cpu".to_owned(),
         requested_dtype: Dtype::F32,

@@ -13,6 +13,7 @@ mod cache;
 mod cpu;
 mod cuda;
 mod layers;
+mod replicas;
 
 pub use cache::{BLOCK_TOKENS, pool_blocks};
 pub use cpu::log_sum_exp;

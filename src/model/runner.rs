@@ -27,6 +27,8 @@ pub struct ModelSpec {
     pub tile_size_px: u32,
     /// Id that stands for one image feature row in a prompt.
     pub image_token_id: u32,
+    /// Equal models that requests are spread over, each with slots and blocks of its own; 0 and 1: one.
+    pub replicas: usize,
     /// Sequences that run at once.
     pub slots: usize,
     /// Tokens, prompt and output together, of one sequence; at most the model's own context.
@@ -56,6 +58,8 @@ pub struct ModelSpec {
 /// Where one module was put, in which dtype.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
+    /// Of the model that is served several times; 0: the first or only one.
+    pub replica: usize,
     /// Weight-name prefix in the original layout's names: `language_model.model.layers.0`.
     pub module: String,
     /// `cpu`, `cuda:0`.

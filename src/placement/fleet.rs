@@ -185,8 +185,13 @@ fn numbered(kinds: Vec<Kind>, host_bytes: u64) -> Vec<DeviceSpec> {
     kinds.into_iter().map(name).collect()
 }
 
-/// Lowers the memory of devices to what `text` allows: `0=20GiB,cuda:1=22GiB,cpu=32GiB`.
-pub fn limit_memory(devices: &mut [DeviceSpec], text: &str) -> Result<(), FleetError> {
+/// Lowers the memory of devices to what `text` allows: `0=20GiB,cuda:1=22GiB,cpu=32GiB`. It may name those of
+/// `others` too, which are not planned for here.
+pub fn limit_memory(
+    devices: &mut [DeviceSpec],
+    others: &[String],
+    text: &str,
+) -> Result<(), FleetError> {
     let mut seen = Vec::new();
     for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         let (name, size) =
@@ -197,9 +202,11 @@ pub fn limit_memory(devices: &mut [DeviceSpec], text: &str) -> Result<(), FleetE
             return Err(FleetError::Twice(id));
         }
         let known = devices.iter().map(|device| device.id.as_str()).collect::<Vec<_>>().join(", ");
-        let device = devices.iter_mut().find(|device| device.id == id);
-        let device = device.ok_or(FleetError::NoSuchDevice { name: id.clone(), known })?;
-        device.memory_bytes = device.memory_bytes.min(limit);
+        match devices.iter_mut().find(|device| device.id == id) {
+            Some(device) => device.memory_bytes = device.memory_bytes.min(limit),
+            None if others.contains(&id) => {}
+            None => return Err(FleetError::NoSuchDevice { name: id, known }),
+        }
         seen.push(id);
     }
     Ok(())
@@ -269,7 +276,7 @@ mod tests {
     #[test]
     fn limits_only_lower() {
         let mut both = devices("2xA10,cpu");
-        limit_memory(&mut both, "0=20GiB, cuda:1=100GiB, cpu=32GB").unwrap();
+        limit_memory(&mut both, &[], "0=20GiB, cuda:1=100GiB, cpu=32GB").unwrap();
         let memory: Vec<u64> = both.iter().map(|device| device.memory_bytes).collect();
         assert_eq!(memory, [20 << 30, devices("A10")[0].memory_bytes, 32_000_000_000]);
     }
@@ -284,8 +291,11 @@ mod tests {
         assert!(wrong(" , ").contains("no device"));
         assert!(wrong("mine:24GiB:8.6").contains("cc8.6"));
         assert!(wrong("mine:24G:cc8.6").contains("24G"));
-        let limit = |text| limit_memory(&mut devices("2xA10"), text).unwrap_err().to_string();
-        assert!(limit("2=1GiB").contains("cuda:0, cuda:1"), "{}", limit("2=1GiB"));
+        let others = ["cuda:2".to_owned()];
+        limit_memory(&mut devices("2xA10"), &others, "0=1GiB,2=1GiB").unwrap();
+        let limit =
+            |text| limit_memory(&mut devices("2xA10"), &others, text).unwrap_err().to_string();
+        assert!(limit("3=1GiB").contains("cuda:0, cuda:1"), "{}", limit("3=1GiB"));
         assert!(limit("0=1GiB,cuda:0=2GiB").contains("twice"));
         assert!(limit("20GiB").contains("DEVICE=MEMORY"));
     }

@@ -91,6 +91,7 @@ pub(super) fn model_status(state: &State, status: &engine::Status) -> v1::ModelS
         verification: spec.map(verification),
         kv_capacity_tokens: spec.map_or(0, |spec| spec.kv_tokens() as u64),
         reload: status.reload.as_ref().map(reload),
+        replicas: spec.map_or(0, |spec| spec.replicas.max(1) as u32),
     }
 }
 
@@ -290,7 +291,14 @@ impl<'a> Group<'a> {
             _ => false,
         };
         let alike = |p: &Placement| {
-            (p.device_id.clone(), p.requested_dtype, p.weights, p.compute_dtype, p.residual_dtype)
+            (
+                p.replica,
+                p.device_id.clone(),
+                p.requested_dtype,
+                p.weights,
+                p.compute_dtype,
+                p.residual_dtype,
+            )
         };
         follows && alike(self.first) == alike(next) && self.first.dtype_reason == next.dtype_reason
     }
@@ -322,6 +330,7 @@ impl<'a> Group<'a> {
             accumulate_dtype: v1::Dtype::F32.into(),
             residual_dtype: dtype(self.first.residual_dtype).into(),
             tensors: self.tensors as u32,
+            replica: self.first.replica as u32,
         }
     }
 }
@@ -338,6 +347,7 @@ mod tests {
 
     fn placement(module: &str, device_id: &str) -> Placement {
         Placement {
+            replica: 0,
             module: module.to_owned(),
             device_id: device_id.to_owned(),
             requested_dtype: Dtype::Bf16,

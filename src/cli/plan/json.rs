@@ -6,6 +6,22 @@ use super::{ANSWER_TOKENS, PROMPT_TOKENS, Report};
 use crate::placement::{DevicePlan, PlannedModule};
 
 pub(super) fn text(report: &Report) -> String {
+    value(report).to_string()
+}
+
+/// Several equal models, each on its part of the devices.
+pub(super) fn of_replicas(reports: &[Report]) -> String {
+    let pages: u64 =
+        reports.iter().map(|report| report.plan.kv_tokens / report.page.tokens() as u64).sum();
+    json!({
+        "fits": reports.iter().all(|report| report.plan.fits),
+        "concurrent_pages": pages,
+        "replicas": reports.iter().map(value).collect::<Vec<_>>(),
+    })
+    .to_string()
+}
+
+fn value(report: &Report) -> Value {
     let plan = &report.plan;
     let devices: Vec<Value> = plan.devices.iter().map(device).collect();
     let placements: Vec<Value> = plan
@@ -14,7 +30,7 @@ pub(super) fn text(report: &Report) -> String {
         .map(|placed| placement(placed, &plan.devices[placed.device]))
         .collect();
     let page_tokens = report.page.tokens();
-    let value = json!({
+    json!({
         "fits": plan.fits,
         "model": report.model,
         "device_map": report.map,
@@ -37,8 +53,7 @@ pub(super) fn text(report: &Report) -> String {
         "concurrent_pages": plan.kv_tokens / page_tokens as u64,
         "problems": plan.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "advice": report.advice.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    });
-    value.to_string()
+    })
 }
 
 fn device(device: &DevicePlan) -> Value {

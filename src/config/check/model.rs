@@ -20,6 +20,8 @@ pub(super) fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
         None => weights(text).map(|source| (source, None)),
     });
     let devices = reader.read(Key::Devices, devices);
+    let replicas =
+        reader.read(Key::Replicas, |text| value::count(text, &(1..=crate::limits::REPLICAS_MAX)));
     let device_map = reader.read(Key::DeviceMap, value::device_map);
     let max_memory = reader.read_or_unset(Key::MaxMemory, max_memory);
     let dtypes = dtypes(reader);
@@ -40,6 +42,7 @@ pub(super) fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
         weights: weights.map(|(source, _)| source)?,
         fake: weights.and_then(|(_, pace)| pace),
         devices: devices?,
+        replicas: replicas?,
         device_map: device_map?,
         max_memory: max_memory?,
         dtypes: dtypes?,

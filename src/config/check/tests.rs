@@ -197,3 +197,18 @@ fn misspelt_variables_are_only_a_warning() {
     let config = check(&gather(&[], &env, None)).unwrap();
     assert_eq!(config.warnings, ["TESSERA_SLOT is no option: did you mean TESSERA_SLOTS?"]);
 }
+
+#[test]
+fn replicas_cannot_share_a_map_that_names_devices() {
+    let config = check(&gather(&["--replicas", "4", "--device-map", "balanced"], &[], None));
+    assert_eq!(config.unwrap().model.replicas, 4);
+    check_mistakes(
+        &["--replicas", "2", "--device-map", "cuda:0"],
+        &[],
+        None,
+        &expect![[r#"
+            1 mistake in the configuration
+              --replicas "2": cannot be with a --device-map that names devices: it would put all replicas on the same
+                leave device-map out, or give auto, balanced, balanced_low_0, sequential or internvl"#]],
+    );
+}

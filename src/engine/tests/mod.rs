@@ -9,6 +9,7 @@ mod preempt;
 mod prefix;
 mod readers;
 mod reload;
+mod replicas;
 mod schedule;
 mod soak;
 mod threads;
@@ -182,12 +183,11 @@ impl Stage {
             inbox: Arc::new(Inbox::default()),
             intake: Arc::new(Intake::new(config.pixel_bytes_max)),
         };
-        board.loaded(&Served {
+        board.ready(&Served {
             spec: Arc::new(fake.spec().clone()),
             tiles_per_page_max: None,
             calibration: None,
         });
-        board.ready();
         let stepper = Stepper::new(
             Box::new(fake),
             vec![STOP_ID],

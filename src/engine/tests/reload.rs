@@ -7,13 +7,23 @@ use std::time::Duration;
 
 use tokio_stream::StreamExt as _;
 
-use super::threads::{LONG, Running, endless, endless_job, reach, start, whole};
+use super::threads::{LONG, Running, endless, endless_job, reach, start, start_one, whole};
 use super::{Letters, answering, check_stream, job};
 use crate::engine::generation::Parts;
 use crate::engine::{
-    Config, EngineError, Event, Handle, ModelState, Reload, ReloadRefused, ReloadState,
+    Config, EngineError, Event, Handle, LoadError, LoadProgress, ModelState, Reload, ReloadRefused,
+    ReloadState,
 };
 use crate::model::fake::{Fake, Fault, FaultKind, Options, Probe};
+
+impl Handle {
+    fn reload_one(
+        &self,
+        load: impl FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static,
+    ) -> Result<u32, ReloadRefused> {
+        self.reload_with(vec![load])
+    }
+}
 
 /// Options of a fake model with a revision of its own.
 fn revised(options: Options, revision: &str) -> Options {
@@ -27,7 +37,7 @@ fn reload(handle: &Handle, options: Options) -> (u32, Arc<Probe>) {
     let fake = Fake::new(options.clone());
     let probe = fake.probe();
     let number = handle
-        .reload_with(move |_| Ok(Parts::plain(Box::new(fake), Arc::new(Letters::new(options)))))
+        .reload_one(move |_| Ok(Parts::plain(Box::new(fake), Arc::new(Letters::new(options)))))
         .unwrap();
     (number, probe)
 }
@@ -111,10 +121,10 @@ async fn whoever_looked_at_a_model_is_read_by_it() {
 #[tokio::test]
 async fn a_model_that_cannot_be_loaded_changes_nothing() {
     let engine = start(revised(answering("old"), "one"), Config::default()).await;
-    let number = engine.handle.reload_with(|_| Err("no weights".into())).unwrap();
+    let number = engine.handle.reload_one(|_| Err("no weights".into())).unwrap();
     let failed = until(&engine.handle, ReloadState::Failed).await;
     assert_eq!((failed.number, failed.message.as_str()), (number, "no weights"));
-    let number = engine.handle.reload_with(|_| panic!("a bug in the loader")).unwrap();
+    let number = engine.handle.reload_one(|_| panic!("a bug in the loader")).unwrap();
     let bug = |reload: &Reload| reload.number == number && reload.state == ReloadState::Failed;
     reach(&engine.handle, |status| status.reload.as_ref().is_some_and(bug)).await;
     for kind in [FaultKind::Nan, FaultKind::OutOfMemory, FaultKind::Panic] {
@@ -122,7 +132,7 @@ async fn a_model_that_cannot_be_loaded_changes_nothing() {
         fake.faults().add(Fault::next(kind));
         let number = engine
             .handle
-            .reload_with(move |_| {
+            .reload_one(move |_| {
                 Ok(Parts::plain(Box::new(fake), Arc::new(Letters::new(Options::default()))))
             })
             .unwrap();
@@ -162,18 +172,15 @@ async fn a_model_that_would_be_elsewhere_is_not_taken() {
 #[tokio::test]
 async fn one_exchange_at_a_time_and_none_where_it_makes_no_sense() {
     let (go_on, gate) = mpsc::channel::<()>();
-    let handle = Handle::start_with(
-        Config::default(),
-        Arc::new(crate::engine::clock::SystemClock),
-        move |_| {
+    let handle =
+        start_one(Config::default(), Arc::new(crate::engine::clock::SystemClock), move |_| {
             gate.recv()?;
             Ok(Parts::plain(
                 Box::new(Fake::new(endless())),
                 Arc::new(Letters::new(Options::default())),
             ))
-        },
-    );
-    let refused = || handle.reload_with(|_| Err("not reached".into())).unwrap_err();
+        });
+    let refused = || handle.reload_one(|_| Err("not reached".into())).unwrap_err();
     assert_eq!(refused(), ReloadRefused::Loading);
     go_on.send(()).unwrap();
     reach(&handle, |status| status.state == ModelState::Ready).await;
@@ -182,7 +189,7 @@ async fn one_exchange_at_a_time_and_none_where_it_makes_no_sense() {
     assert!(matches!(running.recv().await, Some(Ok(Event::Accepted(_)))));
     let (go_on, gate) = mpsc::channel::<()>();
     let number = handle
-        .reload_with(move |progress| {
+        .reload_one(move |progress| {
             progress.say("reading file 1 of 1");
             gate.recv()?;
             Ok(Parts::plain(

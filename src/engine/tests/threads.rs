@@ -9,10 +9,11 @@ use std::time::Duration;
 use tokio_stream::StreamExt as _;
 
 use super::{BOMB, Letters, answering, check_stream, job};
-use crate::engine::clock::SystemClock;
+use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::generation::Parts;
 use crate::engine::{
-    Config, Done, EngineError, Event, Events, Handle, LoadError, ModelState, Reject, Status,
+    Config, Done, EngineError, Event, Events, Handle, LoadError, LoadProgress, ModelState, Reject,
+    Status,
 };
 use crate::model::fake::{Fake, Fault, FaultKind, Faults, Options, Probe};
 
@@ -24,11 +25,20 @@ pub(super) struct Running {
     pub(super) faults: Faults,
 }
 
+/// An engine of one replica.
+pub(super) fn start_one(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    load: impl FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static,
+) -> Handle {
+    Handle::start_with(config, clock, vec![load])
+}
+
 /// Starts and waits until the model is ready, or failed.
 pub(super) async fn start(options: Options, config: Config) -> Running {
     let fake = Fake::new(options.clone());
     let (probe, faults) = (fake.probe(), fake.faults());
-    let handle = Handle::start_with(config, Arc::new(SystemClock), move |_| {
+    let handle = start_one(config, Arc::new(SystemClock), move |_| {
         Ok(Parts::plain(Box::new(fake), Arc::new(Letters::new(options))))
     });
     reach(&handle, |status| status.state != ModelState::Loading).await;
@@ -65,7 +75,7 @@ pub(super) fn endless_job() -> crate::engine::Job {
 #[tokio::test]
 async fn loads_warms_up_and_answers() {
     let (go_on, gate) = mpsc::channel::<()>();
-    let handle = Handle::start_with(Config::default(), Arc::new(SystemClock), move |progress| {
+    let handle = start_one(Config::default(), Arc::new(SystemClock), move |progress| {
         progress.say("reading file 1 of 1");
         gate.recv()?;
         let letters = Arc::new(Letters::new(Options::default()));
@@ -92,7 +102,7 @@ async fn a_model_that_cannot_be_loaded_fails() {
         (|| panic!("a bug in the loader"), "a bug stopped the engine: a bug in the loader"),
     ];
     for (load, expected) in loads {
-        let handle = Handle::start_with(Config::default(), Arc::new(SystemClock), move |_| {
+        let handle = start_one(Config::default(), Arc::new(SystemClock), move |_| {
             load()?;
             Ok(Parts::plain(
                 Box::new(Fake::new(Options::default())),
@@ -111,7 +121,7 @@ async fn a_model_that_fails_its_warm_up_is_not_ready() {
     for kind in [FaultKind::Nan, FaultKind::OutOfMemory, FaultKind::Panic] {
         let fake = Fake::new(Options::default());
         fake.faults().add(Fault::next(kind));
-        let handle = Handle::start_with(Config::default(), Arc::new(SystemClock), move |_| {
+        let handle = start_one(Config::default(), Arc::new(SystemClock), move |_| {
             Ok(Parts::plain(Box::new(fake), Arc::new(Letters::new(Options::default()))))
         });
         reach(&handle, |status| status.state == ModelState::Failed).await;

@@ -52,10 +52,10 @@ pub(super) fn decide(
     options: &LoadOptions,
     room: Room,
 ) -> Result<Layout, LoadError> {
-    let opened = open_for(&options.layout.map, &options.devices)?;
+    let (opened, others) = open_for(options)?;
     let mut specs = DeviceSpec::of_opened(&opened);
     if let Some(limits) = &options.layout.max_memory {
-        limit_memory(&mut specs, limits).map_err(LayoutError::from)?;
+        limit_memory(&mut specs, &others, limits).map_err(LayoutError::from)?;
     }
     let mut cost = cost(config);
     // A stored output matrix wins over a configuration that says it is the embedding.
@@ -80,12 +80,16 @@ pub(super) fn decide(
     Ok(layout(config, &opened, &plan))
 }
 
-/// The devices to plan with. A map that names its devices needs no list of them beside it.
-fn open_for(map: &DeviceMap, selection: &DeviceSelection) -> Result<Vec<DeviceHandle>, LoadError> {
+/// The devices to plan with, and the names of those that other replicas have. A map that names its devices
+/// needs no list of them beside it.
+fn open_for(options: &LoadOptions) -> Result<(Vec<DeviceHandle>, Vec<String>), LoadError> {
+    let (map, selection) = (&options.layout.map, &options.devices);
     let one = |request| DeviceSelection::Listed(vec![request]);
-    let mut opened = match (map, selection) {
-        (DeviceMap::Single(id), DeviceSelection::Auto) => device::open(&one(id.parse()?))?,
-        _ => device::open(selection)?,
+    let (mut opened, others) = match (map, selection) {
+        (DeviceMap::Single(id), DeviceSelection::Auto) => {
+            (device::open(&one(id.parse()?))?, Vec::new())
+        }
+        _ => device::open_share(selection, options.share)?,
     };
     if let (DeviceMap::Explicit(entries), DeviceSelection::Auto) = (map, selection) {
         let wants_cpu = entries.values().any(|id| id == "cpu");
@@ -93,7 +97,7 @@ fn open_for(map: &DeviceMap, selection: &DeviceSelection) -> Result<Vec<DeviceHa
             opened.extend(device::open(&one(DeviceRequest::Cpu))?);
         }
     }
-    Ok(opened)
+    Ok((opened, others))
 }
 
 /// The plan with its devices' handles; devices that got nothing are closed.

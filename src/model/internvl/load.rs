@@ -15,7 +15,7 @@ use super::runner::InternVl;
 use super::verify;
 use super::vision::VisionTower;
 use crate::checkpoint::Checkpoint;
-use crate::device::{DeviceError, DeviceHandle, DeviceSelection, Dtype, Links};
+use crate::device::{DeviceError, DeviceHandle, DeviceSelection, Dtype, Links, Share};
 use crate::model::cache::{BLOCK_TOKENS, pool_blocks};
 use crate::model::cuda::transfer::Staging;
 use crate::model::runner::{DeviceUse, ModelSpec, SiteRange, Verification};
@@ -32,6 +32,8 @@ const PROBES_MAX: usize = 4;
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
     pub devices: DeviceSelection,
+    /// Which of the devices this one of several replicas has.
+    pub share: Share,
     pub layout: layout::LayoutOptions,
     pub dtypes: DtypePolicy,
     pub weights: WeightSource,
@@ -240,6 +242,7 @@ fn spec(
         }
     };
     Ok(ModelSpec {
+        replicas: 1,
         name: checkpoint.name(),
         revision: weights.revision(),
         vocab_size: config.text.vocab_size,

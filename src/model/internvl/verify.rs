@@ -30,6 +30,7 @@ pub(super) fn placements(model: &InternVl) -> Result<Vec<Placement>, LoadError> 
             }
         });
         placements.push(Placement {
+            replica: 0,
             module: part.to_string(),
             device_id: home.device.id.clone(),
             requested_dtype: home.decision.requested,
