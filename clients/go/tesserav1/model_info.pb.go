@@ -380,7 +380,7 @@ type ModelStatus struct {
 	// For people: "loading file 3 of 4", or why the state is FAILED
 	// or POISONED.
 	StateMessage string `protobuf:"bytes,5,opt,name=state_message,json=stateMessage,proto3" json:"state_message,omitempty"`
-	// Every weight of the model, once. Empty until placement is decided.
+	// Every weight of each replica, once. Empty until placement is decided.
 	Placements   []*ModulePlacement `protobuf:"bytes,6,rep,name=placements,proto3" json:"placements,omitempty"`
 	KvCacheDtype Dtype              `protobuf:"varint,7,opt,name=kv_cache_dtype,json=kvCacheDtype,proto3,enum=tessera.v1.Dtype" json:"kv_cache_dtype,omitempty"`
 	Devices      []*Device          `protobuf:"bytes,8,rep,name=devices,proto3" json:"devices,omitempty"`
@@ -392,11 +392,15 @@ type ModelStatus struct {
 	// Copies between devices. Empty: one device.
 	Links        []*DeviceLink `protobuf:"bytes,13,rep,name=links,proto3" json:"links,omitempty"`
 	Verification *Verification `protobuf:"bytes,14,opt,name=verification,proto3" json:"verification,omitempty"`
-	// Tokens that the KV cache holds, of all requests together.
+	// Tokens that the KV cache holds, of all requests together. With several
+	// replicas of all of them.
 	KvCapacityTokens uint64 `protobuf:"varint,15,opt,name=kv_capacity_tokens,json=kvCapacityTokens,proto3" json:"kv_capacity_tokens,omitempty"`
 	// The last exchange of the model for another while requests run. Unset: there
 	// was none.
-	Reload        *ModelReload `protobuf:"bytes,16,opt,name=reload,proto3" json:"reload,omitempty"`
+	Reload *ModelReload `protobuf:"bytes,16,opt,name=reload,proto3" json:"reload,omitempty"`
+	// Equal models, each on devices of its own, that requests are spread over. 0:
+	// not known before the model is loaded.
+	Replicas      uint32 `protobuf:"varint,17,opt,name=replicas,proto3" json:"replicas,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -543,6 +547,13 @@ func (x *ModelStatus) GetReload() *ModelReload {
 	return nil
 }
 
+func (x *ModelStatus) GetReplicas() uint32 {
+	if x != nil {
+		return x.Replicas
+	}
+	return 0
+}
+
 // An exchange of the model. Requests are taken all the time: by the model that
 // was there until the new one is warm, by the new one from then on.
 type ModelReload struct {
@@ -628,7 +639,9 @@ type ModulePlacement struct {
 	// Of the sum that runs through the layers.
 	ResidualDtype Dtype `protobuf:"varint,9,opt,name=residual_dtype,json=residualDtype,proto3,enum=tessera.v1.Dtype" json:"residual_dtype,omitempty"`
 	// Stored tensors, each found on the device and in the dtypes named here.
-	Tensors       uint32 `protobuf:"varint,10,opt,name=tensors,proto3" json:"tensors,omitempty"`
+	Tensors uint32 `protobuf:"varint,10,opt,name=tensors,proto3" json:"tensors,omitempty"`
+	// Which replica's it is, counted from 0.
+	Replica       uint32 `protobuf:"varint,11,opt,name=replica,proto3" json:"replica,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -729,6 +742,13 @@ func (x *ModulePlacement) GetResidualDtype() Dtype {
 func (x *ModulePlacement) GetTensors() uint32 {
 	if x != nil {
 		return x.Tensors
+	}
+	return 0
+}
+
+func (x *ModulePlacement) GetReplica() uint32 {
+	if x != nil {
+		return x.Replica
 	}
 	return 0
 }
@@ -1604,7 +1624,7 @@ var File_tessera_v1_model_info_proto protoreflect.FileDescriptor
 const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\n" +
 	"\x1btessera/v1/model_info.proto\x12\n" +
-	"tessera.v1\x1a\x17tessera/v1/schema.proto\"\xf6\x05\n" +
+	"tessera.v1\x1a\x17tessera/v1/schema.proto\"\x92\x06\n" +
 	"\vModelStatus\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\x12%\n" +
@@ -1624,11 +1644,12 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\x05links\x18\r \x03(\v2\x16.tessera.v1.DeviceLinkR\x05links\x12<\n" +
 	"\fverification\x18\x0e \x01(\v2\x18.tessera.v1.VerificationR\fverification\x12,\n" +
 	"\x12kv_capacity_tokens\x18\x0f \x01(\x04R\x10kvCapacityTokens\x12/\n" +
-	"\x06reload\x18\x10 \x01(\v2\x17.tessera.v1.ModelReloadR\x06reload\"n\n" +
+	"\x06reload\x18\x10 \x01(\v2\x17.tessera.v1.ModelReloadR\x06reload\x12\x1a\n" +
+	"\breplicas\x18\x11 \x01(\rR\breplicas\"n\n" +
 	"\vModelReload\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.tessera.v1.ReloadStateR\x05state\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"\xc8\x03\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\xe2\x03\n" +
 	"\x0fModulePlacement\x12\x16\n" +
 	"\x06module\x18\x01 \x01(\tR\x06module\x12\x1b\n" +
 	"\tdevice_id\x18\x02 \x01(\tR\bdeviceId\x12:\n" +
@@ -1640,7 +1661,8 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\x10accumulate_dtype\x18\b \x01(\x0e2\x11.tessera.v1.DtypeR\x0faccumulateDtype\x128\n" +
 	"\x0eresidual_dtype\x18\t \x01(\x0e2\x11.tessera.v1.DtypeR\rresidualDtype\x12\x18\n" +
 	"\atensors\x18\n" +
-	" \x01(\rR\atensors\"\xbf\x01\n" +
+	" \x01(\rR\atensors\x12\x18\n" +
+	"\areplica\x18\v \x01(\rR\areplica\"\xbf\x01\n" +
 	"\vDtypePolicy\x12/\n" +
 	"\trequested\x18\x01 \x01(\x0e2\x11.tessera.v1.DtypeR\trequested\x12*\n" +
 	"\x04mode\x18\x02 \x01(\x0e2\x16.tessera.v1.PolicyModeR\x04mode\x12\x1c\n" +

@@ -9,6 +9,7 @@ use super::{Letters, answering, job};
 use crate::engine::clock::SystemClock;
 use crate::engine::generation::Parts;
 use crate::engine::{Config, Event, Events, Handle, LoadError, ModelState, Reject, ReloadState};
+use crate::model::Runner as _;
 use crate::model::fake::{Fake, Fault, FaultKind, Faults, Options, Probe};
 
 /// What loads one replica.
@@ -60,7 +61,7 @@ async fn together_they_have_the_room_of_all() {
     let (handle, seen) = start(3, &options, Config::default()).await;
     let spec = handle.current().spec.unwrap();
     assert_eq!((spec.replicas, spec.slots), (3, 6));
-    assert_eq!(spec.kv_blocks, 3 * options.spec.kv_blocks);
+    assert_eq!(spec.kv_blocks, 3 * Fake::new(options.clone()).spec().kv_blocks);
     let of: Vec<usize> = spec.placements.iter().map(|placement| placement.replica).collect();
     assert_eq!(of, [0, 1, 2]);
     assert_eq!(spec.devices.len(), 1, "they share the CPU: {:?}", spec.devices);

@@ -25,51 +25,51 @@ _sym_db = _symbol_database.Default()
 from tessera.v1 import schema_pb2 as tessera_dot_v1_dot_schema__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btessera/v1/model_info.proto\x12\ntessera.v1\x1a\x17tessera/v1/schema.proto\"\xc6\x04\n\x0bModelStatus\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x16\n\x0eserver_version\x18\x03 \x01(\t\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x18.tessera.v1.ServingState\x12\x15\n\rstate_message\x18\x05 \x01(\t\x12/\n\nplacements\x18\x06 \x03(\x0b\x32\x1b.tessera.v1.ModulePlacement\x12)\n\x0ekv_cache_dtype\x18\x07 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12#\n\x07\x64\x65vices\x18\x08 \x03(\x0b\x32\x12.tessera.v1.Device\x12\"\n\x06limits\x18\t \x01(\x0b\x32\x12.tessera.v1.Limits\x12.\n\x0c\x63\x61pabilities\x18\n \x01(\x0b\x32\x18.tessera.v1.Capabilities\x12\x1e\n\x04load\x18\x0b \x01(\x0b\x32\x10.tessera.v1.Load\x12-\n\x0c\x64type_policy\x18\x0c \x01(\x0b\x32\x17.tessera.v1.DtypePolicy\x12%\n\x05links\x18\r \x03(\x0b\x32\x16.tessera.v1.DeviceLink\x12.\n\x0cverification\x18\x0e \x01(\x0b\x32\x18.tessera.v1.Verification\x12\x1a\n\x12kv_capacity_tokens\x18\x0f \x01(\x04\x12\'\n\x06reload\x18\x10 \x01(\x0b\x32\x17.tessera.v1.ModelReload\"V\n\x0bModelReload\x12\x0e\n\x06number\x18\x01 \x01(\r\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.tessera.v1.ReloadState\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xc8\x02\n\x0fModulePlacement\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12*\n\x0frequested_dtype\x18\x03 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12\'\n\x0cweight_dtype\x18\x04 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12(\n\rcompute_dtype\x18\x05 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12\x14\n\x0c\x64type_reason\x18\x06 \x01(\t\x12\x14\n\x0cweight_bytes\x18\x07 \x01(\x04\x12+\n\x10\x61\x63\x63umulate_dtype\x18\x08 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12)\n\x0eresidual_dtype\x18\t \x01(\x0e\x32\x11.tessera.v1.Dtype\x12\x0f\n\x07tensors\x18\n \x01(\r\"\x95\x01\n\x0b\x44typePolicy\x12$\n\trequested\x18\x01 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12$\n\x04mode\x18\x02 \x01(\x0e\x32\x16.tessera.v1.PolicyMode\x12\x11\n\toverrides\x18\x03 \x03(\t\x12\'\n\x0cquantization\x18\x04 \x01(\x0e\x32\x11.tessera.v1.Dtype\"\x9a\x01\n\nDeviceLink\x12\x16\n\x0e\x66rom_device_id\x18\x01 \x01(\t\x12\x14\n\x0cto_device_id\x18\x02 \x01(\t\x12$\n\x05route\x18\x03 \x01(\x0e\x32\x15.tessera.v1.LinkRoute\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x63hecks\x18\x05 \x01(\r\x12\x18\n\x10\x62ytes_per_second\x18\x06 \x01(\x01\"_\n\x0cVerification\x12\x0f\n\x07tensors\x18\x01 \x01(\r\x12\x18\n\x10tensors_compared\x18\x02 \x01(\r\x12$\n\x05probe\x18\x03 \x03(\x0b\x32\x15.tessera.v1.SiteRange\"\\\n\tSiteRange\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12 \n\x05\x64type\x18\x03 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12\x0f\n\x07max_abs\x18\x04 \x01(\x02\"\x95\x01\n\x06\x44\x65vice\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1a\n\x12\x63ompute_capability\x18\x03 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x04 \x01(\x04\x12\x12\n\nfree_bytes\x18\x05 \x01(\x04\x12\x14\n\x0cweight_bytes\x18\x06 \x01(\x04\x12\x16\n\x0ekv_cache_bytes\x18\x07 \x01(\x04\"\x92\x02\n\x06Limits\x12\x19\n\x11max_request_bytes\x18\x01 \x01(\x04\x12\x11\n\tmax_pages\x18\x02 \x01(\r\x12\x17\n\x0fmax_page_pixels\x18\x03 \x01(\x04\x12\x1a\n\x12max_tiles_per_page\x18\x04 \x01(\r\x12\x18\n\x10max_input_tokens\x18\x05 \x01(\r\x12\x19\n\x11max_output_tokens\x18\x06 \x01(\r\x12\x1c\n\x14max_running_requests\x18\x08 \x01(\r\x12\x1b\n\x13max_queued_requests\x18\t \x01(\r\x12\x18\n\x10max_schema_bytes\x18\x07 \x01(\r\x12\x1b\n\x13max_batch_in_flight\x18\n \x01(\r\"\xfb\x01\n\x0c\x43\x61pabilities\x12\x13\n\x0bmedia_types\x18\x01 \x03(\t\x12\x33\n\x10\x62uilt_in_schemas\x18\x02 \x03(\x0b\x32\x19.tessera.v1.BuiltInSchema\x12\x37\n\x11\x63onfidence_method\x18\x03 \x01(\x0e\x32\x1c.tessera.v1.ConfidenceMethod\x12\x1c\n\x14json_schema_keywords\x18\x04 \x03(\t\x12\x1c\n\x14\x63onstrained_decoding\x18\x05 \x01(\x08\x12,\n\x0b\x63\x61libration\x18\x06 \x01(\x0b\x32\x17.tessera.v1.Calibration\"Z\n\x0b\x43\x61libration\x12\x11\n\tdocuments\x18\x01 \x01(\r\x12\r\n\x05kinds\x18\x02 \x03(\t\x12)\n\x06\x63hecks\x18\x03 \x03(\x0b\x32\x19.tessera.v1.CheckEvidence\"=\n\rCheckEvidence\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x01\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x01\"e\n\rBuiltInSchema\x12/\n\rdocument_type\x18\x01 \x01(\x0e\x32\x18.tessera.v1.DocumentType\x12\x0e\n\x06\x66ields\x18\x02 \x03(\t\x12\x13\n\x0bjson_schema\x18\x03 \x01(\t\"W\n\x04Load\x12\x18\n\x10running_requests\x18\x01 \x01(\r\x12\x17\n\x0fqueued_requests\x18\x02 \x01(\r\x12\x1c\n\x14kv_cache_utilization\x18\x03 \x01(\x01*\x90\x01\n\x0bReloadState\x12\x1c\n\x18RELOAD_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14RELOAD_STATE_LOADING\x10\x01\x12\x19\n\x15RELOAD_STATE_DRAINING\x10\x02\x12\x15\n\x11RELOAD_STATE_DONE\x10\x03\x12\x17\n\x13RELOAD_STATE_FAILED\x10\x04*\xb3\x01\n\x0cServingState\x12\x1d\n\x19SERVING_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15SERVING_STATE_LOADING\x10\x01\x12\x17\n\x13SERVING_STATE_READY\x10\x02\x12\x1a\n\x16SERVING_STATE_DRAINING\x10\x03\x12\x18\n\x14SERVING_STATE_FAILED\x10\x04\x12\x1a\n\x16SERVING_STATE_POISONED\x10\x05*[\n\nPolicyMode\x12\x1b\n\x17POLICY_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14POLICY_MODE_FALLBACK\x10\x01\x12\x16\n\x12POLICY_MODE_STRICT\x10\x02*h\n\tLinkRoute\x12\x1a\n\x16LINK_ROUTE_UNSPECIFIED\x10\x00\x12\x13\n\x0fLINK_ROUTE_HOST\x10\x01\x12\x13\n\x0fLINK_ROUTE_PEER\x10\x02\x12\x15\n\x11LINK_ROUTE_STAGED\x10\x03*Z\n\x05\x44type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\r\n\tDTYPE_F32\x10\x01\x12\x0e\n\nDTYPE_BF16\x10\x02\x12\r\n\tDTYPE_F16\x10\x03\x12\x0c\n\x08\x44TYPE_Q8\x10\x04*\x80\x01\n\x10\x43onfidenceMethod\x12!\n\x1d\x43ONFIDENCE_METHOD_UNSPECIFIED\x10\x00\x12\'\n#CONFIDENCE_METHOD_TOKEN_PROBABILITY\x10\x01\x12 \n\x1c\x43ONFIDENCE_METHOD_CALIBRATED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btessera/v1/model_info.proto\x12\ntessera.v1\x1a\x17tessera/v1/schema.proto\"\xd8\x04\n\x0bModelStatus\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x16\n\x0eserver_version\x18\x03 \x01(\t\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x18.tessera.v1.ServingState\x12\x15\n\rstate_message\x18\x05 \x01(\t\x12/\n\nplacements\x18\x06 \x03(\x0b\x32\x1b.tessera.v1.ModulePlacement\x12)\n\x0ekv_cache_dtype\x18\x07 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12#\n\x07\x64\x65vices\x18\x08 \x03(\x0b\x32\x12.tessera.v1.Device\x12\"\n\x06limits\x18\t \x01(\x0b\x32\x12.tessera.v1.Limits\x12.\n\x0c\x63\x61pabilities\x18\n \x01(\x0b\x32\x18.tessera.v1.Capabilities\x12\x1e\n\x04load\x18\x0b \x01(\x0b\x32\x10.tessera.v1.Load\x12-\n\x0c\x64type_policy\x18\x0c \x01(\x0b\x32\x17.tessera.v1.DtypePolicy\x12%\n\x05links\x18\r \x03(\x0b\x32\x16.tessera.v1.DeviceLink\x12.\n\x0cverification\x18\x0e \x01(\x0b\x32\x18.tessera.v1.Verification\x12\x1a\n\x12kv_capacity_tokens\x18\x0f \x01(\x04\x12\'\n\x06reload\x18\x10 \x01(\x0b\x32\x17.tessera.v1.ModelReload\x12\x10\n\x08replicas\x18\x11 \x01(\r\"V\n\x0bModelReload\x12\x0e\n\x06number\x18\x01 \x01(\r\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.tessera.v1.ReloadState\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xd9\x02\n\x0fModulePlacement\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12*\n\x0frequested_dtype\x18\x03 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12\'\n\x0cweight_dtype\x18\x04 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12(\n\rcompute_dtype\x18\x05 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12\x14\n\x0c\x64type_reason\x18\x06 \x01(\t\x12\x14\n\x0cweight_bytes\x18\x07 \x01(\x04\x12+\n\x10\x61\x63\x63umulate_dtype\x18\x08 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12)\n\x0eresidual_dtype\x18\t \x01(\x0e\x32\x11.tessera.v1.Dtype\x12\x0f\n\x07tensors\x18\n \x01(\r\x12\x0f\n\x07replica\x18\x0b \x01(\r\"\x95\x01\n\x0b\x44typePolicy\x12$\n\trequested\x18\x01 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12$\n\x04mode\x18\x02 \x01(\x0e\x32\x16.tessera.v1.PolicyMode\x12\x11\n\toverrides\x18\x03 \x03(\t\x12\'\n\x0cquantization\x18\x04 \x01(\x0e\x32\x11.tessera.v1.Dtype\"\x9a\x01\n\nDeviceLink\x12\x16\n\x0e\x66rom_device_id\x18\x01 \x01(\t\x12\x14\n\x0cto_device_id\x18\x02 \x01(\t\x12$\n\x05route\x18\x03 \x01(\x0e\x32\x15.tessera.v1.LinkRoute\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x63hecks\x18\x05 \x01(\r\x12\x18\n\x10\x62ytes_per_second\x18\x06 \x01(\x01\"_\n\x0cVerification\x12\x0f\n\x07tensors\x18\x01 \x01(\r\x12\x18\n\x10tensors_compared\x18\x02 \x01(\r\x12$\n\x05probe\x18\x03 \x03(\x0b\x32\x15.tessera.v1.SiteRange\"\\\n\tSiteRange\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12 \n\x05\x64type\x18\x03 \x01(\x0e\x32\x11.tessera.v1.Dtype\x12\x0f\n\x07max_abs\x18\x04 \x01(\x02\"\x95\x01\n\x06\x44\x65vice\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1a\n\x12\x63ompute_capability\x18\x03 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x04 \x01(\x04\x12\x12\n\nfree_bytes\x18\x05 \x01(\x04\x12\x14\n\x0cweight_bytes\x18\x06 \x01(\x04\x12\x16\n\x0ekv_cache_bytes\x18\x07 \x01(\x04\"\x92\x02\n\x06Limits\x12\x19\n\x11max_request_bytes\x18\x01 \x01(\x04\x12\x11\n\tmax_pages\x18\x02 \x01(\r\x12\x17\n\x0fmax_page_pixels\x18\x03 \x01(\x04\x12\x1a\n\x12max_tiles_per_page\x18\x04 \x01(\r\x12\x18\n\x10max_input_tokens\x18\x05 \x01(\r\x12\x19\n\x11max_output_tokens\x18\x06 \x01(\r\x12\x1c\n\x14max_running_requests\x18\x08 \x01(\r\x12\x1b\n\x13max_queued_requests\x18\t \x01(\r\x12\x18\n\x10max_schema_bytes\x18\x07 \x01(\r\x12\x1b\n\x13max_batch_in_flight\x18\n \x01(\r\"\xfb\x01\n\x0c\x43\x61pabilities\x12\x13\n\x0bmedia_types\x18\x01 \x03(\t\x12\x33\n\x10\x62uilt_in_schemas\x18\x02 \x03(\x0b\x32\x19.tessera.v1.BuiltInSchema\x12\x37\n\x11\x63onfidence_method\x18\x03 \x01(\x0e\x32\x1c.tessera.v1.ConfidenceMethod\x12\x1c\n\x14json_schema_keywords\x18\x04 \x03(\t\x12\x1c\n\x14\x63onstrained_decoding\x18\x05 \x01(\x08\x12,\n\x0b\x63\x61libration\x18\x06 \x01(\x0b\x32\x17.tessera.v1.Calibration\"Z\n\x0b\x43\x61libration\x12\x11\n\tdocuments\x18\x01 \x01(\r\x12\r\n\x05kinds\x18\x02 \x03(\t\x12)\n\x06\x63hecks\x18\x03 \x03(\x0b\x32\x19.tessera.v1.CheckEvidence\"=\n\rCheckEvidence\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x01\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x01\"e\n\rBuiltInSchema\x12/\n\rdocument_type\x18\x01 \x01(\x0e\x32\x18.tessera.v1.DocumentType\x12\x0e\n\x06\x66ields\x18\x02 \x03(\t\x12\x13\n\x0bjson_schema\x18\x03 \x01(\t\"W\n\x04Load\x12\x18\n\x10running_requests\x18\x01 \x01(\r\x12\x17\n\x0fqueued_requests\x18\x02 \x01(\r\x12\x1c\n\x14kv_cache_utilization\x18\x03 \x01(\x01*\x90\x01\n\x0bReloadState\x12\x1c\n\x18RELOAD_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14RELOAD_STATE_LOADING\x10\x01\x12\x19\n\x15RELOAD_STATE_DRAINING\x10\x02\x12\x15\n\x11RELOAD_STATE_DONE\x10\x03\x12\x17\n\x13RELOAD_STATE_FAILED\x10\x04*\xb3\x01\n\x0cServingState\x12\x1d\n\x19SERVING_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15SERVING_STATE_LOADING\x10\x01\x12\x17\n\x13SERVING_STATE_READY\x10\x02\x12\x1a\n\x16SERVING_STATE_DRAINING\x10\x03\x12\x18\n\x14SERVING_STATE_FAILED\x10\x04\x12\x1a\n\x16SERVING_STATE_POISONED\x10\x05*[\n\nPolicyMode\x12\x1b\n\x17POLICY_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14POLICY_MODE_FALLBACK\x10\x01\x12\x16\n\x12POLICY_MODE_STRICT\x10\x02*h\n\tLinkRoute\x12\x1a\n\x16LINK_ROUTE_UNSPECIFIED\x10\x00\x12\x13\n\x0fLINK_ROUTE_HOST\x10\x01\x12\x13\n\x0fLINK_ROUTE_PEER\x10\x02\x12\x15\n\x11LINK_ROUTE_STAGED\x10\x03*Z\n\x05\x44type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\r\n\tDTYPE_F32\x10\x01\x12\x0e\n\nDTYPE_BF16\x10\x02\x12\r\n\tDTYPE_F16\x10\x03\x12\x0c\n\x08\x44TYPE_Q8\x10\x04*\x80\x01\n\x10\x43onfidenceMethod\x12!\n\x1d\x43ONFIDENCE_METHOD_UNSPECIFIED\x10\x00\x12\'\n#CONFIDENCE_METHOD_TOKEN_PROBABILITY\x10\x01\x12 \n\x1c\x43ONFIDENCE_METHOD_CALIBRATED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tessera.v1.model_info_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RELOADSTATE']._serialized_start=2603
-  _globals['_RELOADSTATE']._serialized_end=2747
-  _globals['_SERVINGSTATE']._serialized_start=2750
-  _globals['_SERVINGSTATE']._serialized_end=2929
-  _globals['_POLICYMODE']._serialized_start=2931
-  _globals['_POLICYMODE']._serialized_end=3022
-  _globals['_LINKROUTE']._serialized_start=3024
-  _globals['_LINKROUTE']._serialized_end=3128
-  _globals['_DTYPE']._serialized_start=3130
-  _globals['_DTYPE']._serialized_end=3220
-  _globals['_CONFIDENCEMETHOD']._serialized_start=3223
-  _globals['_CONFIDENCEMETHOD']._serialized_end=3351
+  _globals['_RELOADSTATE']._serialized_start=2638
+  _globals['_RELOADSTATE']._serialized_end=2782
+  _globals['_SERVINGSTATE']._serialized_start=2785
+  _globals['_SERVINGSTATE']._serialized_end=2964
+  _globals['_POLICYMODE']._serialized_start=2966
+  _globals['_POLICYMODE']._serialized_end=3057
+  _globals['_LINKROUTE']._serialized_start=3059
+  _globals['_LINKROUTE']._serialized_end=3163
+  _globals['_DTYPE']._serialized_start=3165
+  _globals['_DTYPE']._serialized_end=3255
+  _globals['_CONFIDENCEMETHOD']._serialized_start=3258
+  _globals['_CONFIDENCEMETHOD']._serialized_end=3386
   _globals['_MODELSTATUS']._serialized_start=69
-  _globals['_MODELSTATUS']._serialized_end=651
-  _globals['_MODELRELOAD']._serialized_start=653
-  _globals['_MODELRELOAD']._serialized_end=739
-  _globals['_MODULEPLACEMENT']._serialized_start=742
-  _globals['_MODULEPLACEMENT']._serialized_end=1070
-  _globals['_DTYPEPOLICY']._serialized_start=1073
-  _globals['_DTYPEPOLICY']._serialized_end=1222
-  _globals['_DEVICELINK']._serialized_start=1225
-  _globals['_DEVICELINK']._serialized_end=1379
-  _globals['_VERIFICATION']._serialized_start=1381
-  _globals['_VERIFICATION']._serialized_end=1476
-  _globals['_SITERANGE']._serialized_start=1478
-  _globals['_SITERANGE']._serialized_end=1570
-  _globals['_DEVICE']._serialized_start=1573
-  _globals['_DEVICE']._serialized_end=1722
-  _globals['_LIMITS']._serialized_start=1725
-  _globals['_LIMITS']._serialized_end=1999
-  _globals['_CAPABILITIES']._serialized_start=2002
-  _globals['_CAPABILITIES']._serialized_end=2253
-  _globals['_CALIBRATION']._serialized_start=2255
-  _globals['_CALIBRATION']._serialized_end=2345
-  _globals['_CHECKEVIDENCE']._serialized_start=2347
-  _globals['_CHECKEVIDENCE']._serialized_end=2408
-  _globals['_BUILTINSCHEMA']._serialized_start=2410
-  _globals['_BUILTINSCHEMA']._serialized_end=2511
-  _globals['_LOAD']._serialized_start=2513
-  _globals['_LOAD']._serialized_end=2600
+  _globals['_MODELSTATUS']._serialized_end=669
+  _globals['_MODELRELOAD']._serialized_start=671
+  _globals['_MODELRELOAD']._serialized_end=757
+  _globals['_MODULEPLACEMENT']._serialized_start=760
+  _globals['_MODULEPLACEMENT']._serialized_end=1105
+  _globals['_DTYPEPOLICY']._serialized_start=1108
+  _globals['_DTYPEPOLICY']._serialized_end=1257
+  _globals['_DEVICELINK']._serialized_start=1260
+  _globals['_DEVICELINK']._serialized_end=1414
+  _globals['_VERIFICATION']._serialized_start=1416
+  _globals['_VERIFICATION']._serialized_end=1511
+  _globals['_SITERANGE']._serialized_start=1513
+  _globals['_SITERANGE']._serialized_end=1605
+  _globals['_DEVICE']._serialized_start=1608
+  _globals['_DEVICE']._serialized_end=1757
+  _globals['_LIMITS']._serialized_start=1760
+  _globals['_LIMITS']._serialized_end=2034
+  _globals['_CAPABILITIES']._serialized_start=2037
+  _globals['_CAPABILITIES']._serialized_end=2288
+  _globals['_CALIBRATION']._serialized_start=2290
+  _globals['_CALIBRATION']._serialized_end=2380
+  _globals['_CHECKEVIDENCE']._serialized_start=2382
+  _globals['_CHECKEVIDENCE']._serialized_end=2443
+  _globals['_BUILTINSCHEMA']._serialized_start=2445
+  _globals['_BUILTINSCHEMA']._serialized_end=2546
+  _globals['_LOAD']._serialized_start=2548
+  _globals['_LOAD']._serialized_end=2635
 # @@protoc_insertion_point(module_scope)

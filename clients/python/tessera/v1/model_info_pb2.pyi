@@ -79,7 +79,7 @@ CONFIDENCE_METHOD_TOKEN_PROBABILITY: ConfidenceMethod
 CONFIDENCE_METHOD_CALIBRATED: ConfidenceMethod
 
 class ModelStatus(_message.Message):
-    __slots__ = ("model", "revision", "server_version", "state", "state_message", "placements", "kv_cache_dtype", "devices", "limits", "capabilities", "load", "dtype_policy", "links", "verification", "kv_capacity_tokens", "reload")
+    __slots__ = ("model", "revision", "server_version", "state", "state_message", "placements", "kv_cache_dtype", "devices", "limits", "capabilities", "load", "dtype_policy", "links", "verification", "kv_capacity_tokens", "reload", "replicas")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -96,6 +96,7 @@ class ModelStatus(_message.Message):
     VERIFICATION_FIELD_NUMBER: _ClassVar[int]
     KV_CAPACITY_TOKENS_FIELD_NUMBER: _ClassVar[int]
     RELOAD_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
     model: str
     revision: str
     server_version: str
@@ -112,7 +113,8 @@ class ModelStatus(_message.Message):
     verification: Verification
     kv_capacity_tokens: int
     reload: ModelReload
-    def __init__(self, model: _Optional[str] = ..., revision: _Optional[str] = ..., server_version: _Optional[str] = ..., state: _Optional[_Union[ServingState, str]] = ..., state_message: _Optional[str] = ..., placements: _Optional[_Iterable[_Union[ModulePlacement, _Mapping]]] = ..., kv_cache_dtype: _Optional[_Union[Dtype, str]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., load: _Optional[_Union[Load, _Mapping]] = ..., dtype_policy: _Optional[_Union[DtypePolicy, _Mapping]] = ..., links: _Optional[_Iterable[_Union[DeviceLink, _Mapping]]] = ..., verification: _Optional[_Union[Verification, _Mapping]] = ..., kv_capacity_tokens: _Optional[int] = ..., reload: _Optional[_Union[ModelReload, _Mapping]] = ...) -> None: ...
+    replicas: int
+    def __init__(self, model: _Optional[str] = ..., revision: _Optional[str] = ..., server_version: _Optional[str] = ..., state: _Optional[_Union[ServingState, str]] = ..., state_message: _Optional[str] = ..., placements: _Optional[_Iterable[_Union[ModulePlacement, _Mapping]]] = ..., kv_cache_dtype: _Optional[_Union[Dtype, str]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., load: _Optional[_Union[Load, _Mapping]] = ..., dtype_policy: _Optional[_Union[DtypePolicy, _Mapping]] = ..., links: _Optional[_Iterable[_Union[DeviceLink, _Mapping]]] = ..., verification: _Optional[_Union[Verification, _Mapping]] = ..., kv_capacity_tokens: _Optional[int] = ..., reload: _Optional[_Union[ModelReload, _Mapping]] = ..., replicas: _Optional[int] = ...) -> None: ...
 
 class ModelReload(_message.Message):
     __slots__ = ("number", "state", "message")
@@ -125,7 +127,7 @@ class ModelReload(_message.Message):
     def __init__(self, number: _Optional[int] = ..., state: _Optional[_Union[ReloadState, str]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class ModulePlacement(_message.Message):
-    __slots__ = ("module", "device_id", "requested_dtype", "weight_dtype", "compute_dtype", "dtype_reason", "weight_bytes", "accumulate_dtype", "residual_dtype", "tensors")
+    __slots__ = ("module", "device_id", "requested_dtype", "weight_dtype", "compute_dtype", "dtype_reason", "weight_bytes", "accumulate_dtype", "residual_dtype", "tensors", "replica")
     MODULE_FIELD_NUMBER: _ClassVar[int]
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_DTYPE_FIELD_NUMBER: _ClassVar[int]
@@ -136,6 +138,7 @@ class ModulePlacement(_message.Message):
     ACCUMULATE_DTYPE_FIELD_NUMBER: _ClassVar[int]
     RESIDUAL_DTYPE_FIELD_NUMBER: _ClassVar[int]
     TENSORS_FIELD_NUMBER: _ClassVar[int]
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
     module: str
     device_id: str
     requested_dtype: Dtype
@@ -146,7 +149,8 @@ class ModulePlacement(_message.Message):
     accumulate_dtype: Dtype
     residual_dtype: Dtype
     tensors: int
-    def __init__(self, module: _Optional[str] = ..., device_id: _Optional[str] = ..., requested_dtype: _Optional[_Union[Dtype, str]] = ..., weight_dtype: _Optional[_Union[Dtype, str]] = ..., compute_dtype: _Optional[_Union[Dtype, str]] = ..., dtype_reason: _Optional[str] = ..., weight_bytes: _Optional[int] = ..., accumulate_dtype: _Optional[_Union[Dtype, str]] = ..., residual_dtype: _Optional[_Union[Dtype, str]] = ..., tensors: _Optional[int] = ...) -> None: ...
+    replica: int
+    def __init__(self, module: _Optional[str] = ..., device_id: _Optional[str] = ..., requested_dtype: _Optional[_Union[Dtype, str]] = ..., weight_dtype: _Optional[_Union[Dtype, str]] = ..., compute_dtype: _Optional[_Union[Dtype, str]] = ..., dtype_reason: _Optional[str] = ..., weight_bytes: _Optional[int] = ..., accumulate_dtype: _Optional[_Union[Dtype, str]] = ..., residual_dtype: _Optional[_Union[Dtype, str]] = ..., tensors: _Optional[int] = ..., replica: _Optional[int] = ...) -> None: ...
 
 class DtypePolicy(_message.Message):
     __slots__ = ("requested", "mode", "overrides", "quantization")
