@@ -35,6 +35,8 @@ type scenario struct {
 	CancelAfter string
 	InFlight    int
 	Batch       []scenario
+	Times       int
+	ModelInfo   *modelInfo
 	Expect      struct {
 		RequestID             *string `json:"requestId"`
 		Pages                 *int
@@ -46,6 +48,13 @@ type scenario struct {
 		Document              json.RawMessage
 		Normalized            map[string]any
 		Checks                map[string]bool
+		PageSources           []map[string]uint32
+		PromptTemplate        string
+		DocumentType          *struct{ Name, PromptTemplate string }
+		FieldPages            map[string]*uint32
+		Confident             []string
+		Repairs               *[]string
+		IsCached              *bool
 		Idle                  bool
 		Error                 *struct {
 			Code, Reason, MessageHas string
@@ -53,6 +62,11 @@ type scenario struct {
 			Events                   []string
 		}
 	}
+}
+
+type modelInfo struct {
+	ConfidenceMethod string
+	CalibrationKinds *[]string
 }
 
 func TestConformance(t *testing.T) {
@@ -92,14 +106,54 @@ func TestConformance(t *testing.T) {
 }
 
 func (s *scenario) run(t *testing.T, client *tessera.Client) {
+	if s.ModelInfo != nil {
+		s.ModelInfo.check(t, client)
+		return
+	}
 	if s.Batch != nil {
 		s.runBatch(t, client)
 	} else {
+		for range s.Times - 1 {
+			if _, err := s.play(t, client); err != nil {
+				t.Fatal(err)
+			}
+		}
 		events, err := s.play(t, client)
 		s.check(t, events, err)
 	}
 	if s.Expect.Idle {
 		untilIdle(t, client)
+	}
+}
+
+func (m *modelInfo) check(t *testing.T, client *tessera.Client) {
+	status, err := client.ModelInfo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := status.GetCapabilities()
+	if method := strings.TrimPrefix(found.GetConfidenceMethod().String(), "CONFIDENCE_METHOD_"); method != m.ConfidenceMethod {
+		t.Errorf("confidence method %s", method)
+	}
+	calibration := found.GetCalibration()
+	if (calibration != nil) != (m.CalibrationKinds != nil) {
+		t.Fatalf("calibration %v", calibration)
+	}
+	if calibration == nil {
+		return
+	}
+	for _, kind := range *m.CalibrationKinds {
+		if !slices.Contains(calibration.GetKinds(), kind) {
+			t.Errorf("no %s in %v", kind, calibration.GetKinds())
+		}
+	}
+	if calibration.GetDocuments() == 0 {
+		t.Error("calibrated on no document")
+	}
+	for _, check := range calibration.GetChecks() {
+		if min(check.GetPassed(), check.GetFailed()) < 0 || max(check.GetPassed(), check.GetFailed()) > 1 {
+			t.Error(check)
+		}
 	}
 }
 
@@ -160,9 +214,7 @@ func documentOf(request *tesserav1.ExtractRequest) tessera.Document {
 	document := tessera.Document{
 		RequestID: request.GetRequestId(), Model: request.GetModel(), Generation: request.GetGeneration(),
 		Events: request.GetEventKinds(), Priority: request.GetPriority(), Schema: request.GetSchema(), Prompt: request.GetPrompt(),
-	}
-	for _, file := range request.GetFiles() {
-		document.Files = append(document.Files, file.GetContent())
+		Inputs: request.GetFiles(),
 	}
 	return document
 }
@@ -180,19 +232,30 @@ func (s *scenario) request(t *testing.T) *tesserav1.ExtractRequest {
 	if err := protojson.Unmarshal(s.Request, request); err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range s.Files {
-		kind, rest, _ := strings.Cut(file, ":")
-		content := []byte(rest)
-		if kind == "sample" {
-			pages, err := tessera.ReadFiles(testserver.Sample(rest))
-			if err != nil {
-				t.Fatal(err)
-			}
-			content = pages[0]
+	for i, file := range s.Files {
+		if i == len(request.Files) {
+			request.Files = append(request.Files, &tesserav1.InputFile{})
 		}
-		request.Files = append(request.Files, &tesserav1.InputFile{Content: content})
+		request.Files[i].Content = content(t, file)
 	}
 	return request
+}
+
+func content(t *testing.T, file string) []byte {
+	kind, name, _ := strings.Cut(file, ":")
+	switch kind {
+	case "sample":
+		name = testserver.Sample(name)
+	case "file":
+		name = filepath.Join(testserver.Repository(), "clients/conformance", name)
+	default:
+		return []byte(name)
+	}
+	bytes, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes
 }
 
 func (s *scenario) play(t *testing.T, client *tessera.Client) (events []tessera.Event, err error) {
@@ -322,7 +385,9 @@ func (s *scenario) checkAnswer(t *testing.T, events []tessera.Event) {
 	if expect.OutputTokens != nil && *expect.OutputTokens != completed.GetUsage().GetOutputTokens() {
 		t.Errorf("%d output tokens", completed.GetUsage().GetOutputTokens())
 	}
-	s.checkDocument(t, &tessera.Extraction{Accepted: accepted.Accepted, Completed: completed.Completed})
+	answer := &tessera.Extraction{Accepted: accepted.Accepted, Completed: completed.Completed}
+	s.checkDocument(t, answer)
+	s.checkOrigin(t, events, answer)
 	checkOrder(t, events, expect.FieldsBeforeLastToken)
 }
 
@@ -349,6 +414,68 @@ func (s *scenario) checkDocument(t *testing.T, answer *tessera.Extraction) {
 	for pointer, value := range s.Expect.Normalized {
 		if found := answer.Field(pointer).GetNormalized(); !reflect.DeepEqual(interfaceOf(found), value) {
 			t.Errorf("%s is %v, not %v", pointer, found, value)
+		}
+	}
+}
+
+// checkOrigin is about what is said beside the values: pages, templates, confidence, repairs.
+func (s *scenario) checkOrigin(t *testing.T, events []tessera.Event, answer *tessera.Extraction) {
+	expect, accepted, completed := &s.Expect, answer.Accepted, answer.Completed
+	if expect.PageSources != nil && len(expect.PageSources) != len(accepted.GetPages()) {
+		t.Fatalf("pages %v", accepted.GetPages())
+	}
+	for i, wanted := range expect.PageSources {
+		page := accepted.GetPages()[i]
+		found := map[string]uint32{
+			"file": page.GetFile(), "page": page.GetPage(), "widthPx": page.GetWidthPx(), "heightPx": page.GetHeightPx(),
+		}
+		for name, value := range wanted {
+			if found[name] != value {
+				t.Errorf("%s of page %d is %d", name, i, found[name])
+			}
+		}
+	}
+	if expect.PromptTemplate != "" && expect.PromptTemplate != accepted.GetPromptTemplate() {
+		t.Errorf("prompt template %q", accepted.GetPromptTemplate())
+	}
+	if wanted := expect.DocumentType; wanted != nil {
+		found := 0
+		for _, event := range events {
+			if kind, is := event.(tessera.DocumentTypeFound); is {
+				found++
+				name := strings.TrimPrefix(kind.GetDocumentType().String(), "DOCUMENT_TYPE_")
+				if name != wanted.Name || kind.GetPromptTemplate() != wanted.PromptTemplate ||
+					kind.Confidence == nil || kind.GetUsage().GetInputTokens() == 0 {
+					t.Errorf("document type %v", kind.DocumentTypeFound)
+				}
+			}
+		}
+		if found != 1 {
+			t.Errorf("the document type came %d times", found)
+		}
+	}
+	if expect.Repairs != nil {
+		repairs := []string{}
+		for _, repair := range completed.GetRepairs() {
+			repairs = append(repairs, strings.TrimPrefix(repair.String(), "REPAIR_"))
+		}
+		if !slices.Equal(repairs, *expect.Repairs) {
+			t.Errorf("repairs %v", repairs)
+		}
+	}
+	if cached := completed.GetUsage().GetCachedInputTokens(); expect.IsCached != nil && (cached > 0) != *expect.IsCached {
+		t.Errorf("%d cached tokens", cached)
+	}
+	for pointer, page := range expect.FieldPages {
+		found := answer.Field(pointer)
+		if found == nil || (found.Page == nil) != (page == nil) || page != nil && *page != found.GetPage() {
+			t.Errorf("%s: %v", pointer, found)
+		}
+	}
+	for _, pointer := range expect.Confident {
+		field := answer.Field(pointer)
+		if c, m := field.GetConfidence(), field.GetMinTokenProbability(); c <= 0 || c > 1 || m <= 0 || m > 1 {
+			t.Errorf("%s: confidence %v, least token %v", pointer, c, m)
 		}
 	}
 }

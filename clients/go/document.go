@@ -14,11 +14,16 @@ import (
 type Document struct {
 	// Files hold the pages, in order: PNG, JPEG, WebP, TIFF, or what ModelInfo lists beside them.
 	Files [][]byte
+	// Inputs follow Files, and say more about each: which pages of a PDF or multi-page TIFF, in which order,
+	// and at how many dots per inch.
+	Inputs []*tesserav1.InputFile
 	// Type extracts the fields of "receipt", "invoice", "bank-statement"; for "auto" the server finds out
 	// which.
 	Type string
 	// Instructions are advice to the model about the whole document; with Type or JSONSchema.
 	Instructions string
+	// AnswerStyle is how the model writes; with Type or JSONSchema. Unset: JSON.
+	AnswerStyle tesserav1.AnswerStyle
 	// JSONSchema is the text of the document's schema.
 	JSONSchema string
 	// Schema is the message itself, for what the others cannot say.
@@ -62,6 +67,7 @@ func (d Document) Request() (*tesserav1.ExtractRequest, error) {
 	for _, content := range d.Files {
 		request.Files = append(request.Files, &tesserav1.InputFile{Content: content})
 	}
+	request.Files = append(request.Files, d.Inputs...)
 	given := 0
 	if d.Prompt != "" {
 		given++
@@ -76,6 +82,7 @@ func (d Document) Request() (*tesserav1.ExtractRequest, error) {
 		request.Task = &tesserav1.ExtractRequest_Schema{Schema: &tesserav1.ExtractionSchema{
 			Source:       &tesserav1.ExtractionSchema_JsonSchema{JsonSchema: d.JSONSchema},
 			Instructions: d.Instructions,
+			AnswerStyle:  d.AnswerStyle,
 		}}
 	}
 	if d.Type != "" {
@@ -87,6 +94,7 @@ func (d Document) Request() (*tesserav1.ExtractRequest, error) {
 		request.Task = &tesserav1.ExtractRequest_Schema{Schema: &tesserav1.ExtractionSchema{
 			Source:       &tesserav1.ExtractionSchema_DocumentType{DocumentType: kind},
 			Instructions: d.Instructions,
+			AnswerStyle:  d.AnswerStyle,
 		}}
 	}
 	if given > 1 {

@@ -37,11 +37,13 @@ from tessera._events import (
     Field,
     FieldCompleted,
     FieldDelta,
+    PageSource,
     Progress,
     Timings,
     TokenDelta,
     Usage,
 )
+from tessera._request import PageFile, Pages
 
 __all__ = [
     "TLS",
@@ -73,6 +75,9 @@ __all__ = [
     "InvalidRequestError",
     "ModelNotFoundError",
     "OverloadedError",
+    "PageFile",
+    "PageSource",
+    "Pages",
     "Progress",
     "ServerError",
     "Stream",

@@ -24,6 +24,29 @@ def _name(enum: Any, value: int, prefix: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class PageSource:
+    """Where a page of the document came from."""
+
+    #: Index into the files of the request.
+    file: int
+    #: Number of the page in its file; the first is 1.
+    page: int
+    #: As decoded or rendered, upright.
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    input_tokens: int
+    #: The part of `input_tokens` that came from pages.
+    image_tokens: int
+    output_tokens: int
+    #: The part of `input_tokens` that was not computed again: an earlier request began alike.
+    cached_input_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """Always first: the request is valid and has its place in the queue."""
 
@@ -35,6 +58,10 @@ class Accepted:
     trace_id: str
     tiles_per_page: tuple[int, ...]
     input_tokens: int
+    #: One for each page: where it came from.
+    pages: tuple[PageSource, ...]
+    #: The template of the question and its version, "receipt.json@1". Empty: a prompt of the caller's.
+    prompt_template: str
     proto: pb.Accepted = field(repr=False, compare=False)
 
 
@@ -45,7 +72,12 @@ class DocumentTypeFound:
     sequence: int
     #: "receipt", "invoice", "bank-statement".
     document_type: str
+    #: 0 to 1, not calibrated: among all that the model could have written.
     confidence: float | None
+    #: Of the question for the kind; `Completed.usage` is that of the fields.
+    usage: Usage
+    #: Of the question for the fields; `Accepted.prompt_template` is that for the kind.
+    prompt_template: str
     proto: pb.DocumentTypeFound = field(repr=False, compare=False)
 
 
@@ -101,6 +133,8 @@ class Field:
     min_token_probability: float | None
     #: In one form where it is understood: "5976.93", "2017-12-11". None: not, or not on the page.
     normalized: Any
+    #: Index into `Accepted.pages`. None: the document has several, and the model does not say.
+    page: int | None
     proto: pb.ExtractedField = field(repr=False, compare=False)
 
     @property
@@ -126,14 +160,6 @@ class Check:
     passed: bool
     message: str
     pointers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    input_tokens: int
-    #: The part of `input_tokens` that came from pages.
-    image_tokens: int
-    output_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +190,8 @@ class Completed:
     timings: Timings
     fields: tuple[Field, ...]
     checks: tuple[Check, ...]
+    #: QUOTES, TRAILING_COMMA, …: what was mended to read the answer, each once.
+    repairs: tuple[str, ...]
     proto: pb.Completed = field(repr=False, compare=False)
 
     @property
@@ -218,6 +246,10 @@ def _accepted(sequence: int, m: pb.Accepted) -> Accepted:
         trace_id=m.trace_id,
         tiles_per_page=tuple(m.tiles_per_page),
         input_tokens=m.input_tokens,
+        pages=tuple(
+            PageSource(each.file, each.page, each.width_px, each.height_px) for each in m.pages
+        ),
+        prompt_template=m.prompt_template,
         proto=m,
     )
 
@@ -228,8 +260,14 @@ def _document_type(sequence: int, m: pb.DocumentTypeFound) -> DocumentTypeFound:
         sequence=sequence,
         document_type=name.lower().replace("_", "-"),
         confidence=m.confidence if m.HasField("confidence") else None,
+        usage=_usage(m.usage),
+        prompt_template=m.prompt_template,
         proto=m,
     )
+
+
+def _usage(m: pb.Usage) -> Usage:
+    return Usage(m.input_tokens, m.image_tokens, m.output_tokens, m.cached_input_tokens)
 
 
 def _progress(sequence: int, m: pb.Progress) -> Progress:
@@ -262,6 +300,7 @@ def _field(m: pb.ExtractedField) -> Field:
             m.min_token_probability if m.HasField("min_token_probability") else None
         ),
         normalized=MessageToDict(m.normalized) if m.HasField("normalized") else None,
+        page=m.page if m.HasField("page") else None,
         proto=m,
     )
 
@@ -278,7 +317,7 @@ def _completed(sequence: int, m: pb.Completed) -> Completed:
         text=m.text,
         document_json=m.document_json if m.HasField("document_json") else None,
         document_error=m.document_error,
-        usage=Usage(m.usage.input_tokens, m.usage.image_tokens, m.usage.output_tokens),
+        usage=_usage(m.usage),
         timings=Timings(
             queue=_seconds(times.queue),
             preprocess=_seconds(times.preprocess),
@@ -298,6 +337,7 @@ def _completed(sequence: int, m: pb.Completed) -> Completed:
             )
             for each in m.checks
         ),
+        repairs=tuple(_name(pb.Repair, each, "REPAIR_") for each in m.repairs),
         proto=m,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, TypedDict, cast
 
@@ -13,14 +14,33 @@ from tessera.v1 import schema_pb2
 
 #: A page file: a path, its bytes, or an open file.
 PageFile: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO"
-Files: TypeAlias = "PageFile | Iterable[PageFile]"
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Some pages of a PDF or multi-page TIFF: `Pages("statement.pdf", (1, 3), dpi=300)`."""
+
+    file: PageFile
+    #: In this order, each at most once; the first is 1. Empty: all.
+    pages: tuple[int, ...] = ()
+    #: At which pages of a PDF are rendered, 24 to 600. None: the server's choice, 200.
+    dpi: int | None = None
+
+
+Files: TypeAlias = "PageFile | Pages | Iterable[PageFile | Pages]"
 EventKind: TypeAlias = Literal["tokens", "fields", "none"]
 Priority: TypeAlias = Literal["interactive", "batch"]
+AnswerStyle: TypeAlias = Literal["json", "key-value"]
 
 _EVENT_KINDS = {
     "tokens": pb.EVENT_KIND_TOKENS,
     "fields": pb.EVENT_KIND_FIELDS,
     "none": pb.EVENT_KIND_NONE,
+}
+
+_ANSWER_STYLES = {
+    "json": schema_pb2.ANSWER_STYLE_JSON,
+    "key-value": schema_pb2.ANSWER_STYLE_KEY_VALUE,
 }
 
 _PRIORITIES = {
@@ -43,6 +63,9 @@ class Task(TypedDict, total=False):
     schema: schema_pb2.ExtractionSchema
     #: Advice to the model about the whole document; with `document_type` or `json_schema`.
     instructions: str
+    #: How the model writes, with `document_type` or `json_schema`: "json" (unset), or "key-value" for
+    #: models that write lines better.
+    answer_style: AnswerStyle
     #: Answer this text freely.
     prompt: str
     max_output_tokens: int
@@ -78,9 +101,9 @@ def build(files: Files, task: Task) -> pb.ExtractRequest:
     request = pb.ExtractRequest(
         request_id=task.get("request_id", ""),
         model=task.get("model", ""),
-        files=[pb.InputFile(content=_content(file)) for file in _many(files)],
-        event_kinds=[_event_kind(kind) for kind in task.get("events", ())],
-        priority=_PRIORITIES[task["priority"]] if "priority" in task else None,
+        files=[_input(file) for file in _many(files)],
+        event_kinds=[_named(_EVENT_KINDS, "kind of event", kind) for kind in task.get("events", ())],
+        priority=_named(_PRIORITIES, "priority", task["priority"]) if "priority" in task else None,
     )
     given = [name for name in ("document_type", "json_schema", "schema", "prompt") if name in task]
     if len(given) > 1:
@@ -92,19 +115,31 @@ def build(files: Files, task: Task) -> pb.ExtractRequest:
     elif "json_schema" in task:
         schema = task["json_schema"]
         request.schema.json_schema = schema if isinstance(schema, str) else json.dumps(schema)
-        request.schema.instructions = task.get("instructions", "")
+        _advise(request.schema, task)
     elif "document_type" in task:
         request.schema.document_type = _document_type(task["document_type"])
-        request.schema.instructions = task.get("instructions", "")
+        _advise(request.schema, task)
     generation: dict[str, Any] = {name: task[name] for name in _GENERATION & set(task)}  # type: ignore[literal-required]
     if generation:
         request.generation.CopyFrom(pb.GenerationOptions(**generation))
     return request
 
 
-def _many(files: Files) -> Iterable[PageFile]:
-    one = isinstance(files, (str, bytes, bytearray, memoryview, os.PathLike))
+def _advise(schema: schema_pb2.ExtractionSchema, task: Task) -> None:
+    schema.instructions = task.get("instructions", "")
+    if "answer_style" in task:
+        schema.answer_style = _named(_ANSWER_STYLES, "answer style", task["answer_style"])
+
+
+def _many(files: Files) -> Iterable[PageFile | Pages]:
+    one = isinstance(files, (str, bytes, bytearray, memoryview, os.PathLike, Pages))
     return [files] if one or hasattr(files, "read") else files  # type: ignore[list-item, return-value]
+
+
+def _input(file: PageFile | Pages) -> pb.InputFile:
+    if isinstance(file, Pages):
+        return pb.InputFile(content=_content(file.file), pages=file.pages, dpi=file.dpi)
+    return pb.InputFile(content=_content(file))
 
 
 def _content(file: PageFile) -> bytes:
@@ -126,7 +161,7 @@ def _document_type(name: str) -> schema_pb2.DocumentType:
     return cast(schema_pb2.DocumentType, values[key].number)
 
 
-def _event_kind(name: str) -> pb.EventKind:
-    if name not in _EVENT_KINDS:
-        raise ValueError(f"unknown kind of event {name!r}: give {', '.join(_EVENT_KINDS)}")
-    return _EVENT_KINDS[name]
+def _named(known: Mapping[str, Any], what: str, name: str) -> Any:
+    if name not in known:
+        raise ValueError(f"unknown {what} {name!r}: give {', '.join(known)}")
+    return known[name]

@@ -27,9 +27,12 @@ from tessera import (
     TokenDelta,
 )
 from tessera.v1 import extraction_pb2 as pb
+from tessera.v1 import model_info_pb2
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SAMPLES = REPOSITORY / "models" / "tessera-tiny" / "samples"
+SUITE = REPOSITORY / "clients" / "conformance"
+PLACES = {"sample": SAMPLES, "file": SUITE}
 LONG_S = 120.0
 IDLE_S = 10.0
 
@@ -51,7 +54,7 @@ BatchOutcome = tuple[dict[str, Outcome], TesseraError | None]
 
 def scenarios() -> list[Any]:
     found = []
-    for file in sorted((REPOSITORY / "clients" / "conformance").glob("*.json")):
+    for file in sorted(SUITE.glob("*.json")):
         suite = json.loads(file.read_text())
         for scenario in suite["scenarios"]:
             scenario["server"] = suite["server"]
@@ -62,10 +65,11 @@ def scenarios() -> list[Any]:
 
 def request(scenario: Scenario) -> pb.ExtractRequest:
     message = ParseDict(scenario["request"], pb.ExtractRequest())
-    for file in scenario["files"]:
+    for index, file in enumerate(scenario["files"]):
         kind, _, rest = file.partition(":")
-        content = (SAMPLES / rest).read_bytes() if kind == "sample" else rest.encode()
-        message.files.add(content=content)
+        content = rest.encode() if kind == "text" else (PLACES[kind] / rest).read_bytes()
+        input_file = message.files[index] if index < len(message.files) else message.files.add()
+        input_file.content = content
     return message
 
 
@@ -167,7 +171,11 @@ def note(found: dict[str, Outcome], event: BatchEvent, stop: dict[str, str | Non
 @pytest.mark.parametrize("by", ["sync", "asyncio"])
 @pytest.mark.parametrize("scenario", scenarios())
 def test_conformance(server: Callable[..., str], scenario: Scenario, by: str) -> None:
-    address, expect = server(*scenario["server"]), scenario["expect"]
+    address = server(*scenario["server"])
+    if "modelInfo" in scenario:
+        check_model_info(scenario["modelInfo"], model_info(address, by).capabilities)
+        return
+    expect = scenario["expect"]
     if "batch" in scenario:
         found, whole = (batch_by_sync if by == "sync" else batch_by_asyncio)(address, scenario)
         if "error" in expect:
@@ -178,10 +186,36 @@ def test_conformance(server: Callable[..., str], scenario: Scenario, by: str) ->
             for document in scenario["batch"]:
                 check_outcome(document["expect"], *found[document["request"]["requestId"]])
     else:
-        check_outcome(expect, *(by_sync if by == "sync" else by_asyncio)(address, scenario))
+        play = by_sync if by == "sync" else by_asyncio
+        for _ in range(scenario.get("times", 1)):
+            outcome = play(address, scenario)
+        check_outcome(expect, *outcome)
     if expect.get("idle"):
         with Client(address) as client:
             until_idle(client)
+
+
+def model_info(address: str, by: str) -> model_info_pb2.ModelStatus:
+    async def run() -> model_info_pb2.ModelStatus:
+        async with AsyncClient(address) as client:
+            return await client.model_info()
+
+    if by == "asyncio":
+        return asyncio.run(run())
+    with Client(address) as client:
+        return client.model_info()
+
+
+def check_model_info(expect: dict[str, Any], found: model_info_pb2.Capabilities) -> None:
+    method = model_info_pb2.ConfidenceMethod.Name(found.confidence_method)
+    assert method == f"CONFIDENCE_METHOD_{expect['confidenceMethod']}"
+    kinds = expect["calibrationKinds"]
+    assert found.HasField("calibration") == (kinds is not None)
+    if kinds is not None:
+        assert set(kinds) <= set(found.calibration.kinds)
+        assert found.calibration.documents > 0
+        for check in found.calibration.checks:
+            assert 0 <= check.passed <= 1 and 0 <= check.failed <= 1, check
 
 
 def check_outcome(expect: dict[str, Any], events: list[Event], error: Exception | None) -> None:
@@ -237,7 +271,27 @@ def check_answer(expect: dict[str, Any], events: list[Event]) -> None:
         assert (document is None) == (expect["document"] is None), completed.document_error
         wanted = expect["document"] or {}
         assert {name: (document or {}).get(name) for name in wanted} == wanted
+    if "pageSources" in expect:
+        found = [
+            {"file": each.file, "page": each.page, "widthPx": each.width_px, "heightPx": each.height_px}
+            for each in accepted.pages
+        ]
+        assert [each | wanted for each, wanted in zip(found, expect["pageSources"], strict=True)] == found
+    assert expect.get("promptTemplate", accepted.prompt_template) == accepted.prompt_template
+    if "documentType" in expect:
+        (kind,) = [event for event in events if isinstance(event, DocumentTypeFound)]
+        assert kind.document_type.upper().replace("-", "_") == expect["documentType"]["name"]
+        assert kind.prompt_template == expect["documentType"]["promptTemplate"]
+        assert kind.usage.input_tokens > 0 and kind.confidence is not None
+    assert expect.get("repairs", list(completed.repairs)) == list(completed.repairs)
+    if "isCached" in expect:
+        assert (completed.usage.cached_input_tokens > 0) == expect["isCached"]
     fields = {field.pointer: field for field in completed.fields}
+    for pointer, page in expect.get("fieldPages", {}).items():
+        assert fields[pointer].page == page
+    for pointer in expect.get("confident", ()):
+        assert 0 < (fields[pointer].min_token_probability or 0) <= 1
+        assert 0 < (fields[pointer].confidence or 0) <= 1
     for pointer, value in expect.get("normalized", {}).items():
         assert fields[pointer].normalized == value
     last_token = max((e.sequence for e in events if isinstance(e, TokenDelta)), default=0)

@@ -6,7 +6,7 @@ export type { BatchDocument, BatchEvent } from "./batch.js";
 export { type BatchOptions, type BatchResult, type CallOptions, type ClientOptions, type Extraction, TesseraClient } from "./client.js";
 export type { ExtractEvent } from "./events.js";
 export { type FieldViolation, IncompleteStreamError, TesseraError } from "./errors.js";
-export { type Document, type DocumentTypeName, type PageFile, toRequest } from "./request.js";
+export { type Document, type DocumentTypeName, type FilePages, type PageFile, toRequest } from "./request.js";
 
 /** Options of a gRPC transport, TLS among `nodeOptions`, beside those of the client. */
 export type NodeOptions = ClientOptions & Omit<GrpcTransportOptions, "baseUrl">;

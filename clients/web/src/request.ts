@@ -1,12 +1,14 @@
 // What to read, as people write it, turned into the request of the protocol.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
+  type AnswerStyle,
   DocumentType,
   type EventKind,
   type ExtractRequest,
   ExtractRequestSchema,
   type ExtractionSchemaSchema,
   type GenerationOptionsSchema,
+  type InputFileSchema,
   Priority,
 } from "./proto.js";
 
@@ -18,10 +20,19 @@ export type DocumentTypeName = KebabCase<Exclude<keyof typeof DocumentType, "UNS
 /** A page file: PNG, JPEG, WebP, TIFF, or what `ModelInfo` lists beside them. */
 export type PageFile = Blob | ArrayBuffer | Uint8Array;
 
+/** Some pages of a PDF or multi-page TIFF. */
+export interface FilePages {
+  file: PageFile;
+  /** In this order, each at most once; the first is 1. Unset: all. */
+  pages?: readonly number[];
+  /** At which pages of a PDF are rendered, 24 to 600. Unset: the server's choice, 200. */
+  dpi?: number;
+}
+
 /** One document and what is wanted of it: a document type, a schema, or a prompt. */
 export interface Document {
   /** All pages of all files, in this order, are one document. */
-  files: readonly PageFile[];
+  files: readonly (PageFile | FilePages)[];
   documentType?: DocumentTypeName | DocumentType;
   /** JSON Schema of the document, as text or as an object. */
   jsonSchema?: string | object;
@@ -31,6 +42,8 @@ export interface Document {
   prompt?: string;
   /** Advice to the model about the whole document; with `documentType` or `jsonSchema`. */
   instructions?: string;
+  /** How the model writes; with `documentType` or `jsonSchema`. Unset: JSON. */
+  answerStyle?: AnswerStyle;
   generation?: MessageInitShape<typeof GenerationOptionsSchema>;
   /** Unset: tokens, and fields where there is a schema. */
   eventKinds?: EventKind[];
@@ -43,7 +56,7 @@ export interface Document {
 
 /** The request for `document`. The server checks it: a wrong field fails the call and is named there. */
 export async function toRequest(document: Document): Promise<ExtractRequest> {
-  const files = await Promise.all(document.files.map(async (file) => ({ content: await bytes(file) })));
+  const files = await Promise.all(document.files.map(input));
   return create(ExtractRequestSchema, {
     requestId: document.requestId ?? "",
     model: document.model ?? "",
@@ -62,15 +75,15 @@ function task(document: Document): NonNullable<MessageInitShape<typeof ExtractRe
   }
   if (document.prompt !== undefined) return { case: "prompt", value: document.prompt };
   if (document.schema !== undefined) return { case: "schema", value: document.schema };
-  const instructions = document.instructions ?? "";
+  const advice = { instructions: document.instructions ?? "", ...(document.answerStyle && { answerStyle: document.answerStyle }) };
   if (document.jsonSchema !== undefined) {
     const { jsonSchema } = document;
     const text = typeof jsonSchema === "string" ? jsonSchema : JSON.stringify(jsonSchema);
-    return { case: "schema", value: { source: { case: "jsonSchema", value: text }, instructions } };
+    return { case: "schema", value: { source: { case: "jsonSchema", value: text }, ...advice } };
   }
   if (document.documentType === undefined) return { case: undefined };
   const source = { case: "documentType" as const, value: documentType(document.documentType) };
-  return { case: "schema", value: { source, instructions } };
+  return { case: "schema", value: { source, ...advice } };
 }
 
 function documentType(given: DocumentTypeName | DocumentType): DocumentType {
@@ -83,6 +96,12 @@ function documentType(given: DocumentTypeName | DocumentType): DocumentType {
     throw new TypeError(`unknown document type ${JSON.stringify(given)}: give one of ${list}`);
   }
   return known;
+}
+
+async function input(given: PageFile | FilePages): Promise<MessageInitShape<typeof InputFileSchema>> {
+  if (!("file" in given)) return { content: await bytes(given) };
+  const content = await bytes(given.file);
+  return { content, pages: [...(given.pages ?? [])], ...(given.dpi !== undefined && { dpi: given.dpi }) };
 }
 
 async function bytes(file: PageFile): Promise<Uint8Array> {

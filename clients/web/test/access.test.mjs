@@ -1,14 +1,13 @@
 // Certificates, API keys and tokens against a real server: the scenarios of clients/conformance/access, by gRPC.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { connect } from "../dist/node.js";
 import { TesseraError } from "../dist/index.js";
 import { ServingState } from "../dist/proto.js";
-import { ownMissing, REPOSITORY, SAMPLES, startServerThat } from "./server.mjs";
+import { ownMissing, REPOSITORY, SAMPLES, startServerThat, temporary } from "./server.mjs";
 
 const SOURCE = join(REPOSITORY, "clients/conformance/access");
 const LIMIT_MS = 60_000;
@@ -16,7 +15,7 @@ const { servers, scenarios } = JSON.parse(readFileSync(join(SOURCE, "scenarios.j
 const skip = ownMissing || (spawnSync("openssl", ["version"]).error ? "needs openssl" : false);
 
 describe("who may call", { skip }, () => {
-  const files = mkdtempSync(join(tmpdir(), "tessera-access-"));
+  const files = temporary("access");
   const read = (name) => readFileSync(join(files, name), "utf8");
   const started = {};
   /** Options of a client; a certificate does no harm where none is wanted. */

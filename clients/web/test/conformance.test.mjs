@@ -7,11 +7,12 @@ import { create, fromJson, toJson } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { connect as connectWeb } from "../dist/index.js";
 import { connect as connectNode } from "../dist/node.js";
-import { CheckRule, ExtractRequestSchema, FinishReason, InputFileSchema } from "../dist/proto.js";
+import { CheckRule, ConfidenceMethod, DocumentType, ExtractRequestSchema, FinishReason, InputFileSchema, Repair } from "../dist/proto.js";
 import { missing, ownMissing, REPOSITORY, SAMPLES, startOwnServer, startServer, untilIdle } from "./server.mjs";
 
 const LONG_MS = 120_000;
 const SUITE = join(REPOSITORY, "clients/conformance");
+const PLACES = { sample: SAMPLES, file: SUITE };
 const suites = readdirSync(SUITE)
   .filter((file) => file.endsWith(".json"))
   .map((file) => ({ file, ...JSON.parse(readFileSync(join(SUITE, file), "utf8")) }));
@@ -32,6 +33,8 @@ for (const { file, server: flags, scenarios } of suites) {
       for (const scenario of scenarios) {
         test(`${transport}: ${scenario.name}`, async () => {
           const client = connect(server.url, { attempts: 1 });
+          if (scenario.modelInfo) return checkModelInfo(scenario.modelInfo, await client.modelInfo());
+          for (let again = 1; again < (scenario.times ?? 1); again++) await play(client, scenario);
           if (scenario.batch) await checkBatch(client, scenario, transport);
           else checkOutcome(scenario.expect, await play(client, scenario));
           if (scenario.expect.idle) await untilIdle(client);
@@ -39,6 +42,15 @@ for (const { file, server: flags, scenarios } of suites) {
       }
     }
   });
+}
+
+function checkModelInfo(expect, { capabilities }) {
+  assert.equal(ConfidenceMethod[capabilities.confidenceMethod], expect.confidenceMethod);
+  if (expect.calibrationKinds === null) return assert.equal(capabilities.calibration, undefined);
+  const { kinds, documents, checks } = capabilities.calibration;
+  for (const kind of expect.calibrationKinds) assert.ok(kinds.includes(kind), kind);
+  assert.ok(documents > 0);
+  for (const { passed, failed } of checks) assert.ok(passed >= 0 && passed <= 1 && failed >= 0 && failed <= 1);
 }
 
 function checkOutcome(expect, { events, failure }) {
@@ -50,11 +62,12 @@ function checkOutcome(expect, { events, failure }) {
 
 function toMessage(scenario) {
   const request = fromJson(ExtractRequestSchema, scenario.request);
-  for (const file of scenario.files) {
+  scenario.files.forEach((file, index) => {
     const [, type, rest] = /^(\w+):(.*)$/s.exec(file);
-    const content = type === "sample" ? readFileSync(join(SAMPLES, rest)) : Buffer.from(rest);
-    request.files.push(create(InputFileSchema, { content }));
-  }
+    const content = type === "text" ? Buffer.from(rest) : readFileSync(join(PLACES[type], rest));
+    request.files[index] ??= create(InputFileSchema);
+    request.files[index].content = content;
+  });
   return request;
 }
 
@@ -77,7 +90,7 @@ async function play(client, scenario) {
 /** Says as a document what `request` says. */
 function toDocument(request, signal) {
   const { requestId, model, generation, eventKinds, priority, task } = request;
-  const files = request.files.map((file) => file.content);
+  const files = request.files.map(({ content, pages, dpi }) => ({ file: content, pages, dpi }));
   return { requestId, model, generation, eventKinds, priority, files, signal, [task.case]: task.value };
 }
 
@@ -141,6 +154,7 @@ function checkAnswer(expect, events) {
     for (const [name, value] of Object.entries(expect.document)) assert.equal(document[name], value);
   }
   const fields = new Map(completed.fields.map((field) => [field.pointer, field]));
+  checkOrigin(expect, events, fields);
   for (const [pointer, value] of Object.entries(expect.normalized ?? {})) {
     assert.deepEqual(toJson(ValueSchema, fields.get(pointer).normalized), value);
   }
@@ -148,6 +162,31 @@ function checkAnswer(expect, events) {
   for (const pointer of expect.fieldsBeforeLastToken ?? []) {
     const done = events.findIndex((event) => event.case === "fieldCompleted" && event.value.pointer === pointer);
     assert.ok(done >= 0 && done < lastToken, pointer);
+  }
+}
+
+/** What is said beside the values: pages, templates, confidence, repairs. */
+function checkOrigin(expect, events, fields) {
+  const accepted = events[0].value;
+  const completed = events.at(-1).value;
+  if (expect.pageSources) assert.equal(accepted.pages.length, expect.pageSources.length);
+  for (const [index, wanted] of (expect.pageSources ?? []).entries()) {
+    for (const [name, value] of Object.entries(wanted)) assert.equal(accepted.pages[index][name], value, name);
+  }
+  if (expect.promptTemplate) assert.equal(accepted.promptTemplate, expect.promptTemplate);
+  if (expect.documentType) {
+    const found = events.filter((event) => event.case === "documentType").map((event) => event.value);
+    assert.equal(found.length, 1);
+    assert.equal(DocumentType[found[0].documentType], expect.documentType.name);
+    assert.equal(found[0].promptTemplate, expect.documentType.promptTemplate);
+    assert.ok(found[0].usage.inputTokens > 0 && found[0].confidence !== undefined);
+  }
+  if (expect.repairs) assert.deepEqual(completed.repairs.map((repair) => Repair[repair]), expect.repairs);
+  if (expect.isCached !== undefined) assert.equal(completed.usage.cachedInputTokens > 0, expect.isCached);
+  for (const [pointer, page] of Object.entries(expect.fieldPages ?? {})) assert.equal(fields.get(pointer).page, page ?? undefined);
+  for (const pointer of expect.confident ?? []) {
+    const { confidence, minTokenProbability } = fields.get(pointer);
+    assert.ok(confidence > 0 && confidence <= 1 && minTokenProbability > 0 && minTokenProbability <= 1, pointer);
   }
 }
 

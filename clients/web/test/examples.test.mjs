@@ -1,11 +1,10 @@
 // The examples, against a real server.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { copyFileSync, mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { HERE, missing, SAMPLES, startServer } from "./server.mjs";
+import { HERE, missing, SAMPLES, startServer, temporary } from "./server.mjs";
 
 describe("examples", { skip: missing }, () => {
   let server;
@@ -28,7 +27,7 @@ describe("examples", { skip: missing }, () => {
   });
 
   test("batch reads a folder and goes on after a failure", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "tessera-batch-"));
+    const folder = temporary("batch");
     copyFileSync(join(SAMPLES, "receipt-01.png"), join(folder, "b.png"));
     writeFileSync(join(folder, "a.png"), "no image");
     const { error, stdout } = await run("examples/batch.mjs", folder, "receipt", server.url);

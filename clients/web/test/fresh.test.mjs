@@ -1,15 +1,14 @@
 // What is committed is what the sources make.
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { BUNDLE, bundle } from "../scripts/build.mjs";
 import { generate } from "../scripts/generate.mjs";
-import { HERE } from "./server.mjs";
+import { HERE, temporary } from "./server.mjs";
 
 test("the messages are those of proto/", () => {
-  const out = mkdtempSync(join(tmpdir(), "tessera-gen-"));
+  const out = temporary("gen");
   generate(out);
   const files = readdirSync(join(out, "tessera/v1"));
   assert.deepEqual(files, readdirSync(join(HERE, "src/gen/tessera/v1")));
@@ -21,7 +20,7 @@ test("the messages are those of proto/", () => {
 });
 
 test("the playground's bundle is made of its sources", async () => {
-  const out = join(mkdtempSync(join(tmpdir(), "tessera-bundle-")), "app.js");
+  const out = join(temporary("bundle"), "app.js");
   await bundle(out);
   assert.ok(readFileSync(out, "utf8") === readFileSync(BUNDLE, "utf8"), "app.js differs: npm run generate");
 });

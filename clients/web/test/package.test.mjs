@@ -1,11 +1,10 @@
 // The package as a user gets it: packed, installed where nothing else is, and type-checked there.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { HERE } from "./server.mjs";
+import { HERE, temporary } from "./server.mjs";
 
 const PROGRAM = `
 import { connect, TesseraError } from "@tessera-server/client";
@@ -22,7 +21,7 @@ for (const client of [connect("http://127.0.0.1:1", { attempts: 1 }), connectNod
 `;
 
 test("the package works where nothing else is", (context) => {
-  const home = mkdtempSync(join(tmpdir(), "tessera-pack-"));
+  const home = temporary("pack");
   const npm = (cwd, ...args) => execFileSync("npm", args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   const [{ filename, files }] = JSON.parse(npm(HERE, "pack", "--ignore-scripts", "--json", "--pack-destination", home));
   const names = files.map((file) => file.path);

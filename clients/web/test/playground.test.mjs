@@ -1,15 +1,14 @@
 // The playground in a real Chromium, served by a real Tessera.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { once } from "node:events";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import axe from "axe-core";
 import puppeteer from "puppeteer-core";
 import { connect } from "../dist/index.js";
-import { HERE, missing, ownMissing, SAMPLES, startOwnServer, startServer, untilIdle } from "./server.mjs";
+import { HERE, missing, ownMissing, SAMPLES, startOwnServer, startServer, untilIdle, temporary } from "./server.mjs";
 
 const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
   (path) => path && existsSync(path),
@@ -95,7 +94,7 @@ describe("playground", { skip }, () => {
     assert.ok(meters.every((confidence) => confidence > 0 && confidence <= 1));
     assert.match(await text("#facts"), /Output tokens\d+/);
     assert.match(await text("#devices"), /language_model\.model\.layers/);
-    const folder = mkdtempSync(join(tmpdir(), "tessera-download-"));
+    const folder = temporary("download");
     const session = await page.createCDPSession();
     await session.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: folder, eventsEnabled: true });
     const saved = new Promise((resolve) => {
@@ -317,7 +316,7 @@ describe("playground", { skip }, () => {
     const print = await browser.newPage();
     const image = readFileSync(join(SAMPLES, "receipt-01.png")).toString("base64");
     await print.setContent(`<img src="data:image/png;base64,${image}">`);
-    const path = join(mkdtempSync(join(tmpdir(), "tessera-pdf-")), "receipt.pdf");
+    const path = join(temporary("pdf"), "receipt.pdf");
     await print.pdf({ path, width: "600px", height: "800px", pageRanges: "1" });
     await print.close();
     await open();

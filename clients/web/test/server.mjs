@@ -1,7 +1,9 @@
 // The server under test: TESSERA_ADDR (a running one) or TESSERA_BIN (a binary to start).
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { connect } from "../dist/index.js";
@@ -13,6 +15,13 @@ export const SAMPLES = join(REPOSITORY, "models/tessera-tiny/samples");
 
 const START_MS = 120_000;
 const STOP_MS = 30_000;
+
+/** A new folder that is gone when the tests have ended. */
+export function temporary(name) {
+  const path = mkdtempSync(join(tmpdir(), `tessera-${name}-`));
+  process.on("exit", () => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
 
 /** Why there is no server to test; false: there is one. */
 export const missing =
