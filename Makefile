@@ -12,7 +12,7 @@ PROTOC = $(abspath clients/python/.venv/bin/python) -m grpc_tools.protoc
 # The clients test this binary: the dev profile, which the tests have built anyway.
 BINARY = $(abspath $(TARGET_DIR))/debug/tessera
 
-.PHONY: help demo test format lint unit docs binary python go web collector backends proto deny deploy-check release fuzz audit proto-baseline
+.PHONY: help demo test format lint unit docs binary interop python-env python go web collector backends proto deny deploy-check release fuzz audit proto-baseline
 # One after the other: they share two cores and one build directory.
 .NOTPARALLEL:
 
@@ -39,17 +39,27 @@ lint:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
 # Unit, integration and documentation tests, all in the dev profile: nothing is compiled twice.
-unit:
+unit: interop
 	$(CARGO) test --locked
 
 docs:
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --no-deps --document-private-items
 
+# What tests/grpc/interop.rs runs: gRPC-Go's own interoperability client, and grpcio. Where they are not there
+# those tests say that they are skipped.
+interop: python-env
+	@if command -v $(GO) >/dev/null; then \
+		cd tests/interop && $(GO) build -o "$(abspath $(TARGET_DIR))/interop-client" google.golang.org/grpc/interop/client; \
+	else \
+		echo "interop from Go: skipped, $(GO) is not installed"; \
+	fi
+
 # What the clients talk to; the tests have built it already.
 binary:
 	$(CARGO) build --locked
 
-python: binary
+# The Python client's environment.
+python-env:
 	@if ! command -v $(PYTHON) >/dev/null; then \
 		echo "python client: skipped, $(PYTHON) is not installed"; \
 	elif ! $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null; then \
@@ -58,7 +68,11 @@ python: binary
 		set -e; cd clients/python; \
 		[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv; \
 		.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; \
-		TESSERA_BIN="$(BINARY)" .venv/bin/python -m pytest; \
+	fi
+
+python: binary python-env
+	@if [ -x clients/python/.venv/bin/python ]; then \
+		cd clients/python && TESSERA_BIN="$(BINARY)" .venv/bin/python -m pytest; \
 	fi
 
 go: binary

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 
 pub use gate::rule_names;
 pub use server::{Ended, ServeError, Shutdown, serve};
@@ -86,6 +87,8 @@ pub struct Config {
     pub request_memory_bytes: usize,
     /// What documents are asked; none: the built-in questions.
     pub questions: Option<Arc<Questions>>,
+    /// Adds services of whoever embeds the server to its own: calls of theirs pass all that ours do.
+    pub beside: fn(Routes) -> Routes,
 }
 
 impl Config {
@@ -109,6 +112,7 @@ impl Config {
             access: access::Config::default(),
             request_memory_bytes: limits::REQUEST_MEMORY_BYTES,
             questions: None,
+            beside: std::convert::identity,
         }
     }
 }

@@ -173,7 +173,7 @@ fn routes(state: &Arc<State>) -> Result<Routes, ServeError> {
         routes =
             routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
     }
-    Ok(routes.prepare())
+    Ok((state.config.beside)(routes).prepare())
 }
 
 fn extraction_service(state: &Arc<State>) -> ExtractionServiceServer<Extraction> {

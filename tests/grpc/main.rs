@@ -15,6 +15,7 @@ mod fields;
 mod guard;
 mod health;
 mod hostile;
+mod interop;
 mod load;
 mod metrics;
 mod model_info;

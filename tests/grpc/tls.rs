@@ -61,7 +61,7 @@ impl Authority {
     }
 }
 
-fn files(dir: &Path) -> TlsFiles {
+pub(crate) fn files(dir: &Path) -> TlsFiles {
     TlsFiles { certificate: dir.join("cert.pem"), key: dir.join("key.pem"), clients: None }
 }
 
