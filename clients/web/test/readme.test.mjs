@@ -33,10 +33,10 @@ describe("the README", { skip: missing }, () => {
       const page = join(SAMPLES, "receipt-01.png");
       const { error, stdout, stderr } = await new Promise((resolve) => {
         const args = ["--input-type=module", "-e", code, page];
-        execFile("node", args, { cwd: HERE, timeout: 120_000 }, (error, stdout, stderr) => resolve({ error, stdout, stderr }));
+        execFile("node", args, { cwd: HERE, timeout: 300_000 }, (error, stdout, stderr) => resolve({ error, stdout, stderr }));
       });
       assert.equal(error, null, stderr);
-      assert.match(stdout, /^\/TOTAL_AMOUNT "\$5976\.93" [01]/m);
+      assert.match(stdout, /\/TOTAL_AMOUNT "\$5976\.93" [01]/);
       assert.match(stdout, /^\$5976\.93 \d+$/m);
       assert.match(stdout, /TOTAL_AMOUNT: '\$5976\.93'/);
       assert.match(stdout, /TesseraError: .*files\[0\]/);
