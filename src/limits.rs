@@ -96,6 +96,16 @@ pub const GRAMMARS_KEPT_MAX: usize = 32;
 
 /// Equal models behind one endpoint: as many as a machine has GPUs, at most.
 pub const REPLICAS_MAX: usize = 64;
+
+/// Parsers that wait for the next answer, of all grammars together: of a full vocabulary 3 to 5 MB each.
+pub const PARSERS_WAITING_MAX: usize = 16;
+
+/// Answers that one parser reads: what it learns makes it faster, and larger.
+pub const ANSWERS_OF_A_PARSER_MAX: usize = 32;
+
+/// Threads that compute masks.
+pub const MASK_THREADS_MAX: usize = 16;
+
 /// Requests that may run at once, whatever the configuration asks for.
 pub const RUNNING_REQUESTS_MAX: usize = 1024;
 /// Tokens of all requests together that the KV cache may be asked to hold.

@@ -243,10 +243,7 @@ fn document(args: &ExtractArgs, paths: &[PathBuf]) -> Result<Document, Failure> 
     let task = match &args.prompt {
         Some(prompt) => Task::Prompt(prompt.clone()),
         None => match &args.schema {
-            Some(path) => Task::Schema(ExtractionSchema {
-                source: Some(Source::JsonSchema(schema_text(path)?)),
-                ..ExtractionSchema::default()
-            }),
+            Some(path) => schema_task(path)?,
             None => args.kind.task(),
         },
     };
@@ -266,13 +263,15 @@ fn document(args: &ExtractArgs, paths: &[PathBuf]) -> Result<Document, Failure> 
     Ok(Document { names: paths.iter().map(|path| path.display().to_string()).collect(), request })
 }
 
-/// The text of a file with JSON Schema.
-fn schema_text(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| {
+/// To extract what a file with JSON Schema names.
+pub(super) fn schema_task(path: &Path) -> Result<Task, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::new(Exit::Usage, format!("cannot read {}", path.display()))
             .because(&error)
             .remedy("the path of a file with JSON Schema text")
-    })
+    })?;
+    let source = Some(Source::JsonSchema(text));
+    Ok(Task::Schema(ExtractionSchema { source, ..ExtractionSchema::default() }))
 }
 
 fn input_file(args: &ExtractArgs, path: &Path) -> Result<InputFile, Failure> {

@@ -1,40 +1,41 @@
 //! The state of one answer: what it says so far, which tokens may follow, and which must.
 
 use std::fmt;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SendError, sync_channel};
 
 use llguidance::Matcher;
 
 use super::ConstraintError;
+use super::mask::Mask;
+use super::shelf::{Reader, Shelf};
+use super::workers::{self, Begun};
 
 /// One answer that is held to a grammar.
 ///
 /// Its owner takes turns: [`forced`](Self::forced) tokens go into the answer without asking the model;
-/// then [`begin_mask`](Self::begin_mask), [`mask`](Self::mask), a choice, [`take`](Self::take).
+/// then [`begin_mask`](Self::begin_mask), a choice of what it allows, [`take`](Self::take).
 pub struct Constraint {
     state: State,
+    /// What may come next, from when it was begun until a token is taken.
+    mask: Option<Mask>,
+    /// Where the parser goes when the answer is over.
+    shelf: Arc<Shelf>,
 }
 
 enum State {
-    Idle(Box<Matcher>),
-    /// Another thread computes the mask.
-    Busy(Receiver<Masked>),
-    Masked(Masked),
-    /// A thread that had it is gone.
+    Idle(Reader),
+    /// Another thread computes a mask.
+    Busy(Receiver<Reader>),
+    /// A thread that had the parser is gone.
     Lost,
-}
-
-/// A parser with the tokens that it allows next.
-struct Masked {
-    matcher: Box<Matcher>,
-    mask: Result<Vec<u32>, ConstraintError>,
 }
 
 // === impl Constraint ===
 
 impl Constraint {
-    pub(super) fn new(matcher: Matcher) -> Self {
-        Self { state: State::Idle(Box::new(matcher)) }
+    pub(super) fn new(shelf: Arc<Shelf>) -> Self {
+        Self { state: State::Idle(shelf.take()), mask: None, shelf }
     }
 
     /// The tokens that must come next, whatever the model thinks; they count as taken.
@@ -46,12 +47,14 @@ impl Constraint {
         let tokens = matcher.compute_ff_tokens();
         if !tokens.is_empty() {
             matcher.consume_tokens(&tokens).map_err(failed)?;
+            self.mask = None;
         }
         Ok(tokens)
     }
 
     /// The answer goes on with `token`, which the mask allowed.
     pub fn take(&mut self, token: u32) -> Result<(), ConstraintError> {
+        self.mask = None;
         self.idle()?.consume_token(token).map_err(failed)
     }
 
@@ -60,53 +63,72 @@ impl Constraint {
         Ok(self.idle()?.is_stopped())
     }
 
-    /// Begins to compute which tokens may come next, on another thread.
-    pub fn begin_mask(&mut self) {
-        let State::Idle(matcher) = std::mem::replace(&mut self.state, State::Lost) else { return };
+    /// Begins to compute which tokens may come next, on another thread once `begun` is handed over.
+    pub fn begin_mask(&mut self, begun: &mut Begun) {
+        if self.mask.is_some() {
+            return;
+        }
+        let (mask, promise) = Mask::promised();
+        self.mask = Some(mask);
+        // Where there is no parser the promise is broken here, and whoever waits hears of it.
+        if self.idle().is_err() {
+            return;
+        }
+        let State::Idle(mut reader) = std::mem::replace(&mut self.state, State::Lost) else {
+            return;
+        };
+        let shelf = Arc::clone(&self.shelf);
         let (sender, receiver) = sync_channel(1);
         self.state = State::Busy(receiver);
-        rayon::spawn(move || {
-            // Nobody may listen any more: the request has ended.
-            let _ = sender.send(Masked::of(matcher));
+        begun.push(move || {
+            promise.keep(allowed(reader.matcher()));
+            // Where nobody listens any more the request has ended.
+            if let Err(SendError(reader)) = sender.send(reader) {
+                shelf.give_back(reader);
+            }
         });
     }
 
-    /// The tokens that may come next, token `t` as bit `t % 32` of word `t / 32`; at least one. Waits
-    /// for what [`begin_mask`](Self::begin_mask) began.
-    pub fn mask(&mut self) -> Result<&[u32], ConstraintError> {
-        let state = std::mem::replace(&mut self.state, State::Lost);
-        self.state = match state {
-            State::Idle(matcher) => State::Masked(Masked::of(matcher)),
-            State::Busy(receiver) => receiver.recv().map_or(State::Lost, State::Masked),
-            state => state,
-        };
-        match &self.state {
-            State::Masked(Masked { mask: Ok(mask), .. }) => Ok(mask),
-            State::Masked(Masked { mask: Err(error), .. }) => Err(error.clone()),
-            State::Idle(_) | State::Busy(_) | State::Lost => Err(lost()),
-        }
+    /// The mask that was begun; none where none was.
+    pub fn begun_mask(&self) -> Option<&Mask> {
+        self.mask.as_ref()
     }
 
-    /// The mask, where it is computed.
-    pub fn ready_mask(&self) -> Option<&[u32]> {
-        match &self.state {
-            State::Masked(Masked { mask, .. }) => mask.as_deref().ok(),
-            _ => None,
+    /// The words of the [`Mask`]; begins and waits where that is needed.
+    pub fn mask(&mut self) -> Result<&[u32], ConstraintError> {
+        if self.mask.is_none() {
+            let words = allowed(self.idle()?)?;
+            self.mask = Some(Mask::of(words));
         }
+        self.mask.as_ref().map_or_else(|| Err(lost()), Mask::wait)
+    }
+
+    /// Loses its parser, as to a thread that panics.
+    #[cfg(test)]
+    pub(crate) fn lose(&mut self) {
+        (self.state, self.mask) = (State::Lost, None);
+        self.begin_mask(&mut Begun::default());
     }
 
     fn idle(&mut self) -> Result<&mut Matcher, ConstraintError> {
-        let state = std::mem::replace(&mut self.state, State::Lost);
-        self.state = match state {
-            State::Busy(receiver) => {
-                receiver.recv().map_or(State::Lost, |masked| State::Idle(masked.matcher))
-            }
-            State::Masked(Masked { matcher, .. }) => State::Idle(matcher),
-            state => state,
-        };
+        if let State::Busy(receiver) = &self.state {
+            self.state = receiver.recv().map_or(State::Lost, State::Idle);
+        }
         match &mut self.state {
-            State::Idle(matcher) => Ok(matcher),
-            _ => Err(lost()),
+            State::Idle(reader) => Ok(reader.matcher()),
+            State::Busy(_) | State::Lost => Err(lost()),
+        }
+    }
+}
+
+impl Drop for Constraint {
+    fn drop(&mut self) {
+        // One that another thread has goes back from there: nothing here may wait for it.
+        let state = std::mem::replace(&mut self.state, State::Lost);
+        if let State::Idle(reader) = state {
+            let shelf = Arc::clone(&self.shelf);
+            // Memory of megabytes may be freed there.
+            workers::spawn(move || shelf.give_back(reader));
         }
     }
 }
@@ -116,23 +138,19 @@ impl fmt::Debug for Constraint {
         let state = match &self.state {
             State::Idle(_) => "idle",
             State::Busy(_) => "busy",
-            State::Masked(_) => "masked",
             State::Lost => "lost",
         };
         f.debug_tuple("Constraint").field(&state).finish()
     }
 }
 
-// === impl Masked ===
-
-impl Masked {
-    fn of(mut matcher: Box<Matcher>) -> Self {
-        let mask = matcher.compute_mask_or_eos().map_err(failed).and_then(|mask| {
-            let empty = || ConstraintError::Answer { message: "no token may follow".to_owned() };
-            if mask.is_zero() { Err(empty()) } else { Ok(mask.as_slice().to_vec()) }
-        });
-        Self { matcher, mask }
+/// What may come next, as [`Mask`] has it.
+fn allowed(matcher: &mut Matcher) -> Result<Vec<u32>, ConstraintError> {
+    let mask = matcher.compute_mask_or_eos().map_err(failed)?;
+    if mask.is_zero() {
+        return Err(ConstraintError::Answer { message: "no token may follow".to_owned() });
     }
+    Ok(mask.as_slice().to_vec())
 }
 
 fn failed(error: impl fmt::Display) -> ConstraintError {

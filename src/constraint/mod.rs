@@ -2,14 +2,19 @@
 //!
 //! [`Vocabulary`] knows a model's tokens as bytes and turns a [`Grammar`](crate::schema::Grammar) into
 //! a [`Constraint`], the state of one answer. The parser is llguidance's; what is ours is the
-//! vocabulary, the grammars, and when masks are computed: on another thread, while the step thread
-//! is busy with other requests.
+//! vocabulary, the grammars, and when masks are computed: on threads of their own, beside the forward
+//! pass after which they are needed.
 
 mod answer;
+mod mask;
+mod shelf;
 mod vocabulary;
+mod workers;
 
 pub use answer::Constraint;
+pub use mask::Mask;
 pub use vocabulary::Vocabulary;
+pub use workers::Begun;
 
 /// Why an answer cannot be held to a grammar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,7 @@
 //! comes out of them is what the schema says.
 
 use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -65,16 +66,33 @@ fn dumped(fields: &Map<String, Value>) -> String {
 /// and how many tokens were chosen.
 fn random_answer(grammar: &Grammar, seed: u64) -> (String, usize) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    answer(grammar, |allowed, _| allowed[rng.random_range(0..allowed.len())])
+}
+
+/// One answer from a model with random weights that decodes greedily: what it likes best depends on the last
+/// `memory` tokens alone, so it goes in circles wherever the grammar lets it.
+fn circling_answer(grammar: &Grammar, memory: usize, seed: u64) -> (String, usize) {
+    answer(grammar, |allowed, tokens| {
+        let seen = &tokens[tokens.len().saturating_sub(memory)..];
+        let liking = |token: &u32| {
+            BuildHasherDefault::<DefaultHasher>::default().hash_one((seed, seen, token))
+        };
+        allowed.iter().copied().max_by_key(liking).unwrap()
+    })
+}
+
+/// One answer, of which `choose` chooses each token from those that are allowed and those that it has said.
+fn answer(grammar: &Grammar, mut choose: impl FnMut(&[u32], &[u32]) -> u32) -> (String, usize) {
     let mut constraint = VOCABULARY.constrain(grammar).unwrap();
     let mut tokens = constraint.forced().unwrap();
     let mut chosen = 0;
     while !constraint.is_over().unwrap() {
-        constraint.begin_mask();
+        constraint.begin_mask(&mut Begun::default());
         let allowed: Vec<u32> = {
             let mask = constraint.mask().unwrap();
             (0..VOCAB_SIZE as u32).filter(|&token| is_set(mask, token)).collect()
         };
-        let token = allowed[rng.random_range(0..allowed.len())];
+        let token = choose(&allowed, &tokens);
         if PROMPTER.stop_ids().contains(&token) {
             break;
         }
@@ -187,6 +205,29 @@ proptest! {
         let mut expected = Vec::new();
         leaves(&document, "", &mut expected);
         prop_assert_eq!(completed, expected);
+    }
+
+    /// Lists and strings end by themselves, whatever repeats in them.
+    #[test]
+    fn a_model_that_goes_in_circles_ends(schema in schemas(), memory in 0..4usize, seed: u64) {
+        let (text, _) = circling_answer(&schema.grammar(), memory, seed);
+        let document: Value = serde_json::from_str(&text).unwrap();
+        prop_assert!(fits_object(schema.properties(), document.as_object().unwrap()), "{}", text);
+    }
+}
+
+/// The same for the kinds of document that are built in: how long such an answer can be.
+#[test]
+fn built_in_answers_end_in_circles_too() {
+    for document in DocumentKind::ALL {
+        let schema = Schema::of(document);
+        let longest = (0..24).map(|seed| {
+            let (text, chosen) = circling_answer(&schema.grammar(), seed as usize % 4, seed);
+            let answer: Value = serde_json::from_str(&text).unwrap();
+            assert!(fits_object(schema.properties(), answer.as_object().unwrap()), "{text}");
+            chosen
+        });
+        println!("{}: at most {} tokens chosen", document.name(), longest.max().unwrap());
     }
 }
 

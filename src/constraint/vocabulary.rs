@@ -2,12 +2,17 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use llguidance::api::TopLevelGrammar;
-use llguidance::toktrie::{TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv};
+use llguidance::earley::SlicedBiasComputer;
+use llguidance::toktrie::{
+    InferenceCapabilities, TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv,
+};
 use llguidance::{Matcher, ParserFactory};
 
+use super::shelf::Shelf;
 use super::{Constraint, ConstraintError};
 use crate::limits;
 use crate::prompt::Prompter;
@@ -16,8 +21,21 @@ use crate::schema::Grammar;
 /// What one model can write, with the grammars that were asked for last.
 pub struct Vocabulary {
     factory: ParserFactory,
-    /// Parsers that have read nothing, the newest last.
-    compiled: Mutex<VecDeque<(Grammar, Matcher)>>,
+    /// The newest last.
+    shelves: Mutex<VecDeque<Arc<Shelf>>>,
+    /// Parsers that wait on shelves.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Sets of tokens that a mask takes as one where each of them may follow, instead of trying all of them one by one:
+/// those of any text, and those of items in one text, which have no bar. An item that may also be `NOT_FOUND`, or
+/// end, is seen to take all of a set only if the set begins with one character by itself.
+fn slices() -> Vec<String> {
+    let mut slices = SlicedBiasComputer::general_slices();
+    let item = r#"[^"\\|\x00-\x1F\x7F]"#;
+    slices.extend([10, 30].map(|most| format!("{item}{{1,{most}}}")));
+    slices.push(format!(r#"[^"\\| \x00-\x1F\x7F]{item}{{0,9}}"#));
+    slices
 }
 
 /// A model's tokens. Special ones and gaps have no bytes that a grammar could ask for.
@@ -71,40 +89,39 @@ impl Vocabulary {
         let trie = TokTrie::from(&TokRxInfo::new(words.len() as u32, first), &words)
             .with_eos_tokens(stop_ids);
         let tokens: TokEnv = Arc::new(Tokens { trie, encode });
-        let mut factory =
-            ParserFactory::new_simple(&tokens).map_err(|error| wrong(error.to_string()))?;
+        let mut factory = ParserFactory::new(&tokens, InferenceCapabilities::default(), &slices())
+            .map_err(|error| wrong(error.to_string()))?;
         factory.quiet().limits_mut().verbose_errors = false;
-        Ok(Self { factory, compiled: Mutex::default() })
+        Ok(Self { factory, shelves: Mutex::default(), waiting: Arc::default() })
     }
 
     /// An answer to be, held to `grammar`.
     pub fn constrain(&self, grammar: &Grammar) -> Result<Constraint, ConstraintError> {
-        if let Some(matcher) = self.find(grammar) {
-            return Ok(Constraint::new(matcher));
+        if let Some(shelf) = self.find(grammar) {
+            return Ok(Constraint::new(shelf));
         }
         // Outside the lock: a large grammar takes a while, and others must not wait for it.
         let parser = self
             .factory
             .create_parser(TopLevelGrammar::from_lark(grammar.as_str().to_owned()))
             .map_err(|error| ConstraintError::Grammar { message: error.to_string() })?;
-        let matcher = Matcher::new(Ok(parser));
-        self.keep(grammar, matcher.deep_clone());
-        Ok(Constraint::new(matcher))
+        let waiting = Arc::clone(&self.waiting);
+        let shelf = Arc::new(Shelf::new(grammar.clone(), Matcher::new(Ok(parser)), waiting));
+        self.keep(Arc::clone(&shelf));
+        Ok(Constraint::new(shelf))
     }
 
-    fn find(&self, grammar: &Grammar) -> Option<Matcher> {
-        let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = compiled.iter().find(|(known, _)| known == grammar);
-        // A deep clone: others would share its lexer, and wait for one another at every token.
-        found.map(|(_, matcher)| matcher.deep_clone())
+    fn find(&self, grammar: &Grammar) -> Option<Arc<Shelf>> {
+        let shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        shelves.iter().find(|shelf| shelf.grammar == *grammar).map(Arc::clone)
     }
 
-    fn keep(&self, grammar: &Grammar, matcher: Matcher) {
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if compiled.len() == limits::GRAMMARS_KEPT_MAX {
-            compiled.pop_front();
+    fn keep(&self, shelf: Arc<Shelf>) {
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        if shelves.len() == limits::GRAMMARS_KEPT_MAX {
+            shelves.pop_front();
         }
-        compiled.push_back((grammar.clone(), matcher));
+        shelves.push_back(shelf);
     }
 }
 

@@ -1,7 +1,7 @@
 //! An answer that is held to a grammar, as the step thread deals with it: what is decided before the
 //! first choice, what may be chosen, and what follows from a choice.
 
-use crate::constraint::{Constraint, ConstraintError};
+use crate::constraint::{Begun, Constraint, ConstraintError, Mask};
 
 /// The grammar's side of one answer.
 #[derive(Debug)]
@@ -25,24 +25,31 @@ pub(super) struct Next {
 impl Constrained {
     pub(super) fn new(mut constraint: Constraint) -> Result<Self, ConstraintError> {
         let opening = constraint.forced()?;
-        constraint.begin_mask();
+        constraint.begin_mask(&mut Begun::default());
         Ok(Self { constraint, opening })
     }
 
-    /// Waits until it is known what may be chosen next.
-    pub(super) fn ready(&mut self) -> Result<(), ConstraintError> {
-        self.constraint.mask().map(drop)
+    #[cfg(test)]
+    pub(super) fn lose(&mut self) {
+        self.constraint.lose();
     }
 
-    /// What may be chosen next, as [`Constraint::mask`] has it; none where nothing is to be chosen.
-    pub(super) fn allowed(&self) -> Option<&[u32]> {
-        if self.opening.is_empty() { self.constraint.ready_mask() } else { None }
+    /// Waits until it is known what may be chosen next.
+    pub(super) fn ready(&self) -> Result<(), ConstraintError> {
+        self.allowed().map_or(Ok(()), |mask| mask.wait().map(drop))
+    }
+
+    /// What may be chosen next, which may still be computed; none where nothing is to be chosen.
+    pub(super) fn allowed(&self) -> Option<&Mask> {
+        if self.opening.is_empty() { self.constraint.begun_mask() } else { None }
     }
 
     /// Whether there is only one token to choose, so that choosing it says nothing of the model.
     pub(super) fn leaves_no_choice(&self) -> bool {
-        let words = self.allowed().unwrap_or_default();
-        words.iter().map(|word| word.count_ones()).sum::<u32>() == 1
+        let words = self.allowed().map(Mask::words).unwrap_or_default();
+        // Most masks allow thousands: to count them all would cost more than the choice.
+        let mut some = words.iter().filter(|word| **word != 0);
+        some.next().is_some_and(|word| word.is_power_of_two()) && some.next().is_none()
     }
 
     /// The tokens that the answer begins with, once.
@@ -50,13 +57,13 @@ impl Constrained {
         (!self.opening.is_empty()).then(|| std::mem::take(&mut self.opening))
     }
 
-    /// The answer goes on with `token`. What may follow is computed from here on.
-    pub(super) fn take(&mut self, token: u32) -> Result<Next, ConstraintError> {
+    /// The answer goes on with `token`. What may follow is `begun`.
+    pub(super) fn take(&mut self, token: u32, begun: &mut Begun) -> Result<Next, ConstraintError> {
         self.constraint.take(token)?;
         let forced = self.constraint.forced()?;
         let is_whole = self.constraint.is_over()?;
         if !is_whole {
-            self.constraint.begin_mask();
+            self.constraint.begin_mask(begun);
         }
         Ok(Next { forced, is_whole })
     }

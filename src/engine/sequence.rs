@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::constraint::ConstraintError;
+use crate::constraint::{Begun, ConstraintError, Mask};
 use crate::engine::answer::{Answer, Detokenize, Verdict};
 use crate::engine::board::Ticket;
 use crate::engine::channel::Outlet;
@@ -257,7 +257,7 @@ impl Sequence {
         }
     }
 
-    /// What the next token is chosen from.
+    /// What the next token is chosen from. The pass can begin before it is known what may be chosen.
     fn want(&self) -> Want<'_> {
         let allowed = self.constrained.as_ref().and_then(Constrained::allowed);
         match allowed {
@@ -280,27 +280,24 @@ impl Sequence {
         }
     }
 
-    /// Waits until it is known what may be chosen next.
-    pub(super) fn ready(&mut self, clock: &dyn Clock) -> Result<(), ConstraintError> {
-        let Some(constrained) = &mut self.constrained else { return Ok(()) };
-        self.trace.holding(clock, || constrained.ready())
-    }
-
     /// Tokens that the last choice brought, which the model has not seen yet.
     pub(super) fn fresh(&self) -> usize {
         self.fresh
     }
 
     /// Chooses the next token, adds those that it forces, sends the text that they complete, and says
-    /// whether the answer is whole. The text of a token that spoils the answer is not sent.
+    /// whether the answer is whole. What may be chosen after it is `begun`. The text of a token that spoils the answer is not sent.
     pub(super) fn choose(
         &mut self,
         output: &Output,
-        sampler: &mut Sampler,
+        (sampler, begun): (&mut Sampler, &mut Begun),
         stop_ids: &[u32],
         (now, clock): (Instant, &dyn Clock),
     ) -> Result<Option<FinishReason>, Spoilt> {
-        let allowed = self.constrained.as_ref().and_then(Constrained::allowed);
+        if let Some(constrained) = &self.constrained {
+            self.trace.holding(clock, || constrained.ready())?;
+        }
+        let allowed = self.constrained.as_ref().and_then(Constrained::allowed).map(Mask::words);
         let token = match output {
             Output::Logits(row) => sampler.pick(row, &mut self.chance, allowed)?,
             Output::Choice(choice) if choice.is_finite => choice.token,
@@ -317,7 +314,7 @@ impl Sequence {
         }
         let finish = match opening {
             Some(opening) => self.take_all(opening, false, stop_ids, now)?,
-            None => self.take_chosen(token, stop_ids, (now, clock))?,
+            None => self.take_chosen(token, begun, stop_ids, (now, clock))?,
         };
         if let Some(piece) = self.answer.piece() {
             self.outlet.piece(&piece, now);
@@ -374,6 +371,7 @@ impl Sequence {
     fn take_chosen(
         &mut self,
         token: u32,
+        begun: &mut Begun,
         stop_ids: &[u32],
         (now, clock): (Instant, &dyn Clock),
     ) -> Result<Option<FinishReason>, Spoilt> {
@@ -382,7 +380,7 @@ impl Sequence {
         if let Some(constrained) = &mut self.constrained
             && !stop_ids.contains(&token)
         {
-            let next = self.trace.holding(clock, || constrained.take(token))?;
+            let next = self.trace.holding(clock, || constrained.take(token, begun))?;
             tokens.extend(next.forced);
             is_whole = next.is_whole;
         }

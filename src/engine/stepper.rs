@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::constraint::Begun;
 use crate::device::Dtype;
 use crate::engine::board::Board;
 use crate::engine::clock::Clock;
@@ -267,24 +268,10 @@ impl Stepper {
         }
     }
 
-    /// `plan` without those of which it cannot be said what may be chosen; they end.
-    fn ready(&mut self, mut plan: Vec<Planned>) -> Vec<Planned> {
-        plan.retain(|planned| {
-            let sequence = self.sequences.get_mut(&planned.id).filter(|_| planned.wants_logits);
-            let ready = sequence.map(|sequence| sequence.ready(self.clock.as_ref()));
-            let Some(Err(error)) = ready else { return true };
-            tracing::error!(%error, "an answer cannot be held to its grammar");
-            self.end(planned.id, End::Failed(error.into()));
-            false
-        });
-        plan
-    }
-
     /// Begins the next step. Says whether there was one.
     fn launch(&mut self) -> bool {
         let plan = self.scheduler.plan_step();
         self.note_preempted();
-        let plan = self.ready(plan);
         if plan.is_empty() {
             return false;
         }
@@ -338,6 +325,7 @@ impl Stepper {
         let mut ended = Vec::new();
         let mut not_finite = Vec::new();
         let mut sensible = Vec::new();
+        let mut begun = Begun::default();
         for (planned, outcome) in stepped.outcomes {
             let output = match outcome {
                 Outcome::Taken(output) => output,
@@ -357,7 +345,8 @@ impl Stepper {
             let Some(output) = output else { continue };
             let clock = self.clock.as_ref();
             sequence.trace.choosing(clock);
-            let chosen = sequence.choose(&output, &mut self.sampler, &self.stop_ids, (now, clock));
+            let chances = (&mut self.sampler, &mut begun);
+            let chosen = sequence.choose(&output, chances, &self.stop_ids, (now, clock));
             if chosen != Err(Spoilt::NotFinite) {
                 sequence.trace.chose(planned, &mut pass, clock);
             }
@@ -382,6 +371,8 @@ impl Stepper {
                 }
             }
         }
+        // Masks of the next step, which begins soon.
+        drop(begun);
         pass.finished();
         for (id, slot) in sensible {
             self.publish(id, slot);

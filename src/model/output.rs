@@ -1,6 +1,7 @@
 //! What a forward pass gives for a sequence's next token: its row of logits, or the token itself.
 
 use super::cpu::log_sum_exp;
+use crate::constraint::Mask;
 
 /// What a segment asks for after its last token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -12,9 +13,9 @@ pub enum Want<'a> {
     Logits,
     /// The likeliest token. The row stays where it was computed.
     Greedy,
-    /// The likeliest of the tokens whose bit is set: token `t` is bit `t % 32` of word `t / 32`. There
-    /// are as many words as the vocabulary needs, and at least one bit is set.
-    GreedyAmong(&'a [u32]),
+    /// The likeliest of the tokens that the mask allows, which may still be computed: it is waited for once all
+    /// that can be done before is done.
+    GreedyAmong(&'a Mask),
 }
 
 /// The likeliest token of a row, and what its probability follows from.
@@ -93,7 +94,7 @@ impl Output {
             Want::Logits => Some(Self::Logits(row)),
             Want::Greedy => Some(Self::Choice(Choice::greedy(&row, never, None))),
             Want::GreedyAmong(allowed) => {
-                Some(Self::Choice(Choice::greedy(&row, never, Some(allowed))))
+                Some(Self::Choice(Choice::greedy(&row, never, Some(allowed.words()))))
             }
         }
     }
@@ -186,7 +187,8 @@ mod tests {
     fn outputs_are_what_was_wanted() {
         let row = || vec![1.0, 2.0];
         assert_eq!(Output::from_row(Want::Nothing, row(), NEVER), None);
-        let wanted = [Want::Logits, Want::Greedy, Want::GreedyAmong(&[1])];
+        let mask = Mask::of(vec![1]);
+        let wanted = [Want::Logits, Want::Greedy, Want::GreedyAmong(&mask)];
         let outputs: Vec<Output> =
             wanted.iter().filter_map(|want| Output::from_row(*want, row(), NEVER)).collect();
         let outputs = Outputs::new(outputs);

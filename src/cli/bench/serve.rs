@@ -12,7 +12,7 @@ use super::pages::{self, Source};
 use super::{host, report};
 use crate::cli::client::Client;
 use crate::cli::connection::{Connection, ConnectionArgs};
-use crate::cli::extract::Kind;
+use crate::cli::extract::{self, Kind};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::local::{self, Local};
 use crate::cli::runtime;
@@ -49,7 +49,8 @@ Examples:
   tessera bench serve --server 10.0.0.5:50051 --tiles 13 --concurrency 64 --output-tokens 200
   tessera bench serve --model ./InternVL3-8B --weights random:1 --guard off --slots 64 \\
       --tiles 13 --prompt \"Read this.\" --output-tokens 200 --concurrency 64 --requests 256 --out bench
-  tessera bench serve --rate 2,4,8 --images ./scans --type invoice";
+  tessera bench serve --rate 2,4,8 --images ./scans --type invoice
+  tessera bench serve --schema letter.schema.json --no-constrain";
 
 /// Put a server under load and measure what its clients see
 ///
@@ -96,9 +97,15 @@ pub(in crate::cli) struct ServeBenchArgs {
     /// Extract the fields of this type
     #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "receipt")]
     kind: Kind,
+    /// Extract the fields of this JSON Schema
+    #[arg(long, value_name = "FILE", conflicts_with = "kind")]
+    schema: Option<PathBuf>,
     /// Ask this about the pages instead of extracting fields
-    #[arg(long, value_name = "TEXT", conflicts_with = "kind")]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["kind", "schema"])]
     prompt: Option<String>,
+    /// Let the model write what it likes instead of holding it to the schema
+    #[arg(long, conflicts_with = "prompt")]
+    no_constrain: bool,
     /// Cut each answer after this many tokens
     #[arg(long, value_name = "N")]
     output_tokens: Option<u32>,
@@ -171,7 +178,7 @@ async fn bench(args: &ServeBenchArgs, term: &Term) -> Result<(), Failure> {
             }
         ),
     ));
-    let work = Work { pages: Arc::new(pages), request: args.request(), timeout: args.timeout };
+    let work = Work { pages: Arc::new(pages), request: args.request()?, timeout: args.timeout };
     let (mut levels, mut samples) = (Vec::new(), Vec::new());
     for load in args.loads() {
         status.draw(&format!("measuring {load:?}"));
@@ -233,19 +240,22 @@ impl ServeBenchArgs {
     }
 
     /// All of a request but its page.
-    fn request(&self) -> ExtractRequest {
-        let (task, kinds) = match &self.prompt {
-            Some(prompt) => (Task::Prompt(prompt.clone()), vec![EventKind::Tokens]),
-            None => (self.kind.task(), vec![EventKind::Tokens, EventKind::Fields]),
+    fn request(&self) -> Result<ExtractRequest, Failure> {
+        let fields = vec![EventKind::Tokens, EventKind::Fields];
+        let (task, kinds) = match (&self.prompt, &self.schema) {
+            (Some(prompt), _) => (Task::Prompt(prompt.clone()), vec![EventKind::Tokens]),
+            (None, Some(path)) => (extract::schema_task(path)?, fields),
+            (None, None) => (self.kind.task(), fields),
         };
-        ExtractRequest {
+        Ok(ExtractRequest {
             task: Some(task),
             generation: Some(GenerationOptions {
                 max_output_tokens: self.output_tokens,
+                constrain: self.no_constrain.then_some(false),
                 ..GenerationOptions::default()
             }),
             event_kinds: kinds.into_iter().map(i32::from).collect(),
             ..ExtractRequest::default()
-        }
+        })
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::constraint::ConstraintError;
 use crate::engine::FinishReason;
 use crate::schema::{Absent, DocumentKind, Grammar, Kind, Property, Schema};
 
@@ -117,6 +118,19 @@ fn the_limit_is_exact() {
         assert_eq!(done.text.len(), most);
         stage.assert_empty();
     }
+}
+
+/// The step has begun before it is known that no mask comes.
+#[test]
+fn an_answer_whose_parser_is_lost_ends_alone() {
+    let mut stage = Stage::new(noise());
+    let mut lost = stage.submit(held(LOST, schema().grammar())).unwrap();
+    let mut other = stage.submit(held("question", schema().grammar())).unwrap();
+    stage.settle();
+    let error = finished(&mut lost).unwrap_err();
+    assert!(matches!(error, EngineError::Constraint(ConstraintError::Answer { .. })), "{error}");
+    assert!(document(&finished(&mut other).unwrap()).is_object());
+    stage.assert_empty();
 }
 
 #[test]

@@ -43,6 +43,8 @@ use crate::model::fake::{Fake, Faults, Options, Probe, Script};
 const STOP_ID: u32 = 254;
 /// In a question, it makes preparing panic.
 const BOMB: &str = "bomb";
+/// In a question, it takes the parser away from an answer that is held.
+const LOST: &str = "lost";
 
 /// Takes each byte of a question for a token, and the first byte of a file for its tiles.
 struct Letters {
@@ -108,7 +110,12 @@ impl Prepare for Letters {
             let constraint = self.vocabulary.constrain(grammar)?;
             Constrained::new(constraint)
         });
-        let constrained = constrained.transpose()?;
+        let mut constrained = constrained.transpose()?;
+        if let Some(constrained) = &mut constrained
+            && job.question.contains(LOST)
+        {
+            constrained.lose();
+        }
         Ok(Prepared {
             tiles_per_page,
             pages: Vec::new(),

@@ -82,6 +82,18 @@ impl Drop for Staging {
     }
 }
 
+/// Page-locked memory for words that go to a device, used again and again.
+#[derive(Debug, Clone, Default)]
+pub(in crate::model) struct Uploads(Arc<Mutex<Vec<Upload>>>);
+
+/// Words that a device reads, or has read.
+#[derive(Debug)]
+struct Upload {
+    /// None once it was taken for others.
+    memory: Option<PinnedHostSlice<u32>>,
+    copied: CudaEvent,
+}
+
 /// Page-locked memory for words that come back, used again and again.
 #[derive(Debug, Clone)]
 pub(in crate::model) struct Downloads {
@@ -98,6 +110,65 @@ pub(in crate::model) struct Download {
     words: usize,
     copied: CudaEvent,
     free: Arc<Mutex<Vec<PinnedHostSlice<u32>>>>,
+}
+
+impl Uploads {
+    /// Copies what `fill` writes to `to`, u32, in the order of the device's stream. `fill` finds anything there.
+    /// Waits for nothing.
+    #[expect(unsafe_code, reason = "page-locked memory, and the driver's copy from it")]
+    pub(in crate::model) fn start(&self, to: &Tensor, fill: impl FnOnce(&mut [u32])) -> Result<()> {
+        let words = to.elem_count();
+        if to.dtype() != DType::U32 {
+            bail!("words for {:?}", to.dtype());
+        }
+        let stream = to.device().as_cuda_device()?.cuda_stream();
+        let known = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let fits = |known: &Upload| known.has_room(words) && known.copied.is_complete();
+            let at = all.iter().position(fits);
+            at.and_then(|at| all.swap_remove(at).memory.take())
+        };
+        let mut memory = match known {
+            Some(memory) => memory,
+            None => {
+                // Of few sizes, so that steps of any number of rows find one.
+                let room = words.next_power_of_two();
+                // SAFETY: what is read of it was written before.
+                unsafe { stream.context().alloc_pinned::<u32>(room) }.w()?
+            }
+        };
+        fill(&mut memory.as_mut_slice().w()?[..words]);
+        {
+            let (storage, layout) = to.storage_and_layout();
+            let (pointer, _writing) = address(&storage, layout, &stream)?;
+            stream.context().bind_to_thread().w()?;
+            let values = &memory.as_slice().w()?[..words];
+            // SAFETY: the tensor has room for the words, and they stay as they are until the event below has
+            // passed.
+            unsafe { result::memcpy_htod_async(pointer, values, stream.cu_stream()) }.w()?;
+        }
+        let copied = stream.record_event(None).w()?;
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(Upload { memory: Some(memory), copied });
+        Ok(())
+    }
+}
+
+impl Upload {
+    fn has_room(&self, words: usize) -> bool {
+        self.memory.as_ref().is_some_and(|memory| memory.len() >= words)
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        // The memory is freed next.
+        if self.memory.is_some()
+            && let Err(error) = self.copied.synchronize()
+        {
+            tracing::debug!(%error, "a copy to a GPU was not awaited");
+        }
+    }
 }
 
 impl Downloads {

@@ -20,10 +20,10 @@ use super::observe::{Observe, Part, Site};
 use crate::device::Links;
 use crate::model::cache::BLOCK_TOKENS;
 use crate::model::cuda::attention::{self, Paged, Scratch};
-use crate::model::cuda::launch::{buffer, upload};
+use crate::model::cuda::launch::buffer;
 use crate::model::cuda::rows;
 use crate::model::cuda::tokens::{self, Allowed, CHOICE_WORDS, Masks, mask_words};
-use crate::model::cuda::transfer::{Download, Downloads};
+use crate::model::cuda::transfer::{Download, Downloads, Uploads};
 use crate::model::layers::{Linear, Norm, RopeTable};
 use crate::model::output::{Choice, Want};
 pub(super) use decode::DecodeRow;
@@ -50,6 +50,7 @@ pub(super) struct Fused {
     /// None until it is prepared, and where layers change between devices or dtypes to and fro.
     decode: Option<DecodeStep>,
     downloads: Downloads,
+    uploads: Uploads,
 }
 
 /// Choices that a device makes.
@@ -138,13 +139,14 @@ impl Fused {
             }
         }
         let downloads = Downloads::new(room.slots.max(decode::ROWS_MAX) * CHOICE_WORDS);
-        Ok(Some(Self { scratches, widths, room, decode: None, downloads }))
+        let uploads = Uploads::default();
+        Ok(Some(Self { scratches, widths, room, decode: None, downloads, uploads }))
     }
 
     /// Makes the graphs of decoding steps, for the tensors that `stack` has now. `never` is not chosen.
     pub(super) fn prepare(&mut self, stack: &Stack<'_>, never: u32) -> Result<()> {
         self.decode = None;
-        self.decode = DecodeStep::new(stack, self, never, self.downloads.clone())?;
+        self.decode = DecodeStep::new(stack, self, never)?;
         Ok(())
     }
 
@@ -220,10 +222,26 @@ impl Fused {
         let device = logits.device();
         let choices = buffer(device, (rows, CHOICE_WORDS), DType::U32)?;
         let words = mask_words(vocabulary);
-        let masks = masks_of(wants, words, device)?;
+        let masks = self.masks_of(wants, words, device)?;
         let masks = masks.as_ref().map(|(bits, masked)| Masks { bits, masked });
         tokens::argmax(logits, Allowed { masks, never }, scratch, &choices)?;
         Ok(Some(Chosen(self.downloads.start(&choices)?)))
+    }
+
+    /// The masks of rows that have one, u32, `[rows, words]`, and which have. Waits for the masks.
+    fn masks_of(
+        &self,
+        wants: &[Want<'_>],
+        words: usize,
+        device: &Device,
+    ) -> Result<Option<(Tensor, Tensor)>> {
+        let masked: Vec<u32> = wants.iter().map(|want| is_masked(*want)).collect();
+        if masked.iter().all(|masked| *masked == 0) {
+            return Ok(None);
+        }
+        let bits = buffer(device, (wants.len(), words), DType::U32)?;
+        put_masks(&self.uploads, &bits, wants.iter().copied())?;
+        Ok(Some((bits, Tensor::from_slice(&masked, masked.len(), device)?)))
     }
 }
 
@@ -353,32 +371,38 @@ fn pieces(rows: &[Rows<'_>]) -> Vec<Piece> {
     pieces
 }
 
-/// The masks of rows that have one, u32, `[rows, words]`, and which have.
-fn masks_of(wants: &[Want<'_>], words: usize, device: &Device) -> Result<Option<(Tensor, Tensor)>> {
-    if !wants.iter().any(|want| matches!(want, Want::GreedyAmong(_))) {
-        return Ok(None);
-    }
-    let bits = buffer(device, (wants.len(), words), DType::U32)?;
-    let mut masked = vec![0_u32; wants.len()];
-    for (row, want) in wants.iter().enumerate() {
-        if let Want::GreedyAmong(allowed) = want {
-            masked[row] = 1;
-            upload_mask(&bits, row, allowed)?;
-        }
-    }
-    Ok(Some((bits, Tensor::from_slice(&masked, masked.len(), device)?)))
+/// 1 where a row has a mask.
+fn is_masked(want: Want<'_>) -> u32 {
+    u32::from(matches!(want, Want::GreedyAmong(_)))
 }
 
-/// Writes a mask to row `row` of `bits`, `[rows, words]`; words that `allowed` lacks allow nothing.
-fn upload_mask(bits: &Tensor, row: usize, allowed: &[u32]) -> Result<()> {
+/// Waits for the masks of rows, and writes them to theirs of `bits`, `[rows, words]`, in one copy; words that a mask
+/// lacks allow nothing. What stands in rows without a mask means nothing.
+fn put_masks<'a>(
+    uploads: &Uploads,
+    bits: &Tensor,
+    wants: impl Iterator<Item = Want<'a>>,
+) -> Result<()> {
+    let masks: Vec<Option<&[u32]>> = wants
+        .map(|want| match want {
+            Want::GreedyAmong(mask) => Some(mask.words()),
+            Want::Nothing | Want::Logits | Want::Greedy => None,
+        })
+        .collect();
+    let Some(first) = masks.iter().position(Option::is_some) else { return Ok(()) };
+    let masks = &masks[first..=masks.iter().rposition(Option::is_some).unwrap_or(first)];
     let words = bits.dim(D::Minus1)?;
-    let to = bits.narrow(0, row, 1)?;
-    if allowed.len() == words {
-        return upload(&to, allowed);
+    uploads.start(&bits.narrow(0, first, masks.len())?, |to| put_rows(to, masks, words))
+}
+
+fn put_rows(to: &mut [u32], masks: &[Option<&[u32]>], words: usize) {
+    for (row, mask) in to.chunks_exact_mut(words).zip(masks) {
+        if let Some(mask) = mask {
+            let (known, lacking) = row.split_at_mut(mask.len().min(words));
+            known.copy_from_slice(&mask[..known.len()]);
+            lacking.fill(0);
+        }
     }
-    let mut whole = allowed.to_vec();
-    whole.resize(words, 0);
-    upload(&to, &whole)
 }
 
 impl DecoderLayer {
@@ -461,6 +485,15 @@ mod tests {
         let expected = [piece(0, 2, 0, 2), piece(2, 5, 2, 1), piece(7, 1, 3, 1), piece(8, 7, 4, 1)];
         assert_eq!(pieces(&all), expected);
         assert!(pieces(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_mask_stands_in_its_row() {
+        let mut rows = [9; 9];
+        put_rows(&mut rows, &[Some(&[1, 2, 3]), None, Some(&[4])], 3);
+        assert_eq!(rows, [1, 2, 3, 9, 9, 9, 4, 0, 0]);
+        put_rows(&mut rows, &[Some(&[5, 6, 7, 8]), Some(&[])], 3);
+        assert_eq!(rows, [5, 6, 7, 0, 0, 0, 4, 0, 0]);
     }
 
     #[test]

@@ -5,21 +5,24 @@
 //! sequence have no token, no position and no length, and write nothing to the cache. All it reads of a step
 //! lies in one buffer, so that a step is one copy to a device, one launch, and one copy back. Where layers are
 //! spread over devices the rows go from graph to graph; each device can then work on the rows of another step.
+//!
+//! The choice is no part of a graph. Which tokens may be chosen is computed while the graph runs, copied to the
+//! device behind it, and read by the last kernel of the step.
 
 use std::ops::Range;
 
 use candle_core::{DType, Result, Tensor};
 
 use super::{
-    Chosen, Decoded, Fused, Piece, Places, Scratch, Stack, Widths, Workspace, put_table, rms,
-    upload_mask,
+    Chosen, Decoded, Fused, Piece, Places, Scratch, Stack, Widths, Workspace, is_masked, put_masks,
+    put_table, rms,
 };
 use crate::model::cache::BLOCK_TOKENS;
 use crate::model::cuda::graph::{Graph, cublas_workspace};
 use crate::model::cuda::launch::{buffer, upload};
 use crate::model::cuda::rows;
 use crate::model::cuda::tokens::{self, Allowed, CHOICE_WORDS, Masks, mask_words};
-use crate::model::cuda::transfer::Downloads;
+use crate::model::cuda::transfer::{Downloads, Uploads};
 use crate::model::internvl::home::Home;
 use crate::model::output::Want;
 
@@ -43,14 +46,13 @@ pub(in crate::model::internvl) struct DecodeRow<'a> {
 pub(super) struct DecodeStep {
     /// In the order in which rows reach them.
     stages: Vec<Stage>,
-    /// On the last stage's device, u32, `[rows, words]`.
-    masks: Tensor,
     /// Rows of each bucket.
     buckets: Vec<usize>,
     positions_max: usize,
     /// Blocks of a table.
     table_blocks: usize,
     downloads: Downloads,
+    uploads: Uploads,
 }
 
 /// The layers of one device.
@@ -77,10 +79,12 @@ struct Bucket {
     graph: Option<Graph>,
 }
 
-/// From the last layer to the choice.
+/// What follows the last layer: logits, and the choice.
 #[derive(Clone)]
 struct End {
+    /// Which rows have a mask, u32.
     masked: Tensor,
+    /// u32, `[rows, words]`
     masks: Tensor,
     /// f32, `[rows, vocab]`
     logits: Tensor,
@@ -122,13 +126,8 @@ fn bucket_rows(slots: usize) -> Vec<usize> {
 impl DecodeStep {
     /// None where layers change between devices or dtypes more often than once each, and where positions have
     /// no angles that hold for all lengths.
-    pub(super) fn new(
-        stack: &Stack<'_>,
-        fused: &Fused,
-        never: u32,
-        downloads: Downloads,
-    ) -> Result<Option<Self>> {
-        let Fused { widths, room, scratches, .. } = fused;
+    pub(super) fn new(stack: &Stack<'_>, fused: &Fused, never: u32) -> Result<Option<Self>> {
+        let Fused { widths, room, scratches, downloads, uploads, .. } = fused;
         let Some(parts) = stages(stack) else { return Ok(None) };
         let positions = |rope: &super::RopeTable| rope.unscaled_positions().min(room.slot_tokens);
         let Some(positions_max) = stack.ropes.values().map(positions).min() else {
@@ -148,11 +147,11 @@ impl DecodeStep {
         };
         let mut step = Self {
             stages: Vec::with_capacity(parts.len()),
-            masks: ending.masks.clone(),
             buckets,
             positions_max,
             table_blocks,
-            downloads,
+            downloads: downloads.clone(),
+            uploads: uploads.clone(),
         };
         for layers in parts {
             let Some(stage) = step.stage(stack, layers, *widths, &ending)? else {
@@ -233,7 +232,7 @@ impl DecodeStep {
         put(NOTHING, &|row| row.token);
         put(NOTHING, &|row| row.position as u32);
         put(0, &|row| row.position as u32 + 1);
-        put(0, &|row| u32::from(matches!(row.want, Want::GreedyAmong(_))));
+        put(0, &|row| is_masked(row.want));
         for row in rows {
             put_table(&mut values, row.blocks, self.table_blocks)?;
         }
@@ -241,7 +240,8 @@ impl DecodeStep {
         Ok(values)
     }
 
-    /// None where there are more rows, or longer sequences, than a graph is made for. Waits for no device.
+    /// None where there are more rows, or longer sequences, than a graph is made for. Waits for no device, but for
+    /// the masks of rows once all else is under way.
     pub(super) fn run(
         &mut self,
         stack: &Stack<'_>,
@@ -255,11 +255,6 @@ impl DecodeStep {
             return Ok(None);
         }
         let values = self.values(self.buckets[index], rows)?;
-        for (at, row) in rows.iter().enumerate() {
-            if let Want::GreedyAmong(allowed) = row.want {
-                upload_mask(&self.masks, at, allowed)?;
-            }
-        }
         // The sum of the layers so far, and its device.
         let mut sum: Option<(Tensor, usize)> = None;
         let mut decoded = None;
@@ -281,6 +276,8 @@ impl DecodeStep {
                     sum = Some((all.copy()?, stage.device));
                 }
                 Some(end) => {
+                    put_masks(&self.uploads, &end.masks, rows.iter().map(|row| row.want))?;
+                    end.choose(&fused.scratches[&stage.device])?;
                     let choices = end.choices.narrow(0, 0, rows.len())?;
                     let chosen = Chosen(self.downloads.start(&choices)?);
                     decoded = Some(Decoded { chosen, logits: end.logits.clone() });
@@ -301,6 +298,9 @@ impl Stage {
                 && (bucket.ending.is_none() || stack.head.is_dense());
             upload(&self.inputs, inputs)?;
             bucket.launch(stack, scratch)?;
+            if let Some(end) = &bucket.ending {
+                end.choose(scratch)?;
+            }
             device.synchronize()?;
             if !is_dense {
                 continue;
@@ -335,9 +335,16 @@ impl Bucket {
         };
         rows::add_rms_norm(residual, Some(delta), rms(stack.norm)?, normed)?;
         stack.head.product_into(normed, &end.logits)?;
-        let masks = Some(Masks { bits: &end.masks, masked: &end.masked });
-        let allowed = Allowed { masks, never: end.never };
-        tokens::argmax(&end.logits, allowed, scratch, &end.choices)
+        Ok(())
+    }
+}
+
+impl End {
+    /// Chooses a token of each row, among those that its mask allows.
+    fn choose(&self, scratch: &Scratch) -> Result<()> {
+        let masks = Some(Masks { bits: &self.masks, masked: &self.masked });
+        let allowed = Allowed { masks, never: self.never };
+        tokens::argmax(&self.logits, allowed, scratch, &self.choices)
     }
 }
 
