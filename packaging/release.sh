@@ -44,16 +44,6 @@ tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$(git log -1 --for
     -C dist -czf "dist/$name.tar.gz" "$name"
 (cd dist && sha256sum "$name.tar.gz" "$name.cdx.json" >"$name.sha256")
 
-# What was packed is what was meant: whole, checked by its own sums, and a program that reads a document.
-(cd dist && sha256sum --check --quiet "$name.sha256")
-unpacked=$(mktemp -d)
-trap 'rm -rf "$unpacked"' EXIT
-tar -C "$unpacked" -xzf "dist/$name.tar.gz"
-for file in tessera man1/tessera.1 completions/tessera.bash LICENSE README.md CHANGES.md; do
-    test -s "$unpacked/$name/$file" || { echo "the archive lacks $file"; exit 1; }
-done
-python3 -m json.tool "dist/$name.cdx.json" >/dev/null
-"$unpacked/$name/tessera" version
-"$unpacked/$name/tessera" check >/dev/null
-ls -l "dist/$name.tar.gz" "$unpacked/$name/tessera"
+# What was packed is what was meant.
+packaging/check.sh "dist/$name.tar.gz"
 cat "dist/$name.sha256"

@@ -338,6 +338,7 @@ fn unusable(config: &Config, error: &dyn fmt::Display) -> AppError {
 fn engine_config(config: &Config, telemetry: &Telemetry) -> engine::Config {
     engine::Config {
         queued_max: config.requests.queue,
+        queued_tokens_max: config.requests.queue_tokens,
         prefix_cache: config.requests.prefix_cache,
         prefill_chunk_tokens: config.requests.prefill_chunk,
         intake_threads: config.requests.intake_threads,

@@ -112,6 +112,8 @@ pub const RUNNING_REQUESTS_MAX: usize = 1024;
 pub const KV_TOKENS_MAX: usize = 1 << 30;
 /// Requests that may wait, whatever the configuration asks for.
 pub const QUEUED_REQUESTS_MAX: usize = 65_536;
+/// Prompt tokens of the requests that wait, whatever the configuration asks for.
+pub const QUEUED_TOKENS_MAX: usize = 1 << 40;
 /// Prompt tokens that one step takes in beside the decoding sequences (chunked prefill).
 pub const PREFILL_CHUNK_TOKENS_MAX: usize = 16_384;
 /// Tiles that the vision encoder takes in between two steps: what running sequences wait for.

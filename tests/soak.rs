@@ -1,6 +1,7 @@
 //! Real servers for a while: whole answers, cancels, deadlines, refusals and broken files, all mixed, 64 at once
 //! on the built-in model and 1,000 at once on the fake one. Every call must end in one way that it can, no field
-//! may be lost or doubled, the server's own count of calls must be the callers', and memory must stay.
+//! may be lost or doubled, the server's own count of calls must be the callers', and memory must stay. And 10,000
+//! calls that are given up, which leave nothing behind.
 //!
 //! `SOAK_SECONDS=3600 cargo test --release --test soak -- --nocapture` is the long form.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
@@ -30,15 +31,23 @@ const PAGE: &[u8] = include_bytes!("../models/tessera-tiny/samples/receipt-01.pn
 /// How long the short form runs.
 const SECONDS_DEFAULT: u64 = 15;
 
-/// Calls in a row on one connection: a client remembers which streams it cancelled, and what still arrives for
-/// them counts against its connection.
-const CALLS_PER_CONNECTION: usize = 200;
+/// Calls in a row on one connection. A client forgets soon which streams it cancelled, and ends the connection
+/// after 1,024 frames that still arrive for them. Where it gets no time for a while that is all of what each call
+/// still had to say: of 40 calls 15 are cancelled, with 64 messages at most each.
+const CALLS_PER_CONNECTION: usize = 40;
+
+/// Calls in a row after which the allocator has given back what it will.
+const SETTLING_CALLS: usize = 16;
 
 /// What memory may grow by once everything has been used once: pools of buffers still find their size.
 const GROWTH_BYTES_MAX: u64 = 96 << 20;
 
 /// From here on a run is long enough for the slope of its memory to mean something.
 const SECONDS_FOR_SLOPE: u64 = 1800;
+
+/// Parts of a long run. Between them nobody calls, and memory is what the server keeps: under load it swings by
+/// what happens to wait.
+const ROUNDS: u64 = 12;
 
 /// Growth of memory that a long run may show, in bytes an hour: what the allocator's noise amounts to.
 const SLOPE_BYTES_PER_HOUR_MAX: f64 = (16 << 20) as f64;
@@ -59,6 +68,16 @@ const TINY: Scene = Scene {
     streams: 64,
     flags: &["--slots", "16", "--slot-tokens", "1024", "--queue", "56", "--verify", "none"],
     deadline: Duration::from_millis(30),
+};
+
+/// Calls of the third test, all of them given up.
+const CANCELS: usize = 10_000;
+
+const CANCELLED: Scene = Scene {
+    name: "fake model, 10,000 cancels",
+    streams: 50,
+    flags: &["--weights", "fake:step=1ms,token=0us,tile=0ms", "--slots", "8", "--queue", "512"],
+    deadline: Duration::ZERO,
 };
 
 const FAKE: Scene = Scene {
@@ -166,6 +185,32 @@ impl Server {
         };
         let idle = tokio::time::timeout(Duration::from_mins(2), idle).await;
         assert!(idle.is_ok(), "{} requests are held by nobody", held());
+    }
+
+    /// Memory that the server keeps while nobody calls. The allocator gives memory back
+    /// when it is next asked for some, by the thread that freed it: right after a crowd has left it has that of the
+    /// whole crowd. So a few more calls are made, and the least counts.
+    async fn kept(&self) -> u64 {
+        let mut least = u64::MAX;
+        for _ in 0..SETTLING_CALLS {
+            let channel = self.endpoint().connect().await.expect("a connection");
+            let asked = Request::new(request(PAGE, false, 2));
+            read(&channel, asked, u64::MAX).await.expect("an idle server answers");
+            self.until_idle().await;
+            least = least.min(self.rss());
+        }
+        least
+    }
+
+    /// Waits until as few files are open as `files`: a connection is closed a moment after its last call.
+    async fn until_closed(&self, files: usize) {
+        let closed = async {
+            while self.open_files() > files {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let closed = tokio::time::timeout(Duration::from_mins(2), closed).await;
+        assert!(closed.is_ok(), "{} files are open, {files} before", self.open_files());
     }
 }
 
@@ -358,28 +403,18 @@ fn slope(samples: &[(f64, f64)]) -> f64 {
     together / alone * 3600.0
 }
 
-/// Calls `run` and samples the server's memory meanwhile, with a line of it now and then.
-async fn sampled(
-    server: &Server,
-    scene: &'static Scene,
-    seconds: u64,
-    tally: &Arc<Tally>,
-) -> Vec<(f64, f64)> {
+/// Calls `run` and says now and then how it goes.
+async fn told(server: &Server, scene: &'static Scene, time: Duration, tally: &Arc<Tally>) {
     let began = Instant::now();
-    let every = Duration::from_secs((seconds / 100).max(1));
-    let mut samples = Vec::new();
-    let running = run(server, scene, Duration::from_secs(seconds), tally);
+    let running = run(server, scene, time, tally);
     tokio::pin!(running);
-    let mut ticks = tokio::time::interval(every);
+    let mut ticks = tokio::time::interval(time.max(Duration::from_secs(10)) / 2);
     loop {
         tokio::select! {
-            () = &mut running => return samples,
+            () = &mut running => return,
             _ = ticks.tick() => {
-                let (time, bytes) = (began.elapsed().as_secs_f64(), server.rss());
-                samples.push((time, bytes as f64));
-                if samples.len() % 10 == 0 {
-                    println!("{}: {time:.0} s, {} MiB, {tally:?}", scene.name, bytes >> 20);
-                }
+                let (time, memory) = (began.elapsed().as_secs(), server.rss() >> 20);
+                println!("{}: {time} s of a round, {memory} MiB, {tally:?}", scene.name);
             }
         }
     }
@@ -390,21 +425,25 @@ async fn soak(scene: &'static Scene) {
         .ok()
         .map_or(SECONDS_DEFAULT, |text| text.parse().expect("SOAK_SECONDS is a number"));
     let server = Server::start(scene).await;
+    let files = server.open_files();
     let tally = Arc::new(Tally::default());
     run(&server, scene, Duration::from_secs(seconds.div_ceil(3).min(300)), &tally).await;
     server.until_idle().await;
-    let (memory, files) = (server.rss(), server.open_files());
-    let samples = sampled(&server, scene, seconds, &tally).await;
-    server.until_idle().await;
-    let grown = server.rss().saturating_sub(memory);
+    let rounds = if seconds >= SECONDS_FOR_SLOPE { ROUNDS } else { 1 };
+    let began = Instant::now();
+    let mut samples = vec![(0.0, server.kept().await as f64)];
+    for _ in 0..rounds {
+        told(&server, scene, Duration::from_secs(seconds) / rounds as u32, &tally).await;
+        server.until_idle().await;
+        samples.push((began.elapsed().as_secs_f64(), server.kept().await as f64));
+    }
+    tally.whole.fetch_add(samples.len() * SETTLING_CALLS, Ordering::Relaxed);
+    let memory: Vec<u64> = samples.iter().map(|sample| sample.1 as u64 >> 20).collect();
     let slope = slope(&samples);
     println!(
-        "{}, {seconds} s: {tally:?}; {} MiB, then {} MiB more, slope {:.2} MiB/h; {files} files, then {}",
+        "{}, {seconds} s: {tally:?}; MiB when nobody calls {memory:?}, slope {:.2} MiB/h",
         scene.name,
-        memory >> 20,
-        grown >> 20,
         slope / f64::from(1 << 20),
-        server.open_files()
     );
     let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
     let (whole, wrong) = (count(&tally.whole), count(&tally.wrong));
@@ -416,11 +455,12 @@ async fn soak(scene: &'static Scene) {
     ] {
         assert!(some > 0, "no call was {what}");
     }
-    assert!(grown < GROWTH_BYTES_MAX, "memory grew by {} MiB", grown >> 20);
-    assert!(server.open_files() <= files + 2, "files were left open");
+    let grown = samples[rounds as usize].1 - samples[0].1;
+    assert!(grown < GROWTH_BYTES_MAX as f64, "memory grew: {memory:?}");
     if seconds >= SECONDS_FOR_SLOPE {
         assert!(slope < SLOPE_BYTES_PER_HOUR_MAX, "memory grows by {slope:.0} bytes an hour");
     }
+    server.until_closed(files + 2).await;
     check_counts(&server, &tally);
     // Nothing waits or runs: the next call has the machine for itself.
     let channel = server.endpoint().connect().await.unwrap();
@@ -448,7 +488,73 @@ async fn the_model_reads_for_a_while() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "failed once in six runs, and why is not known yet: run it with --include-ignored"]
 async fn a_thousand_streams_for_a_while() {
     soak(&FAKE).await;
+}
+
+/// Gives up one call: in the queue or while its page is taken in, at its first message, or in its answer.
+async fn give_up(number: usize, channel: &Channel) {
+    let mut client = ExtractionServiceClient::new(channel.clone());
+    let asked = request(PAGE, false, 64);
+    if number.is_multiple_of(3) {
+        let call = client.extract(asked);
+        let _ = tokio::time::timeout(Duration::from_micros(100 * (number as u64 % 20)), call).await;
+        return;
+    }
+    let mut stream = client.extract(asked).await.expect("there is room").into_inner();
+    for _ in 0..number % 5 {
+        assert!(stream.message().await.expect("it goes on").is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_cancels_leave_nothing_behind() {
+    let scene = &CANCELLED;
+    let server = Server::start(scene).await;
+    let files = server.open_files();
+    let round = async |calls: usize| {
+        let next = Arc::new(AtomicUsize::new(0));
+        let callers: Vec<_> = (0..scene.streams)
+            .map(|_| {
+                let (endpoint, next) = (server.endpoint(), Arc::clone(&next));
+                tokio::spawn(async move {
+                    loop {
+                        let channel = endpoint.connect().await.expect("a connection");
+                        for _ in 0..CALLS_PER_CONNECTION / 3 {
+                            let number = next.fetch_add(1, Ordering::Relaxed);
+                            if number >= calls {
+                                return;
+                            }
+                            give_up(number, &channel).await;
+                        }
+                    }
+                })
+            })
+            .collect();
+        for caller in callers {
+            caller.await.expect("every call can be given up");
+        }
+        server.until_idle().await;
+    };
+    round(CANCELS / 10).await;
+    let (memory, began) = (server.kept().await, Instant::now());
+    round(CANCELS).await;
+    let took = began.elapsed().as_secs_f64();
+    let after = server.kept().await;
+    println!("{}: {took:.1} s, {} MiB, then {} MiB", scene.name, memory >> 20, after >> 20);
+    server.until_closed(files + 2).await;
+    assert!(after.saturating_sub(memory) < GROWTH_BYTES_MAX, "memory grew by {}", after - memory);
+    // Each ended once, and as what it was: nothing but calls that were given up, some after their end.
+    let ended = server.extracts("CANCELLED") + server.extracts("OK");
+    let all = CANCELS + CANCELS / 10 + 2 * SETTLING_CALLS;
+    assert!(
+        server.extracts("CANCELLED") > all / 2,
+        "{} cancels were seen",
+        server.extracts("CANCELLED")
+    );
+    // A call that was taken back before its head was sent never came.
+    assert!((all / 3 * 2..=all).contains(&ended), "{ended} of {all} calls ended");
+    let channel = server.endpoint().connect().await.unwrap();
+    let last = read(&channel, Request::new(request(PAGE, false, 4)), u64::MAX).await;
+    assert!(last.unwrap().is_some(), "the next call is answered");
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks everything under deploy/ that can be checked without a cluster: the chart (helm lint, and rendered
 # in every shape), kustomize, all manifests against the real schemas (kubeconform), Envoy's file against
-# Envoy's own types, container files by hadolint, nginx's and systemd's by their own tools. What is not
+# Envoy's own types and by Envoy itself, container files by hadolint, nginx's and systemd's by their own tools. What is not
 # installed is named and skipped; with STRICT=1 that is a failure.
 #
 #   make deploy-check
@@ -60,6 +60,22 @@ fi
 
 if have go "Envoy's file"; then
     (cd validate/envoy && go run . ../../proxy/envoy.yaml)
+fi
+
+envoy=$(command -v envoy || ls "${CARGO_TARGET_DIR:-../target}/envoy/bin/envoy" 2>/dev/null || true)
+if [ -n "$envoy" ]; then
+    # As it is, and with calls shared out by load reports.
+    sed -e '/lb_policy: LEAST_REQUEST/{r proxy/envoy-orca.yaml
+d}' proxy/envoy.yaml >"$work/envoy-orca.yaml"
+    for file in proxy/envoy.yaml "$work/envoy-orca.yaml"; do
+        "$envoy" --mode validate --config-path "$file" --log-level warn >"$work/envoy" 2>&1 || { cat "$work/envoy"; exit 1; }
+        if grep -q '\[warning\]' "$work/envoy"; then cat "$work/envoy"; exit 1; fi
+    done
+    grep -q client_side_weighted_round_robin "$work/envoy-orca.yaml"
+    echo "envoy: both files hold, without a warning"
+else
+    echo "skipped: Envoy's file by Envoy itself, which \`make envoy\` installs"
+    skipped=1
 fi
 
 if have hadolint "the container files"; then

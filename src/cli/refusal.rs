@@ -81,7 +81,9 @@ pub(super) fn failure(what: &str, status: &Status) -> Failure {
 
 fn remedy(code: Code, reason: &str, retry: Option<Duration>) -> Option<String> {
     let text = match (reason, code) {
-        ("QUEUE_FULL", _) => "again later, or start the server with more --slots or --queue",
+        ("QUEUE_FULL", _) => {
+            "again later, or start the server with more --slots, --queue or --queue-tokens"
+        }
         ("MODEL_LOADING", _) => "again when the model is loaded; --timeout says how long to wait",
         ("DRAINING" | "DRAIN_TIMEOUT", _) => "again: the server is being stopped or replaced",
         ("MODEL_FAILED", _) => "the server's log: it says why the model failed",
@@ -165,7 +167,7 @@ mod tests {
             &expect![[r"
                 receipt.png: 64 requests are waiting already
                   code: RESOURCE_EXHAUSTED QUEUE_FULL
-                  try: again later, or start the server with more --slots or --queue (in 1.5 s)
+                  try: again later, or start the server with more --slots, --queue or --queue-tokens (in 1.5 s)
                   exit 1"]],
         );
     }

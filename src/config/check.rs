@@ -146,6 +146,9 @@ fn requests(reader: &mut Reader<'_>) -> Option<RequestConfig> {
     });
     let queue =
         reader.read(Key::Queue, |text| value::count(text, &(1..=limits::QUEUED_REQUESTS_MAX)));
+    let queue_tokens = reader.read(Key::QueueTokens, |text| {
+        value::count_or_auto(text, &(1..=limits::QUEUED_TOKENS_MAX))
+    });
     let max_tiles = reader.read(Key::MaxTiles, |text| {
         value::count_or_auto(text, &(1..=limits::TILES_PER_PAGE_MAX as usize))
     });
@@ -160,6 +163,7 @@ fn requests(reader: &mut Reader<'_>) -> Option<RequestConfig> {
         prefix_cache: prefix_cache?,
         prefill_chunk: prefill_chunk?,
         queue: queue?,
+        queue_tokens: queue_tokens?.unwrap_or(queue?.saturating_mul(slot_tokens?)),
         max_tiles: max_tiles?.map(|tiles| tiles as u32),
         max_output_tokens: max_output_tokens?,
         intake_threads: intake_threads?.unwrap_or_else(half_the_cores),

@@ -75,6 +75,8 @@ pub struct RequestConfig {
     pub prefix_cache: bool,
     pub prefill_chunk: usize,
     pub queue: usize,
+    /// Prompt tokens of all that waits.
+    pub queue_tokens: usize,
     /// None: the checkpoint's own bound.
     pub max_tiles: Option<u32>,
     pub max_output_tokens: usize,

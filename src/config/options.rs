@@ -24,6 +24,7 @@ pub enum Key {
     PrefixCache,
     PrefillChunk,
     Queue,
+    QueueTokens,
     MaxTiles,
     MaxOutputTokens,
     IntakeThreads,
@@ -107,7 +108,7 @@ const ACCESS: &str = "Who may call";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 59] = [
+pub const ALL: [Spec; 60] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -171,6 +172,9 @@ pub const ALL: [Spec; 59] = [
     Spec::new(Key::Queue, "queue", REQUESTS)
         .takes("N", "64")
         .help("Requests that may wait; more are refused with a time to come back"),
+    Spec::new(Key::QueueTokens, "queue-tokens", REQUESTS)
+        .takes("N", "auto")
+        .help("Prompt tokens of all requests that wait; more are refused; auto: queue times slot-tokens"),
     Spec::new(Key::MaxTiles, "max-tiles", REQUESTS)
         .takes("N", "auto")
         .help("Most tiles a page is cut into; auto: as the model was trained"),

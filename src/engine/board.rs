@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::engine::counters::Counters;
 use crate::engine::generation::Served;
 use crate::engine::pulse::Pulse;
-use crate::engine::{Load, ModelState, Reject, Reload, ReloadRefused, ReloadState, Status};
+use crate::engine::{Config, Load, ModelState, Reject, Reload, ReloadRefused, ReloadState, Status};
 
 /// When to try a loading server again.
 const RETRY_LOADING: Duration = Duration::from_secs(5);
@@ -26,6 +26,7 @@ const HELD_MEAN_PARTS: u64 = 8;
 pub(super) struct Board {
     status: watch::Sender<Status>,
     queued_max: usize,
+    queued_tokens_max: usize,
     pub(super) counters: Counters,
     /// Moving mean of how long requests keep their slot.
     held_mean_ms: AtomicU64,
@@ -40,12 +41,14 @@ pub(super) struct Ticket {
     running: bool,
     /// Open requests of the replica that has it.
     replica: Option<Arc<AtomicUsize>>,
+    /// Of its prompt, once that is known.
+    tokens: usize,
 }
 
 // === impl Board ===
 
 impl Board {
-    pub(super) fn new(queued_max: usize) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         let status = Status {
             state: ModelState::Loading,
             message: String::new(),
@@ -57,7 +60,8 @@ impl Board {
         };
         Self {
             status: watch::Sender::new(status),
-            queued_max,
+            queued_max: config.queued_max,
+            queued_tokens_max: config.queued_tokens_max,
             counters: Counters::default(),
             held_mean_ms: AtomicU64::new(0),
             pulses: Mutex::default(),
@@ -95,7 +99,9 @@ impl Board {
         });
         match refused {
             Some(reject) => Err(reject),
-            None => Ok(Ticket { board: Arc::clone(self), running: false, replica: None }),
+            None => {
+                Ok(Ticket { board: Arc::clone(self), running: false, replica: None, tokens: 0 })
+            }
         }
     }
 
@@ -110,14 +116,30 @@ impl Board {
             ModelState::Failed => Some(Reject::Failed { message: message() }),
             ModelState::Ready | ModelState::Leaving => {
                 let Load { running, queued, .. } = status.load;
-                let slots = status.spec.as_ref().map_or(0, |spec| spec.slots);
+                let slots = slots(status);
                 // Free slots count: a request on its way to one does not wait.
-                (running + queued >= slots + self.queued_max).then(|| Reject::QueueFull {
-                    queued,
-                    retry_after: self.retry_after(queued, slots),
-                })
+                if running + queued >= slots + self.queued_max {
+                    let retry_after = self.retry_after(queued, slots);
+                    return Some(Reject::QueueFull { queued, retry_after });
+                }
+                // How many tokens the next one has is not known yet, but it has some.
+                self.too_many_tokens(status, 1, running + queued >= slots)
             }
         }
+    }
+
+    /// Why a request with `tokens` in its prompt cannot wait with the others, where it `waits` at all.
+    fn too_many_tokens(&self, status: &Status, tokens: usize, waits: bool) -> Option<Reject> {
+        let Load { queued, queued_tokens, .. } = status.load;
+        // The first one may be of any size, or it could never be taken.
+        let is_refused = waits
+            && queued_tokens > 0
+            && queued_tokens.saturating_add(tokens) > self.queued_tokens_max;
+        is_refused.then(|| Reject::QueueTokens {
+            queued_tokens,
+            queued_tokens_max: self.queued_tokens_max,
+            retry_after: self.retry_after(queued, slots(status)),
+        })
     }
 
     /// Why there is no model to submit to: all stops, or the first one has become ready just now.
@@ -272,6 +294,10 @@ impl Board {
     }
 }
 
+fn slots(status: &Status) -> usize {
+    status.spec.as_ref().map_or(0, |spec| spec.slots)
+}
+
 fn may_reload(status: &Status) -> Result<u32, ReloadRefused> {
     let message = || status.message.clone();
     match status.state {
@@ -300,12 +326,31 @@ impl Ticket {
         self.replica = Some(open);
     }
 
+    /// The request's prompt has so many tokens: counts them while it waits, or says why they are too many.
+    pub(super) fn weigh(&mut self, tokens: usize) -> Result<(), Reject> {
+        let board = Arc::clone(&self.board);
+        let mut refused = None;
+        board.status.send_if_modified(|status| {
+            let Load { running, queued, .. } = status.load;
+            // It is one of those that are queued.
+            refused = board.too_many_tokens(status, tokens, running + queued > slots(status));
+            let counts = refused.is_none() && !self.running;
+            if counts {
+                self.tokens = tokens;
+                status.load.queued_tokens += tokens;
+            }
+            counts
+        });
+        refused.map_or(Ok(()), Err)
+    }
+
     /// The request has a slot now.
     pub(super) fn start(&mut self) {
         if !self.running {
             self.running = true;
             self.board.status.send_modify(|status| {
                 status.load.queued -= 1;
+                status.load.queued_tokens -= self.tokens;
                 status.load.running += 1;
             });
         }
@@ -318,9 +363,13 @@ impl Drop for Ticket {
             open.fetch_sub(1, Ordering::Relaxed);
         }
         self.board.status.send_modify(|status| {
-            let Load { running, queued, .. } = &mut status.load;
-            let count = if self.running { running } else { queued };
-            *count = count.saturating_sub(1);
+            let Load { running, queued, queued_tokens, .. } = &mut status.load;
+            if self.running {
+                *running = running.saturating_sub(1);
+            } else {
+                *queued = queued.saturating_sub(1);
+                *queued_tokens = queued_tokens.saturating_sub(self.tokens);
+            }
         });
     }
 }

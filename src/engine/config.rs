@@ -13,6 +13,9 @@ use crate::telemetry::Telemetry;
 pub struct Config {
     /// Requests that may wait for a slot; the next one is refused.
     pub queued_max: usize,
+    /// Prompt tokens of all requests that wait, unless one alone has more; whatever would make them more is
+    /// refused.
+    pub queued_tokens_max: usize,
     /// Prompt tokens that one step takes in beside the decoding sequences.
     pub prefill_chunk_tokens: usize,
     /// Tiles that the vision encoder takes in between two steps.
@@ -41,6 +44,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             queued_max: 256,
+            queued_tokens_max: usize::MAX,
             prefill_chunk_tokens: 2048,
             vision_chunk_tiles: limits::VISION_CHUNK_TILES,
             intake_threads: 2,
@@ -61,6 +65,7 @@ impl Config {
     pub(super) fn within_limits(self) -> Self {
         Self {
             queued_max: self.queued_max.min(limits::QUEUED_REQUESTS_MAX),
+            queued_tokens_max: self.queued_tokens_max.min(limits::QUEUED_TOKENS_MAX),
             prefill_chunk_tokens: self
                 .prefill_chunk_tokens
                 .clamp(1, limits::PREFILL_CHUNK_TOKENS_MAX),

@@ -25,6 +25,10 @@ pub enum Fault {
 pub enum Reject {
     #[error("{queued} requests are waiting already, the most this server queues")]
     QueueFull { queued: usize, retry_after: Duration },
+    #[error(
+        "the requests that wait have {queued_tokens} prompt tokens already, of the {queued_tokens_max} that this server queues"
+    )]
+    QueueTokens { queued_tokens: usize, queued_tokens_max: usize, retry_after: Duration },
     #[error("the model is loading: {message}")]
     Loading { message: String, retry_after: Duration },
     #[error("the server is draining")]
@@ -65,6 +69,9 @@ impl ReloadRefused {
 /// Why a request that was taken failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// Not taken after all: only what is prepared has a number of tokens.
+    #[error(transparent)]
+    Rejected(#[from] Reject),
     #[error("file {file}: {source}")]
     Decode { file: usize, source: DecodeError },
     #[error("the document has {pages} pages, the most is {pages_max}: send fewer")]
@@ -137,7 +144,7 @@ impl EngineError {
             | Self::Constraint(ConstraintError::Grammar { .. })
             | Self::Deadline { .. }
             | Self::SlowClient { .. } => Fault::Caller,
-            Self::Run(RunError::OutOfMemory { .. }) => Fault::Capacity,
+            Self::Rejected(_) | Self::Run(RunError::OutOfMemory { .. }) => Fault::Capacity,
             Self::NonFiniteLogits { .. }
             | Self::Gibberish { .. }
             | Self::Repetition { .. }

@@ -110,7 +110,7 @@ impl Handle {
         L: FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static,
     {
         let config = config.within_limits();
-        let board = Arc::new(Board::new(config.queued_max));
+        let board = Arc::new(Board::new(&config));
         let desk = Desk { board, switch: Arc::default(), clock, config };
         let (threads, _) = watch::channel(());
         let handle = Self { shared: Arc::new(Shared { desk, threads }) };

@@ -190,6 +190,10 @@ impl Worker {
         // A document that makes a decoder panic is that document's problem alone.
         let prepared = catch_unwind(AssertUnwindSafe(|| self.prepare(&request)))
             .unwrap_or_else(|panic| Err(Ending::panicked(panic.as_ref()).error()));
+        let prepared = prepared.and_then(|prepared| {
+            request.ticket.weigh(prepared.prompt.len())?;
+            Ok(prepared)
+        });
         match prepared {
             Ok(prepared) => self.hand_over(request, prepared, preparing),
             Err(error) => {

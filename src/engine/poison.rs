@@ -64,6 +64,7 @@ fn sign(error: &EngineError) -> Sign {
         | EngineError::Deadline { .. }
         | EngineError::SlowClient { .. }
         | EngineError::Constraint(_)
+        | EngineError::Rejected(_)
         | EngineError::Run(_)
         | EngineError::Stopped
         | EngineError::Panicked { .. } => Sign::None,

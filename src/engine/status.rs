@@ -89,6 +89,8 @@ impl Status {
 pub struct Load {
     pub running: usize,
     pub queued: usize,
+    /// Prompt tokens of those that are queued and prepared.
+    pub queued_tokens: usize,
     /// Share of the KV cache's blocks in use, 0 to 1.
     pub kv_utilization: f64,
 }

@@ -154,6 +154,13 @@ pub(super) fn rejected(reject: &Reject) -> Status {
                 .with("queued_requests", queued)
                 .retry(*retry_after)
         }
+        Reject::QueueTokens { queued_tokens, queued_tokens_max, retry_after } => {
+            Failure::new(Code::ResourceExhausted, "QUEUE_FULL", message)
+                .with("queued_tokens", queued_tokens)
+                .with("limit", "queue_tokens")
+                .with("limit_value", queued_tokens_max)
+                .retry(*retry_after)
+        }
         Reject::Loading { retry_after, .. } => {
             Failure::new(Code::Unavailable, "MODEL_LOADING", message).retry(*retry_after)
         }
@@ -172,6 +179,7 @@ pub(super) fn rejected(reject: &Reject) -> Status {
 pub(super) fn failed(error: &EngineError) -> Status {
     let message = error.to_string();
     let failure = match error {
+        EngineError::Rejected(reject) => return rejected(reject),
         EngineError::Decode { file, source } => undecodable(*file, source),
         EngineError::TooManyPages { pages, pages_max } => {
             over_limit("files", message, "max_pages", pages_max, pages)

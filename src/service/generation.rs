@@ -87,6 +87,9 @@ impl Generation {
     }
 
     pub(super) fn failed(&mut self, error: &EngineError) -> Status {
+        if let EngineError::Rejected(reject) = error {
+            return self.rejected(reject);
+        }
         if let EngineError::Panicked { message } = error {
             tracing::error!(panic = message, "the engine panicked over a request");
         }

@@ -103,6 +103,9 @@ where
     let mut leaving = false;
     loop {
         tokio::select! {
+            // What has arrived is looked at before it is said that nothing has: a machine without time to
+            // spare may come to both at once.
+            biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(%remote, error, "a connection broke");

@@ -6,7 +6,7 @@ use tessera::engine;
 use tessera::pb::v1::extraction_service_client::ExtractionServiceClient;
 use tonic::Code;
 
-use crate::support::{Setup, collect, completed, first_token, open, question, receipt, refuse};
+use crate::support::{Setup, collect, completed, first_token, open, question, receipt};
 
 /// Connections that the calls of one test share.
 const CONNECTIONS: usize = 8;
@@ -94,6 +94,7 @@ async fn ten_thousand_cancels_leave_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_quick() {
+    const REFUSALS: usize = 1000;
     let setup = Setup {
         slots: 1,
         engine: engine::Config { queued_max: 1, ..engine::Config::default() },
@@ -103,13 +104,20 @@ async fn a_refusal_is_quick() {
     let mut running = open(&server, question("Read on")).await;
     first_token(&mut running).await;
     let _waiting = open(&server, question("Me too")).await;
+    // On a connection that is there, as a client has it.
+    let mut client = server.client().await;
     let mut took = Vec::new();
-    for _ in 0..200 {
+    for _ in 0..REFUSALS {
         let began = Instant::now();
-        assert_eq!(refuse(&server, question("And me")).await.code(), Code::ResourceExhausted);
+        let status = client.extract(question("And me")).await.unwrap_err();
         took.push(began.elapsed());
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert!(status.metadata().contains_key("grpc-retry-pushback-ms"), "{status:?}");
     }
     took.sort_unstable();
-    // With a new connection each, in a build for tests, on a machine that does other things too.
-    assert!(took[100] < Duration::from_millis(20), "half of them took {:?}", took[100]);
+    let [half, most] = [50, 99].map(|percent| took[REFUSALS * percent / 100]);
+    println!("a refusal: 50 % within {half:?}, 99 % within {most:?}");
+    // In a build for tests, on a machine that does other things too, the middle stands for the rest.
+    let bounded = if cfg!(debug_assertions) { half } else { most };
+    assert!(bounded < Duration::from_millis(5), "50 % within {half:?}, 99 % within {most:?}");
 }

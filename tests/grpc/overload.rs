@@ -29,6 +29,32 @@ async fn a_full_queue_refuses_at_once() {
 }
 
 #[tokio::test]
+async fn what_waits_has_a_bound_of_tokens() {
+    let setup = Setup {
+        slots: 1,
+        engine: engine::Config { queued_tokens_max: 64, ..engine::Config::default() },
+        ..Setup::endless(Duration::from_millis(5))
+    };
+    let server = setup.start().await;
+    let mut running = open(&server, question("Read on")).await;
+    first_token(&mut running).await;
+    // However long the first that waits is, it may.
+    let _waiting = open(&server, question(&"Read on. ".repeat(20))).await;
+    let refused = async |text: &str| {
+        let status = refuse(&server, question(text)).await;
+        assert_failure(&status, Code::ResourceExhausted, "QUEUE_FULL");
+        let metadata = info(&status).1.metadata;
+        assert_eq!((&*metadata["limit"], &*metadata["limit_value"]), ("queue_tokens", "64"));
+        assert!(metadata["queued_tokens"].parse::<usize>().unwrap() > 64);
+        let retry = status.get_details_retry_info().unwrap().retry_delay.unwrap();
+        let pushback = status.metadata().get("grpc-retry-pushback-ms").unwrap();
+        assert_eq!(pushback.to_str().unwrap(), retry.as_millis().to_string());
+    };
+    refused("Me too").await;
+    server.until(|status| status.load.running == 1 && status.load.queued == 1).await;
+}
+
+#[tokio::test]
 async fn requests_have_a_bound_together() {
     let mut setup = Setup::endless(Duration::from_millis(2));
     setup.service.request_memory_bytes = 100_000;

@@ -1,9 +1,10 @@
 //! The binary as a cluster and its people treat it: signals in every phase, the model exchanged under load, a
-//! disk that is full, a clock that jumps; and what it logs.
+//! disk that is full, memory that runs out, a clock that jumps; and what it logs.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::panic, reason = "a test that cannot go on fails")]
 
 mod machine;
+mod memory;
 mod phases;
 mod reload;
 mod secrets;

@@ -34,7 +34,16 @@ fn free() -> SocketAddr {
 impl Server {
     /// A process that may not listen yet.
     pub(crate) fn spawn(flags: &[&str], change: impl FnOnce(&mut Command)) -> Self {
-        let (address, admin) = (free(), free());
+        Self::spawn_at(free(), flags, change)
+    }
+
+    /// The same on an address that a process had before.
+    pub(crate) fn spawn_at(
+        address: SocketAddr,
+        flags: &[&str],
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
+        let admin = free();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tessera"));
         command
             .args(["serve", "--listen", &address.to_string(), "--verify", "none"])
@@ -77,6 +86,10 @@ impl Server {
 
     pub(crate) async fn until_serving(&self) {
         until("it serves", async || self.is_serving().await).await;
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     pub(crate) fn signal(&self, signal: &str) {

@@ -185,7 +185,7 @@ impl Stage {
         let fake = Fake::new(options.clone());
         let (probe, faults) = (fake.probe(), fake.faults());
         let clock = Arc::new(ManualClock::new());
-        let board = Arc::new(Board::new(config.queued_max));
+        let board = Arc::new(Board::new(&config));
         let bell = Bell {
             inbox: Arc::new(Inbox::default()),
             intake: Arc::new(Intake::new(config.pixel_bytes_max)),

@@ -183,6 +183,64 @@ fn a_full_queue_refuses_and_says_when_to_come_back() {
 }
 
 #[test]
+fn what_waits_has_a_bound_of_tokens_too() {
+    let mut options = Options::default();
+    options.spec.slots = 1;
+    let config = Config { queued_tokens_max: 50, ..Config::default() };
+    let mut stage = Stage::with(options, config);
+    let of = |tokens: usize| job(&"q".repeat(tokens), &[]);
+    // One that finds a free slot does not wait, and the first that waits may be of any size.
+    let mut running = stage.submit(of(100)).unwrap();
+    stage.turn();
+    assert_eq!((stage.load().running, stage.load().queued_tokens), (1, 0));
+    let mut first = stage.submit(of(40)).unwrap();
+    assert_eq!(stage.load().queued_tokens, 40);
+    // Its tokens are known once it is prepared: it is refused then, before anything was said of it.
+    let mut long = stage.submit(of(11)).unwrap();
+    let refused = finished(&mut long).unwrap_err();
+    let EngineError::Rejected(Reject::QueueTokens {
+        queued_tokens,
+        queued_tokens_max,
+        retry_after,
+    }) = refused
+    else {
+        panic!("{refused}");
+    };
+    assert_eq!((queued_tokens, queued_tokens_max), (40, 50));
+    assert_eq!(retry_after, Duration::from_secs(1));
+    assert_eq!((stage.load().queued, stage.load().queued_tokens), (1, 40));
+    // What fits is taken, and where nothing fits any more nothing is prepared to find that out.
+    let mut fits = stage.submit(of(10)).unwrap();
+    assert!(matches!(stage.submit(of(1)), Err(Reject::QueueTokens { queued_tokens: 50, .. })));
+    stage.settle();
+    for events in [&mut running, &mut first, &mut fits] {
+        assert!(finished(events).is_ok());
+    }
+    assert_eq!(stage.load().queued_tokens, 0);
+    stage.assert_empty();
+}
+
+#[test]
+fn the_tokens_of_a_request_that_is_given_up_make_room() {
+    let mut options = Options::default();
+    options.spec.slots = 1;
+    let config = Config { queued_tokens_max: 50, ..Config::default() };
+    let mut stage = Stage::with(options, config);
+    let of = |tokens: usize| job(&"q".repeat(tokens), &[]);
+    let mut running = stage.submit(of(100)).unwrap();
+    stage.turn();
+    let waiting = stage.submit(of(50)).unwrap();
+    assert!(matches!(stage.submit(of(1)), Err(Reject::QueueTokens { .. })));
+    drop(waiting);
+    stage.turn();
+    assert_eq!((stage.load().queued, stage.load().queued_tokens), (0, 0));
+    let mut next = stage.submit(of(50)).unwrap();
+    stage.settle();
+    assert!(finished(&mut running).is_ok() && finished(&mut next).is_ok());
+    stage.assert_empty();
+}
+
+#[test]
 fn the_queue_tells_positions_when_they_change() {
     let mut options = Options::default();
     options.spec.slots = 1;

@@ -141,6 +141,9 @@ fn failed(page: usize, problem: &str) -> DecodeError {
 /// The child's side: reads a PDF file from stdin and writes frames to stdout. Takes less of the machine
 /// from here on.
 pub fn serve(wanted: &Wanted, limits: &DecodeLimits) -> io::Result<()> {
+    // Where the machine or a container runs out of memory this is who goes, not the server with all its streams.
+    // A kernel that does not know the file has another way.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let memory = Some(limits::PDF_MEMORY_BYTES_MAX);
     setrlimit(Resource::Data, Rlimit { current: memory, maximum: memory })?;
     // For the case that nobody is left to stop it.
