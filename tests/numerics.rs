@@ -214,6 +214,10 @@ fn a_healthy_model_has_nothing_to_locate() {
     for site in ["scores", "softmax", "mlp_product", "down_proj", "residual", "logits"] {
         assert!(probe.iter().any(|range| range.site == site && range.max_abs > 0.0), "{site}");
     }
+    // Also by the operations that serve.
+    for site in ["served_residual", "served_logits"] {
+        assert!(probe.iter().any(|range| range.site == site && range.max_abs > 0.0), "{site}");
+    }
     assert!(model.spec().placements.iter().all(|p| p.compute_dtype == Dtype::F16));
     let tokens = [1, 2, 3];
     let segment = Segment {

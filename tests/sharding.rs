@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use tessera::checkpoint::Checkpoint;
 use tessera::device::{Dtype, LinkRoute};
@@ -151,16 +152,33 @@ fn answers_are_equal_to_the_bit_on_one_to_four_devices() {
 }
 
 #[test]
-fn a_step_says_where_its_time_went() {
+fn each_step_says_where_its_own_time_went() {
     for count in [1, 3] {
         let mut model = tiny(count, DtypePolicy::default());
-        assert!(model.stage_times().is_none(), "nothing ran yet");
-        answers(&mut model);
-        let times = model.stage_times().expect("CPUs can be timed");
-        let devices: BTreeSet<&str> = times.devices.iter().map(|(id, _)| id.as_str()).collect();
-        assert_eq!((times.devices.len(), devices.len()), (count, count), "{times:?}");
-        assert!(times.devices.iter().all(|(_, time)| !time.is_zero()), "{times:?}");
-        assert_eq!(times.hops.is_zero(), count == 1, "{times:?}");
+        let tokens = [40, 41, 42, 43];
+        let batch = |start: usize, len: usize| StepBatch {
+            segments: vec![segment(0, start, &tokens[..len], 0, true)],
+        };
+        let begin = Instant::now();
+        // The second one is begun before anybody asks for the times of the first.
+        let passes = [(0, 4), (4, 1)].map(|(start, len)| model.submit(&batch(start, len)).unwrap());
+        let whole = begin.elapsed();
+        let times = passes.map(|pass| {
+            let times = pass.times().expect("devices can be timed").clone();
+            pass.wait().unwrap();
+            assert!(times.has_passed());
+            times.get().clone()
+        });
+        let mut sum = Duration::ZERO;
+        for times in &times {
+            let devices: BTreeSet<&str> = times.devices.iter().map(|(id, _)| id.as_str()).collect();
+            assert_eq!((times.devices.len(), devices.len()), (count, count), "{times:?}");
+            assert!(times.devices.iter().all(|(_, time)| !time.is_zero()), "{times:?}");
+            assert_eq!(times.hops.is_zero(), count == 1, "{times:?}");
+            sum += times.devices.iter().map(|(_, time)| *time).sum::<Duration>() + times.hops;
+        }
+        assert!(sum <= whole, "{times:?} in {whole:?}");
+        assert_ne!(times[0], times[1]);
     }
 }
 

@@ -4,10 +4,12 @@
 
 mod dtype;
 mod links;
+mod mark;
 mod open;
 
 pub use dtype::{Dtype, UnknownDtype};
 pub use links::{Link, LinkRoute, LinkTrial, Links};
+pub use mark::{Interval, Mark};
 pub use open::{
     ComputeCapability, DeviceError, DeviceHandle, DeviceMemory, DeviceRequest, DeviceSelection,
     Share, open, open_share,

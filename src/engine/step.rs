@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::scheduler::{Planned, Scheduler, SeqId};
 use crate::engine::sequence::Sequence;
-use crate::model::{Output, Outputs, Pending, RunError, Runner, StepBatch};
+use crate::model::{Output, Outputs, PassTimes, Pending, RunError, Runner, StepBatch};
 
 /// Tokens of a prompt that are not halved any more: what does not fit then will not fit at all.
 const HALVED_TOKENS_MIN: usize = 16;
@@ -36,6 +36,8 @@ pub(super) struct Stepped {
     pub(super) outcomes: Vec<(Planned, Outcome)>,
     /// Of passes under way: what was to follow tokens that this one did not take in. To be planned again.
     pub(super) dropped: Vec<Planned>,
+    /// None where the runner cannot tell, and where sequences ran one by one.
+    pub(super) times: Option<PassTimes>,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,7 @@ pub(super) fn land(
     later: &mut VecDeque<Launched>,
 ) -> Stepped {
     let Launched { plan, pending, void, .. } = launched;
+    let times = pending.as_ref().ok().and_then(|pending| pending.times().cloned());
     let is_no_good = |id: &SeqId| void.contains(id) || !running.sequences.contains_key(id);
     let error = match pending.and_then(|pending| checked(pending.wait()?, &plan)) {
         Ok(outputs) => {
@@ -78,7 +81,7 @@ pub(super) fn land(
                 (planned, if is_no_good { Outcome::Dropped } else { Outcome::Taken(output) })
             };
             let outcomes = plan.into_iter().map(outcome).collect();
-            return Stepped { outcomes, dropped: Vec::new() };
+            return Stepped { outcomes, dropped: Vec::new(), times };
         }
         Err(error) => error,
     };
@@ -94,7 +97,7 @@ pub(super) fn land(
         let taken = outputs.map(|outputs| Outcome::Taken(outputs.into_iter().next()));
         (planned, taken.unwrap_or_else(Outcome::Failed))
     };
-    Stepped { outcomes: plan.into_iter().map(outcome).collect(), dropped }
+    Stepped { outcomes: plan.into_iter().map(outcome).collect(), dropped, times: None }
 }
 
 /// Runs one sequence. Activations grow with the tokens of a pass, so a piece of a prompt that found no

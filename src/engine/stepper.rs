@@ -296,7 +296,7 @@ impl Stepper {
         self.count_step(&stepped, now.saturating_duration_since(begin));
         self.count_device_failures(&stepped)?;
         let planned = stepped.outcomes.iter().map(|(planned, _)| *planned);
-        let pass = Pass::new(self.steps, (begin, now), planned, self.runner.stage_times());
+        let pass = Pass::new(self.steps, (begin, now), planned, stepped.times.clone());
         self.steps += 1;
         self.take_outcomes(stepped, pass, now);
         Ok(true)

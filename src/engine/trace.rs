@@ -4,7 +4,6 @@
 
 mod spans;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
@@ -13,7 +12,7 @@ use opentelemetry::trace::Link;
 use crate::engine::clock::Clock;
 use crate::engine::scheduler::Planned;
 use crate::limits::TRACED_STEPS_MAX;
-use crate::model::{ModelSpec, StageTimes};
+use crate::model::{ModelSpec, PassTimes};
 use crate::telemetry::spans::{LINKS_MAX, Level, RequestTrace};
 
 /// The trace of one request. Dropping it, however the request ended, sends it off.
@@ -30,7 +29,7 @@ pub(super) struct Pass {
     /// Requests in it.
     pub(super) batch_size: usize,
     pub(super) prefill_tokens: usize,
-    pub(super) stages: Option<Arc<StageTimes>>,
+    pub(super) stages: Option<PassTimes>,
     /// The requests whose traces go as far as the engine's steps.
     links: Vec<Link>,
     /// Of one of them.
@@ -109,7 +108,7 @@ struct Chunk {
     preemptions: u32,
     /// The answer had begun.
     answering: bool,
-    stages: Option<Arc<StageTimes>>,
+    stages: Option<PassTimes>,
 }
 
 /// The making of one output token.
@@ -130,7 +129,7 @@ struct Step {
     kv_tokens: u32,
     /// Of the chosen token; not a number where nobody asked.
     logprob: f32,
-    stages: Option<Arc<StageTimes>>,
+    stages: Option<PassTimes>,
 }
 
 // === impl Trace ===
@@ -315,7 +314,7 @@ impl Pass {
         number: u64,
         (begin, end): (Instant, Instant),
         plan: impl Iterator<Item = Planned>,
-        stages: Option<Arc<StageTimes>>,
+        stages: Option<PassTimes>,
     ) -> Self {
         let (mut batch_size, mut prefill_tokens) = (0, 0);
         for planned in plan {

@@ -15,10 +15,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::device::Dtype;
+use crate::device::{Dtype, Interval, Mark};
+use crate::model::times::Lap;
 use crate::model::{
-    Choice, DeviceUse, FeatureKey, ModelSpec, NonFinite, Output, Outputs, Pending, Placement,
-    RunError, Runner, Segment, Slot, SlotTiles, StepBatch, Want,
+    Choice, DeviceUse, FeatureKey, ModelSpec, NonFinite, Output, Outputs, PassTimes, Pending,
+    Placement, RunError, Runner, Segment, Slot, SlotTiles, StepBatch, Want,
 };
 use crate::placement::WeightFormat;
 
@@ -464,8 +465,12 @@ impl Runner for Fake {
 
     /// As a device that works by itself: an error is heard of when it is waited for.
     fn submit(&mut self, batch: &StepBatch<'_>) -> Result<Pending, RunError> {
+        let begin = Mark::now();
         let done = self.step(batch);
-        Ok(Pending::later(move || done))
+        let interval = Interval { begin, end: Mark::now() };
+        let id = self.options.spec.devices.first().map(|device| device.id.clone());
+        let times = PassTimes::new(vec![(Lap::Device(id.unwrap_or_default()), interval)]);
+        Ok(Pending::later(move || done).timed(Some(times)))
     }
 
     fn locate_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {

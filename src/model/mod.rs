@@ -1,13 +1,14 @@
 //! The forward pass: tensors only. `engine` drives a [`Runner`] and never sees a tensor.
 //!
 //! [`runner`] is the seam between the two floors, [`output`] what comes back through it, [`pending`] when,
-//! [`fake`] a runner without weights.
+//! [`times`] where the time went, [`fake`] a runner without weights.
 
 pub mod fake;
 pub mod internvl;
 pub mod output;
 pub mod pending;
 pub mod runner;
+pub mod times;
 
 mod cache;
 mod cpu;
@@ -21,5 +22,6 @@ pub use output::{Choice, Output, Outputs, Want, likeliest};
 pub use pending::Pending;
 pub use runner::{
     DeviceUse, FeatureKey, ModelSpec, NonFinite, PixelTiles, Placement, RunError, Runner, Segment,
-    SiteRange, Slot, SlotTiles, StageTimes, StepBatch, Verification,
+    SiteRange, Slot, SlotTiles, StepBatch, Verification,
 };
+pub use times::{PassTimes, StageTimes};

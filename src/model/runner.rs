@@ -1,8 +1,6 @@
 //! The seam between the engine and the forward pass: plain values in, logits or tokens out.
 
 use std::ops::Range;
-use std::sync::Arc;
-use std::time::Duration;
 
 use super::output::{Outputs, Want};
 use super::pending::Pending;
@@ -184,15 +182,6 @@ impl ModelSpec {
     }
 }
 
-/// Where the time of one forward pass went.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StageTimes {
-    /// By device, in the order in which rows reach them.
-    pub devices: Vec<(String, Duration)>,
-    /// Rows on their way between devices.
-    pub hops: Duration,
-}
-
 /// Why a forward pass failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -244,11 +233,6 @@ pub trait Runner: Send {
     ///
     /// None: not known.
     fn locate_non_finite(&mut self, _batch: &StepBatch<'_>) -> Option<NonFinite> {
-        None
-    }
-
-    /// Where the time of the last step went; none where it cannot be told without waiting for a device.
-    fn stage_times(&self) -> Option<Arc<StageTimes>> {
         None
     }
 

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Device, Result, Tensor};
 
+use super::mark::{Interval, Mark};
 use super::open::DeviceHandle;
 use check::Findings;
 
@@ -66,12 +67,12 @@ pub struct Links {
 /// Sources of copies that may still be read. A source freed too soon is memory for the next kernel on
 /// its device while the other device still reads it.
 #[derive(Debug, Default)]
-struct InFlight(Mutex<Vec<(Tensor, peer::Copied)>>);
+struct InFlight(Mutex<Vec<(Tensor, Mark)>>);
 
 impl InFlight {
-    fn hold(&self, source: Tensor, copied: peer::Copied) {
+    fn hold(&self, source: Tensor, copied: Mark) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|(_, copied)| !copied.is_complete());
+        held.retain(|(_, copied)| !copied.has_passed());
         held.push((source, copied));
     }
 }
@@ -110,23 +111,39 @@ impl Links {
         if from == to {
             return Ok(x.clone());
         }
+        self.send_timed(x, from, to).map(|(copy, _)| copy)
+    }
+
+    /// As [`send`](Self::send), from one device to another, with the time that the copy takes once its source
+    /// is there.
+    pub fn send_timed(&self, x: &Tensor, from: usize, to: usize) -> Result<(Tensor, Interval)> {
         // A direction that nobody announced goes the way that is right everywhere.
         let route = self.table[from][to].as_ref().map_or(LinkRoute::Staged, |link| link.route);
         self.carry(route, x, to)
     }
 
-    fn carry(&self, route: LinkRoute, x: &Tensor, to: usize) -> Result<Tensor> {
+    fn carry(&self, route: LinkRoute, x: &Tensor, to: usize) -> Result<(Tensor, Interval)> {
         let target = &self.devices[to].device;
         match route {
             LinkRoute::Peer => {
                 let x = x.contiguous()?;
-                let (copy, copied) = peer::copy(&x, target)?;
-                self.in_flight.hold(x, copied);
-                Ok(copy)
+                let (copy, interval) = peer::copy(&x, target)?;
+                self.in_flight.hold(x, interval.end.clone());
+                Ok((copy, interval))
             }
-            LinkRoute::Host if x.device().is_cpu() && target.is_cpu() => x.copy(),
             LinkRoute::Host | LinkRoute::Staged => {
-                x.contiguous()?.to_device(&Device::Cpu)?.to_device(target)
+                let x = x.contiguous()?;
+                // The host waits for the source in any case.
+                x.device().synchronize()?;
+                let begin = Mark::now();
+                let copy = if x.device().is_cpu() && target.is_cpu() {
+                    x.copy()?
+                } else {
+                    let copy = x.to_device(&Device::Cpu)?.to_device(target)?;
+                    target.synchronize()?;
+                    copy
+                };
+                Ok((copy, Interval { begin, end: Mark::now() }))
             }
         }
     }
@@ -144,7 +161,7 @@ impl Links {
         };
         let test = |route: LinkRoute| {
             check::check(&source.device, &target.device, check::ROUNDS, |x| {
-                self.carry(route, x, to)
+                self.carry(route, x, to).map(|(copy, _)| copy)
             })
         };
         let both_gpus = source.device.is_cuda() && target.device.is_cuda();

@@ -9,9 +9,9 @@
 )]
 
 #[cfg(feature = "cuda")]
-pub(super) use cuda::{Copied, copy, enable};
+pub(super) use cuda::{copy, enable};
 #[cfg(not(feature = "cuda"))]
-pub(super) use without::{Copied, copy, enable};
+pub(super) use without::{copy, enable};
 
 #[cfg(feature = "cuda")]
 mod cuda {
@@ -19,8 +19,7 @@ mod cuda {
 
     use candle_core::backend::BackendStorage as _;
     use candle_core::cuda_backend::cudarc::driver::{
-        CudaContext, CudaEvent, CudaStream, DevicePtr as _, DevicePtrMut as _, DeviceRepr, result,
-        sys,
+        CudaContext, CudaStream, DevicePtr as _, DevicePtrMut as _, DeviceRepr, result, sys,
     };
     use candle_core::cuda_backend::{CudaDType, CudaStorageSlice, WrapErr as _};
     use candle_core::{
@@ -29,15 +28,7 @@ mod cuda {
     };
     use std::sync::{Arc, Mutex, PoisonError};
 
-    /// Marks the end of a copy on the consumer's stream.
-    #[derive(Debug)]
-    pub(in crate::device::links) struct Copied(CudaEvent);
-
-    impl Copied {
-        pub(in crate::device::links) fn is_complete(&self) -> bool {
-            self.0.is_complete()
-        }
-    }
+    use crate::device::mark::{Interval, Mark};
 
     /// Lets `target` read the memory of `source`; the error says why it may not.
     pub(in crate::device::links) fn enable(
@@ -99,18 +90,21 @@ mod cuda {
         }
     }
 
-    /// A contiguous `x` on `target`, and the mark after which `x` may be freed.
-    pub(in crate::device::links) fn copy(x: &Tensor, target: &Device) -> Result<(Tensor, Copied)> {
+    /// A contiguous `x` on `target`, and when it is copied: `x` may be freed after that.
+    pub(in crate::device::links) fn copy(
+        x: &Tensor,
+        target: &Device,
+    ) -> Result<(Tensor, Interval)> {
         let op = PeerCopy { target: target.as_cuda_device()?.clone(), copied: Mutex::default() };
         let copy = x.apply_op1_no_bwd(&op)?;
         let copied = op.copied.into_inner().unwrap_or_else(PoisonError::into_inner);
         let copied = copied.ok_or_else(|| Error::Msg("the peer copy was not run".to_owned()))?;
-        Ok((copy, Copied(copied)))
+        Ok((copy, copied))
     }
 
     struct PeerCopy {
         target: CudaDevice,
-        copied: Mutex<Option<CudaEvent>>,
+        copied: Mutex<Option<Interval>>,
     }
 
     impl CustomOp1 for PeerCopy {
@@ -154,17 +148,18 @@ mod cuda {
             &self,
             storage: &CudaStorage,
             device: &CudaDevice,
-        ) -> Result<(CudaStorage, CudaEvent)> {
+        ) -> Result<(CudaStorage, Interval)> {
             let (source, target) = (self.source, self.target);
             let from = storage.as_cuda_slice::<T>()?.slice(self.start..self.start + self.len);
             // SAFETY: every element is written by the copy below before anything can read it.
             let mut to = unsafe { target.alloc::<T>(self.len) }.w()?;
-            {
+            let begin = {
                 let (from, _reading) = from.device_ptr(source);
                 let produced = source.record_event(None).w()?;
                 let (to, _writing) = to.device_ptr_mut(target);
                 target.wait(&produced).w()?;
                 target.context().bind_to_thread().w()?;
+                let begin = Mark::on_stream(target)?;
                 let bytes = self.len * size_of::<T>();
                 // SAFETY: both ranges hold `bytes`; the source is kept alive by the caller until the
                 // event below has passed, and the target's stream owns the new memory.
@@ -179,9 +174,10 @@ mod cuda {
                     )
                 }
                 .w()?;
-            }
-            let copied = target.record_event(None).w()?;
-            Ok((CudaStorage::wrap_cuda_slice(to, device.clone()), copied))
+                begin
+            };
+            let interval = Interval { begin, end: Mark::on_stream(target)? };
+            Ok((CudaStorage::wrap_cuda_slice(to, device.clone()), interval))
         }
     }
 }
@@ -190,15 +186,7 @@ mod cuda {
 mod without {
     use candle_core::{Device, Error, Result, Tensor};
 
-    /// Never made: there are no peers.
-    #[derive(Debug)]
-    pub(in crate::device::links) enum Copied {}
-
-    impl Copied {
-        pub(in crate::device::links) fn is_complete(&self) -> bool {
-            match *self {}
-        }
-    }
+    use crate::device::mark::Interval;
 
     pub(in crate::device::links) fn enable(
         _: &Device,
@@ -207,7 +195,7 @@ mod without {
         Err("this build has no CUDA".to_owned())
     }
 
-    pub(in crate::device::links) fn copy(_: &Tensor, _: &Device) -> Result<(Tensor, Copied)> {
+    pub(in crate::device::links) fn copy(_: &Tensor, _: &Device) -> Result<(Tensor, Interval)> {
         Err(Error::Msg("this build has no CUDA".to_owned()))
     }
 }

@@ -6,7 +6,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanContext, SpanId};
 
 use super::{Chunk, ModelFacts, Pass, Preemption, Recording, Step};
-use crate::model::StageTimes;
+use crate::model::PassTimes;
 use crate::telemetry::spans::{Deferred, Level, NewSpan, RequestTrace, Spans, span_id};
 
 /// A pass and a request in it, whose clock it is told by.
@@ -24,8 +24,8 @@ fn integer(key: &'static str, value: usize) -> KeyValue {
 }
 
 /// Time on each device, where the runner can tell.
-fn stage_attributes(stages: Option<&StageTimes>, attributes: &mut Vec<KeyValue>) {
-    let Some(stages) = stages else { return };
+fn stage_attributes(stages: Option<&PassTimes>, attributes: &mut Vec<KeyValue>) {
+    let Some(stages) = stages.map(PassTimes::get) else { return };
     for (device, time) in &stages.devices {
         attributes.push(KeyValue::new(
             format!("tessera.device.{}.ms", device.replace(':', "_")),
@@ -47,7 +47,7 @@ impl Deferred for EnginePass {
             integer("tessera.step.batch_size", pass.batch_size),
             integer("tessera.step.prefill_tokens", pass.prefill_tokens),
         ];
-        stage_attributes(pass.stages.as_deref(), &mut attributes);
+        stage_attributes(pass.stages.as_ref(), &mut attributes);
         let span = NewSpan {
             name: "engine.step".into(),
             id: span_id(),
@@ -236,7 +236,7 @@ impl Chunk {
             integer("tessera.prefill.tokens", self.tokens as usize),
             integer("tessera.step.batch_size", self.batch_size as usize),
         ];
-        stage_attributes(self.stages.as_deref(), &mut attributes);
+        stage_attributes(self.stages.as_ref(), &mut attributes);
         attributes
     }
 }
@@ -260,7 +260,7 @@ impl Step {
         if self.logprob.is_finite() {
             attributes.push(KeyValue::new("tessera.step.logprob", f64::from(self.logprob)));
         }
-        stage_attributes(self.stages.as_deref(), &mut attributes);
+        stage_attributes(self.stages.as_ref(), &mut attributes);
         attributes
     }
 }

@@ -10,11 +10,9 @@
 //
 // All but dequantise need k to be a multiple of 16 and rows that begin at 16-byte boundaries. Names and block shapes are known to q8.rs and benches/kernels/q8.py.
 
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
+#include "numbers.cuh"
 
 typedef unsigned char byte;
-typedef unsigned int word;
 
 // What a product is made of; the kernels' arguments in their order.
 struct Product {
@@ -27,17 +25,6 @@ struct Product {
     int out_is_f32;
     int m, n, k;
 };
-
-__device__ __forceinline__ float to_float(float x) { return x; }
-__device__ __forceinline__ float to_float(__half x) { return __half2float(x); }
-__device__ __forceinline__ float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
-
-template <typename T> __device__ __forceinline__ T from_float(float x);
-template <> __device__ __forceinline__ float from_float<float>(float x) { return x; }
-template <> __device__ __forceinline__ __half from_float<__half>(float x) { return __float2half_rn(x); }
-template <> __device__ __forceinline__ __nv_bfloat16 from_float<__nv_bfloat16>(float x) {
-    return __float2bfloat16_rn(x);
-}
 
 // Writes element (row of x, row of the weights), whose sum of products is `sum`.
 template <typename T>
@@ -188,6 +175,7 @@ template <typename T, int M> __device__ __forceinline__ void gemv(const Product 
     extern "C" __global__ void __launch_bounds__(32 * GEMV_WARPS_MAX)                                          \
         q8_gemv_##NAME##_##M(const byte *weights, const float *scales, const void *x, const void *addend,      \
                              void *out, int addend_stride, int out_is_f32, int m, int n, int k) {              \
+        begin_kernel();                                                                                        \
         gemv<T, M>({weights, scales, x, addend, out, addend_stride, out_is_f32, m, n, k});                     \
     }
 #define GEMVS(NAME, T) GEMV(NAME, T, 1) GEMV(NAME, T, 2) GEMV(NAME, T, 4) GEMV(NAME, T, 8)
@@ -277,24 +265,26 @@ template <int PENDING> __device__ __forceinline__ void await_copies() {
     asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
 }
 
-// THREADS threads start to copy ROWS rows of weights and N rows of x, both from `first` and `first_x`
-// on, DEPTH of k from `depth` on. Pieces of 16 bytes go where eight threads that later read together hit
-// different banks: the place of a piece is its number, one bit flipped in odd rows.
-template <typename T, int ROWS, int N, int THREADS>
-__device__ __forceinline__ void copy_tile(const Product &p, int first, int first_x, int depth, word to) {
-    {
-        constexpr int STRIDE = THREADS / 8;
-        const int piece = threadIdx.x % 8, row = threadIdx.x % THREADS / 8;
-        const int at = depth + piece * 16;
-        const int rows = at < p.k ? p.n - first - row : 0;
-        const byte *from = p.weights + (size_t)(first + row) * p.k + at;
-        const word place = to + row * DEPTH + (piece ^ ((row & 1) << 2)) * 16;
+// A tile is ROWS rows of weights and N rows of x, both from `first` and `first_x` on, DEPTH of k from `depth`
+// on, which THREADS threads start to copy. Pieces of 16 bytes go where eight threads that later read together
+// hit different banks: the place of a piece is its number, one bit flipped in odd rows.
+template <int ROWS, int THREADS>
+__device__ __forceinline__ void copy_weights(const Product &p, int first, int depth, word to) {
+    constexpr int STRIDE = THREADS / 8;
+    const int piece = threadIdx.x % 8, row = threadIdx.x % THREADS / 8;
+    const int at = depth + piece * 16;
+    const int rows = at < p.k ? p.n - first - row : 0;
+    const byte *from = p.weights + (size_t)(first + row) * p.k + at;
+    const word place = to + row * DEPTH + (piece ^ ((row & 1) << 2)) * 16;
 #pragma unroll
-        for (int i = 0; i < ROWS; i += STRIDE) {
-            copy16(place + i * DEPTH, i < rows ? from : p.weights, i < rows);
-            from += (size_t)STRIDE * p.k;
-        }
+    for (int i = 0; i < ROWS; i += STRIDE) {
+        copy16(place + i * DEPTH, i < rows ? from : p.weights, i < rows);
+        from += (size_t)STRIDE * p.k;
     }
+}
+
+template <typename T, int ROWS, int N, int THREADS>
+__device__ __forceinline__ void copy_x(const Product &p, int first_x, int depth, word to) {
     constexpr int STRIDE = THREADS / 16;
     const int piece = threadIdx.x % 16, row = threadIdx.x % THREADS / 16;
     const int at = depth + piece * 8;
@@ -371,15 +361,25 @@ template <typename T, int N> __device__ __forceinline__ void thin(const Product 
     const byte *mine = reinterpret_cast<const byte *>(shared) + warp * THIN_STAGES * TILE;
     const word address = (word)__cvta_generic_to_shared(mine);
     int ahead = warp;
-    auto copy_next = [&](int stage) {
+    auto copy_next_weights = [&](int stage, int tile) {
+        if (tile < tiles) {
+            copy_weights<THIN_ROWS, 32>(p, first, tile * DEPTH, address + stage * TILE);
+        }
+    };
+    auto copy_next_x = [&](int stage) {
         if (ahead < tiles) {
-            copy_tile<T, THIN_ROWS, N, 32>(p, first, first_x, ahead * DEPTH, address + stage * TILE);
+            copy_x<T, THIN_ROWS, N, 32>(p, first_x, ahead * DEPTH, address + stage * TILE);
         }
         ahead += warps;
         commit_copies();
     };
+    // No kernel writes weights.
     for (int stage = 0; stage < THIN_STAGES; stage++) {
-        copy_next(stage);
+        copy_next_weights(stage, warp + stage * warps);
+    }
+    await_previous_kernels();
+    for (int stage = 0; stage < THIN_STAGES; stage++) {
+        copy_next_x(stage);
     }
     Sums<N> sums;
     sums.clear();
@@ -393,7 +393,8 @@ template <typename T, int N> __device__ __forceinline__ void thin(const Product 
             multiply_half<T, N>(sums, weights, weights + THIN_ROWS * DEPTH, part);
         }
         __syncwarp();
-        copy_next(stage);
+        copy_next_weights(stage, ahead);
+        copy_next_x(stage);
         stage = stage + 1 == THIN_STAGES ? 0 : stage + 1;
     }
     await_copies<0>();
@@ -422,6 +423,7 @@ template <typename T, int N> __device__ __forceinline__ void thin(const Product 
     extern "C" __global__ void __launch_bounds__(32 * THIN_WARPS_MAX)                                           \
         q8_thin_##NAME##_##N(const byte *weights, const float *scales, const void *x, const void *addend,      \
                              void *out, int addend_stride, int out_is_f32, int m, int n, int k) {              \
+        let_next_kernel_begin();                                                                               \
         thin<T, N>({weights, scales, x, addend, out, addend_stride, out_is_f32, m, n, k});                     \
     }
 #define THINS(NAME, T) THIN(NAME, T, 8) THIN(NAME, T, 16) THIN(NAME, T, 32)
@@ -468,6 +470,7 @@ __device__ __forceinline__ void dequantise(const byte *weights, const float *sca
 #define DEQUANTISE(NAME, T)                                                                                    \
     extern "C" __global__ void q8_dequantise_##NAME(const byte *weights, const float *scales, T *out, int n,   \
                                                     int k) {                                                   \
+        begin_kernel();                                                                                        \
         dequantise<T>(weights, scales, out, n, k);                                                             \
     }
 

@@ -13,10 +13,23 @@ pub(in crate::model) mod product {
 }
 
 pub(in crate::model) mod q8 {
-    use candle_core::Tensor;
+    use candle_core::{DType, Result, Tensor, bail};
 
     pub(in crate::model) fn takes(_x: &Tensor, _addend: Option<&Tensor>) -> bool {
         false
+    }
+
+    pub(in crate::model) fn product(
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        _: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        bail!("this build has no CUDA")
+    }
+
+    pub(in crate::model) fn dequantise(_: &Tensor, _: &Tensor, _: DType) -> Result<Tensor> {
+        bail!("this build has no CUDA")
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::laps::Laps;
 use super::observe::{Observe, Part, Site};
 use super::runner::InternVl;
 use crate::model::output::Want;
@@ -74,8 +75,9 @@ impl InternVl {
             image_tokens_before: 0,
             want: Want::Logits,
         };
-        let hidden = self.hidden(&[segment], &mut recorder)?;
-        self.decoder.logits(&hidden, &[tokens.len() as u32 - 1], &mut recorder)?;
+        let hidden = self.hidden(&[segment], &mut recorder, &mut Laps::off())?;
+        let last = tokens.len() as u32 - 1;
+        self.decoder.logits(&hidden, &[last], &mut recorder, &mut Laps::off())?;
         self.release(slot);
         let mut named = recorder
             .sites

@@ -16,6 +16,7 @@ use super::config::TextConfig;
 use super::decoder_layer::DecoderLayer;
 use super::home::{Home, Homes};
 use super::language::{Room, Rows};
+use super::laps::Laps;
 use super::observe::{Observe, Part, Site};
 use crate::device::Links;
 use crate::model::cache::BLOCK_TOKENS;
@@ -26,6 +27,7 @@ use crate::model::cuda::tokens::{self, Allowed, CHOICE_WORDS, Masks, mask_words}
 use crate::model::cuda::transfer::{Download, Downloads, Uploads};
 use crate::model::layers::{Linear, Norm, RopeTable};
 use crate::model::output::{Choice, Want};
+use crate::model::times::PassTimes;
 pub(super) use decode::DecodeRow;
 use decode::DecodeStep;
 
@@ -62,6 +64,8 @@ pub(super) struct Decoded {
     /// f32, `[rows, vocab]`, in the order of the choices; rows behind those mean nothing. Good until the next
     /// step begins.
     pub(super) logits: Tensor,
+    /// None where they are made with a pass that is timed as a whole.
+    pub(super) times: Option<PassTimes>,
 }
 
 /// Elements of a row of each kind.
@@ -158,6 +162,7 @@ impl Fused {
         x: &Tensor,
         sequences: &[Rows<'_>],
         observer: &mut dyn Observe,
+        laps: &mut Laps,
     ) -> Result<Option<Tensor>> {
         if observer.looks_inside() {
             return Ok(None);
@@ -179,7 +184,7 @@ impl Fused {
                     Some(workspace) => workspace.sum()?,
                     None => x.clone(),
                 };
-                let sum = stack.links.send(&sum, at, home.index)?;
+                let sum = laps.send(stack.links, &sum, at, home)?;
                 workspace =
                     Some(Workspace::new(&sum.to_dtype(layer.residual)?, layer, self.widths)?);
                 (at, is_first) = (home.index, true);
@@ -457,10 +462,17 @@ impl DecoderLayer {
         Paged { keys: &self.cache.keys, values: &self.cache.values, tables }
     }
 
-    fn is_dense(&self) -> bool {
-        [&self.qkv_proj, &self.o_proj, &self.gate_up_proj, &self.down_proj]
-            .iter()
-            .all(|linear| linear.is_dense())
+    /// Whether a product of the rows of `workspace` allocates memory of its own.
+    fn allocates(&self, workspace: &Workspace) -> bool {
+        let Workspace { normed, attended, inner, .. } = workspace;
+        [
+            (&self.qkv_proj, normed),
+            (&self.o_proj, attended),
+            (&self.gate_up_proj, normed),
+            (&self.down_proj, inner),
+        ]
+        .iter()
+        .any(|(linear, x)| linear.allocates(x))
     }
 }
 

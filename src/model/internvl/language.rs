@@ -1,7 +1,6 @@
 //! The Qwen2 decoder over the rows of several sequences at once, its layers on one device or several.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use candle_core::{DType, Result, Tensor};
 
@@ -15,7 +14,6 @@ use crate::device::Links;
 use crate::model::cache::CacheShape;
 use crate::model::layers::{DynamicNtk, Linear, Norm, RopeTable, Visit};
 use crate::model::output::Want;
-use crate::model::runner::StageTimes;
 use crate::weights::{Loaded, Weights};
 
 /// Rows of one sequence in a batch.
@@ -42,8 +40,6 @@ pub(super) struct Decoder {
     fused: Option<Fused>,
     room: Room,
     cache_shape: CacheShape,
-    /// Of the last pass.
-    times: Option<Arc<StageTimes>>,
 }
 
 /// What a decoder holds beside its weights.
@@ -94,7 +90,6 @@ impl Decoder {
             fused: load_fused(config, homes, weights, room)?,
             room,
             cache_shape,
-            times: None,
         })
     }
 
@@ -140,21 +135,19 @@ impl Decoder {
         x: Tensor,
         sequences: &[Rows<'_>],
         observer: &mut dyn Observe,
+        laps: &mut Laps,
     ) -> Result<Tensor> {
         observer.see(Part::Embedding, Site::Residual, &x)?;
-        if let Some(x) = self.forward_fused(&x, sequences, observer)? {
+        if let Some(x) = self.forward_fused(&x, sequences, observer, laps)? {
             return Ok(x);
         }
         let mut at = self.homes.embedding.index;
-        let mut laps = Laps::start(&self.homes);
         let mut x = x;
         // Angles are made again where the rows arrive on another device.
         let mut angles: Option<Angles> = None;
         for (index, (layer, home)) in self.layers.iter_mut().zip(&self.homes.layers).enumerate() {
             if home.index != at {
-                laps.computed(at);
-                x = self.links.send(&x, at, home.index)?;
-                laps.hopped();
+                x = laps.send(&self.links, &x, at, home)?;
                 at = home.index;
                 angles = None;
             }
@@ -166,8 +159,6 @@ impl Decoder {
             x = layer.forward(&x, sequences, angles, &mut look)?;
             look.see(Site::Residual, &x)?;
         }
-        laps.computed(at);
-        self.times = laps.finish(&self.homes);
         Ok(x)
     }
 
@@ -177,9 +168,10 @@ impl Decoder {
         x: &Tensor,
         sequences: &[Rows<'_>],
         observer: &mut dyn Observe,
+        laps: &mut Laps,
     ) -> Result<Option<Tensor>> {
         match &self.fused {
-            Some(fused) => fused.forward(&self.stack(), x, sequences, observer),
+            Some(fused) => fused.forward(&self.stack(), x, sequences, observer, laps),
             None => Ok(None),
         }
     }
@@ -238,6 +230,7 @@ impl Decoder {
         x: &Tensor,
         indices: &[u32],
         observer: &mut dyn Observe,
+        laps: &mut Laps,
     ) -> Result<Tensor> {
         let rows = if indices.len() == x.dim(0)? {
             x.clone()
@@ -246,9 +239,9 @@ impl Decoder {
         };
         let (norm, head) = (&self.homes.norm, &self.homes.head);
         let last = self.homes.layers.last().unwrap_or(norm).index;
-        let rows = self.links.send(&rows, last, norm.index)?.to_dtype(norm.residual())?;
+        let rows = laps.send(&self.links, &rows, last, norm)?.to_dtype(norm.residual())?;
         let rows = self.norm.forward(&rows)?;
-        let rows = self.links.send(&rows, norm.index, head.index)?.to_dtype(head.compute())?;
+        let rows = laps.send(&self.links, &rows, norm.index, head)?.to_dtype(head.compute())?;
         let logits = self.lm_head.forward_as(&rows, DType::F32)?;
         observer.see(Part::Head, Site::Logits, &logits)?;
         Ok(logits)
@@ -256,11 +249,6 @@ impl Decoder {
 
     pub(super) fn homes(&self) -> &Homes {
         &self.homes
-    }
-
-    /// Where the time of the last pass through the layers went.
-    pub(super) fn stage_times(&self) -> Option<Arc<StageTimes>> {
-        self.times.clone()
     }
 
     pub(super) fn links(&self) -> &Links {

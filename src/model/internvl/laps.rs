@@ -1,59 +1,73 @@
-//! Where the time of one pass goes, by device. On CPUs only: a GPU's work goes on after its call returns, and
-//! waiting for it would cost what there is to measure.
+//! The laps of one pass over its devices, by marks on their queues. Nothing waits for a mark: the laps are read
+//! when the pass is over.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use candle_core::{Device, Result, Tensor};
 
-use super::home::Homes;
-use crate::model::runner::StageTimes;
+use super::home::Home;
+use crate::device::{Interval, Links, Mark};
+use crate::model::times::{Lap, PassTimes};
 
 /// A pass that is being timed, or not.
 #[derive(Debug)]
 pub(super) struct Laps {
-    on: bool,
-    since: Instant,
-    /// By index in the model's list, in the order in which rows reached them.
-    devices: Vec<(usize, Duration)>,
-    hops: Duration,
+    /// The device that rows are on, and since when; none: nobody asked for times.
+    running: Option<Running>,
+    laps: Vec<(Lap, Interval)>,
+}
+
+#[derive(Debug)]
+struct Running {
+    id: String,
+    device: Device,
+    begin: Mark,
+}
+
+impl Running {
+    fn begin(home: &Home) -> Result<Self> {
+        let device = home.candle_device().clone();
+        Ok(Self { id: home.device.id.clone(), begin: Mark::on(&device)?, device })
+    }
+
+    fn end(self) -> Result<(Lap, Interval)> {
+        let interval = Interval { begin: self.begin, end: Mark::on(&self.device)? };
+        Ok((Lap::Device(self.id), interval))
+    }
 }
 
 impl Laps {
-    pub(super) fn start(homes: &Homes) -> Self {
-        let on = homes.iter().all(|(_, home)| home.candle_device().is_cpu());
-        Self { on, since: Instant::now(), devices: Vec::new(), hops: Duration::ZERO }
+    /// Of a pass that begins at `home`.
+    pub(super) fn start(home: &Home) -> Result<Self> {
+        Ok(Self { running: Some(Running::begin(home)?), laps: Vec::new() })
     }
 
-    fn lap(&mut self) -> Duration {
-        let now = Instant::now();
-        now.saturating_duration_since(std::mem::replace(&mut self.since, now))
+    /// Of a pass that nobody wants to know the times of.
+    pub(super) fn off() -> Self {
+        Self { running: None, laps: Vec::new() }
     }
 
-    /// The time since the last call went by on this device.
-    pub(super) fn computed(&mut self, device: usize) {
-        if !self.on {
-            return;
+    /// `x`, which is on device `from`, on the device of `to`: the lap there ends, and one here begins.
+    pub(super) fn send(
+        &mut self,
+        links: &Links,
+        x: &Tensor,
+        from: usize,
+        to: &Home,
+    ) -> Result<Tensor> {
+        if from == to.index {
+            return Ok(x.clone());
         }
-        let time = self.lap();
-        match self.devices.iter().position(|(index, _)| *index == device) {
-            Some(at) => self.devices[at].1 += time,
-            None => self.devices.push((device, time)),
-        }
+        let Some(running) = self.running.take() else { return links.send(x, from, to.index) };
+        self.laps.push(running.end()?);
+        let (x, hop) = links.send_timed(x, from, to.index)?;
+        self.laps.push((Lap::Hop, hop));
+        self.running = Some(Running::begin(to)?);
+        Ok(x)
     }
 
-    /// The time since the last call went by between devices.
-    pub(super) fn hopped(&mut self) {
-        if self.on {
-            let time = self.lap();
-            self.hops += time;
-        }
-    }
-
-    pub(super) fn finish(self, homes: &Homes) -> Option<Arc<StageTimes>> {
-        let name = |index: usize| {
-            let home = homes.iter().find(|(_, home)| home.index == index);
-            home.map(|(_, home)| home.device.id.clone()).unwrap_or_default()
-        };
-        let devices = self.devices.iter().map(|(index, time)| (name(*index), *time)).collect();
-        self.on.then(|| Arc::new(StageTimes { devices, hops: self.hops }))
+    /// None of a pass that was not timed.
+    pub(super) fn finish(mut self) -> Result<Option<PassTimes>> {
+        let Some(running) = self.running.take() else { return Ok(None) };
+        self.laps.push(running.end()?);
+        Ok(Some(PassTimes::new(self.laps)))
     }
 }

@@ -9,7 +9,7 @@ use super::home::{Home, Homes};
 use super::language::{Decoder, Room};
 use super::layout::{self, LayoutError};
 use super::observe::Part;
-use super::probe::ProbeInput;
+use super::probe::{ProbeInput, Probed, Way};
 use super::projector::Projector;
 use super::runner::InternVl;
 use super::verify;
@@ -18,6 +18,7 @@ use crate::checkpoint::Checkpoint;
 use crate::device::{DeviceError, DeviceHandle, DeviceSelection, Dtype, Links, Share};
 use crate::model::cache::{BLOCK_TOKENS, pool_blocks};
 use crate::model::cuda::transfer::Staging;
+use crate::model::output::Choice;
 use crate::model::runner::{DeviceUse, ModelSpec, SiteRange, Verification};
 use crate::placement::{DtypePolicy, PolicyMode};
 use crate::weights::{WeightSource, Weights, WeightsError};
@@ -81,6 +82,14 @@ pub enum LoadError {
         "{module} reaches {max_abs:.0} in f16 ({site}), too near to the end of its range at 65504: use --dtype-override {module}=f32, or --dtype-policy fallback"
     )]
     NearF16Max { module: String, site: &'static str, max_abs: f32 },
+    #[error(
+        "the start-up probe's logits by the {way} differ by {distance:.4} of their spread from those by plain operations, and {tolerance} is taken: these kernels are wrong on this device; try --attention eager or another dtype, and report it"
+    )]
+    WaysDiffer { way: &'static str, distance: f32, tolerance: f32 },
+    #[error(
+        "the start-up probe's choice by the {way} is token {chosen}, and its logits say {expected}: these kernels are wrong on this device"
+    )]
+    WrongChoice { way: &'static str, chosen: u32, expected: u32 },
 }
 
 /// Whether [`load`] would begin: files, their headers, devices and memory, without reading a weight.
@@ -113,6 +122,10 @@ pub fn load(
     model.spec = ModelSpec { image_token_id, block_tokens: BLOCK_TOKENS, ..ModelSpec::default() };
     let probe = probed(&mut model, &weights, options, progress)?;
     model.decoder.prepare(image_token_id).map_err(LoadError::Prepare)?;
+    let probe = match (&options.probe, probe) {
+        (Some(input), Some(plain)) => served(&mut model, input, plain)?,
+        _ => Vec::new(),
+    };
     model.spec =
         spec(checkpoint, &model, &weights, &layout.devices, options, room, image_token_id)?;
     model.spec.verification.probe = probe;
@@ -156,13 +169,15 @@ fn probed(
     weights: &Weights,
     options: &LoadOptions,
     progress: &mut dyn FnMut(&str),
-) -> Result<Vec<SiteRange>, LoadError> {
-    let Some(input) = &options.probe else { return Ok(Vec::new()) };
+) -> Result<Option<Probed>, LoadError> {
+    let Some(input) = &options.probe else { return Ok(None) };
     progress("probing");
-    let mut sites = Vec::new();
-    for _ in 0..PROBES_MAX {
-        sites = model.probe(input).map_err(LoadError::Probe)?;
-        let near = verify::near_the_end_of_f16(&sites);
+    let mut probed = model.probe(input, Way::Plain).map_err(LoadError::Probe)?;
+    for attempt in 0..PROBES_MAX {
+        if attempt > 0 {
+            probed = model.probe(input, Way::Plain).map_err(LoadError::Probe)?;
+        }
+        let near = verify::near_the_end_of_f16(&probed.sites);
         if near.is_empty() {
             break;
         }
@@ -176,14 +191,51 @@ fn probed(
             model.move_to_f32(&module, reason, weights)?;
         }
     }
-    match verify::first_broken(&sites) {
-        None => Ok(sites),
+    require_finite(&probed.sites)?;
+    Ok(Some(probed))
+}
+
+fn require_finite(sites: &[SiteRange]) -> Result<(), LoadError> {
+    match verify::first_broken(sites) {
+        None => Ok(()),
         Some(broken) => Err(LoadError::NotFinite {
             module: broken.module.clone(),
             site: broken.site,
             dtype: broken.dtype,
         }),
     }
+}
+
+/// Runs the probe by the operations that serve, and by a decoding step where there is one made ready: they must
+/// say what the plain ones say. Returns the places of both.
+fn served(
+    model: &mut InternVl,
+    input: &ProbeInput,
+    plain: Probed,
+) -> Result<Vec<SiteRange>, LoadError> {
+    let tolerance = verify::tolerance(model.homes());
+    let close = |way: &'static str, logits: &[f32]| {
+        let distance = verify::distance(logits, &plain.logits);
+        tracing::debug!(way, distance, tolerance, "probed");
+        // Not a number is no small distance either.
+        if distance <= tolerance {
+            return Ok(());
+        }
+        Err(LoadError::WaysDiffer { way, distance, tolerance })
+    };
+    let served = model.probe(input, Way::Served).map_err(LoadError::Probe)?;
+    require_finite(&served.sites)?;
+    close("prefill kernels", &served.logits)?;
+    if let Some((logits, choice)) = model.probe_decoding(input).map_err(LoadError::Probe)? {
+        let way = "decoding step";
+        close(way, &logits)?;
+        let expected = Choice::greedy(&logits, model.spec.image_token_id, None);
+        if (choice.token, choice.is_finite) != (expected.token, expected.is_finite) {
+            let (chosen, expected) = (choice.token, expected.token);
+            return Err(LoadError::WrongChoice { way, chosen, expected });
+        }
+    }
+    Ok(plain.sites.into_iter().chain(served.sites).collect())
 }
 
 impl InternVl {

@@ -93,6 +93,19 @@ impl fmt::Display for Part {
 }
 
 impl Site {
+    /// As [`name`](Self::name), where the operations that serve were looked at from outside.
+    pub(super) fn served_name(self) -> &'static str {
+        match self {
+            Self::Scores => "served_scores",
+            Self::Softmax => "served_softmax",
+            Self::Attended => "served_attended",
+            Self::MlpProduct => "served_mlp_product",
+            Self::DownProj => "served_down_proj",
+            Self::Residual => "served_residual",
+            Self::Logits => "served_logits",
+        }
+    }
+
     /// As `ModuleInfo` and error details spell it.
     pub(super) fn name(self) -> &'static str {
         match self {

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Result, Tensor};
 
-use super::observe::{Observe, Part, Site};
+use super::fused::DecodeRow;
+use super::laps::Laps;
+use super::observe::{Blind, Observe, Part, Site};
 use super::runner::InternVl;
 use crate::device::Dtype;
-use crate::model::output::Want;
+use crate::model::output::{Choice, Want};
 use crate::model::runner::{
     NonFinite, PixelTiles, Runner as _, Segment, SiteRange, Slot, SlotTiles, StepBatch,
 };
@@ -22,9 +24,28 @@ pub struct ProbeInput {
     pub tokens: Vec<u32>,
 }
 
+/// The operations that a probe goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Plain ones, which show every place.
+    Plain,
+    /// Those that serve, which show what is between layers.
+    Served,
+}
+
+/// What a probe found.
+#[derive(Debug)]
+pub(super) struct Probed {
+    /// In the order in which a prompt meets them.
+    pub(super) sites: Vec<SiteRange>,
+    /// After the last token.
+    pub(super) logits: Vec<f32>,
+}
+
 /// Largest magnitudes by place.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ranges {
+    way: Way,
     seen: BTreeMap<(Part, Site), Range>,
 }
 
@@ -47,7 +68,7 @@ impl Range {
 
 impl Observe for Ranges {
     fn looks_inside(&self) -> bool {
-        true
+        self.way == Way::Plain
     }
 
     fn see(&mut self, part: Part, site: Site, tensor: &Tensor) -> Result<()> {
@@ -79,30 +100,58 @@ impl Observe for FirstNonFinite {
 }
 
 impl InternVl {
-    /// Runs `input` through the whole model and measures every place, in the order in which a prompt
-    /// meets them.
-    pub fn probe(&mut self, input: &ProbeInput) -> Result<Vec<SiteRange>> {
-        let mut ranges = Ranges::default();
+    /// Runs `input` through the whole model and measures every place that can be seen on this way.
+    pub(super) fn probe(&mut self, input: &ProbeInput, way: Way) -> Result<Probed> {
+        let mut ranges = Ranges { way, seen: BTreeMap::new() };
         let slot = Slot(0);
         let ran = self.run_observed(slot, input, &mut ranges);
         self.release(slot);
-        ran?;
+        let logits = ran?;
         let sites = ranges.seen.into_iter().map(|((part, site), range)| SiteRange {
             module: part.to_string(),
-            site: site.name(),
+            site: if way == Way::Plain { site.name() } else { site.served_name() },
             dtype: Dtype::of_activation(range.dtype),
             max_abs: range.max_abs,
             is_finite: range.is_finite,
         });
-        Ok(sites.collect())
+        Ok(Probed { sites: sites.collect(), logits })
     }
 
+    /// The logits after the last token of `input` where that is taken in by a decoding step of its own, and the
+    /// choice that the devices made from them; none where no such step was made ready.
+    pub(super) fn probe_decoding(
+        &mut self,
+        input: &ProbeInput,
+    ) -> Result<Option<(Vec<f32>, Choice)>> {
+        let Some((token, before)) = input.tokens.split_last() else { return Ok(None) };
+        if before.is_empty() || *token == self.spec.image_token_id {
+            return Ok(None);
+        }
+        let slot = Slot(0);
+        let prompt = ProbeInput { tokens: before.to_vec(), ..input.clone() };
+        let ran = self.run_observed(slot, &prompt, &mut Blind);
+        self.release(slot);
+        ran?;
+        let blocks = self.spec.blocks_of_one(input.tokens.len());
+        let row = DecodeRow {
+            blocks: &blocks,
+            token: *token,
+            position: before.len(),
+            want: Want::Greedy,
+        };
+        let Some(decoded) = self.decoder.decode(&[row])? else { return Ok(None) };
+        let choice = decoded.chosen.wait()?.first().copied();
+        let logits = decoded.logits.narrow(0, 0, 1)?.flatten_all()?.to_vec1()?;
+        Ok(choice.map(|choice| (logits, choice)))
+    }
+
+    /// Returns the logits after the last token.
     fn run_observed(
         &mut self,
         slot: Slot,
         input: &ProbeInput,
         observer: &mut dyn Observe,
-    ) -> Result<()> {
+    ) -> Result<Vec<f32>> {
         if input.tiles > 0 {
             let pixels = PixelTiles { tiles: input.tiles, data: &input.pixels };
             let tensor = self.pixel_tensor(&[SlotTiles { slot, first_tile: 0, pixels }])?;
@@ -118,9 +167,10 @@ impl InternVl {
             image_tokens_before: 0,
             want: Want::Logits,
         };
-        let hidden = self.hidden(&[segment], observer)?;
-        self.decoder.logits(&hidden, &[input.tokens.len() as u32 - 1], observer)?;
-        Ok(())
+        let hidden = self.hidden(&[segment], observer, &mut Laps::off())?;
+        let last = input.tokens.len() as u32 - 1;
+        let logits = self.decoder.logits(&hidden, &[last], observer, &mut Laps::off())?;
+        logits.flatten_all()?.to_vec1()
     }
 
     /// Where the first number of `batch` that is not finite comes from. Takes the same tokens in once
@@ -135,9 +185,10 @@ impl InternVl {
         });
         first.found = features;
         let rows: usize = batch.segments.iter().map(|segment| segment.tokens.len()).sum();
-        let ran = self.hidden(&batch.segments, &mut first).and_then(|hidden| {
+        let off = &mut Laps::off();
+        let ran = self.hidden(&batch.segments, &mut first, off).and_then(|hidden| {
             let all: Vec<u32> = (rows.saturating_sub(1) as u32..rows as u32).collect();
-            self.decoder.logits(&hidden, &all, &mut first)
+            self.decoder.logits(&hidden, &all, &mut first, off)
         });
         if let Err(error) = ran {
             tracing::warn!(%error, "cannot look for the number that is not finite");

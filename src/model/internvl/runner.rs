@@ -1,7 +1,6 @@
 //! A loaded InternVL3 behind the engine's seam.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::{Result, Tensor};
@@ -11,6 +10,7 @@ use super::features::FeatureRows;
 use super::fused::{Chosen, DecodeRow, Decoded};
 use super::home::Homes;
 use super::language::{Decoder, Rows};
+use super::laps::Laps;
 use super::observe::{Blind, Observe, Part, Within};
 use super::projector::Projector;
 use super::vision::{VisionTower, without_class_token};
@@ -19,8 +19,7 @@ use crate::model::layers::Visit;
 use crate::model::output::{Choice, Output, Outputs, Want};
 use crate::model::pending::Pending;
 use crate::model::runner::{
-    FeatureKey, ModelSpec, NonFinite, RunError, Runner, Segment, Slot, SlotTiles, StageTimes,
-    StepBatch,
+    FeatureKey, ModelSpec, NonFinite, RunError, Runner, Segment, Slot, SlotTiles, StepBatch,
 };
 
 /// The model, on its devices.
@@ -156,37 +155,39 @@ impl InternVl {
         &mut self,
         segments: &[Segment<'_>],
         observer: &mut dyn Observe,
+        laps: &mut Laps,
     ) -> Result<Tensor> {
         let x = self.embed(segments)?;
         let sequences: Vec<Rows<'_>> = segments
             .iter()
             .map(|s| Rows { blocks: s.blocks, start: s.start, len: s.tokens.len() })
             .collect();
-        self.decoder.forward(x, &sequences, observer)
+        self.decoder.forward(x, &sequences, observer, laps)
     }
 }
 
 impl InternVl {
     /// What follows the rows of `x`, which [`hidden`](Self::hidden) returned, each with what it wants.
-    fn outputs(&self, x: &Tensor, wanted: &[(u32, Want<'_>)]) -> Result<Pending> {
+    fn outputs(&self, x: &Tensor, wanted: &[(u32, Want<'_>)], mut laps: Laps) -> Result<Pending> {
         let rows: Vec<u32> = wanted.iter().map(|(row, _)| *row).collect();
-        let logits = self.decoder.logits(x, &rows, &mut Blind)?;
+        let logits = self.decoder.logits(x, &rows, &mut Blind, &mut laps)?;
+        let times = laps.finish()?;
         let never = self.spec.image_token_id;
         let wants: Vec<Want<'_>> = wanted.iter().map(|(_, want)| *want).collect();
         if let Some(chosen) = self.decoder.choose(&logits, &wants, never)? {
-            return self.chosen(&wants, Decoded { chosen, logits });
+            return self.chosen(&wants, Decoded { chosen, logits, times });
         }
         let logits: Vec<Vec<f32>> = logits.to_vec2()?;
         let outputs = logits
             .into_iter()
             .zip(wants)
             .filter_map(|(row, want)| Output::from_row(want, row, never));
-        Ok(Pending::there(Outputs::new(outputs.collect())))
+        Ok(Pending::there(Outputs::new(outputs.collect())).timed(times))
     }
 
     /// Choices that are made where the logits are. Waits for them if somebody wants the logits themselves.
     fn chosen(&self, wants: &[Want<'_>], decoded: Decoded) -> Result<Pending> {
-        let Decoded { chosen, logits } = decoded;
+        let Decoded { chosen, logits, times } = decoded;
         if !wants.contains(&Want::Logits) {
             let device_id = self.device_of(Part::Head).to_owned();
             let outputs = move |chosen: Chosen| {
@@ -194,14 +195,14 @@ impl InternVl {
                 Ok(Outputs::new(choices.collect()))
             };
             let wait = move || outputs(chosen).map_err(|e| run_error("lm_head", &device_id, &e));
-            return Ok(Pending::later(wait));
+            return Ok(Pending::later(wait).timed(times));
         }
         let output = |(at, (want, choice)): (usize, (&Want<'_>, Choice))| match want {
             Want::Logits => logits.narrow(0, at, 1)?.flatten_all()?.to_vec1().map(Output::Logits),
             _ => Ok(Output::Choice(choice)),
         };
         let outputs = wants.iter().zip(chosen.wait()?).enumerate().map(output);
-        Ok(Pending::there(Outputs::new(outputs.collect::<Result<_>>()?)))
+        Ok(Pending::there(Outputs::new(outputs.collect::<Result<_>>()?)).timed(times))
     }
 }
 
@@ -296,7 +297,9 @@ impl Runner for InternVl {
                 return self.at("lm_head", pending);
             }
         }
-        let hidden = self.on_pool(|model| model.hidden(&batch.segments, &mut Blind));
+        let laps = Laps::start(&self.homes().embedding);
+        let mut laps = self.at("decoder", laps)?;
+        let hidden = self.on_pool(|model| model.hidden(&batch.segments, &mut Blind, &mut laps));
         let hidden = self.at("decoder", hidden)?;
         let mut end = 0;
         let wanted: Vec<(u32, Want<'_>)> = batch
@@ -308,19 +311,16 @@ impl Runner for InternVl {
             })
             .collect();
         if wanted.is_empty() {
-            return Ok(Pending::there(Outputs::default()));
+            let times = self.at("decoder", laps.finish())?;
+            return Ok(Pending::there(Outputs::default()).timed(times));
         }
-        let outputs = self.on_pool(|model| model.outputs(&hidden, &wanted));
+        let outputs = self.on_pool(|model| model.outputs(&hidden, &wanted, laps));
         tracing::debug!(segments, rows = end, launched = ?started.elapsed(), "stepping");
         self.at("lm_head", outputs)
     }
 
     fn locate_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {
         self.on_pool(|model| model.first_non_finite(batch))
-    }
-
-    fn stage_times(&self) -> Option<Arc<StageTimes>> {
-        self.decoder.stage_times()
     }
 
     fn release(&mut self, slot: Slot) {

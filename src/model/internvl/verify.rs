@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::home::Home;
+use super::home::{Home, Homes};
 use super::load::LoadError;
 use super::runner::InternVl;
 use crate::device::Dtype;
@@ -70,6 +70,25 @@ pub(super) fn first_broken(sites: &[SiteRange]) -> Option<&SiteRange> {
     sites.iter().find(|site| !site.is_finite)
 }
 
+/// How far logits by other operations may be from those by plain ones, as [`distance`] has it: what rounding in
+/// the coarsest dtype of the model comes to in many layers, several times over. Wrong kernels give 1 and more.
+pub(super) fn tolerance(homes: &Homes) -> f32 {
+    let is_f32 = homes.iter().all(|(_, home)| home.compute() == candle_core::DType::F32);
+    if is_f32 { 1e-3 } else { 0.1 }
+}
+
+/// The distance of two rows of logits, as a part of how far `expected` is from its mean. What is added to all
+/// logits alike changes no probability, and does not count.
+pub(super) fn distance(logits: &[f32], expected: &[f32]) -> f32 {
+    let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / expected.len() as f64;
+    let pairs = || logits.iter().zip(expected).map(|(a, b)| (f64::from(*a), f64::from(*b)));
+    let (offset, middle) =
+        (mean(&mut pairs().map(|(a, b)| a - b)), mean(&mut pairs().map(|p| p.1)));
+    let error: f64 = pairs().map(|(a, b)| (a - b - offset).powi(2)).sum();
+    let spread: f64 = pairs().map(|(_, b)| (b - middle).powi(2)).sum();
+    if error == 0.0 { 0.0 } else { (error / spread).sqrt() as f32 }
+}
+
 /// Modules that come too near to the end of f16's range, each with its worst place.
 pub(super) fn near_the_end_of_f16(sites: &[SiteRange]) -> Vec<&SiteRange> {
     let mut worst: Vec<&SiteRange> = Vec::new();
@@ -98,6 +117,16 @@ mod tests {
             max_abs,
             is_finite: max_abs.is_finite(),
         }
+    }
+
+    #[test]
+    fn what_all_logits_have_in_common_is_no_distance() {
+        let expected = [1.0, -2.0, 4.0, 0.5];
+        assert!(distance(&expected.map(|x| x + 3.0), &expected) < 1e-6);
+        assert!((distance(&expected.map(|x| x * 1.1), &expected) - 0.1).abs() < 1e-5);
+        assert!(distance(&[4.0, 1.0, -2.0, 0.5], &expected) > 1.0);
+        assert!(distance(&[0.0; 4], &[7.0; 4]) < 1e-6);
+        assert!(distance(&[1.0, f32::NAN, 2.0, 0.0], &expected).is_nan());
     }
 
     #[test]

@@ -75,10 +75,7 @@ impl Linear {
                 cuda::product::product_into(x, weight, out)?;
                 Ok(bias.as_ref())
             }
-            Kind::Quantized(layer) => {
-                out.slice_set(&layer.forward_as(x, out.dtype())?, 0, 0)?;
-                Ok(None)
-            }
+            Kind::Quantized(layer) => layer.product_into(x, out),
         }
     }
 
@@ -99,10 +96,13 @@ impl Linear {
         }
     }
 
-    /// Whether products allocate no memory of their own.
+    /// Whether the product of `x` allocates memory of its own.
     #[cfg(feature = "cuda")]
-    pub(in crate::model) fn is_dense(&self) -> bool {
-        matches!(self.0, Kind::Dense { .. })
+    pub(in crate::model) fn allocates(&self, x: &Tensor) -> bool {
+        match &self.0 {
+            Kind::Dense { .. } => false,
+            Kind::Quantized(layer) => !layer.takes(x),
+        }
     }
 
     /// `residual + x · weightᵀ`, for a layer without bias; `residual` is `[rows, out]`, and the sum

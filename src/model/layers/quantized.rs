@@ -100,6 +100,24 @@ impl QuantizedLinear {
         self.product(x, Some(residual), residual.dtype())
     }
 
+    /// Whether [`product_into`](Self::product_into) takes these rows without memory of its own.
+    #[cfg(feature = "cuda")]
+    pub(super) fn takes(&self, x: &Tensor) -> bool {
+        cuda::q8::takes(x, None)
+    }
+
+    /// Writes the product to `out`, `[rows, out]` on a GPU, and returns the bias that it still lacks.
+    #[cfg(feature = "cuda")]
+    pub(super) fn product_into(&self, x: &Tensor, out: &Tensor) -> Result<Option<&Tensor>> {
+        if self.takes(x) {
+            cuda::q8::product_into(x, &self.weight, &self.scales, None, out)?;
+        } else {
+            let weight = self.dense(x.dtype())?;
+            cuda::product::product_into(x, &weight, out)?;
+        }
+        Ok(self.bias.as_ref())
+    }
+
     /// Shows weight and scales, and returns the bias.
     pub(super) fn visit(&self, name: &str, visit: Visit<'_>) -> Option<&Tensor> {
         visit(&format!("{name}.weight"), &self.weight);
@@ -113,7 +131,10 @@ impl QuantizedLinear {
         }
         let addend = addend.map(|addend| addend.to_dtype(out)).transpose()?;
         let addend = addend.as_ref();
-        if cpu::takes(x) && addend.is_none_or(cpu::takes) || cuda::q8::takes(x, addend) {
+        if cuda::q8::takes(x, addend) {
+            return cuda::q8::product(x, &self.weight, &self.scales, addend);
+        }
+        if cpu::takes(x) && addend.is_none_or(cpu::takes) {
             let addend = addend.cloned();
             return x.apply_op2_no_bwd(
                 &self.weight,
@@ -145,6 +166,9 @@ impl QuantizedLinear {
 
     /// The weight as it is multiplied, in `dtype`.
     fn dense(&self, dtype: DType) -> Result<Tensor> {
+        if self.weight.device().is_cuda() {
+            return cuda::q8::dequantise(&self.weight, &self.scales, dtype);
+        }
         self.weight.apply_op2_no_bwd(&self.scales, &Dequantise { dtype })
     }
 }
@@ -171,22 +195,6 @@ impl CustomOp2 for QuantizedProduct {
         let addend = self.addend.as_ref().map(Tensor::storage_and_layout);
         let weight = Rows::new((weight, weight_layout), on_cpu(&scales)?)?;
         product((x, x_layout), weight, addend.as_ref().map(on_cpu).transpose()?)
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &candle_core::CudaStorage,
-        x_layout: &Layout,
-        weight: &candle_core::CudaStorage,
-        weight_layout: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        cuda::q8::product(
-            (x, x_layout),
-            (weight, weight_layout),
-            &self.scales,
-            self.addend.as_ref(),
-        )
     }
 }
 
@@ -220,17 +228,6 @@ impl CustomOp2 for Dequantise {
     ) -> Result<(CpuStorage, Shape)> {
         let weight = Rows::new((weight, weight_layout), (scales, scales_layout))?;
         Ok((weight.dequantise(self.dtype)?, weight_layout.shape().clone()))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        weight: &candle_core::CudaStorage,
-        weight_layout: &Layout,
-        scales: &candle_core::CudaStorage,
-        scales_layout: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        cuda::q8::dequantise((weight, weight_layout), (scales, scales_layout), self.dtype)
     }
 }
 

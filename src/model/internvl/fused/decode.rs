@@ -24,6 +24,7 @@ use crate::model::cuda::rows;
 use crate::model::cuda::tokens::{self, Allowed, CHOICE_WORDS, Masks, mask_words};
 use crate::model::cuda::transfer::{Downloads, Uploads};
 use crate::model::internvl::home::Home;
+use crate::model::internvl::laps::Laps;
 use crate::model::output::Want;
 
 /// Rows of the largest graph.
@@ -255,6 +256,7 @@ impl DecodeStep {
             return Ok(None);
         }
         let values = self.values(self.buckets[index], rows)?;
+        let mut laps = Laps::start(&stack.homes.embedding)?;
         // The sum of the layers so far, and its device.
         let mut sum: Option<(Tensor, usize)> = None;
         let mut decoded = None;
@@ -262,7 +264,8 @@ impl DecodeStep {
             upload(&stage.inputs, &values)?;
             let bucket = &mut stage.buckets[index];
             if let Some((sum, from)) = sum.take() {
-                let sum = stack.links.send(&sum, from, stage.device)?;
+                let home = &stack.homes.layers[bucket.layers.start];
+                let sum = laps.send(stack.links, &sum, from, home)?;
                 bucket.workspace.residual.slice_set(&sum, 0, 0)?;
             }
             match &mut bucket.graph {
@@ -280,11 +283,12 @@ impl DecodeStep {
                     end.choose(&fused.scratches[&stage.device])?;
                     let choices = end.choices.narrow(0, 0, rows.len())?;
                     let chosen = Chosen(self.downloads.start(&choices)?);
-                    decoded = Some(Decoded { chosen, logits: end.logits.clone() });
+                    decoded = Some((chosen, end.logits.clone()));
                 }
             }
         }
-        Ok(decoded)
+        let times = laps.finish()?;
+        Ok(decoded.map(|(chosen, logits)| Decoded { chosen, logits, times }))
     }
 }
 
@@ -293,16 +297,18 @@ impl Stage {
     fn capture(&mut self, stack: &Stack<'_>, scratch: &Scratch, inputs: &[Vec<u32>]) -> Result<()> {
         let device = self.inputs.device().clone();
         for (bucket, inputs) in self.buckets.iter_mut().zip(inputs) {
-            // A product of 8-bit weights allocates its result.
-            let is_dense = stack.layers[bucket.layers.clone()].iter().all(|layer| layer.is_dense())
-                && (bucket.ending.is_none() || stack.head.is_dense());
+            // Many rows make a product of 8-bit weights dense first.
+            let workspace = &bucket.workspace;
+            let layers = &stack.layers[bucket.layers.clone()];
+            let allocates = layers.iter().any(|layer| layer.allocates(workspace))
+                || (bucket.ending.is_some() && stack.head.allocates(&workspace.normed));
             upload(&self.inputs, inputs)?;
             bucket.launch(stack, scratch)?;
             if let Some(end) = &bucket.ending {
                 end.choose(scratch)?;
             }
             device.synchronize()?;
-            if !is_dense {
+            if allocates {
                 continue;
             }
             match Graph::capture(&device, || bucket.launch(stack, scratch)) {

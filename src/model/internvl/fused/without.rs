@@ -8,10 +8,12 @@ use super::config::TextConfig;
 use super::decoder_layer::DecoderLayer;
 use super::home::{Home, Homes};
 use super::language::{Room, Rows};
+use super::laps::Laps;
 use super::observe::Observe;
 use crate::device::Links;
 use crate::model::layers::{Linear, Norm, RopeTable};
 use crate::model::output::{Choice, Want};
+use crate::model::times::PassTimes;
 
 #[derive(Clone, Copy)]
 #[expect(dead_code, reason = "read with the feature `cuda`")]
@@ -43,6 +45,7 @@ pub(super) enum Chosen {}
 pub(super) struct Decoded {
     pub(super) chosen: Chosen,
     pub(super) logits: Tensor,
+    pub(super) times: Option<PassTimes>,
 }
 
 impl Chosen {
@@ -67,6 +70,7 @@ impl Fused {
         _: &Tensor,
         _: &[Rows<'_>],
         _: &mut dyn Observe,
+        _: &mut Laps,
     ) -> Result<Option<Tensor>> {
         match *self {}
     }
