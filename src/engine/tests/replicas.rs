@@ -110,11 +110,15 @@ async fn none_serves_before_all_are_warm() {
     let slow = loads.pop().unwrap();
     let (release, released) = mpsc::channel::<()>();
     loads.push(Box::new(move |progress| {
+        released.recv()?;
         progress.say("reading");
         released.recv()?;
         slow(progress)
     }));
     let handle = Handle::start_with(Config::default(), Arc::new(SystemClock), loads);
+    // The last thing that the first one says: what the second one says is not overwritten.
+    reach(&handle, |status| status.message == "replica 1 of 2: warming up").await;
+    release.send(()).unwrap();
     reach(&handle, |status| status.message == "replica 2 of 2: reading").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     let refused = handle.submit(job("what", &[])).unwrap_err();
