@@ -227,6 +227,13 @@ impl DeviceHandle {
             _ => host_memory(),
         }
     }
+
+    /// Gives memory that this process holds there and does not use to whoever wants it.
+    pub fn give_back(&self) {
+        if let Device::Cuda(_) = self.device {
+            cuda::give_back(&self.device);
+        }
+    }
 }
 
 #[cfg(feature = "cuda")]
@@ -248,6 +255,8 @@ mod cuda {
     pub(super) fn memory(_device: &Device) -> DeviceMemory {
         DeviceMemory::default()
     }
+
+    pub(super) fn give_back(_device: &Device) {}
 }
 
 #[cfg(test)]

@@ -46,14 +46,32 @@ pub(super) fn open(ordinal: usize) -> Result<DeviceHandle, DeviceError> {
 /// Leaves freed memory in the device's pool: by default it goes back to the driver whenever the host waits
 /// for the device, which is once a step, and the next step pays for getting it again.
 fn keep_freed_memory(context: &CudaContext) -> Result<(), DriverError> {
-    let mut pool = MaybeUninit::uninit();
     let mut threshold = u64::MAX;
-    // SAFETY: the pool is written on success, and the threshold is a u64 that outlives the call.
+    let pool = pool(context)?;
+    let attribute = CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+    // SAFETY: the threshold is a u64 that outlives the call.
+    unsafe { sys::cuMemPoolSetAttribute(pool, attribute, (&raw mut threshold).cast()).result() }
+}
+
+/// Gives what is free in the device's pool to the driver, once all that was begun is done.
+pub(super) fn give_back(device: &Device) {
+    let Ok(cuda) = device.as_cuda_device() else { return };
+    let stream = cuda.cuda_stream();
+    let trimmed = stream.synchronize().and_then(|()| pool(stream.context())).and_then(|pool| {
+        // SAFETY: a pool of the driver's; blocks that are in use stay.
+        unsafe { sys::cuMemPoolTrimTo(pool, 0).result() }
+    });
+    if let Err(error) = trimmed {
+        tracing::warn!(%error, "memory of a model that is gone stays with this process");
+    }
+}
+
+fn pool(context: &CudaContext) -> Result<sys::CUmemoryPool, DriverError> {
+    let mut pool = MaybeUninit::uninit();
+    // SAFETY: the pool is written on success.
     unsafe {
         sys::cuDeviceGetMemPool(pool.as_mut_ptr(), context.cu_device()).result()?;
-        let attribute = CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-        sys::cuMemPoolSetAttribute(pool.assume_init(), attribute, (&raw mut threshold).cast())
-            .result()
+        Ok(pool.assume_init())
     }
 }
 

@@ -27,6 +27,31 @@ pub(super) struct Homes {
     pub(super) head: Home,
 }
 
+/// The devices of a model. What the model freed on them goes to whoever wants it when this is dropped, which
+/// must be after all the rest of it.
+#[derive(Debug)]
+pub(super) struct Hosts(Vec<DeviceHandle>);
+
+impl Hosts {
+    pub(super) fn of(homes: &Homes) -> Self {
+        let mut devices: Vec<DeviceHandle> = Vec::new();
+        for (_, home) in homes.iter() {
+            if devices.iter().all(|known| known.id != home.device.id) {
+                devices.push(home.device.clone());
+            }
+        }
+        Self(devices)
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        for device in &self.0 {
+            device.give_back();
+        }
+    }
+}
+
 impl Home {
     /// Inputs of matrix products.
     pub(super) fn compute(&self) -> DType {

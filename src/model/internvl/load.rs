@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::config::{Config, ConfigError};
 use super::cost::VISION_BATCH_TILES_GPU;
 use super::features::FeatureRows;
-use super::home::{Home, Homes};
+use super::home::{Home, Homes, Hosts};
 use super::language::{Decoder, Room};
 use super::layout::{self, LayoutError};
 use super::observe::Part;
@@ -155,6 +155,7 @@ fn build(
         },
         features: FeatureRows::new(room.slots),
         staging: Staging::default(),
+        hosts: Hosts::of(homes),
         spec: ModelSpec::default(),
         config,
         vision,

@@ -8,7 +8,7 @@ use candle_core::{Result, Tensor};
 use super::config::Config;
 use super::features::FeatureRows;
 use super::fused::{Chosen, DecodeRow, Decoded};
-use super::home::Homes;
+use super::home::{Homes, Hosts};
 use super::language::{Decoder, Rows};
 use super::laps::Laps;
 use super::observe::{Blind, Observe, Part, Within};
@@ -33,6 +33,9 @@ pub struct InternVl {
     pub(super) vision_batch_tiles: usize,
     pub(super) features: FeatureRows,
     pub(super) staging: Staging,
+    /// The last field: fields are dropped in their order.
+    #[expect(dead_code, reason = "its end is what it is for")]
+    pub(super) hosts: Hosts,
 }
 
 impl std::fmt::Debug for InternVl {
