@@ -169,7 +169,7 @@ func examples(t *testing.T, address string) {
 // Programs of others that the documentation has recipes for.
 var toolModules = map[string]string{
 	"grpcurl":           "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
-	"grpc-health-probe": "github.com/grpc-ecosystem/grpc-health-probe@v0.4.39",
+	"grpc-health-probe": "github.com/grpc-ecosystem/grpc-health-probe@v0.4.42",
 	"ghz":               "github.com/bojand/ghz/cmd/ghz@v0.121.0",
 }
 
