@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from types import TracebackType
 from typing import Any, Unpack
 
 import grpc
@@ -111,7 +110,7 @@ class _Cancelled:
         return ()
 
 
-class AsyncClient(Settings):
+class AsyncClient(AsyncClosing, Settings):
     """A connection to Tessera, for one event loop."""
 
     def __init__(self, *args: Any, channel: grpc.aio.Channel | None = None, **kwargs: Any) -> None:
@@ -237,13 +236,6 @@ class AsyncClient(Settings):
         """Ends every call and the connection."""
         await self._channel.close()
 
-    async def __aenter__(self) -> AsyncClient:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def aclose(self) -> None:
+        """As `close`, which is what a channel of grpc.aio has."""
         await self.close()
