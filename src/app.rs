@@ -353,6 +353,7 @@ fn service_config(config: &Config, telemetry: &Telemetry) -> service::Config {
     let mut service = service::Config::new(config.model.checkpoint.name());
     service.output_tokens_max = config.requests.max_output_tokens;
     service.queued_max = config.requests.queue;
+    service.queued_tokens_max = config.requests.queue_tokens;
     service.telemetry = telemetry.clone();
     service.reflection = config.server.reflection;
     service.cors_origins.clone_from(&config.server.cors_origins);

@@ -19,6 +19,11 @@ CUSTOM = [
     ("sigs.k8s.io/gateway-api@v1.6.1", "config/crd/standard/*.yaml"),
     ("sigs.k8s.io/gateway-api-inference-extension@v1.4.0", "config/crd/bases/*.yaml"),
     ("istio.io/api@v1.32.0", "kubernetes/customresourcedefinitions.gen.yaml"),
+    ("github.com/kedacore/keda/v2@v2.21.0", "config/crd/bases/keda.sh_scaledobjects.yaml"),
+    (
+        "github.com/prometheus-operator/prometheus-operator@v0.85.0",
+        "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+    ),
 ]
 
 

@@ -1,12 +1,14 @@
 //! A server in this process, for commands that need one for as long as they run.
 
+use tokio::sync::watch;
+
 use super::failure::{Exit, Failure};
 use super::term::{StatusLine, Term};
 use super::{render_pdf, serve};
 use crate::app::{Ready, Server};
 use crate::config::env::ProcessEnv;
 use crate::config::{self, Config, Flags, Key, Low};
-use crate::engine::ModelState;
+use crate::engine::{ModelState, Status};
 use crate::telemetry::Telemetry;
 
 /// A server that takes requests. Dropping it takes it down without waiting.
@@ -31,22 +33,25 @@ impl Local {
         config.pdf = render_pdf::renderer();
         let started = Server::start(config, Telemetry::default()).await;
         let mut server = started.map_err(|error| serve::failure(&error))?;
-        let mut line = StatusLine::new(term);
-        let mut status = server.status();
-        loop {
-            let now = status.borrow_and_update().clone();
-            if now.state != ModelState::Loading {
-                break;
-            }
-            line.draw(&now.message);
-            if status.changed().await.is_err() {
-                break;
-            }
-        }
-        line.clear();
+        until_loaded(server.status(), &mut StatusLine::new(term)).await;
         let ready = server.ready().await.map_err(|error| serve::failure(&error))?;
         Ok(Self { ready, _server: server })
     }
+}
+
+/// Waits until a model is loaded, or will not be, and says meanwhile how far it is.
+pub(super) async fn until_loaded(mut status: watch::Receiver<Status>, line: &mut StatusLine) {
+    loop {
+        let now = status.borrow_and_update().clone();
+        if now.state != ModelState::Loading {
+            break;
+        }
+        line.draw(&now.message);
+        if status.changed().await.is_err() {
+            break;
+        }
+    }
+    line.clear();
 }
 
 /// Refuses options of a server where a running one was named: they would say nothing.

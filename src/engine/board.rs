@@ -205,9 +205,19 @@ impl Board {
         answer
     }
 
-    /// How far exchange `number` is, for people.
+    /// How far exchange `number` is, for people; nothing where it is over, though some of its replicas still load.
     pub(super) fn reloading(&self, number: u32, message: String) {
-        self.reload_is(number, ReloadState::Loading, message);
+        self.status.send_if_modified(|status| {
+            let reload = status.reload.as_mut();
+            let loads = |reload: &&mut Reload| {
+                (reload.number, reload.state) == (number, ReloadState::Loading)
+            };
+            reload.filter(loads).is_some_and(|reload| {
+                let changes = reload.message != message;
+                reload.message = message;
+                changes
+            })
+        });
     }
 
     /// The new model takes requests; the one before has some to finish.

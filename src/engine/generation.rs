@@ -161,6 +161,11 @@ impl Switch {
         self.read().current.clone()
     }
 
+    /// Whether the threads of all models were told to end.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.read().stopped
+    }
+
     /// Ends the threads of all models.
     pub(super) fn stop(&self) {
         let mut state = self.write();

@@ -151,7 +151,7 @@ impl Handle {
             let alive = threads.subscribe();
             let muster = Arc::clone(&muster);
             let life = Life { desk: desk.clone(), bell, alive, reload, muster, replica };
-            life.start(load);
+            life.start(std::thread::Builder::new().name("engine".to_owned()), load);
         }
     }
 

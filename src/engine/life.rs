@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 
 use tokio::sync::watch;
 
 use crate::engine::channel::Bell;
 use crate::engine::ending::Ending;
-use crate::engine::generation::{Desk, Parts, Served};
+use crate::engine::generation::{Desk, Generation, Parts, Served};
 use crate::engine::handle::{LoadError, LoadProgress};
 use crate::engine::intake::Worker;
-use crate::engine::muster::{Arrival, Muster};
+use crate::engine::muster::{Loss, Muster};
 use crate::engine::prepare::Prepare;
 use crate::engine::stepper::Stepper;
 use crate::engine::warmup::warm_up;
@@ -62,15 +63,15 @@ impl Drop for Feeding {
 // === impl Life ===
 
 impl Life {
-    /// Starts the step thread, which loads the model first.
+    /// Starts the step thread, by `thread`, which loads the model first.
     pub(super) fn start(
         self,
+        thread: thread::Builder,
         load: impl FnOnce(&LoadProgress) -> Result<Parts, LoadError> + Send + 'static,
     ) {
-        let failed = self.clone();
-        let thread = std::thread::Builder::new().name("engine".to_owned());
+        let unborn = self.clone();
         if let Err(error) = thread.spawn(move || self.live(load)) {
-            failed.not_loaded(format!("cannot start the engine's thread: {error}"));
+            unborn.never_serves(format!("cannot start the engine's thread: {error}"));
         }
     }
 
@@ -81,22 +82,27 @@ impl Life {
             Ok(model) => self.serve(model),
             Err(error) => {
                 tracing::error!(replica = self.replica, %error, "the model is not loaded");
-                self.bell.intake.close(&Ending::Stopped);
-                self.not_loaded(error.to_string());
-                self.muster.leaves();
+                self.never_serves(error.to_string());
             }
         }
         drop(self.alive);
     }
 
-    /// The first model is all there is; another one is not missed.
-    fn not_loaded(&self, why: String) {
-        if !self.muster.fails() {
-            return;
-        }
-        match self.reload {
-            None => self.desk.board.failed(why),
-            Some(number) => self.desk.board.not_reloaded(number, why),
+    /// It could not be loaded.
+    fn never_serves(&self, why: String) {
+        self.bell.intake.close(&Ending::Stopped);
+        self.is_lost(why);
+        self.muster.leaves();
+    }
+
+    /// It is not there any more, or will not be. The first model is all there is, and one that serves has taken
+    /// the place of the one before; another one is not missed.
+    fn is_lost(&self, why: String) {
+        let board = &self.desk.board;
+        match (self.muster.loses(), self.reload) {
+            (Loss::Known, _) => {}
+            (Loss::OfTheModel, Some(number)) => board.not_reloaded(number, why),
+            (Loss::OfTheModel, None) | (Loss::OfTheServer, _) => board.failed(why),
         }
     }
 
@@ -157,7 +163,7 @@ impl Life {
             prefix_cache: config.prefix_cache,
         };
         let alive = (self.alive.clone(), Arc::clone(feeding));
-        std::thread::Builder::new().name(format!("intake-{number}")).spawn(move || {
+        thread::Builder::new().name(format!("intake-{number}")).spawn(move || {
             worker.run();
             drop(alive);
         })?;
@@ -182,32 +188,34 @@ impl Life {
             let message = message(&ending);
             tracing::error!(message, "the engine stops");
             // First, so that no request is taken that nobody would answer.
-            board.failed(message);
+            self.is_lost(message);
         }
         self.bell.intake.close(&ending);
         stepper.end_all(&ending);
         // With it the model's memory is given back.
         drop(stepper);
         if self.muster.leaves() && self.bell.inbox.is_retired() {
-            tracing::info!(revision, "the model before is gone");
-            board.drained();
+            if !self.desk.switch.has_stopped() {
+                tracing::info!(revision, "the model before is gone");
+            }
+            self.desk.board.drained();
         }
     }
 
     /// Takes its place among the replicas, the last of which turns requests to all of them. Says whether
     /// there is something to serve.
     fn serves(&self, served: Served) -> bool {
-        match self.muster.arrives(self.replica, served, self.bell.clone()) {
-            Arrival::Early => true,
-            Arrival::InVain => false,
-            Arrival::Last(served, generation) => {
-                let turned = self.desk.switch.turn(generation, || self.announce(&served));
-                if !turned {
-                    self.not_loaded("the server stops".to_owned());
-                }
-                turned
-            }
+        let mut stops = false;
+        let turn = |served: Served, generation: Generation| {
+            let turned = self.desk.switch.turn(generation, || self.announce(&served));
+            stops = !turned;
+            turned
+        };
+        let serves = self.muster.arrives(self.replica, served, self.bell.clone(), turn);
+        if stops {
+            self.is_lost("the server stops".to_owned());
         }
+        serves
     }
 
     fn announce(&self, served: &Served) {

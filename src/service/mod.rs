@@ -6,6 +6,7 @@
 //! back through `stream`.
 
 mod batch;
+mod body;
 mod call;
 mod convert;
 mod document;
@@ -61,6 +62,8 @@ pub struct Config {
     pub output_tokens_max: usize,
     /// Requests that may wait, as the engine was told; only shown.
     pub queued_max: usize,
+    /// Prompt tokens of all that wait, as the engine was told; only shown.
+    pub queued_tokens_max: usize,
     /// Whether to serve reflection.
     pub reflection: bool,
     /// Origins whose pages may call by gRPC-Web: `https://app.example.com`; `*` is every one. Pages of
@@ -100,6 +103,7 @@ impl Config {
             tiles_per_page_max: 12,
             output_tokens_max: 2048,
             queued_max: 256,
+            queued_tokens_max: limits::QUEUED_TOKENS_MAX,
             reflection: true,
             cors_origins: Vec::new(),
             playground: true,

@@ -85,6 +85,7 @@ pub(super) fn model_status(state: &State, status: &engine::Status) -> v1::ModelS
             running_requests: status.load.running as u32,
             queued_requests: status.load.queued as u32,
             kv_cache_utilization: status.load.kv_utilization,
+            queued_tokens: status.load.queued_tokens as u64,
         }),
         dtype_policy: spec.map(|spec| dtype_policy(&spec.policy)),
         links: spec.map(|spec| spec.links.iter().map(link).collect()).unwrap_or_default(),
@@ -132,6 +133,7 @@ fn limits(state: &State, status: &engine::Status) -> v1::Limits {
         max_output_tokens: bounds.output_tokens_max as u32,
         max_running_requests: spec.map_or(0, |spec| spec.slots as u32),
         max_queued_requests: state.config.queued_max as u32,
+        max_queued_tokens: state.config.queued_tokens_max as u64,
         max_schema_bytes: limits::SCHEMA_BYTES_MAX as u32,
         max_batch_in_flight: state.config.batch_in_flight_max as u32,
     }

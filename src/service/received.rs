@@ -4,14 +4,13 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::Poll;
 
-use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::Body as _;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::error;
+use super::{body, error};
 
 /// The bound, and what is used of it. Clones share it.
 #[derive(Debug, Clone)]
@@ -27,14 +26,6 @@ pub(super) struct Received {
     bytes: AtomicUsize,
     /// The body ended before the message that it had to bring.
     ended_early: AtomicBool,
-}
-
-/// A request body whose bytes count.
-struct Counted {
-    inner: Body,
-    received: Arc<Received>,
-    /// Of a call that has to bring a message; none of a stream of them.
-    message: Option<Message>,
 }
 
 /// How much has come of one message, and how long it is to be.
@@ -80,10 +71,37 @@ impl Memory {
 impl Received {
     /// Counts what `body` brings, which is one message unless it is a stream of them.
     pub(super) fn count(self: &Arc<Self>, body: Body, is_stream: bool) -> Body {
-        let message = (!is_stream).then(Message::default);
+        // Of a call that has to bring one.
+        let mut message = (!is_stream).then(Message::default);
         // One that has ended already may never be asked.
         self.ended_early.store(!is_stream && body.is_end_stream(), Ordering::Relaxed);
-        Body::new(Counted { inner: body, received: Arc::clone(self), message })
+        let received = Arc::clone(self);
+        body::through(body, move |inner, cx| {
+            let polled = Pin::new(inner).poll_frame(cx);
+            match &polled {
+                Poll::Pending => return polled,
+                Poll::Ready(Some(Ok(frame))) => {
+                    let Some(data) = frame.data_ref() else {
+                        received.ends(message.as_ref());
+                        return polled;
+                    };
+                    if let Err(status) = received.take(data.len()) {
+                        return Poll::Ready(Some(Err(status)));
+                    }
+                    if let Some(message) = &mut message {
+                        message.came(data);
+                    }
+                }
+                Poll::Ready(None | Some(Err(_))) => received.ends(message.as_ref()),
+            }
+            polled
+        })
+    }
+
+    /// Nothing more comes of its body, which had to bring `message`.
+    fn ends(&self, message: Option<&Message>) {
+        let early = message.is_some_and(|message| !message.is_whole());
+        self.ended_early.store(early, Ordering::Relaxed);
     }
 
     /// Whether the caller left before its message was whole. A stream that is reset looks like one that ends,
@@ -130,45 +148,6 @@ impl Message {
     fn is_whole(&self) -> bool {
         let &[_, a, b, c, d] = self.prefix.as_slice() else { return false };
         self.bytes >= Self::PREFIX_BYTES as u64 + u64::from(u32::from_be_bytes([a, b, c, d]))
-    }
-}
-
-// === impl Counted ===
-
-impl HttpBody for Counted {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        let data = match &polled {
-            Poll::Pending => return polled,
-            Poll::Ready(Some(Ok(frame))) => frame.data_ref(),
-            Poll::Ready(None | Some(Err(_))) => None,
-        };
-        let Some(data) = data else {
-            let early = self.message.as_ref().is_some_and(|message| !message.is_whole());
-            self.received.ended_early.store(early, Ordering::Relaxed);
-            return polled;
-        };
-        if let Err(status) = self.received.take(data.len()) {
-            return Poll::Ready(Some(Err(status)));
-        }
-        if let Some(message) = &mut self.message {
-            message.came(data);
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }
 

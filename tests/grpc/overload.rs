@@ -52,6 +52,9 @@ async fn what_waits_has_a_bound_of_tokens() {
     };
     refused("Me too").await;
     server.until(|status| status.load.running == 1 && status.load.queued == 1).await;
+    let asked = tessera::pb::v1::ModelInfoRequest::default();
+    let told = server.client().await.model_info(asked).await.unwrap();
+    assert!(told.into_inner().status.unwrap().load.unwrap().queued_tokens > 64);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::panic, reason = "a test that cannot go on fails")]
 
+mod limits;
 mod machine;
 mod memory;
 mod phases;

@@ -1172,8 +1172,11 @@ type Limits struct {
 	// Documents without an outcome in one BatchExtract call. Beyond it:
 	// RESOURCE_EXHAUSTED, for the document alone.
 	MaxBatchInFlight uint32 `protobuf:"varint,10,opt,name=max_batch_in_flight,json=maxBatchInFlight,proto3" json:"max_batch_in_flight,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Prompt tokens of all requests that wait, of the server; one that waits
+	// alone may have more. Beyond it: RESOURCE_EXHAUSTED.
+	MaxQueuedTokens uint64 `protobuf:"varint,11,opt,name=max_queued_tokens,json=maxQueuedTokens,proto3" json:"max_queued_tokens,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Limits) Reset() {
@@ -1272,6 +1275,13 @@ func (x *Limits) GetMaxSchemaBytes() uint32 {
 func (x *Limits) GetMaxBatchInFlight() uint32 {
 	if x != nil {
 		return x.MaxBatchInFlight
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxQueuedTokens() uint64 {
+	if x != nil {
+		return x.MaxQueuedTokens
 	}
 	return 0
 }
@@ -1564,8 +1574,10 @@ type Load struct {
 	QueuedRequests  uint32                 `protobuf:"varint,2,opt,name=queued_requests,json=queuedRequests,proto3" json:"queued_requests,omitempty"`
 	// [0, 1]
 	KvCacheUtilization float64 `protobuf:"fixed64,3,opt,name=kv_cache_utilization,json=kvCacheUtilization,proto3" json:"kv_cache_utilization,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// Prompt tokens of the requests that wait, as far as they are prepared.
+	QueuedTokens  uint64 `protobuf:"varint,4,opt,name=queued_tokens,json=queuedTokens,proto3" json:"queued_tokens,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Load) Reset() {
@@ -1615,6 +1627,13 @@ func (x *Load) GetQueuedRequests() uint32 {
 func (x *Load) GetKvCacheUtilization() float64 {
 	if x != nil {
 		return x.KvCacheUtilization
+	}
+	return 0
+}
+
+func (x *Load) GetQueuedTokens() uint64 {
+	if x != nil {
+		return x.QueuedTokens
 	}
 	return 0
 }
@@ -1695,7 +1714,7 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\n" +
 	"free_bytes\x18\x05 \x01(\x04R\tfreeBytes\x12!\n" +
 	"\fweight_bytes\x18\x06 \x01(\x04R\vweightBytes\x12$\n" +
-	"\x0ekv_cache_bytes\x18\a \x01(\x04R\fkvCacheBytes\"\xb7\x03\n" +
+	"\x0ekv_cache_bytes\x18\a \x01(\x04R\fkvCacheBytes\"\xe3\x03\n" +
 	"\x06Limits\x12*\n" +
 	"\x11max_request_bytes\x18\x01 \x01(\x04R\x0fmaxRequestBytes\x12\x1b\n" +
 	"\tmax_pages\x18\x02 \x01(\rR\bmaxPages\x12&\n" +
@@ -1707,7 +1726,8 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\x13max_queued_requests\x18\t \x01(\rR\x11maxQueuedRequests\x12(\n" +
 	"\x10max_schema_bytes\x18\a \x01(\rR\x0emaxSchemaBytes\x12-\n" +
 	"\x13max_batch_in_flight\x18\n" +
-	" \x01(\rR\x10maxBatchInFlight\"\xdf\x02\n" +
+	" \x01(\rR\x10maxBatchInFlight\x12*\n" +
+	"\x11max_queued_tokens\x18\v \x01(\x04R\x0fmaxQueuedTokens\"\xdf\x02\n" +
 	"\fCapabilities\x12\x1f\n" +
 	"\vmedia_types\x18\x01 \x03(\tR\n" +
 	"mediaTypes\x12C\n" +
@@ -1728,11 +1748,12 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\rdocument_type\x18\x01 \x01(\x0e2\x18.tessera.v1.DocumentTypeR\fdocumentType\x12\x16\n" +
 	"\x06fields\x18\x02 \x03(\tR\x06fields\x12\x1f\n" +
 	"\vjson_schema\x18\x03 \x01(\tR\n" +
-	"jsonSchema\"\x8c\x01\n" +
+	"jsonSchema\"\xb1\x01\n" +
 	"\x04Load\x12)\n" +
 	"\x10running_requests\x18\x01 \x01(\rR\x0frunningRequests\x12'\n" +
 	"\x0fqueued_requests\x18\x02 \x01(\rR\x0equeuedRequests\x120\n" +
-	"\x14kv_cache_utilization\x18\x03 \x01(\x01R\x12kvCacheUtilization*\x90\x01\n" +
+	"\x14kv_cache_utilization\x18\x03 \x01(\x01R\x12kvCacheUtilization\x12#\n" +
+	"\rqueued_tokens\x18\x04 \x01(\x04R\fqueuedTokens*\x90\x01\n" +
 	"\vReloadState\x12\x1c\n" +
 	"\x18RELOAD_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14RELOAD_STATE_LOADING\x10\x01\x12\x19\n" +

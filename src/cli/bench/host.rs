@@ -25,8 +25,8 @@ pub(super) fn facts(server: &str, model: &ModelStatus) -> Vec<(String, String)> 
     facts.push(("computes in".to_owned(), dtypes.join(", ")));
     if let Some(limits) = &model.limits {
         let slots = format!(
-            "{} at once, {} queued",
-            limits.max_running_requests, limits.max_queued_requests
+            "{} at once, {} queued of up to {} prompt tokens together",
+            limits.max_running_requests, limits.max_queued_requests, limits.max_queued_tokens
         );
         facts.push(("requests".to_owned(), slots));
     }

@@ -11,6 +11,7 @@ use super::bounds::Bounds;
 use super::host;
 use crate::app::load::Loader;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::local::until_loaded;
 use crate::cli::runtime;
 use crate::cli::term::{StatusLine, Term, print};
 use crate::config::env::ProcessEnv;
@@ -159,18 +160,7 @@ impl Model {
         };
         let engine = Handle::start(settings, move |progress| loader.load(progress));
         let mut line = StatusLine::new(term);
-        let mut status = engine.status();
-        loop {
-            let now = status.borrow_and_update().clone();
-            if now.state != ModelState::Loading {
-                break;
-            }
-            line.draw(&now.message);
-            if status.changed().await.is_err() {
-                break;
-            }
-        }
-        line.clear();
+        until_loaded(engine.status(), &mut line).await;
         let now = engine.current();
         let Some(spec) = now.spec.filter(|_| now.state == ModelState::Ready) else {
             return Err(Failure::new(Exit::Failed, format!("cannot load {name}"))

@@ -4,6 +4,7 @@
 mod constrained;
 mod faults;
 mod guard;
+mod muster;
 mod order;
 mod preempt;
 mod prefix;

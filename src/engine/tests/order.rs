@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{Stage, answering, check_stream, finished, job, read, texts};
 use crate::engine::clock::Clock as _;
 use crate::engine::{
-    Accepted, Config, EngineError, Event, FinishReason, Phase, Progress, Reject, Sampling, Usage,
+    Accepted, Config, EngineError, Event, Events, FinishReason, Job, Phase, Progress, Reject,
+    Sampling, Usage,
 };
 use crate::model::fake::Options;
 
@@ -182,16 +183,26 @@ fn a_full_queue_refuses_and_says_when_to_come_back() {
     assert!(stage.submit(job("what", &[])).is_ok());
 }
 
-#[test]
-fn what_waits_has_a_bound_of_tokens_too() {
+/// A request whose prompt has so many tokens.
+fn of(tokens: usize) -> Job {
+    job(&"q".repeat(tokens), &[])
+}
+
+/// One slot, which is taken, and room for 50 tokens that wait.
+fn taken_with_room_for_50() -> (Stage, Events) {
     let mut options = Options::default();
     options.spec.slots = 1;
     let config = Config { queued_tokens_max: 50, ..Config::default() };
     let mut stage = Stage::with(options, config);
-    let of = |tokens: usize| job(&"q".repeat(tokens), &[]);
-    // One that finds a free slot does not wait, and the first that waits may be of any size.
-    let mut running = stage.submit(of(100)).unwrap();
+    let running = stage.submit(of(100)).unwrap();
     stage.turn();
+    (stage, running)
+}
+
+#[test]
+fn what_waits_has_a_bound_of_tokens_too() {
+    // One that finds a free slot does not wait, and the first that waits may be of any size.
+    let (mut stage, mut running) = taken_with_room_for_50();
     assert_eq!((stage.load().running, stage.load().queued_tokens), (1, 0));
     let mut first = stage.submit(of(40)).unwrap();
     assert_eq!(stage.load().queued_tokens, 40);
@@ -222,13 +233,7 @@ fn what_waits_has_a_bound_of_tokens_too() {
 
 #[test]
 fn the_tokens_of_a_request_that_is_given_up_make_room() {
-    let mut options = Options::default();
-    options.spec.slots = 1;
-    let config = Config { queued_tokens_max: 50, ..Config::default() };
-    let mut stage = Stage::with(options, config);
-    let of = |tokens: usize| job(&"q".repeat(tokens), &[]);
-    let mut running = stage.submit(of(100)).unwrap();
-    stage.turn();
+    let (mut stage, mut running) = taken_with_room_for_50();
     let waiting = stage.submit(of(50)).unwrap();
     assert!(matches!(stage.submit(of(1)), Err(Reject::QueueTokens { .. })));
     drop(waiting);

@@ -221,7 +221,7 @@ class Device(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., compute_capability: _Optional[str] = ..., total_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., weight_bytes: _Optional[int] = ..., kv_cache_bytes: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_request_bytes", "max_pages", "max_page_pixels", "max_tiles_per_page", "max_input_tokens", "max_output_tokens", "max_running_requests", "max_queued_requests", "max_schema_bytes", "max_batch_in_flight")
+    __slots__ = ("max_request_bytes", "max_pages", "max_page_pixels", "max_tiles_per_page", "max_input_tokens", "max_output_tokens", "max_running_requests", "max_queued_requests", "max_schema_bytes", "max_batch_in_flight", "max_queued_tokens")
     MAX_REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_PAGES_FIELD_NUMBER: _ClassVar[int]
     MAX_PAGE_PIXELS_FIELD_NUMBER: _ClassVar[int]
@@ -232,6 +232,7 @@ class Limits(_message.Message):
     MAX_QUEUED_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     MAX_SCHEMA_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_BATCH_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    MAX_QUEUED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     max_request_bytes: int
     max_pages: int
     max_page_pixels: int
@@ -242,7 +243,8 @@ class Limits(_message.Message):
     max_queued_requests: int
     max_schema_bytes: int
     max_batch_in_flight: int
-    def __init__(self, max_request_bytes: _Optional[int] = ..., max_pages: _Optional[int] = ..., max_page_pixels: _Optional[int] = ..., max_tiles_per_page: _Optional[int] = ..., max_input_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_running_requests: _Optional[int] = ..., max_queued_requests: _Optional[int] = ..., max_schema_bytes: _Optional[int] = ..., max_batch_in_flight: _Optional[int] = ...) -> None: ...
+    max_queued_tokens: int
+    def __init__(self, max_request_bytes: _Optional[int] = ..., max_pages: _Optional[int] = ..., max_page_pixels: _Optional[int] = ..., max_tiles_per_page: _Optional[int] = ..., max_input_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_running_requests: _Optional[int] = ..., max_queued_requests: _Optional[int] = ..., max_schema_bytes: _Optional[int] = ..., max_batch_in_flight: _Optional[int] = ..., max_queued_tokens: _Optional[int] = ...) -> None: ...
 
 class Capabilities(_message.Message):
     __slots__ = ("media_types", "built_in_schemas", "confidence_method", "json_schema_keywords", "constrained_decoding", "calibration")
@@ -291,11 +293,13 @@ class BuiltInSchema(_message.Message):
     def __init__(self, document_type: _Optional[_Union[_schema_pb2.DocumentType, str]] = ..., fields: _Optional[_Iterable[str]] = ..., json_schema: _Optional[str] = ...) -> None: ...
 
 class Load(_message.Message):
-    __slots__ = ("running_requests", "queued_requests", "kv_cache_utilization")
+    __slots__ = ("running_requests", "queued_requests", "kv_cache_utilization", "queued_tokens")
     RUNNING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     QUEUED_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     KV_CACHE_UTILIZATION_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     running_requests: int
     queued_requests: int
     kv_cache_utilization: float
-    def __init__(self, running_requests: _Optional[int] = ..., queued_requests: _Optional[int] = ..., kv_cache_utilization: _Optional[float] = ...) -> None: ...
+    queued_tokens: int
+    def __init__(self, running_requests: _Optional[int] = ..., queued_requests: _Optional[int] = ..., kv_cache_utilization: _Optional[float] = ..., queued_tokens: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,118 @@
+//! What a fake model is to be: its specification, its answers, and the time that it takes.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::device::Dtype;
+use crate::model::{DeviceUse, ModelSpec, Placement};
+use crate::placement::WeightFormat;
+
+/// The answer to a prompt.
+pub type Answerer = Arc<dyn Fn(&[u32]) -> Vec<u32> + Send + Sync>;
+
+/// What the fake answers.
+#[derive(Clone, Default)]
+pub enum Script {
+    /// Whatever the hash of the sequence says.
+    #[default]
+    Hash,
+    /// These tokens after every prompt, then the last of them again and again. End them with a stop
+    /// id to end the answer.
+    Answer(Vec<u32>),
+    /// The tokens that this returns for a prompt, as [`Answer`](Self::Answer).
+    Of(Answerer),
+}
+
+/// A fake model to be.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub spec: ModelSpec,
+    pub script: Script,
+    /// Time that each forward pass takes.
+    pub step_delay: Duration,
+    /// Time that each token of a prompt takes beside that.
+    pub token_delay: Duration,
+    /// Time that each encoded tile takes.
+    pub tile_delay: Duration,
+}
+
+// === impl Options ===
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            spec: ModelSpec {
+                name: "fake".to_owned(),
+                revision: "fake".to_owned(),
+                vocab_size: 256,
+                tokens_per_tile: 4,
+                tile_size_px: 2,
+                image_token_id: 255,
+                slots: 4,
+                slot_tokens: 128,
+                block_tokens: 16,
+                kv_bytes_per_token: 64,
+                shares_kv: true,
+                kv_dtype: Dtype::F32,
+                placements: vec![placement()],
+                devices: vec![device()],
+                ..ModelSpec::default()
+            },
+            script: Script::Hash,
+            step_delay: Duration::ZERO,
+            token_delay: Duration::ZERO,
+            tile_delay: Duration::ZERO,
+        }
+    }
+}
+
+fn placement() -> Placement {
+    Placement {
+        replica: 0,
+        module: "fake".to_owned(),
+        device_id: "cpu".to_owned(),
+        requested_dtype: Dtype::F32,
+        weights: WeightFormat::Dense(Dtype::F32),
+        compute_dtype: Dtype::F32,
+        residual_dtype: Dtype::F32,
+        dtype_reason: String::new(),
+        weight_bytes: 0,
+        tensors: 0,
+    }
+}
+
+fn device() -> DeviceUse {
+    DeviceUse {
+        id: "cpu".to_owned(),
+        name: "fake".to_owned(),
+        compute_capability: String::new(),
+        total_bytes: 0,
+        free_bytes: 0,
+        weight_bytes: 0,
+        kv_cache_bytes: 0,
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hash => f.write_str("Hash"),
+            Self::Answer(tokens) => f.debug_tuple("Answer").field(tokens).finish(),
+            Self::Of(_) => f.write_str("Of(..)"),
+        }
+    }
+}
+
+// === impl Script ===
+
+impl Script {
+    /// The answer to a prompt; empty where the hash says it.
+    pub(super) fn answer(&self, prompt: &[u32]) -> Vec<u32> {
+        match self {
+            Self::Hash => Vec::new(),
+            Self::Answer(answer) => answer.clone(),
+            Self::Of(answer) => answer(prompt),
+        }
+    }
+}
