@@ -4,14 +4,17 @@
     tessera bench pages --tiles 13 --count 16 --out /tmp/pages
     python3 benches/peers/transformers_compiled.py --model /models/InternVL3-8B-hf --images /tmp/pages --batch 1,8
 
-Needs torch, transformers and pillow, and a checkpoint in the `-hf` layout (`--random` makes weights up in the shapes of
-its config.json, so the weights need not be there). The decoder is compiled (`mode="reduce-overhead"`, which records
+Needs torch, transformers and pillow, and a checkpoint in the `-hf` layout. `--random` makes weights up in the shapes of
+its config.json, so the weights need not be there, and takes the original layout's files too. The decoder is compiled (`mode="reduce-overhead"`, which records
 CUDA graphs) over a static KV cache; `--eager` leaves it as it is. Two rounds do not count; figures are medians.
 """
 
 import argparse
+import json
 import pathlib
+import shutil
 import statistics
+import tempfile
 import time
 
 import torch
@@ -33,6 +36,40 @@ class First(BaseStreamer):
 
     def end(self):
         pass
+
+
+def hf_layout(model, folder):
+    """The `-hf` layout's configuration and processor in `folder`, from the original layout's files."""
+    old = json.loads((model / "config.json").read_text())
+    text, vision = old["llm_config"], old["vision_config"]
+    taken = ["hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "num_key_value_heads", "vocab_size",
+             "rms_norm_eps", "max_position_embeddings", "hidden_act", "bos_token_id", "eos_token_id", "tie_word_embeddings"]
+    scaling = text.get("rope_scaling") or {"rope_type": "default"}
+    text_config = {"model_type": "qwen2", **{key: text[key] for key in taken}, "rope_parameters": {**scaling, "rope_theta": text["rope_theta"]}}
+    taken = ["hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "layer_norm_eps"]
+    vision_config = {
+        "model_type": "internvl_vision", **{key: vision[key] for key in taken}, "attention_bias": vision["qkv_bias"],
+        "use_qk_norm": vision["qk_normalization"], "norm_type": vision["norm_type"], "image_size": [vision["image_size"]] * 2,
+        "patch_size": [vision["patch_size"]] * 2, "use_mask_token": False, "use_absolute_position_embeddings": True,
+    }
+    side = int(vision["image_size"] / vision["patch_size"] * old["downsample_ratio"])
+    tokens = {pair["content"]: pair["id"] for pair in json.loads((model / "tokenizer.json").read_text())["added_tokens"]}
+    config = {
+        "architectures": ["InternVLForConditionalGeneration"], "model_type": "internvl", "downsample_ratio": old["downsample_ratio"],
+        "image_seq_length": side * side, "image_token_id": tokens["<IMG_CONTEXT>"], "projector_hidden_act": "gelu",
+        "text_config": text_config, "vision_config": vision_config,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    processor = {
+        "image_processor_type": "GotOcr2ImageProcessorFast", "crop_to_patches": True, "min_patches": old["min_dynamic_patch"],
+        "max_patches": old["max_dynamic_patch"], "do_normalize": True, "do_rescale": True, "do_resize": True, "resample": 3,
+        "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "rescale_factor": 1 / 255,
+        "size": {"height": vision["image_size"], "width": vision["image_size"]},
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    (folder / "processor_config.json").write_text(json.dumps({"processor_class": "InternVLProcessor", "image_seq_length": side * side}))
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(model / name, folder / name)
 
 
 def load(args):
@@ -72,6 +109,10 @@ def main():
     files = sorted(path for path in args.images.iterdir() if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"})
     if not files:
         parser.error(f"--images {args.images}: there are no page files")
+    if args.random and json.loads((pathlib.Path(args.model) / "config.json").read_text())["model_type"] == "internvl_chat":
+        folder = pathlib.Path(tempfile.mkdtemp())
+        hf_layout(pathlib.Path(args.model), folder)
+        args.model = str(folder)
     processor, tokenizer, model = AutoProcessor.from_pretrained(args.model), AutoTokenizer.from_pretrained(args.model), load(args)
     print(f"torch {torch.__version__}, {args.device}, {args.dtype}, {'eager' if args.eager else 'compiled'}")
     print("| batch | first token ms | ms per step | tokens/s | pages/min |\n|---:|---:|---:|---:|---:|")

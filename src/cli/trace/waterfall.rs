@@ -152,7 +152,21 @@ fn note(span: &Span) -> String {
         number("tessera.step.grammar_ms", " ms grammar").filter(|t| !t.starts_with("0 ")),
         span.number("tessera.field.confidence").map(|share| format!("{share:.2} confidence")),
     ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    parts.into_iter().flatten().chain(devices(span)).collect::<Vec<_>>().join(", ")
+}
+
+/// What a step took on each device, and between them, where its trace has that.
+fn devices(span: &Span) -> impl Iterator<Item = String> {
+    let on_each = span.attributes.iter().filter_map(|(key, value)| {
+        let name = key.strip_prefix("tessera.device.")?.strip_suffix(".ms")?;
+        let device = match name.rsplit_once('_') {
+            Some((kind, index)) => format!("{kind}:{index}"),
+            None => name.to_owned(),
+        };
+        Some(format!("{device} {:.2} ms", value.parse::<f64>().ok()?))
+    });
+    let between = span.number("tessera.hop.ms").filter(|ms| *ms > 0.0);
+    on_each.chain(between.map(|ms| format!("hops {ms:.3} ms")))
 }
 
 #[cfg(test)]
@@ -190,6 +204,22 @@ mod tests {
               decode                                                 ██████████████████████    50.0 ms
                 10 steps, 2.12 ms p50
                 decode_step ×10                                      ▃ ▃ ▃ ▅ ▅  ▅ ▆ ▆ ▆ █       2.2 ms"#]].assert_eq(&lines(&trace(), &term(), false).join("\n"));
+    }
+
+    #[test]
+    fn a_step_on_several_devices() {
+        let mut step = span(STEP, 0, 4, Vec::new());
+        for (key, value) in [
+            ("tessera.step.index", "7"),
+            ("tessera.device.cuda_0.ms", "0.5765"),
+            ("tessera.device.cuda_1.ms", "1.42176"),
+            ("tessera.hop.ms", "0.04048"),
+        ] {
+            step.attributes.insert(key.to_owned(), value.to_owned());
+        }
+        assert_eq!(note(&step), "step 7, cuda:0 0.58 ms, cuda:1 1.42 ms, hops 0.040 ms");
+        step.attributes.insert("tessera.hop.ms".to_owned(), "0".to_owned());
+        assert!(!note(&step).contains("hops"), "one device has no hops");
     }
 
     #[test]

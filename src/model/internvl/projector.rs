@@ -56,8 +56,8 @@ impl Projector {
         Ok(out)
     }
 
-    /// The same from features with their class token, `[tiles, 1 + patches, vision hidden]`, on this device,
-    /// by fused kernels; none where there are none, or the observer looks inside.
+    /// The same from features with their class token, `[tiles, 1 + patches, vision hidden]`, on the projector's
+    /// device, by fused kernels; none where there are none, or the observer looks inside.
     #[cfg(feature = "cuda")]
     pub(super) fn forward_fused(
         &self,

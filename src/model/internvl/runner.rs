@@ -115,17 +115,13 @@ impl InternVl {
             let count = self.vision_batch_tiles.min(tiles - first);
             let mut look = Within { part: Part::Vision, observer: &mut *observer };
             let features = self.vision.forward(&pixels.narrow(0, first, count)?, &mut look)?;
+            // With the class token, which the projector leaves out: so it works by the same kernels beside the
+            // tower and on another device, and the rows are equal to the bit.
+            let features = links.send(&features, self.vision.home().index, projector.index)?;
             let mut look = Within { part: Part::Projector, observer: &mut *observer };
-            let is_near = self.vision.home().index == projector.index;
-            let fused =
-                if is_near { self.projector.forward_fused(&features, &mut look)? } else { None };
-            let projected = if let Some(projected) = fused {
-                projected
-            } else {
-                let patches = without_class_token(&features)?;
-                let from = self.vision.home().index;
-                let patches = links.send(&patches, from, projector.index)?;
-                self.projector.forward(&patches, &mut look)?
+            let projected = match self.projector.forward_fused(&features, &mut look)? {
+                Some(projected) => projected,
+                None => self.projector.forward(&without_class_token(&features)?, &mut look)?,
             };
             let projected = links.send(&projected, projector.index, embedding.index)?;
             rows.push(projected.to_dtype(embedding.residual())?);
