@@ -12,7 +12,9 @@ use serde::Deserialize;
 use tessera::checkpoint::Checkpoint;
 use tessera::device::Dtype;
 use tessera::model::internvl::{InternVl, LoadOptions, load};
-use tessera::model::{PixelTiles, Runner as _, Segment, Slot, SlotTiles, StepBatch, Want};
+use tessera::model::{
+    PixelData, PixelTiles, Runner as _, Segment, Slot, SlotTiles, StepBatch, Want,
+};
 use tessera::placement::DtypePolicy;
 
 /// Ten times the rounding of two good f32 implementations, ten times below the faintest known slip.
@@ -97,7 +99,7 @@ fn check_activations(name: &str, expected: &str, case: &str) {
     let golden = golden(expected, case);
     let (tiles, data) = pixels(&golden);
     let ours = model(name, Dtype::F32)
-        .activations(PixelTiles { tiles, data: &data }, &golden.case.tokens)
+        .activations(PixelTiles { tiles, data: PixelData::Values(&data) }, &golden.case.tokens)
         .unwrap();
     let mut sites: Vec<&String> = golden
         .tensors
@@ -148,7 +150,7 @@ fn step(model: &mut InternVl, slot: u32, start: usize, all: &[u32], end: usize) 
 fn encode(model: &mut InternVl, slot: u32, golden: &Golden) {
     let (tiles, data) = pixels(golden);
     if tiles > 0 {
-        let pixels = PixelTiles { tiles, data: &data };
+        let pixels = PixelTiles { tiles, data: PixelData::Values(&data) };
         model.encode(&[SlotTiles { slot: Slot(slot), first_tile: 0, pixels }]).unwrap();
     }
 }
@@ -201,7 +203,7 @@ fn half_precision_is_no_worse_than_the_reference_in_the_same_dtype() {
         let golden = golden("micro-a", "one-tile");
         let (tiles, data) = pixels(&golden);
         let ours = model("micro-a", dtype)
-            .activations(PixelTiles { tiles, data: &data }, &golden.case.tokens)
+            .activations(PixelTiles { tiles, data: PixelData::Values(&data) }, &golden.case.tokens)
             .unwrap();
         for (site, (bound, _)) in &golden.case.errors[reference] {
             let Some(expected) = golden.tensors.get(site) else { continue };
@@ -217,7 +219,9 @@ fn a_later_token_never_changes_earlier_rows() {
     let (tiles, data) = pixels(&golden);
     let mut model = model("micro-a", Dtype::F32);
     let mut hidden = |tokens: &[u32]| {
-        let activations = model.activations(PixelTiles { tiles, data: &data }, tokens).unwrap();
+        let activations = model
+            .activations(PixelTiles { tiles, data: PixelData::Values(&data) }, tokens)
+            .unwrap();
         let layers = activations.keys().filter(|site| site.starts_with("hidden.")).count() - 1;
         activations[&format!("hidden.{layers}")].clone()
     };

@@ -6,7 +6,7 @@
 use tessera::checkpoint::Checkpoint;
 use tessera::model::internvl::{InternVl, LoadOptions, load};
 use tessera::model::{
-    FeatureKey, PixelTiles, Runner as _, Segment, Slot, SlotTiles, StepBatch, Want,
+    FeatureKey, PixelData, PixelTiles, Runner as _, Segment, Slot, SlotTiles, StepBatch, Want,
 };
 
 const IMAGE_TOKEN: u32 = 15;
@@ -71,7 +71,7 @@ fn shared_blocks_and_kept_features_change_no_bit() {
     let mut model = tiny();
     assert!(model.spec().shares_kv);
     let data = pixels(&model);
-    let tiles = PixelTiles { tiles: 1, data: &data };
+    let tiles = PixelTiles { tiles: 1, data: PixelData::Values(&data) };
     model.encode(&[SlotTiles { slot: Slot(0), first_tile: 0, pixels: tiles }]).unwrap();
     let expected = answer(&mut model, 0, &blocks(0), 0);
     let key = FeatureKey(7);

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use tessera::checkpoint::Checkpoint;
 use tessera::device::{Dtype, LinkRoute};
 use tessera::model::internvl::{InternVl, LayoutOptions, LoadOptions, load};
-use tessera::model::{PixelTiles, Runner as _, Segment, Slot, SlotTiles, StepBatch, Want};
+use tessera::model::{
+    PixelData, PixelTiles, Runner as _, Segment, Slot, SlotTiles, StepBatch, Want,
+};
 use tessera::placement::{DeviceMap, DtypePolicy, Quantization, WeightFormat};
 
 const IMAGE_TOKEN: u32 = 15;
@@ -84,7 +86,7 @@ fn answers(model: &mut InternVl) -> (Vec<f32>, Vec<u32>) {
     let tiles = 1;
     let data: Vec<f32> =
         (0..tiles * 3 * side * side).map(|i| ((i * 7919) % 251) as f32 / 125.0 - 1.0).collect();
-    let pixels = PixelTiles { tiles, data: &data };
+    let pixels = PixelTiles { tiles, data: PixelData::Values(&data) };
     model.encode(&[SlotTiles { slot: Slot(0), first_tile: 0, pixels }]).unwrap();
     let image_token = model.spec().image_token_id;
     let image_tokens = tiles * model.spec().tokens_per_tile;

@@ -2,7 +2,7 @@
 //! its numbers get.
 
 use crate::model::internvl::ProbeInput;
-use crate::preprocess::{self, DecodeError, DecodeLimits, Orientation};
+use crate::preprocess::{self, DecodeError, DecodeLimits, Orientation, SampleValues};
 use crate::prompt::{AnswerStyle, PromptError, Prompter, QuestionError, Questions};
 use crate::schema::{DocumentKind, Schema};
 
@@ -30,13 +30,14 @@ pub(super) fn input(
 ) -> Result<ProbeInput, ProbeInputError> {
     let one_tile = preprocess::Config { min_tiles: 1, max_tiles: 1, ..tiling.clone() };
     let pages = preprocess::decode(PAGE, &DecodeLimits::default(), Orientation::default())?;
+    let values = SampleValues::new(tiling);
     let mut input = ProbeInput::default();
     let mut tiles_per_page = Vec::new();
     for page in &pages {
         let tiles = preprocess::tile(page, &one_tile);
         tiles_per_page.push(tiles.tiles);
         input.tiles += tiles.tiles as usize;
-        input.pixels.extend(tiles.data);
+        input.pixels.extend(tiles.values(&values));
     }
     let schema = Schema::of(DocumentKind::Receipt);
     let question = Questions::load(None)?.extract(&schema, AnswerStyle::Json, "")?;

@@ -267,8 +267,9 @@ impl Worker {
 
     fn hand_over(&self, mut request: Request, prepared: Prepared, preparing: Instant) {
         let contents = self.contents(&prepared);
-        let bytes = size_of_val(prepared.pixels.as_slice());
-        let pixels = Pixels { data: prepared.pixels, _lease: self.intake.lease(bytes) };
+        let lease = self.intake.lease(prepared.samples.len());
+        let (samples, values) = (prepared.samples, prepared.values);
+        let pixels = Pixels { samples, values, _lease: lease };
         let now = self.clock.now();
         let accepted = Accepted {
             tiles_per_page: prepared.tiles_per_page.clone(),

@@ -15,6 +15,7 @@ use crate::engine::{EngineError, Job, PageFile, PageSource};
 use crate::model::{FeatureKey, ModelSpec};
 use crate::preprocess::{
     self, DecodeError, DecodeLimits, Decoder, Grid, NumberedPage, Orientation, Page, PdfRenderer,
+    SampleValues,
 };
 use crate::prompt::{Detokenizer, PromptTokens, Prompter};
 
@@ -26,8 +27,10 @@ pub(super) struct Prepared {
     pub(super) pages: Vec<PageSource>,
     /// What each page is made of; empty where nobody asks.
     pub(super) page_keys: Vec<FeatureKey>,
-    /// Normalised pixels of all tiles, one tile after the other.
-    pub(super) pixels: Vec<f32>,
+    /// Of all tiles, one tile after the other.
+    pub(super) samples: Vec<u8>,
+    /// What samples stand for.
+    pub(super) values: Arc<SampleValues>,
     pub(super) prompt: Vec<u32>,
     pub(super) image_tokens: usize,
     /// None where the answer is free.
@@ -54,6 +57,7 @@ pub(super) struct Preparer {
     prompter: Arc<Prompter>,
     vocabulary: Vocabulary,
     tiling: preprocess::Config,
+    values: Arc<SampleValues>,
     spec: ModelSpec,
     decoder: Decoder,
     /// Whether pages that were seen before are to be known again.
@@ -66,7 +70,7 @@ struct Pages {
     tiles_per_page: Vec<u32>,
     sources: Vec<PageSource>,
     keys: Vec<FeatureKey>,
-    pixels: Vec<f32>,
+    samples: Vec<u8>,
 }
 
 // === impl Preparer ===
@@ -99,14 +103,15 @@ impl Prepare for Preparer {
                 }
             }
         }
-        let Pages { tiles_per_page, sources, keys: page_keys, pixels } = pages;
+        let Pages { tiles_per_page, sources, keys: page_keys, samples } = pages;
         let prompt = self.prompter.build(&job.question, &tiles_per_page)?;
         let PromptTokens { ids, image_tokens } = prompt;
         Ok(Prepared {
             tiles_per_page,
             pages: sources,
             page_keys,
-            pixels,
+            samples,
+            values: Arc::clone(&self.values),
             prompt: ids,
             image_tokens,
             constrained,
@@ -132,7 +137,8 @@ impl Preparer {
     ) -> Self {
         let limits = DecodeLimits { pages_max, ..DecodeLimits::default() };
         let decoder = Decoder { limits, orientation: Orientation::Apply, pdf };
-        Self { prompter, vocabulary, tiling, spec, decoder, prefix_cache }
+        let values = Arc::new(SampleValues::new(&tiling));
+        Self { prompter, vocabulary, tiling, values, spec, decoder, prefix_cache }
     }
 
     /// The grammar's side of the answer to `job`.
@@ -186,7 +192,7 @@ impl Preparer {
         pages.tiles_per_page.push(tiles);
         let total: usize = pages.tiles_per_page.iter().map(|&tiles| tiles as usize).sum();
         if total * self.spec.tokens_per_tile > self.spec.slot_tokens {
-            pages.pixels = Vec::new();
+            pages.samples = Vec::new();
             return;
         }
         // Below a span that is none it would begin a trace of its own.
@@ -208,11 +214,11 @@ impl Preparer {
             "{} tiles were made of a page that was counted as {tiles}",
             made.tiles
         );
-        // Tens of megabytes a page: the first is not copied.
-        if pages.pixels.is_empty() {
-            pages.pixels = made.data;
+        // Megabytes a page: the first is not copied.
+        if pages.samples.is_empty() {
+            pages.samples = made.samples;
         } else {
-            pages.pixels.extend(made.data);
+            pages.samples.extend(made.samples);
         }
     }
 }

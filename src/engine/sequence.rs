@@ -1,5 +1,6 @@
 //! One prepared request: its tokens, its answer so far, and all it has to say to its reader.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::constraint::{Begun, ConstraintError, Mask};
@@ -16,13 +17,15 @@ use crate::engine::scheduler::{Demand, Encode, Planned, SeqId};
 use crate::engine::timeline::Timeline;
 use crate::engine::trace::Trace;
 use crate::engine::{Done, EngineError, FinishReason, Phase, Priority, Progress, Usage};
-use crate::model::{ModelSpec, Output, PixelTiles, Segment, SlotTiles, Want};
+use crate::model::{ModelSpec, Output, PixelData, PixelTiles, Segment, SlotTiles, Want};
+use crate::preprocess::SampleValues;
 use crate::telemetry::spans::Level;
 
 /// Pixels that wait for the vision encoder.
 #[derive(Debug)]
 pub(super) struct Pixels {
-    pub(super) data: Vec<f32>,
+    pub(super) samples: Vec<u8>,
+    pub(super) values: Arc<SampleValues>,
     pub(super) _lease: PixelLease,
 }
 
@@ -226,10 +229,14 @@ impl Sequence {
     }
 
     fn pixels_of(&self, encode: &Encode) -> PixelTiles<'_> {
-        let data = self.pixels.as_ref().map_or(&[][..], |pixels| &pixels.data);
-        let tile_len = data.len() / self.tiles.max(1);
+        let tiles = encode.tiles;
+        let Some(Pixels { samples, values, .. }) = &self.pixels else {
+            return PixelTiles { tiles, data: PixelData::Values(&[]) };
+        };
+        let tile_len = samples.len() / self.tiles.max(1);
         let first = encode.first * tile_len;
-        PixelTiles { tiles: encode.tiles, data: &data[first..first + encode.tiles * tile_len] }
+        let samples = &samples[first..first + tiles * tile_len];
+        PixelTiles { tiles, data: PixelData::Samples(samples, values) }
     }
 
     /// The tiles of `encode` are encoded; `all` that are needed are, too. What is encoded again is not told.

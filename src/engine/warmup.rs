@@ -2,8 +2,10 @@
 //! compiles kernels and allocates, and a model that cannot do it must not call itself ready.
 
 use crate::model::{
-    ModelSpec, Output, PixelTiles, RunError, Runner, Segment, Slot, SlotTiles, StepBatch, Want,
+    ModelSpec, Output, PixelData, PixelTiles, RunError, Runner, Segment, Slot, SlotTiles,
+    StepBatch, Want,
 };
+use crate::preprocess::SampleValues;
 
 /// Why a model that was loaded cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +40,10 @@ fn pass(runner: &mut dyn Runner, slot: Slot) -> Result<(), WarmUpError> {
     let spec = runner.spec().clone();
     let mut prompt = vec![0];
     if prompt.len() + spec.tokens_per_tile < spec.slot_tokens {
-        let tile = vec![0.0; 3 * (spec.tile_size_px as usize).pow(2)];
-        let pixels = PixelTiles { tiles: 1, data: &tile };
+        // As pages come, so that all that they go through is ready.
+        let (tile, values) =
+            (vec![0; 3 * (spec.tile_size_px as usize).pow(2)], SampleValues::default());
+        let pixels = PixelTiles { tiles: 1, data: PixelData::Samples(&tile, &values) };
         runner.encode(&[SlotTiles { slot, first_tile: 0, pixels }])?;
         prompt.extend(std::iter::repeat_n(spec.image_token_id, spec.tokens_per_tile));
     }

@@ -18,8 +18,8 @@ use std::time::Duration;
 use crate::device::{Interval, Mark};
 use crate::model::times::Lap;
 use crate::model::{
-    Choice, FeatureKey, ModelSpec, NonFinite, Output, Outputs, PassTimes, Pending, RunError,
-    Runner, Segment, Slot, SlotTiles, StepBatch, Want,
+    Choice, FeatureKey, ModelSpec, NonFinite, Output, Outputs, PassTimes, Pending, PixelData,
+    RunError, Runner, Segment, Slot, SlotTiles, StepBatch, Want,
 };
 
 pub use fault::{Fault, FaultKind, Faults};
@@ -254,6 +254,25 @@ impl Fake {
     }
 }
 
+/// Of each tile's pixels.
+fn hashes(pixels: PixelData<'_>, tile_len: usize) -> Vec<u64> {
+    let hash = |tile: &mut dyn Iterator<Item = u64>| tile.fold(0, |hash, word| mix(hash ^ word));
+    match pixels {
+        PixelData::Samples(samples, _) => samples
+            .chunks_exact(tile_len)
+            .map(|tile| {
+                let (words, rest) = tile.as_chunks();
+                let words = words.iter().map(|word| u64::from_le_bytes(*word));
+                hash(&mut words.chain(rest.iter().map(|byte| u64::from(*byte))))
+            })
+            .collect(),
+        PixelData::Values(values) => values
+            .chunks_exact(tile_len)
+            .map(|tile| hash(&mut tile.iter().map(|value| u64::from(value.to_bits()))))
+            .collect(),
+    }
+}
+
 impl Runner for Fake {
     fn spec(&self) -> &ModelSpec {
         &self.options.spec
@@ -276,10 +295,7 @@ impl Runner for Fake {
         pause(self.options.tile_delay * tiles as u32);
         for segment in segments {
             let held = self.held(segment.slot);
-            let tiles = segment.pixels.data.chunks_exact(tile_len);
-            for (tile, pixels) in (segment.first_tile..).zip(tiles) {
-                let hash =
-                    pixels.iter().fold(0, |hash, value| mix(hash ^ u64::from(value.to_bits())));
+            for (tile, hash) in (segment.first_tile..).zip(hashes(segment.pixels.data, tile_len)) {
                 for row in 0..tokens_per_tile {
                     held.rows.insert(tile * tokens_per_tile + row, mix(hash ^ row as u64));
                 }

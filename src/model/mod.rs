@@ -21,7 +21,7 @@ pub use cpu::log_sum_exp;
 pub use output::{Choice, Output, Outputs, Want, likeliest};
 pub use pending::Pending;
 pub use runner::{
-    DeviceUse, FeatureKey, ModelSpec, NonFinite, PixelTiles, Placement, RunError, Runner, Segment,
-    SiteRange, Slot, SlotTiles, StepBatch, Verification,
+    DeviceUse, FeatureKey, ModelSpec, NonFinite, PixelData, PixelTiles, Placement, RunError,
+    Runner, Segment, SiteRange, Slot, SlotTiles, StepBatch, Verification,
 };
 pub use times::{PassTimes, StageTimes};

@@ -6,6 +6,7 @@ use super::output::{Outputs, Want};
 use super::pending::Pending;
 use crate::device::{Dtype, Link};
 use crate::placement::{DtypePolicy, WeightFormat};
+use crate::preprocess::SampleValues;
 
 /// A sequence's place while it runs, where its image features are: `0..ModelSpec::slots`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,11 +124,41 @@ pub struct DeviceUse {
     pub kv_cache_bytes: u64,
 }
 
-/// Normalised pixels of some tiles of one sequence, `[tiles, 3, side, side]` in row-major order.
+/// Pixels of some tiles of one sequence.
 #[derive(Debug, Clone, Copy)]
 pub struct PixelTiles<'a> {
     pub tiles: usize,
-    pub data: &'a [f32],
+    pub data: PixelData<'a>,
+}
+
+/// `[tiles, 3, side, side]` in row-major order.
+#[derive(Debug, Clone, Copy)]
+pub enum PixelData<'a> {
+    /// As pages have them, and what they stand for.
+    Samples(&'a [u8], &'a SampleValues),
+    /// Normalised.
+    Values(&'a [f32]),
+}
+
+impl<'a> PixelData<'a> {
+    /// None where they are normalised already.
+    pub fn samples(self) -> Option<(&'a [u8], &'a SampleValues)> {
+        match self {
+            Self::Samples(samples, values) => Some((samples, values)),
+            Self::Values(_) => None,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Samples(samples, _) => samples.len(),
+            Self::Values(values) => values.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// Names the feature rows of a page by what they were made of.

@@ -2,7 +2,7 @@
 //! values. Whoever knows the architecture fills it in; pricing it in bytes is the planner's.
 
 use super::dtype_policy::{DtypeDecision, WeightFormat};
-use crate::device::Dtype;
+use crate::device::{ComputeCapability, Dtype};
 
 /// Bytes of one f32, which scores, sums and scales are whatever the weights are.
 const F32_BYTES: u64 = Dtype::F32.size_bytes() as u64;
@@ -21,7 +21,14 @@ pub struct ModelCost {
     pub context_max: Option<usize>,
     /// Query rows whose attention scores exist at once.
     pub query_block_rows: usize,
+    /// Rows up to which products read 8-bit weights as they are, on GPUs with fused kernels and on others. For
+    /// more a dense copy of the matrix is made.
+    pub quantized_rows: (usize, usize),
 }
+
+/// The prompt that runs through the library's operations before the model serves: a page of one tile, a question.
+const PROBE: Demand =
+    Demand { slots: 1, slot_tokens: 512, kv_tokens: None, tiles: 1, prefill_rows: 512 };
 
 /// What a module is, where that decides about its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +52,12 @@ pub struct ModuleCost {
     pub kv_values: u64,
     /// Values kept for each token beside the KV cache: image features.
     pub held_values: u64,
+    /// Kept by the module as long as the model is loaded.
+    pub standing: Vec<Work>,
     /// Moments at which much memory is in use, one after the other; the largest counts.
     pub phases: Vec<Vec<Work>>,
+    /// The same by fused kernels; none where the module has none.
+    pub fused: Option<Vec<Vec<Work>>>,
 }
 
 /// A layer of the tensor library's kind: a matrix, and vectors beside it (bias, norm weights).
@@ -63,6 +74,8 @@ pub struct Work {
     pub per: Unit,
     /// In the module's compute dtype.
     pub values: u64,
+    /// In the dtype of the sum that runs through the layers.
+    pub residuals: u64,
     /// In f32, whatever the dtype.
     pub floats: u64,
     /// Attention scores: the CPU's f32 kernel keeps none.
@@ -148,33 +161,97 @@ impl ModuleCost {
         self.parts.iter().map(|part| part.bytes(decision)).sum()
     }
 
-    /// Largest sum of intermediate results at one moment.
+    /// Largest sum of intermediate results at one moment, on a device of `capability`, by the operations that run
+    /// there; none is the CPU.
     pub(super) fn peak_bytes(
         &self,
         decision: &DtypeDecision,
-        on_cpu: bool,
-        query_block_rows: usize,
+        capability: Option<ComputeCapability>,
+        model: &ModelCost,
         demand: &Demand,
     ) -> u64 {
-        let fused = on_cpu && decision.compute == Dtype::F32;
-        let size = decision.compute.size_bytes() as u64;
-        let count = |unit| {
-            let rows = demand.prefill_rows.max(1);
-            let count = match unit {
-                Unit::Tile => demand.tiles,
-                Unit::Row => rows + demand.slots,
-                Unit::Key => demand.slot_tokens,
-                Unit::Score => rows.min(query_block_rows) * demand.slot_tokens,
-                Unit::Sequence => demand.slots,
-            };
-            count as u64
+        let keeps_scores = capability.is_some() || decision.compute != Dtype::F32;
+        let largest = |phases: &[Vec<Work>], demand: &Demand| {
+            let kept = |work: &&Work| keeps_scores || !work.scores;
+            let bytes = |work: &Work| work.bytes(decision, model.query_block_rows, demand);
+            let phases = phases.iter().map(|phase| phase.iter().filter(kept).map(bytes).sum());
+            phases.max().unwrap_or(0)
         };
-        let bytes = |work: &Work| count(work.per) * (work.values * size + work.floats * F32_BYTES);
-        let phases = self.phases.iter();
-        phases
-            .map(|phase| phase.iter().filter(|work| !(fused && work.scores)).map(bytes).sum())
-            .max()
-            .unwrap_or(0)
+        let peak = match &self.fused {
+            // The probe looks between operations of the library, in a small prompt.
+            Some(fused) if has_fused_kernels(capability, decision.compute) => {
+                largest(fused, demand).max(largest(&self.phases, &PROBE))
+            }
+            _ => largest(&self.phases, demand),
+        };
+        peak + self.dense_bytes(decision, capability, model, demand)
+    }
+
+    /// Bytes that stay in use between passes, beside weights and KV entries.
+    pub(super) fn standing_bytes(
+        &self,
+        decision: &DtypeDecision,
+        capability: Option<ComputeCapability>,
+        model: &ModelCost,
+        demand: &Demand,
+    ) -> u64 {
+        if !has_fused_kernels(capability, decision.compute) {
+            return 0;
+        }
+        let bytes = |work: &Work| work.bytes(decision, model.query_block_rows, demand);
+        self.standing.iter().map(bytes).sum()
+    }
+
+    /// The dense copy of the largest matrix, where its 8-bit weights have no kernel for as many rows.
+    fn dense_bytes(
+        &self,
+        decision: &DtypeDecision,
+        capability: Option<ComputeCapability>,
+        model: &ModelCost,
+        demand: &Demand,
+    ) -> u64 {
+        if matches!(decision.weights, WeightFormat::Dense(_)) {
+            return 0;
+        }
+        let rows = match self.kind {
+            ModuleKind::Head => demand.slots,
+            _ => demand.prefill_rows.max(1) + demand.slots,
+        };
+        let (fused_rows, other_rows) = model.quantized_rows;
+        let rows_max = match capability {
+            None if decision.compute == Dtype::F32 => usize::MAX,
+            None => 0,
+            Some(_) if has_fused_kernels(capability, decision.compute) => fused_rows,
+            Some(_) => other_rows,
+        };
+        if rows <= rows_max {
+            return 0;
+        }
+        let values = self.parts.iter().map(|part| part.rows * part.columns).max().unwrap_or(0);
+        values * decision.compute.size_bytes() as u64
+    }
+}
+
+/// Whether a device has the fused kernels, which keep no scores: tensor cores that take bf16, and products in
+/// 16 bits.
+fn has_fused_kernels(capability: Option<ComputeCapability>, compute: Dtype) -> bool {
+    compute != Dtype::F32 && capability.is_some_and(ComputeCapability::has_bf16)
+}
+
+impl Work {
+    fn bytes(&self, decision: &DtypeDecision, query_block_rows: usize, demand: &Demand) -> u64 {
+        let rows = demand.prefill_rows.max(1);
+        let count = match self.per {
+            Unit::Tile => demand.tiles,
+            Unit::Row => rows + demand.slots,
+            Unit::Key => demand.slot_tokens,
+            Unit::Score => rows.min(query_block_rows) * demand.slot_tokens,
+            Unit::Sequence => demand.slots,
+        };
+        let (size, residual) = (decision.compute.size_bytes(), decision.residual().size_bytes());
+        let each =
+            self.values * size as u64 + self.residuals * residual as u64 + self.floats * F32_BYTES;
+        count as u64 * each
     }
 }
 
@@ -212,27 +289,95 @@ mod tests {
 
     #[test]
     fn the_largest_moment_counts() {
-        let work = |per, scores| Work { per, values: 1, floats: 1, scores };
+        let work = |per, scores| Work { per, values: 1, residuals: 0, floats: 1, scores };
         let module = ModuleCost {
             kind: ModuleKind::Layer,
             name: "layer".to_owned(),
             parts: Vec::new(),
             kv_values: 0,
             held_values: 0,
+            standing: Vec::new(),
             phases: vec![
                 vec![work(Unit::Row, false), work(Unit::Score, true)],
                 vec![work(Unit::Key, false)],
             ],
+            fused: None,
         };
+        let model = cost_of(&module);
         let demand =
             Demand { slots: 2, slot_tokens: 100, kv_tokens: None, tiles: 1, prefill_rows: 30 };
-        let peak = |dtype, on_cpu| {
-            module.peak_bytes(&decision(dtype, WeightFormat::Dense(dtype)), on_cpu, 20, &demand)
+        let peak = |dtype, capability| {
+            let decision = decision(dtype, WeightFormat::Dense(dtype));
+            module.peak_bytes(&decision, capability, &model, &demand)
         };
         // 32 rows, and a block of 20 queries by 100 keys.
-        assert_eq!(peak(Dtype::F16, false), (32 + 20 * 100) * 6);
+        assert_eq!(peak(Dtype::F16, V100), (32 + 20 * 100) * 6);
         // The CPU's kernel keeps no scores, so that the keys are the most.
-        assert_eq!(peak(Dtype::F32, true), 100 * 8);
-        assert_eq!(peak(Dtype::F16, true), (32 + 20 * 100) * 6);
+        assert_eq!(peak(Dtype::F32, None), 100 * 8);
+        assert_eq!(peak(Dtype::F16, None), (32 + 20 * 100) * 6);
+    }
+
+    const V100: Option<ComputeCapability> = Some(ComputeCapability { major: 7, minor: 0 });
+    const H100: Option<ComputeCapability> = Some(ComputeCapability { major: 9, minor: 0 });
+
+    fn cost_of(module: &ModuleCost) -> ModelCost {
+        ModelCost {
+            modules: vec![module.clone()],
+            tied_head: false,
+            tokens_per_tile: 1,
+            context_max: None,
+            query_block_rows: 20,
+            quantized_rows: (64, 8),
+        }
+    }
+
+    /// What runs on a device counts there: kernels that keep no scores, or operations that do.
+    #[test]
+    fn the_path_that_is_taken_counts() {
+        let work = |per, residuals, scores| Work { per, values: 1, residuals, floats: 0, scores };
+        let module = ModuleCost {
+            kind: ModuleKind::Layer,
+            name: "layer".to_owned(),
+            parts: vec![Part::matrix(1000, 100, 0), Part::matrix(10, 10, 0)],
+            kv_values: 0,
+            held_values: 0,
+            standing: vec![work(Unit::Sequence, 0, false)],
+            phases: vec![vec![work(Unit::Score, 0, true)]],
+            fused: Some(vec![vec![work(Unit::Row, 1, false)]]),
+        };
+        let model = cost_of(&module);
+        let demand = Demand {
+            slots: 2,
+            slot_tokens: 10_000,
+            kv_tokens: None,
+            tiles: 1,
+            prefill_rows: 9_998,
+        };
+        let dense = |dtype| decision(dtype, WeightFormat::Dense(dtype));
+        let peak =
+            |dtype, capability| module.peak_bytes(&dense(dtype), capability, &model, &demand);
+        assert_eq!(peak(Dtype::F16, V100), 20 * 10_000 * 2);
+        // The residual is f32 beside f16, and bf16 beside bf16.
+        assert_eq!(peak(Dtype::F16, H100), 10_000 * (2 + 4));
+        assert_eq!(peak(Dtype::Bf16, H100), 10_000 * (2 + 2));
+        // No kernels for f32.
+        assert_eq!(peak(Dtype::F32, H100), 20 * 10_000 * 4);
+        // The probe's prompt, by plain operations, where that is more: 20 queries by 512 keys.
+        let few = Demand { slots: 1, prefill_rows: 1, ..demand };
+        let probe = module.peak_bytes(&dense(Dtype::Bf16), H100, &model, &few);
+        assert_eq!(probe, 20 * 512 * 2);
+        let standing =
+            |capability| module.standing_bytes(&dense(Dtype::Bf16), capability, &model, &demand);
+        assert_eq!((standing(H100), standing(None)), (2 * 2, 0));
+
+        // The dense copy of the largest matrix, for more rows than 8-bit weights have kernels for.
+        let q8 = decision(Dtype::Bf16, WeightFormat::Quantized(Quantization::Q8));
+        let copy = |capability, rows| {
+            let demand = Demand { slots: 1, prefill_rows: rows, ..demand };
+            module.dense_bytes(&q8, capability, &model, &demand)
+        };
+        assert_eq!((copy(H100, 63), copy(H100, 64)), (0, 200_000));
+        assert_eq!((copy(V100, 7), copy(V100, 8)), (0, 200_000));
+        assert_eq!(module.dense_bytes(&dense(Dtype::Bf16), H100, &model, &demand), 0);
     }
 }

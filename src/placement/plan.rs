@@ -38,7 +38,7 @@ pub struct DevicePlan {
     pub weight_bytes: u64,
     /// The KV cache, which is allocated when the model loads.
     pub kv_bytes: u64,
-    /// Of one pass at its largest, and image features of all sequences.
+    /// Of one pass at its largest, what decoding steps keep, and image features of all sequences.
     pub activation_bytes: u64,
     /// For the driver and libraries; none where nothing is placed.
     pub reserve_bytes: u64,
@@ -183,7 +183,7 @@ fn device_plan(prices: &Prices<'_>, choice: &Choice, device: usize) -> DevicePla
         spec: prices.devices[device].clone(),
         weight_bytes: usage.weights,
         kv_bytes: usage.kv_per_token * tokens,
-        activation_bytes: usage.peak + usage.held_per_token * tokens,
+        activation_bytes: usage.peak + usage.standing + usage.held_per_token * tokens,
         reserve_bytes: if here.is_empty() { 0 } else { prices.reserve(device) },
         kv_tokens: prices.tokens(device, &usage),
     }

@@ -19,6 +19,7 @@ pub(super) struct Price {
     pub(super) kv_per_token: u64,
     pub(super) held_per_token: u64,
     pub(super) peak: u64,
+    pub(super) standing: u64,
 }
 
 /// Sums over the modules of one device.
@@ -29,6 +30,7 @@ pub(super) struct Usage {
     pub(super) held_per_token: u64,
     /// Modules run one after the other: the largest.
     pub(super) peak: u64,
+    pub(super) standing: u64,
     /// Of the embedding, where it is here: a tied head is then free.
     embedding: Option<WeightFormat>,
 }
@@ -76,6 +78,7 @@ impl<'a> Prices<'a> {
             kv_per_token: usage.kv_per_token + price.kv_per_token,
             held_per_token: usage.held_per_token + price.held_per_token,
             peak: usage.peak.max(price.peak),
+            standing: usage.standing + price.standing,
             embedding: match kind {
                 ModuleKind::Embedding => Some(price.decision.weights),
                 _ => usage.embedding,
@@ -98,6 +101,7 @@ impl<'a> Prices<'a> {
         self.reserve(device)
             + usage.weights
             + usage.peak
+            + usage.standing
             + (usage.kv_per_token + usage.held_per_token).saturating_mul(tokens)
     }
 
@@ -136,13 +140,13 @@ fn column(
             // Priced as if it were allowed: it matters only to what is placed here.
             Err(refused) => (lenient.decide(&module.name, device.capability)?, Some(refused)),
         };
-        let on_cpu = device.capability.is_none();
         let size = decision.compute.size_bytes() as u64;
         Ok(Price {
             weights: module.bytes(&decision),
             kv_per_token: module.kv_values * size,
             held_per_token: module.held_values * size,
-            peak: module.peak_bytes(&decision, on_cpu, cost.query_block_rows, demand),
+            peak: module.peak_bytes(&decision, device.capability, cost, demand),
+            standing: module.standing_bytes(&decision, device.capability, cost, demand),
             decision,
             refused,
         })

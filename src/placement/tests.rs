@@ -15,7 +15,9 @@ fn module(kind: ModuleKind, name: &str, parts: Vec<Part>) -> ModuleCost {
         parts,
         kv_values: 0,
         held_values: 0,
+        standing: Vec::new(),
         phases: Vec::new(),
+        fused: None,
     }
 }
 
@@ -46,6 +48,7 @@ fn model(
         tokens_per_tile: 256,
         context_max: None,
         query_block_rows: 512,
+        quantized_rows: (64, 8),
     }
 }
 

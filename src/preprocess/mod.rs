@@ -1,7 +1,8 @@
 //! From the bytes of an image file to the model's tiles: CPU only, no tensors, not asynchronous.
 //!
-//! [`decode()`] reads a file within limits, [`tile()`] makes normalised tiles of each page. The resize
-//! between them equals Pillow's bit for bit, because the model was trained on Pillow's pixels.
+//! [`decode()`] reads a file within limits, [`tile()`] makes tiles of each page, whose samples
+//! [`SampleValues`] turns into the model's numbers. The resize between them equals Pillow's bit for bit,
+//! because the model was trained on Pillow's pixels.
 
 mod config;
 mod decode;
@@ -17,5 +18,6 @@ pub use decode::{
     Wanted, decode, serve_pdf, sniff,
 };
 pub use grid::{Grid, choose_grid};
+pub use normalize::SampleValues;
 pub use page::Page;
 pub use tile::{Tiles, tile};

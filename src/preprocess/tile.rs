@@ -1,9 +1,9 @@
-//! Cuts a page into the model's tiles: resize to the grid, crop, append the thumbnail, normalise.
+//! Cuts a page into the model's tiles: resize to the grid, crop, append the thumbnail.
 //!
 //! Crops of the resized page are never made: rows of the resized page go straight to where they
 //! belong in the output, in bands, over all threads of the current pool.
 //!
-//! Memory, besides the page: the output (602,112 `f32` a tile of 448 pixels, so 31 MB for twelve
+//! Memory, besides the page: the output (602,112 bytes a tile of 448 pixels, so 7.8 MB for twelve
 //! tiles and the thumbnail) and one intermediate image of `grid width x page height` bytes times
 //! three: below 50 MB for a 64-megapixel page of any shape and at most twelve tiles.
 
@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::preprocess::config::Config;
 use crate::preprocess::grid::{Grid, choose_grid};
-use crate::preprocess::normalize::Lookup;
+use crate::preprocess::normalize::SampleValues;
 use crate::preprocess::page::{CHANNELS, Page};
 use crate::preprocess::resize::{Rows, Scratch, Size};
 
@@ -22,8 +22,17 @@ pub struct Tiles {
     /// Tiles in `data`: those of the grid, row by row, then the thumbnail if there is one.
     pub tiles: u32,
     pub tile_size_px: u32,
-    /// Normalised samples, `[tiles, 3, tile_size_px, tile_size_px]`.
-    pub data: Vec<f32>,
+    /// `[tiles, 3, tile_size_px, tile_size_px]`.
+    pub samples: Vec<u8>,
+}
+
+impl Tiles {
+    /// The samples as the model's numbers, in the same order.
+    pub fn values(&self, values: &SampleValues) -> Vec<f32> {
+        let mut out = vec![0.0; self.samples.len()];
+        values.fill(&self.samples, (self.tile_size_px as usize).pow(2), &mut out);
+        out
+    }
 }
 
 /// Makes the tiles of a page. Every page has at least one.
@@ -34,10 +43,9 @@ pub fn tile(page: &Page, config: &Config) -> Tiles {
     let has_thumbnail = config.use_thumbnail && grid.tiles() > 1;
     let tiles = grid.tiles() + u32::from(has_thumbnail);
 
-    let lookup = Lookup::new(config);
-    let mut data = vec![0.0; tiles as usize * CHANNELS * (side as usize).pow(2)];
+    let mut samples = vec![0; tiles as usize * CHANNELS * (side as usize).pow(2)];
     let (of_grid, of_thumbnail) =
-        data.split_at_mut(grid.tiles() as usize * CHANNELS * (side as usize).pow(2));
+        samples.split_at_mut(grid.tiles() as usize * CHANNELS * (side as usize).pow(2));
     let thumbnail = Grid { columns: 1, rows: 1 };
     for (grid, out) in [(grid, of_grid), (thumbnail, of_thumbnail)] {
         if out.is_empty() {
@@ -45,19 +53,19 @@ pub fn tile(page: &Page, config: &Config) -> Tiles {
         }
         let size = Size { width_px: side * grid.columns, height_px: side * grid.rows };
         let rows = Rows::new(page, size, config.pass_order);
-        write_tiles(&rows, &lookup, grid, side as usize, out);
+        write_tiles(&rows, grid, side as usize, out);
     }
-    Tiles { grid, tiles, tile_size_px: side, data }
+    Tiles { grid, tiles, tile_size_px: side, samples }
 }
 
 /// A few rows of the resized page, and where their samples go.
 struct Band<'a> {
     y: usize,
     /// One slice a tile column and channel: the same rows of each tile's plane.
-    planes: Vec<&'a mut [f32]>,
+    planes: Vec<&'a mut [u8]>,
 }
 
-fn write_tiles(rows: &Rows, lookup: &Lookup, grid: Grid, side: usize, out: &mut [f32]) {
+fn write_tiles(rows: &Rows, grid: Grid, side: usize, out: &mut [u8]) {
     bands(grid, side, out).into_par_iter().for_each_init(Scratch::default, |scratch, band| {
         let count = band.planes.first().map_or(0, |plane| plane.len() / side);
         rows.fill(band.y, count, scratch);
@@ -65,14 +73,14 @@ fn write_tiles(rows: &Rows, lookup: &Lookup, grid: Grid, side: usize, out: &mut 
             let (column, channel) = (index / CHANNELS, index % CHANNELS);
             for (offset, out) in plane.chunks_exact_mut(side).enumerate() {
                 let samples = &rows.plane(scratch, offset, channel)[column * side..][..side];
-                lookup.apply(channel, samples, out);
+                out.copy_from_slice(samples);
             }
         }
     });
 }
 
 /// Splits the output into bands that threads can fill without sharing.
-fn bands(grid: Grid, side: usize, out: &mut [f32]) -> Vec<Band<'_>> {
+fn bands(grid: Grid, side: usize, out: &mut [u8]) -> Vec<Band<'_>> {
     let mut bands = Vec::new();
     for (row, tiles) in
         out.chunks_exact_mut(grid.columns as usize * CHANNELS * side * side).enumerate()

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use candle_core::DType;
 use safetensors::SafeTensors;
@@ -35,6 +36,12 @@ pub(super) struct WeightFiles {
 #[derive(Deserialize)]
 struct Index {
     weight_map: HashMap<String, String>,
+}
+
+impl WeightFile {
+    fn range(&self, (start, end): (usize, usize)) -> Range<usize> {
+        self.data_start + start..self.data_start + end
+    }
 }
 
 impl WeightFiles {
@@ -96,8 +103,16 @@ impl WeightFiles {
                 });
             }
         };
-        let (start, end) = info.data_offsets;
-        Ok(View { bytes: &file.bytes[file.data_start + start..file.data_start + end], dtype })
+        Ok(View { bytes: &file.bytes[file.range(info.data_offsets)], dtype })
+    }
+
+    /// The bytes of `name` are not wanted for now.
+    pub(super) fn release(&self, name: &str) {
+        let Some((file, stored)) = self.find(name) else { return };
+        let file = &self.files[file];
+        if let Some(info) = file.metadata.info(stored) {
+            file.bytes.release(file.range(info.data_offsets));
+        }
     }
 
     /// First 16 hex digits of a SHA-256 over config.json and the headers of all files: names the

@@ -2,9 +2,10 @@
 //! names.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 
 /// The bytes of one weight file: mapped from disk, or part of the binary.
 #[derive(Debug)]
@@ -23,6 +24,23 @@ impl FileBytes {
         // server's model directory is documented as read-only while it runs.
         let map = unsafe { Mmap::map(&file)? };
         Ok(Self::Mapped(map))
+    }
+
+    /// Takes the pages of `range` out of this process, so that its memory does not grow with the file. They are
+    /// mapped anew where somebody reads them again.
+    pub(super) fn release(&self, range: Range<usize>) {
+        let Self::Mapped(map) = self else { return };
+        #[expect(
+            unsafe_code,
+            reason = "dropping pages has no safe form, since of other maps it drops data"
+        )]
+        // SAFETY: nobody writes to the map, so that its pages hold what the file does, and come back as it.
+        let released = unsafe {
+            map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len())
+        };
+        if let Err(error) = released {
+            tracing::debug!(%error, "pages of a weight file stay mapped");
+        }
     }
 }
 

@@ -184,6 +184,7 @@ impl ModuleWeights<'_> {
                     }
                     self.weights.compared.set(self.weights.compared.get() + 1);
                 }
+                files.release(name);
                 Ok(tensor)
             }
             Source::Random(random) => random
@@ -204,6 +205,13 @@ impl ModuleWeights<'_> {
         self.weights.used.borrow_mut().insert(name.to_owned());
         let view = files.view(name, shape)?;
         Ok(Some((view.dtype, view.bytes)))
+    }
+
+    /// What [`stored`](Self::stored) showed of `name` was read.
+    pub fn release(&self, name: &str) {
+        if let Source::Files(files) = &self.weights.source {
+            files.release(name);
+        }
     }
 
     fn read(

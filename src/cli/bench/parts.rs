@@ -17,8 +17,9 @@ use crate::config::{self, Key, Low, ModelFlags};
 use crate::device::{self, DeviceHandle};
 use crate::model::internvl::InternVl;
 use crate::model::{
-    Output, PixelTiles, RunError, Runner as _, Segment, Slot, SlotTiles, StepBatch, Want,
+    Output, PixelData, PixelTiles, RunError, Runner as _, Segment, Slot, SlotTiles, StepBatch, Want,
 };
+use crate::preprocess::SampleValues;
 
 /// Runs before those that count: kernels are compiled and memory is taken.
 const WARM_UP: usize = 3;
@@ -247,12 +248,12 @@ impl Model {
     /// Tiles of one page in one pass.
     fn vision(&mut self, tiles: usize) -> Result<Row, RunError> {
         let side = self.runner.spec().tile_size_px as usize;
-        let data = vec![0.5_f32; tiles * 3 * side * side];
+        let (samples, values) = (vec![128; tiles * 3 * side * side], SampleValues::default());
         let mut times = Vec::new();
         for turn in 0..WARM_UP + self.repeats {
             self.wait();
             let began = Instant::now();
-            let pixels = PixelTiles { tiles, data: &data };
+            let pixels = PixelTiles { tiles, data: PixelData::Samples(&samples, &values) };
             self.runner.encode(&[SlotTiles { first_tile: 0, slot: Slot(0), pixels }])?;
             self.wait();
             if turn >= WARM_UP {

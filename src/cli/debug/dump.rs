@@ -9,8 +9,8 @@ use crate::app::load::{Loader, tiling};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::term::print;
 use crate::config::{self, Config, Key, Low, ModelFlags};
-use crate::model::{PixelTiles, internvl};
-use crate::preprocess::{self, DecodeLimits, Orientation};
+use crate::model::{PixelData, PixelTiles, internvl};
+use crate::preprocess::{self, DecodeLimits, Orientation, SampleValues};
 
 /// Write named activations of one prompt to a safetensors file
 ///
@@ -41,7 +41,7 @@ pub(in crate::cli) struct DumpArgs {
 /// All that goes into the forward pass.
 #[derive(Debug, Default)]
 struct Input {
-    pixels: Vec<f32>,
+    samples: Vec<u8>,
     tiles_per_page: Vec<u32>,
     tokens: Vec<u32>,
 }
@@ -74,7 +74,8 @@ pub(super) fn run(args: &DumpArgs) -> Result<(), Failure> {
         .runner(prompter.image_token_id(), None, &mut |_| {})
         .map_err(|error| failed(error.as_ref()))?;
     let tiles = input.tiles_per_page.iter().sum::<u32>() as usize;
-    let pixels = PixelTiles { tiles, data: &input.pixels };
+    let values = SampleValues::new(&tiling);
+    let pixels = PixelTiles { tiles, data: PixelData::Samples(&input.samples, &values) };
     let activations = runner
         .activations(pixels, &input.tokens)
         .map_err(|error| Failure::new(Exit::Failed, "the forward pass failed").because(&error))?;
@@ -111,7 +112,7 @@ fn add_page(input: &mut Input, path: &Path, tiling: &preprocess::Config) -> Resu
     for page in &pages {
         let tiles = preprocess::tile(page, tiling);
         input.tiles_per_page.push(tiles.tiles);
-        input.pixels.extend(tiles.data);
+        input.samples.extend(tiles.samples);
     }
     Ok(())
 }

@@ -10,34 +10,58 @@ use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::launch::{address, buffer};
+use super::vision::{self, SAMPLES};
 
-/// Values that a thread copies at a time.
-const PIECE: usize = 1 << 16;
+/// Bytes that a thread copies at a time.
+const PIECE: usize = 1 << 18;
 
 /// Page-locked memory, as much as was needed at once so far.
 #[derive(Debug, Default)]
 pub(in crate::model) struct Staging {
-    memory: Option<PinnedHostSlice<f32>>,
+    memory: Option<PinnedHostSlice<u8>>,
     /// The copy that reads the memory last.
     copied: Option<CudaEvent>,
 }
 
 impl Staging {
-    /// Copies `parts`, one behind the other, to a new tensor on `device`; none where that is no GPU. Does not
-    /// wait for the GPU, but for the copy before.
-    #[expect(unsafe_code, reason = "page-locked memory, and the driver's copy from it")]
+    /// The values of `parts`, one behind the other, as a new f32 tensor of `shape`, `[tiles, channels, side, side]`,
+    /// on `device`; none where that is no GPU, or has no kernel for it. `values` has what samples stand for, `[channels, 256]`. Does not wait
+    /// for the GPU, but for the copy before.
     pub(in crate::model) fn upload(
         &mut self,
-        parts: &[&[f32]],
+        parts: &[&[u8]],
+        values: &[f32],
         shape: impl Into<Shape>,
         device: &Device,
     ) -> Result<Option<Tensor>> {
-        let Device::Cuda(cuda) = device else { return Ok(None) };
-        let shape = shape.into();
-        let count: usize = parts.iter().map(|part| part.len()).sum();
-        if count != shape.elem_count() {
-            bail!("{count} values for {shape:?}");
+        if !device.is_cuda() {
+            return Ok(None);
         }
+        let shape = shape.into();
+        let (_, channels, side, width) = shape.dims4()?;
+        if !vision::takes_samples(side * width) {
+            return Ok(None);
+        }
+        let count: usize = parts.iter().map(|part| part.len()).sum();
+        if count != shape.elem_count() || values.len() != channels * SAMPLES {
+            bail!("{count} samples for {shape:?}, and {} values", values.len());
+        }
+        // The table travels with the samples: it begins where a number may.
+        let at = count.next_multiple_of(size_of::<f32>());
+        let values: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let padding = [0; size_of::<f32>()];
+        let all: Vec<&[u8]> =
+            parts.iter().copied().chain([&padding[..at - count], &values]).collect();
+        let bytes = self.copy(&all, at + values.len(), device)?;
+        let pixels = buffer(device, shape, DType::F32)?;
+        vision::sample_values(&bytes, at, &pixels)?;
+        Ok(Some(pixels))
+    }
+
+    /// `parts`, one behind the other, as a new tensor of `count` bytes.
+    #[expect(unsafe_code, reason = "page-locked memory, and the driver's copy from it")]
+    fn copy(&mut self, parts: &[&[u8]], count: usize, device: &Device) -> Result<Tensor> {
+        let cuda = device.as_cuda_device()?;
         let stream = cuda.cuda_stream();
         if let Some(copied) = self.copied.take() {
             copied.synchronize().w()?;
@@ -45,28 +69,28 @@ impl Staging {
         let memory = match self.memory.take() {
             Some(memory) if memory.len() >= count => memory,
             // SAFETY: what is read of it was written before.
-            _ => unsafe { stream.context().alloc_pinned::<f32>(count) }.w()?,
+            _ => unsafe { stream.context().alloc_pinned::<u8>(count) }.w()?,
         };
         let memory = self.memory.insert(memory);
-        let values = &mut memory.as_mut_slice().w()?[..count];
-        let mut rest = &mut *values;
+        let bytes = &mut memory.as_mut_slice().w()?[..count];
+        let mut rest = &mut *bytes;
         for part in parts {
             let (to, behind) = rest.split_at_mut(part.len());
             let pieces = to.par_chunks_mut(PIECE).zip(part.par_chunks(PIECE));
             pieces.for_each(|(to, from)| to.copy_from_slice(from));
             rest = behind;
         }
-        let tensor = buffer(device, shape, DType::F32)?;
+        let tensor = buffer(device, count, DType::U8)?;
         {
             let (storage, layout) = tensor.storage_and_layout();
             let (pointer, _writing) = address(&storage, layout, &stream)?;
             stream.context().bind_to_thread().w()?;
-            // SAFETY: the tensor has room for the values, and they stay as they are until the event below
+            // SAFETY: the tensor has room for the bytes, and they stay as they are until the event below
             // has passed: nothing is written before that is awaited.
-            unsafe { result::memcpy_htod_async(pointer, values, stream.cu_stream()) }.w()?;
+            unsafe { result::memcpy_htod_async(pointer, bytes, stream.cu_stream()) }.w()?;
         }
         self.copied = Some(stream.record_event(None).w()?);
-        Ok(Some(tensor))
+        Ok(tensor)
     }
 }
 

@@ -10,6 +10,26 @@
 constexpr int NORM_VECTORS = 4;
 constexpr int NORM_THREADS_MAX = 1024;
 
+// What samples stand for: values[tile, channel, i] = table[channel][samples[tile, channel, i]], the table, f32,
+// `table_at` bytes behind the first sample. A block takes part of a plane, a thread four samples.
+extern "C" __global__ void sample_values(const unsigned char *samples, int table_at, float *values, int channels,
+                                         int plane) {
+    constexpr int SAMPLES = 256;
+    __shared__ float table[SAMPLES];
+    begin_kernel();
+    const float *from = (const float *)(samples + table_at) + blockIdx.y % channels * SAMPLES;
+    for (int i = threadIdx.x; i < SAMPLES; i += blockDim.x) {
+        table[i] = from[i];
+    }
+    __syncthreads();
+    const int at = (blockIdx.x * blockDim.x + threadIdx.x) * 4;
+    if (at < plane) {
+        const size_t first = (size_t)blockIdx.y * plane + at;
+        const uchar4 four = *(const uchar4 *)(samples + first);
+        *(float4 *)(values + first) = make_float4(table[four.x], table[four.y], table[four.z], table[four.w]);
+    }
+}
+
 // Rows of patch pixels in the convolution kernel's order: out[tile, patch, channel, y, x]. A block takes a
 // patch.
 template <typename C>

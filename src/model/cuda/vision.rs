@@ -8,6 +8,11 @@ use super::rows::{ACTIVATION_THREADS, NORM_WIDTH_MAX, row_threads};
 const VISION: Module = module!("vision");
 
 const PATCH_THREADS: usize = 128;
+const SAMPLE_THREADS: usize = 256;
+/// Samples that a thread turns into values.
+const SAMPLES_OF_THREAD: usize = 4;
+/// Values that a sample can have.
+pub(super) const SAMPLES: usize = 256;
 
 /// A layer norm over rows of one width, its tensors in the residual's dtype.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +35,37 @@ pub(in crate::model) struct Delta<'a> {
 /// Whether there are kernels for a residual and products' inputs of these dtypes.
 pub(in crate::model) fn takes(residual: DType, compute: DType) -> bool {
     matches!((residual, compute), (DType::BF16, DType::BF16) | (DType::F32, DType::F16))
+}
+
+/// Whether planes of so many samples have a kernel.
+pub(super) fn takes_samples(plane: usize) -> bool {
+    plane.is_multiple_of(SAMPLES_OF_THREAD)
+}
+
+/// Writes what the samples at the front of `bytes` stand for to `out`, f32, `[tiles, channels, side, side]`. The
+/// table, f32, `[channels, 256]`, begins `at` bytes behind their first.
+#[expect(unsafe_code, reason = "a kernel launch")]
+pub(super) fn sample_values(bytes: &Tensor, at: usize, out: &Tensor) -> Result<()> {
+    let (tiles, channels, side, width) = out.dims4()?;
+    let (plane, count) = (side * width, out.elem_count());
+    expect(bytes, &[at + channels * SAMPLES * size_of::<f32>()], DType::U8)?;
+    expect(out, &[tiles, channels, side, width], DType::F32)?;
+    let planes = tiles * channels;
+    let fits = takes_samples(plane) && planes <= GRID_MAX;
+    if count > at || !at.is_multiple_of(size_of::<f32>()) || !fits {
+        bail!("{count} samples before a table at {at}, in {planes} planes of {plane}");
+    }
+    let arguments = [
+        Argument::Tensor(bytes),
+        Argument::Int(at),
+        Argument::Tensor(out),
+        Argument::Int(channels),
+        Argument::Int(plane),
+    ];
+    let blocks = [plane.div_ceil(SAMPLE_THREADS * SAMPLES_OF_THREAD), planes, 1];
+    let grid = Grid { blocks, threads: SAMPLE_THREADS, shared_bytes: 0 };
+    // SAFETY: a block writes part of a plane of `out` from as many samples, which lie before the table.
+    unsafe { launch(out.device().as_cuda_device()?, &VISION, "sample_values", grid, &arguments) }
 }
 
 /// Cuts f32 pixels, `[tiles, channels, side, side]`, into rows of patch pixels in the convolution kernel's

@@ -44,7 +44,8 @@ pub(in crate::model) mod transfer {
         #[expect(clippy::unnecessary_wraps, reason = "with the feature `cuda` it copies")]
         pub(in crate::model) fn upload(
             &mut self,
-            _: &[&[f32]],
+            _: &[&[u8]],
+            _: &[f32],
             _: impl Into<Shape>,
             _: &Device,
         ) -> Result<Option<Tensor>> {

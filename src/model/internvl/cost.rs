@@ -1,12 +1,23 @@
 //! What InternVL3 needs, module by module: the planner's table, from `config.json` alone.
 //!
 //! Weights are counted to the value; a test holds them against what is loaded. Intermediate results
-//! are sums of the tensors that live at once in this module's forward pass, with attention made of the
-//! library's operations; they are estimates, rounded up rather than down.
+//! are sums of the tensors that live at once in this module's forward pass: by fused kernels, whose buffers are
+//! counted one by one, and made of the library's operations, which are estimates, rounded up rather than down.
 
 use super::config::{Config, TextConfig, VisionConfig, VisionNorm};
 use crate::model::layers::QUERY_BLOCK_ROWS;
 use crate::placement::{ModelCost, ModuleCost, ModuleKind, Part, Unit, Work};
+
+/// Rows up to which products read 8-bit weights as they are, as in `cuda/q8.rs`: with tensor cores, and without.
+const QUANTIZED_ROWS: (usize, usize) = (64, 8);
+
+/// Head dimensions of the fused attention kernels, the widest row of the norm kernels, and the elements that they
+/// load at once, as in `cuda`.
+const FUSED_HEAD_DIMS: [usize; 2] = [64, 128];
+const FUSED_WIDTH_MAX: usize = 32_768;
+const FUSED_VECTOR: usize = 8;
+/// Query heads of one key/value head.
+const FUSED_GROUP_MAX: usize = 8;
 
 /// Tiles that go through the vision tower together on a GPU.
 pub const VISION_BATCH_TILES_GPU: usize = 8;
@@ -27,15 +38,36 @@ pub fn cost(config: &Config) -> ModelCost {
         tokens_per_tile: config.tokens_per_tile(),
         context_max: text.rope_dynamic_factor.is_none().then_some(text.positions_max),
         query_block_rows: QUERY_BLOCK_ROWS,
+        quantized_rows: QUANTIZED_ROWS,
     }
 }
 
 fn module(kind: ModuleKind, name: impl Into<String>, parts: Vec<Part>) -> ModuleCost {
-    ModuleCost { kind, name: name.into(), parts, kv_values: 0, held_values: 0, phases: Vec::new() }
+    ModuleCost {
+        kind,
+        name: name.into(),
+        parts,
+        kv_values: 0,
+        held_values: 0,
+        standing: Vec::new(),
+        phases: Vec::new(),
+        fused: None,
+    }
 }
 
 fn work(per: Unit, values: usize, floats: usize) -> Work {
-    Work { per, values: values as u64, floats: floats as u64, scores: false }
+    Work { per, values: values as u64, residuals: 0, floats: floats as u64, scores: false }
+}
+
+/// Of fused kernels: values in the compute dtype and in the residual's.
+fn fused_work(per: Unit, values: usize, residuals: usize) -> Work {
+    Work { residuals: residuals as u64, ..work(per, values, 0) }
+}
+
+/// Whether the kernels take heads and rows of these sizes.
+fn fits_kernels(head_dim: usize, widths: &[usize]) -> bool {
+    let fits = |width: &usize| width.is_multiple_of(FUSED_VECTOR) && *width <= FUSED_WIDTH_MAX;
+    FUSED_HEAD_DIMS.contains(&head_dim) && widths.iter().all(fits)
 }
 
 fn vision(config: &VisionConfig) -> ModuleCost {
@@ -72,8 +104,22 @@ fn vision(config: &VisionConfig) -> ModuleCost {
     let scores = Work { scores: true, ..work(Unit::Tile, block, 2 * block) };
     // Normed rows and the inner ones, before and after GELU.
     let mlp = work(Unit::Tile, values + 2 * tokens * inner, 2 * values);
+    // Pixels, as bytes and in f32.
+    let samples = config.channels * config.image_size.pow(2);
+    let pixels = work(Unit::Tile, 0, samples + samples.div_ceil(4));
+    let has_kernels = !config.qk_norm
+        && config.norm == VisionNorm::Layer
+        && fits_kernels(hidden / config.heads, &[hidden, inner]);
+    // Patches and what they are embedded to; the residual and what is to be added to it; normed rows, queries,
+    // keys and values, what is attended, and the inner rows.
+    let buffers = fused_work(
+        Unit::Tile,
+        (tokens - 1) * patch_pixels + 5 * values + tokens * inner,
+        3 * values,
+    );
     ModuleCost {
-        phases: vec![vec![attention, scores], vec![mlp]],
+        phases: vec![vec![attention, scores, pixels], vec![mlp, pixels]],
+        fused: has_kernels.then(|| vec![vec![buffers, pixels]]),
         ..module(ModuleKind::Vision, "vision_model", parts)
     }
 }
@@ -109,12 +155,10 @@ fn layer(config: &TextConfig, index: usize) -> ModuleCost {
     let queries = config.heads * config.head_dim;
     let kv = config.kv_heads * config.head_dim;
     let parts = vec![
-        Part::matrix(queries, hidden, queries),
-        Part::matrix(kv, hidden, kv),
-        Part::matrix(kv, hidden, kv),
+        // Stacked where they read the same rows.
+        Part::matrix(queries + 2 * kv, hidden, queries + 2 * kv),
         Part::matrix(hidden, queries, 0),
-        Part::matrix(inner, hidden, 0),
-        Part::matrix(inner, hidden, 0),
+        Part::matrix(2 * inner, hidden, 0),
         Part::matrix(hidden, inner, 0),
         Part::vectors(hidden),
         Part::vectors(hidden),
@@ -130,9 +174,15 @@ fn layer(config: &TextConfig, index: usize) -> ModuleCost {
     ];
     // Normed rows, gate and up, and their product with what SwiGLU makes on the way.
     let mlp = vec![work(Unit::Row, hidden + 4 * inner, 2 * hidden)];
+    // Normed rows, queries, keys and values, queries rotated, what is attended, gate and up, and their product; the
+    // residual, what is to be added to it, and their sum.
+    let buffers = fused_work(Unit::Row, hidden + 3 * queries + 2 * kv + 3 * inner, 3 * hidden);
+    let has_kernels = fits_kernels(config.head_dim, &[hidden, inner])
+        && config.heads / config.kv_heads <= FUSED_GROUP_MAX;
     ModuleCost {
         kv_values: 2 * kv as u64,
         phases: vec![attention, mlp],
+        fused: has_kernels.then(|| vec![vec![buffers]]),
         ..module(ModuleKind::Layer, format!("language_model.model.layers.{index}"), parts)
     }
 }
@@ -148,6 +198,8 @@ fn norm(config: &TextConfig) -> ModuleCost {
 fn head(config: &TextConfig) -> ModuleCost {
     let (hidden, vocab) = (config.hidden_size, config.vocab_size);
     ModuleCost {
+        // Logits of the largest decoding step.
+        standing: vec![work(Unit::Sequence, 0, vocab)],
         // Logits, and once more in f32.
         phases: vec![vec![work(Unit::Sequence, hidden + vocab, vocab)]],
         ..module(ModuleKind::Head, "language_model.lm_head", vec![Part::matrix(vocab, hidden, 0)])

@@ -42,13 +42,18 @@ impl Hosts {
         }
         Self(devices)
     }
+
+    /// Gives what is free in the devices' pools to whoever wants it, once all that was begun is done.
+    pub(super) fn give_back(&self) {
+        for device in &self.0 {
+            device.give_back();
+        }
+    }
 }
 
 impl Drop for Hosts {
     fn drop(&mut self) {
-        for device in &self.0 {
-            device.give_back();
-        }
+        self.give_back();
     }
 }
 

@@ -6,6 +6,7 @@ use candle_core::{DType, Result, Tensor};
 
 use super::config::TextConfig;
 use super::decoder_layer::{Angles, DecoderLayer};
+use super::fault;
 use super::fused::{Chosen, DecodeRow, Decoded, Fused, Stack};
 use super::home::{Home, Homes};
 use super::laps::Laps;
@@ -157,6 +158,9 @@ impl Decoder {
             };
             let mut look = Within { part: Part::Layer(index), observer: &mut *observer };
             x = layer.forward(&x, sequences, angles, &mut look)?;
+            if !look.looks_inside() {
+                x = fault::served(Part::Layer(index), x)?;
+            }
             look.see(Site::Residual, &x)?;
         }
         Ok(x)
@@ -242,7 +246,10 @@ impl Decoder {
         let rows = laps.send(&self.links, &rows, last, norm)?.to_dtype(norm.residual())?;
         let rows = self.norm.forward(&rows)?;
         let rows = laps.send(&self.links, &rows, norm.index, head)?.to_dtype(head.compute())?;
-        let logits = self.lm_head.forward_as(&rows, DType::F32)?;
+        let mut logits = self.lm_head.forward_as(&rows, DType::F32)?;
+        if !observer.looks_inside() {
+            logits = fault::served(Part::Head, logits)?;
+        }
         observer.see(Part::Head, Site::Logits, &logits)?;
         Ok(logits)
     }

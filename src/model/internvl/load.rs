@@ -83,9 +83,9 @@ pub enum LoadError {
     )]
     NearF16Max { module: String, site: &'static str, max_abs: f32 },
     #[error(
-        "the start-up probe's logits by the {way} differ by {distance:.4} of their spread from those by plain operations, and {tolerance} is taken: these kernels are wrong on this device; try --attention eager or another dtype, and report it"
+        "the start-up probe's logits by the {way} differ by {distance:.4} of their spread from those by plain operations, and {tolerance} is taken; {module} is the first whose result does: these kernels are wrong on this device; try another dtype, for example --dtype-override {module}=f32, and report it"
     )]
-    WaysDiffer { way: &'static str, distance: f32, tolerance: f32 },
+    WaysDiffer { way: &'static str, module: String, distance: f32, tolerance: f32 },
     #[error(
         "the start-up probe's choice by the {way} is token {chosen}, and its logits say {expected}: these kernels are wrong on this device"
     )]
@@ -126,6 +126,8 @@ pub fn load(
         (Some(input), Some(plain)) => served(&mut model, input, plain)?,
         _ => Vec::new(),
     };
+    // What loading and the plain operations of the probe took is never needed again.
+    model.hosts.give_back();
     model.spec =
         spec(checkpoint, &model, &weights, &layout.devices, options, room, image_token_id)?;
     model.spec.verification.probe = probe;
@@ -215,21 +217,23 @@ fn served(
     plain: Probed,
 ) -> Result<Vec<SiteRange>, LoadError> {
     let tolerance = verify::tolerance(model.homes());
-    let close = |way: &'static str, logits: &[f32]| {
+    let close = |way: &'static str, logits: &[f32], first: Option<Part>| {
         let distance = verify::distance(logits, &plain.logits);
         tracing::debug!(way, distance, tolerance, "probed");
         // Not a number is no small distance either.
         if distance <= tolerance {
             return Ok(());
         }
-        Err(LoadError::WaysDiffer { way, distance, tolerance })
+        let module = first.unwrap_or(Part::Head).to_string();
+        Err(LoadError::WaysDiffer { way, module, distance, tolerance })
     };
     let served = model.probe(input, Way::Served).map_err(LoadError::Probe)?;
     require_finite(&served.sites)?;
-    close("prefill kernels", &served.logits)?;
+    let first = verify::first_different(&served.rows, &plain.rows, tolerance);
+    close("prefill kernels", &served.logits, first)?;
     if let Some((logits, choice)) = model.probe_decoding(input).map_err(LoadError::Probe)? {
         let way = "decoding step";
-        close(way, &logits)?;
+        close(way, &logits, None)?;
         let expected = Choice::greedy(&logits, model.spec.image_token_id, None);
         if (choice.token, choice.is_finite) != (expected.token, expected.is_finite) {
             let (chosen, expected) = (choice.token, expected.token);
@@ -378,5 +382,55 @@ fn warn_of_unused(weights: &Weights) {
             first,
             "stored tensors that config.json has no use for"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::model::internvl::fault::with_wrong_kernels;
+
+    /// A tile of a pattern, and a prompt that has it.
+    fn probe(config: &Config, image_token_id: u32) -> ProbeInput {
+        let side = config.vision.image_size;
+        let pixels = (0..3 * side * side).map(|i| ((i * 7919) % 2003) as f32 / 1001.0 - 1.0);
+        let mut tokens = vec![5, 9];
+        tokens.extend(std::iter::repeat_n(image_token_id, config.tokens_per_tile()));
+        tokens.extend([80, 7, 133]);
+        ProbeInput { pixels: pixels.collect(), tiles: 1, tokens }
+    }
+
+    fn load_micro() -> Result<InternVl, LoadError> {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/micro-a");
+        let checkpoint = Checkpoint::Dir(dir);
+        let image_token_id = 3;
+        let options = LoadOptions {
+            devices: "cpu".parse()?,
+            probe: Some(probe(&Config::load(&checkpoint)?, image_token_id)),
+            slots: 1,
+            slot_tokens: Some(256),
+            image_token_id: Some(image_token_id),
+            ..LoadOptions::default()
+        };
+        load(&checkpoint, &options, &mut |_| {})
+    }
+
+    /// Kernels that are wrong where the model serves, and only there, are found before it does, and named.
+    #[test]
+    fn a_wrong_kernel_is_found_and_its_module_named() {
+        load_micro().unwrap();
+        for part in [Part::Vision, Part::Projector, Part::Layer(0), Part::Layer(1), Part::Head] {
+            let error = with_wrong_kernels(part, load_micro).unwrap_err();
+            match &error {
+                LoadError::WaysDiffer { way: "prefill kernels", module, distance, tolerance } => {
+                    assert_eq!(*module, part.to_string());
+                    assert!(distance > tolerance, "{part}: {distance}");
+                }
+                other => panic!("{part}: {other}"),
+            }
+            assert!(error.to_string().contains(&format!("{part} is the first")), "{error}");
+        }
     }
 }

@@ -24,10 +24,13 @@ impl Home {
             .iter()
             .map(|(name, shape)| matrices.stored(name, shape))
             .collect::<Loaded<_>>()?;
-        match stored {
+        let linear = match stored {
             Some(rows) => Linear::quantized(&rows, width, bias, self.candle_device()),
             None => Linear::new(matrices.stacked(parts)?, bias).quantize(),
+        };
+        for (name, _) in parts {
+            matrices.release(name);
         }
-        .map_err(place)
+        linear.map_err(place)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 
 use super::fused::DecodeRow;
 use super::laps::Laps;
@@ -12,7 +12,7 @@ use super::runner::InternVl;
 use crate::device::Dtype;
 use crate::model::output::{Choice, Want};
 use crate::model::runner::{
-    NonFinite, PixelTiles, Runner as _, Segment, SiteRange, Slot, SlotTiles, StepBatch,
+    NonFinite, PixelData, PixelTiles, Runner as _, Segment, SiteRange, Slot, SlotTiles, StepBatch,
 };
 
 /// The prompt that is run at start-up.
@@ -38,15 +38,18 @@ pub(super) enum Way {
 pub(super) struct Probed {
     /// In the order in which a prompt meets them.
     pub(super) sites: Vec<SiteRange>,
+    /// The last row of what each part makes, in the same order.
+    pub(super) rows: Vec<(Part, Vec<f32>)>,
     /// After the last token.
     pub(super) logits: Vec<f32>,
 }
 
-/// Largest magnitudes by place.
+/// Largest magnitudes by place, and the last row that each part made.
 #[derive(Debug)]
 struct Ranges {
     way: Way,
     seen: BTreeMap<(Part, Site), Range>,
+    rows: BTreeMap<Part, Vec<f32>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +79,11 @@ impl Observe for Ranges {
         let range = self.seen.entry((part, site)).or_insert(new);
         range.max_abs = range.max_abs.max(new.max_abs);
         range.is_finite &= new.is_finite;
+        if matches!(site, Site::Residual | Site::Logits) {
+            let rows = tensor.reshape(((), tensor.dim(D::Minus1)?))?;
+            let last = rows.narrow(0, rows.dim(0)? - 1, 1)?.flatten_all()?;
+            self.rows.insert(part, last.to_dtype(DType::F32)?.to_vec1()?);
+        }
         Ok(())
     }
 }
@@ -102,7 +110,7 @@ impl Observe for FirstNonFinite {
 impl InternVl {
     /// Runs `input` through the whole model and measures every place that can be seen on this way.
     pub(super) fn probe(&mut self, input: &ProbeInput, way: Way) -> Result<Probed> {
-        let mut ranges = Ranges { way, seen: BTreeMap::new() };
+        let mut ranges = Ranges { way, seen: BTreeMap::new(), rows: BTreeMap::new() };
         let slot = Slot(0);
         let ran = self.run_observed(slot, input, &mut ranges);
         self.release(slot);
@@ -114,7 +122,8 @@ impl InternVl {
             max_abs: range.max_abs,
             is_finite: range.is_finite,
         });
-        Ok(Probed { sites: sites.collect(), logits })
+        let rows = ranges.rows.into_iter().collect();
+        Ok(Probed { sites: sites.collect(), rows, logits })
     }
 
     /// The logits after the last token of `input` where that is taken in by a decoding step of its own, and the
@@ -153,7 +162,7 @@ impl InternVl {
         observer: &mut dyn Observe,
     ) -> Result<Vec<f32>> {
         if input.tiles > 0 {
-            let pixels = PixelTiles { tiles: input.tiles, data: &input.pixels };
+            let pixels = PixelTiles { tiles: input.tiles, data: PixelData::Values(&input.pixels) };
             let tensor = self.pixel_tensor(&[SlotTiles { slot, first_tile: 0, pixels }])?;
             let rows = self.features(&tensor, observer)?;
             self.features.insert(slot, 0, rows);

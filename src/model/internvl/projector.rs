@@ -3,8 +3,9 @@
 use candle_core::{Result, Tensor};
 
 use super::config::Config;
+use super::fault;
 use super::home::Home;
-use super::observe::{Site, Within};
+use super::observe::{Part, Site, Within};
 use crate::model::layers::{Linear, Norm, Visit, gelu};
 use crate::weights::{Loaded, Weights, WeightsError};
 
@@ -51,7 +52,10 @@ impl Projector {
         let normed = self.norm.forward(&shuffled)?.to_dtype(compute)?;
         let inner = gelu(&self.linear_1.forward(&normed)?)?;
         look.see(Site::MlpProduct, &inner)?;
-        let out = self.linear_2.forward_as(&inner, residual)?;
+        let mut out = self.linear_2.forward_as(&inner, residual)?;
+        if !look.looks_inside() {
+            out = fault::served(Part::Projector, out)?;
+        }
         look.see(Site::Residual, &out)?;
         Ok(out)
     }

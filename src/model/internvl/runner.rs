@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use candle_core::{Result, Tensor};
 
-use super::config::Config;
+use super::config::{Config, VisionConfig};
 use super::features::FeatureRows;
 use super::fused::{Chosen, DecodeRow, Decoded};
 use super::home::{Homes, Hosts};
@@ -19,7 +19,8 @@ use crate::model::layers::Visit;
 use crate::model::output::{Choice, Output, Outputs, Want};
 use crate::model::pending::Pending;
 use crate::model::runner::{
-    FeatureKey, ModelSpec, NonFinite, RunError, Runner, Segment, Slot, SlotTiles, StepBatch,
+    FeatureKey, ModelSpec, NonFinite, PixelData, RunError, Runner, Segment, Slot, SlotTiles,
+    StepBatch,
 };
 
 /// The model, on its devices.
@@ -34,7 +35,6 @@ pub struct InternVl {
     pub(super) features: FeatureRows,
     pub(super) staging: Staging,
     /// The last field: fields are dropped in their order.
-    #[expect(dead_code, reason = "its end is what it is for")]
     pub(super) hosts: Hosts,
 }
 
@@ -87,19 +87,32 @@ impl InternVl {
         result.map_err(|error| run_error(site, self.device_of(part), &error))
     }
 
-    /// `[tiles, channels, side, side]` of the pixels of all of `batch`, on the vision tower's device.
+    /// Normalised pixels of all of `batch`, f32, `[tiles, channels, side, side]`, on the vision tower's device.
     pub(super) fn pixel_tensor(&mut self, batch: &[SlotTiles<'_>]) -> Result<Tensor> {
-        let side = self.config.vision.image_size;
+        let VisionConfig { image_size: side, channels, .. } = self.config.vision;
         let device = self.vision.home().candle_device();
-        let parts: Vec<&[f32]> = batch.iter().map(|one| one.pixels.data).collect();
-        let tiles: usize = batch.iter().map(|one| one.pixels.tiles).sum();
-        let shape = (tiles, self.config.vision.channels, side, side);
-        if let Some(pixels) = self.staging.upload(&parts, shape, device)? {
-            return Ok(pixels);
+        let stored = batch.iter().map(|one| one.pixels.data.samples());
+        if let Some(stored) = stored.collect::<Option<Vec<_>>>()
+            && let [(_, values), ..] = stored[..]
+            && stored.iter().all(|(_, others)| *others == values)
+        {
+            let parts: Vec<&[u8]> = stored.iter().map(|(samples, _)| *samples).collect();
+            let tiles: usize = batch.iter().map(|one| one.pixels.tiles).sum();
+            let shape = (tiles, channels, side, side);
+            if let Some(pixels) = self.staging.upload(&parts, values.as_flat(), shape, device)? {
+                return Ok(pixels);
+            }
         }
         let of_slot = |one: &SlotTiles<'_>| {
-            let shape = (one.pixels.tiles, self.config.vision.channels, side, side);
-            Tensor::from_slice(one.pixels.data, shape, device)
+            let shape = (one.pixels.tiles, channels, side, side);
+            match one.pixels.data {
+                PixelData::Values(values) => Tensor::from_slice(values, shape, device),
+                PixelData::Samples(samples, values) => {
+                    let mut data = vec![0.0; samples.len()];
+                    values.fill(samples, side * side, &mut data);
+                    Tensor::from_vec(data, shape, device)
+                }
+            }
         };
         let mut tensors = batch.iter().map(of_slot).collect::<Result<Vec<_>>>()?;
         if tensors.len() == 1 { Ok(tensors.swap_remove(0)) } else { Tensor::cat(&tensors, 0) }

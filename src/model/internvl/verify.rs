@@ -4,6 +4,7 @@ use candle_core::Tensor;
 
 use super::home::{Home, Homes};
 use super::load::LoadError;
+use super::observe::Part;
 use super::runner::InternVl;
 use crate::device::Dtype;
 use crate::model::runner::{Placement, SiteRange};
@@ -87,6 +88,20 @@ pub(super) fn distance(logits: &[f32], expected: &[f32]) -> f32 {
     let error: f64 = pairs().map(|(a, b)| (a - b - offset).powi(2)).sum();
     let spread: f64 = pairs().map(|(_, b)| (b - middle).powi(2)).sum();
     if error == 0.0 { 0.0 } else { (error / spread).sqrt() as f32 }
+}
+
+/// The first part whose row in `rows` is farther than `tolerance` from that in `expected`.
+pub(super) fn first_different(
+    rows: &[(Part, Vec<f32>)],
+    expected: &[(Part, Vec<f32>)],
+    tolerance: f32,
+) -> Option<Part> {
+    let of = |part| expected.iter().find(|(known, _)| *known == part).map(|(_, row)| row);
+    let differs = |(part, row): &&(Part, Vec<f32>)| {
+        let distance = of(*part).map_or(0.0, |expected| distance(row, expected));
+        distance.is_nan() || distance > tolerance
+    };
+    rows.iter().find(differs).map(|(part, _)| *part)
 }
 
 /// Modules that come too near to the end of f16's range, each with its worst place.

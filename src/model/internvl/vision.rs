@@ -3,8 +3,9 @@
 use candle_core::{DType, IndexOp as _, Result, Tensor};
 
 use super::config::{VisionConfig, VisionNorm};
+use super::fault;
 use super::home::Home;
-use super::observe::{Site, Within};
+use super::observe::{Part, Site, Within};
 use crate::model::cpu::{self, VisionLayer};
 use crate::model::layers::{Causal, Linear, Norm, Visit, attention, gelu, scaled_add, show_scores};
 use crate::weights::{Loaded, ModuleWeights, Weights, WeightsError};
@@ -205,7 +206,7 @@ impl Layer {
             && cpu::takes(x)
             && let Some(layer) = self.on_cpu(config)
         {
-            return layer.forward(x, tiles);
+            return fault::served(Part::Vision, layer.forward(x, tiles)?);
         }
         let attended = self.attend(&self.norm1.forward(x)?, tiles, config, look)?;
         let x = scaled_add(x, &self.proj.forward_as(&attended, residual)?, &self.ls1)?;

@@ -318,7 +318,8 @@ fn is_cut_off_jpeg(bytes: &[u8]) -> bool {
     while let Some(&[0xff, kind, high, low]) = bytes.get(at..at + 4) {
         if kind == START_OF_SCAN {
             // In compressed data 0xff is followed by 0 unless a marker begins.
-            return !bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]);
+            // It is the last thing in whole files.
+            return !bytes[at..].windows(2).rev().any(|pair| pair == [0xff, 0xd9]);
         }
         // Fill bytes may stand before a marker.
         at += if kind == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };

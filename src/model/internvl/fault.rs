@@ -1,0 +1,41 @@
+//! Kernels that are wrong, so that tests can see the start-up probe find them; nothing outside of tests.
+
+use candle_core::{Result, Tensor};
+
+use super::observe::Part;
+
+/// What the operations that serve made of `part`: as it is.
+#[cfg(not(test))]
+#[expect(clippy::unnecessary_wraps, reason = "in tests it may change what it is given")]
+pub(super) fn served(_: Part, x: Tensor) -> Result<Tensor> {
+    Ok(x)
+}
+
+/// What the operations that serve made of `part`: as it is, or as a kernel would leave it that is off by one column,
+/// where a test has asked for that.
+#[cfg(test)]
+pub(super) fn served(part: Part, x: Tensor) -> Result<Tensor> {
+    use candle_core::D;
+
+    if WRONG.get() != Some(part) {
+        return Ok(x);
+    }
+    let columns = x.dim(D::Minus1)?;
+    let (behind, first) = (x.narrow(D::Minus1, 1, columns - 1)?, x.narrow(D::Minus1, 0, 1)?);
+    Tensor::cat(&[behind, first], D::Minus1)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The part whose serving kernels are wrong on this thread.
+    static WRONG: std::cell::Cell<Option<Part>> = const { std::cell::Cell::new(None) };
+}
+
+/// Runs `work` with wrong kernels in `part`.
+#[cfg(test)]
+pub(super) fn with_wrong_kernels<T>(part: Part, work: impl FnOnce() -> T) -> T {
+    WRONG.set(Some(part));
+    let done = work();
+    WRONG.set(None);
+    done
+}
