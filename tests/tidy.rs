@@ -375,6 +375,7 @@ fn unsafe_code_has_few_addresses() {
         "model/cpu/kernel.rs",
         "model/cuda/attention.rs",
         "model/cuda/graph.rs",
+        "model/cuda/hopper.rs",
         "model/cuda/transfer.rs",
         "model/cuda/launch.rs",
         "model/cuda/product.rs",

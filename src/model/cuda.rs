@@ -8,6 +8,8 @@ pub(super) mod attention;
 #[cfg(feature = "cuda")]
 pub(super) mod graph;
 #[cfg(feature = "cuda")]
+mod hopper;
+#[cfg(feature = "cuda")]
 pub(super) mod launch;
 #[cfg(feature = "cuda")]
 pub(super) mod product;

@@ -24,7 +24,7 @@ macro_rules! module {
     ($name:literal) => {
         $crate::model::cuda::launch::Module {
             name: concat!("tessera-", $name),
-            ptx: include_str!(concat!(env!("OUT_DIR"), "/", $name, ".ptx")),
+            image: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".kernels")),
         }
     };
 }
@@ -33,13 +33,16 @@ pub(super) use module;
 /// What kernels load at once, in elements of 16 bits.
 pub(super) const VECTOR: usize = 8;
 pub(super) const THREADS_MAX: usize = 1024;
+/// Bytes of a row of a box: what is swizzled in shared memory.
+pub(super) const BOX_BYTES: usize = 128;
 /// Largest second and third dimension of a grid.
 pub(super) const GRID_MAX: usize = 65_535;
 
-/// A file of kernels, compiled by `build.rs` for this build's compute capability.
+/// A file of kernels, compiled by `build.rs`.
 pub(super) struct Module {
     pub(super) name: &'static str,
-    pub(super) ptx: &'static str,
+    /// PTX with a zero behind it, or machine code; empty where this build has none.
+    pub(super) image: &'static [u8],
 }
 
 /// Blocks, threads of each, and the bytes of shared memory that it asks for.
@@ -53,6 +56,8 @@ pub(super) struct Grid {
 pub(super) enum Argument<'a> {
     /// The address of the first element; the tensor is contiguous. Kernels also write there.
     Tensor(&'a Tensor),
+    /// How the copy engine finds boxes of so many rows and [`BOX_BYTES`] in a contiguous matrix.
+    Boxes(&'a Tensor, usize),
     /// A null pointer.
     Nothing,
     Int(usize),
@@ -84,6 +89,7 @@ impl<'a> From<Option<&'a Tensor>> for Argument<'a> {
 
 /// An argument as the driver reads it.
 enum Value {
+    Boxes(sys::CUtensorMap),
     Pointer(u64),
     Int(i32),
     Float(f32),
@@ -98,8 +104,7 @@ pub(super) fn attribute(device: &CudaDevice, attribute: Attribute) -> Result<usi
 ///
 /// # Safety
 ///
-/// The arguments are those of the kernel, in number, order and type, and the kernel reads and writes
-/// only what they hold.
+/// As of [`launch_clusters`].
 #[expect(unsafe_code, reason = "a kernel launch")]
 pub(super) unsafe fn launch(
     device: &CudaDevice,
@@ -108,19 +113,34 @@ pub(super) unsafe fn launch(
     grid: Grid,
     arguments: &[Argument<'_>],
 ) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { launch_clusters(device, module, name, grid, 1, arguments) }
+}
+
+/// As [`launch`]; `cluster` blocks with successive first indices run together.
+///
+/// # Safety
+///
+/// The arguments are those of the kernel, in number, order and type, and the kernel reads and writes
+/// only what they hold.
+#[expect(unsafe_code, reason = "a kernel launch")]
+pub(super) unsafe fn launch_clusters(
+    device: &CudaDevice,
+    module: &Module,
+    name: &str,
+    grid: Grid,
+    cluster: usize,
+    arguments: &[Argument<'_>],
+) -> Result<()> {
     let stream = device.cuda_stream();
     let kernel = kernel(&stream, module, name)?;
-    if grid.shared_bytes > 0 {
-        let limit = FunctionAttribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-        // SAFETY: the function was loaded in this context.
-        unsafe { sys::cuFuncSetAttribute(kernel.function(), limit, grid.shared_bytes as i32) }
-            .result()
-            .w()?;
-    }
+    kernel.allow_shared(grid.shared_bytes)?;
     let locked: Vec<_> = arguments
         .iter()
         .filter_map(|argument| match argument {
-            Argument::Tensor(tensor) => Some(tensor.storage_and_layout()),
+            Argument::Tensor(tensor) | Argument::Boxes(tensor, _) => {
+                Some(tensor.storage_and_layout())
+            }
             _ => None,
         })
         .collect();
@@ -130,12 +150,15 @@ pub(super) unsafe fn launch(
     let mut accesses = Vec::with_capacity(arguments.len());
     for argument in arguments {
         values.push(match argument {
-            Argument::Tensor(_) => {
+            Argument::Tensor(_) | Argument::Boxes(..) => {
                 let Some((storage, layout)) = tensors.next() else { bail!("a tensor is missing") };
                 let (pointer, access) = address(storage, layout, &stream)
                     .map_err(|error| error.context(format!("argument of {name}")))?;
                 accesses.push(access);
-                Value::Pointer(pointer)
+                match argument {
+                    Argument::Boxes(matrix, rows) => Value::Boxes(boxes(matrix, pointer, *rows)?),
+                    _ => Value::Pointer(pointer),
+                }
             }
             Argument::Nothing => Value::Pointer(0),
             Argument::Int(value) => Value::Int(i32::try_from(*value)?),
@@ -145,29 +168,14 @@ pub(super) unsafe fn launch(
     let mut pointers: Vec<*mut c_void> = values
         .iter()
         .map(|value| match value {
+            Value::Boxes(value) => std::ptr::from_ref(value).cast::<c_void>().cast_mut(),
             Value::Pointer(value) => std::ptr::from_ref(value).cast::<c_void>().cast_mut(),
             Value::Int(value) => std::ptr::from_ref(value).cast::<c_void>().cast_mut(),
             Value::Float(value) => std::ptr::from_ref(value).cast::<c_void>().cast_mut(),
         })
         .collect();
-    let [x, y, z] = grid.blocks.map(|blocks| blocks as u32);
-    let mut overlap = sys::CUlaunchAttribute {
-        id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
-        pad: [0; 4],
-        value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
-    };
-    let config = sys::CUlaunchConfig {
-        gridDimX: x,
-        gridDimY: y,
-        gridDimZ: z,
-        blockDimX: grid.threads as u32,
-        blockDimY: 1,
-        blockDimZ: 1,
-        sharedMemBytes: grid.shared_bytes as u32,
-        hStream: stream.cu_stream(),
-        attrs: &raw mut overlap,
-        numAttrs: u32::from(kernel.may_overlap),
-    };
+    let mut attributes = launch_attributes(kernel.may_overlap, cluster);
+    let config = launch_config(&grid, stream.cu_stream(), &mut attributes);
     // SAFETY: the caller's promise; pointers are live, because tensors are locked, and the driver copies
     // the values before it returns.
     unsafe {
@@ -180,6 +188,107 @@ pub(super) unsafe fn launch(
     }
     .result()
     .w()
+}
+
+fn launch_attributes(may_overlap: bool, cluster: usize) -> Vec<sys::CUlaunchAttribute> {
+    use sys::CUlaunchAttributeID as Id;
+    let attribute = |id, value| sys::CUlaunchAttribute { id, pad: [0; 4], value };
+    let mut attributes = Vec::with_capacity(2);
+    if may_overlap {
+        let value = sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 };
+        let id = Id::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+        attributes.push(attribute(id, value));
+    }
+    if cluster > 1 {
+        let mut value = sys::CUlaunchAttributeValue { pad: [0; 64] };
+        value.clusterDim.x = cluster as u32;
+        value.clusterDim.y = 1;
+        value.clusterDim.z = 1;
+        attributes.push(attribute(Id::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, value));
+    }
+    attributes
+}
+
+fn launch_config(
+    grid: &Grid,
+    stream: sys::CUstream,
+    attributes: &mut [sys::CUlaunchAttribute],
+) -> sys::CUlaunchConfig {
+    let [x, y, z] = grid.blocks.map(|blocks| blocks as u32);
+    sys::CUlaunchConfig {
+        gridDimX: x,
+        gridDimY: y,
+        gridDimZ: z,
+        blockDimX: grid.threads as u32,
+        blockDimY: 1,
+        blockDimZ: 1,
+        sharedMemBytes: grid.shared_bytes as u32,
+        hStream: stream,
+        attrs: attributes.as_mut_ptr(),
+        numAttrs: attributes.len() as u32,
+    }
+}
+
+/// Boxes of `rows` rows and [`BOX_BYTES`] of a matrix at `address`; what lies outside it is zeros.
+#[expect(unsafe_code, reason = "the driver writes what it makes of the matrix")]
+fn boxes(matrix: &Tensor, address: u64, rows: usize) -> Result<sys::CUtensorMap> {
+    let (height, width) = matrix.dims2()?;
+    let bytes = matrix.dtype().size_in_bytes();
+    let kind = match bytes {
+        1 => sys::CUtensorMapDataType::CU_TENSOR_MAP_DATA_TYPE_UINT8,
+        2 => sys::CUtensorMapDataType::CU_TENSOR_MAP_DATA_TYPE_UINT16,
+        _ => bail!("no boxes of {:?}", matrix.dtype()),
+    };
+    let sizes = [width as u64, height as u64];
+    let strides = [(width * bytes) as u64];
+    let extent = [(BOX_BYTES / bytes) as u32, rows as u32];
+    let steps = [1, 1];
+    let mut map = sys::CUtensorMap { opaque: [0; 16] };
+    // SAFETY: the arrays have as many elements as the rank says, or one less for strides.
+    unsafe {
+        sys::cuTensorMapEncodeTiled(
+            &raw mut map,
+            kind,
+            2,
+            address as *mut c_void,
+            sizes.as_ptr(),
+            strides.as_ptr(),
+            extent.as_ptr(),
+            steps.as_ptr(),
+            sys::CUtensorMapInterleave::CU_TENSOR_MAP_INTERLEAVE_NONE,
+            sys::CUtensorMapSwizzle::CU_TENSOR_MAP_SWIZZLE_128B,
+            sys::CUtensorMapL2promotion::CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+            sys::CUtensorMapFloatOOBfill::CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
+        )
+    }
+    .result()
+    .w()?;
+    Ok(map)
+}
+
+/// How many clusters of `cluster` blocks of this kernel the GPU runs at once.
+#[expect(unsafe_code, reason = "the driver counts")]
+pub(super) fn clusters_at_once(
+    device: &CudaDevice,
+    module: &Module,
+    name: &str,
+    (threads, shared_bytes): (usize, usize),
+    cluster: usize,
+) -> Result<usize> {
+    let stream = device.cuda_stream();
+    let kernel = kernel(&stream, module, name)?;
+    kernel.allow_shared(shared_bytes)?;
+    let grid = Grid { blocks: [cluster, GRID_MAX, 1], threads, shared_bytes };
+    let mut attributes = launch_attributes(false, cluster);
+    let config = launch_config(&grid, stream.cu_stream(), &mut attributes);
+    let mut count = 0;
+    // SAFETY: the configuration and its attributes live until the call returns.
+    unsafe {
+        sys::cuOccupancyMaxActiveClusters(&raw mut count, kernel.function(), &raw const config)
+    }
+    .result()
+    .w()?;
+    Ok(usize::try_from(count)?)
 }
 
 /// A loaded kernel.
@@ -195,6 +304,16 @@ struct Kernel {
 impl Kernel {
     fn function(self) -> sys::CUfunction {
         self.function as sys::CUfunction
+    }
+
+    #[expect(unsafe_code, reason = "the driver's attribute of a function")]
+    fn allow_shared(self, bytes: usize) -> Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let limit = FunctionAttribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        // SAFETY: the function was loaded in this context.
+        unsafe { sys::cuFuncSetAttribute(self.function(), limit, bytes as i32) }.result().w()
     }
 }
 
@@ -221,9 +340,12 @@ fn kernel(stream: &Arc<CudaStream>, module: &Module, name: &str) -> Result<Kerne
     let handle = match loaded.modules.get(&(at, module.name)) {
         Some(handle) => *handle,
         None => {
-            let text = CString::new(module.ptx).map_err(Error::wrap)?;
-            // SAFETY: the text is a whole PTX file with a zero behind it.
-            let handle = unsafe { result::module::load_data(text.as_ptr().cast()) }.w()? as usize;
+            if module.image.is_empty() {
+                bail!("this build has no kernels {}", module.name);
+            }
+            // SAFETY: the image is a whole PTX file with a zero behind it, or a file of machine code.
+            let handle =
+                unsafe { result::module::load_data(module.image.as_ptr().cast()) }.w()? as usize;
             loaded.modules.insert((at, module.name), handle);
             handle
         }

@@ -3,6 +3,7 @@
 use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute as Attribute;
 use candle_core::{CudaDevice, DType, Result, Tensor, bail};
 
+use super::hopper;
 use super::launch::{
     Argument, GRID_MAX, Grid, Module, attribute, expect, has_tensor_cores, launch, module,
     multiprocessors, suffix, uninit,
@@ -30,11 +31,15 @@ const DEQUANTISE_ELEMENTS: usize = 16;
 /// dequantised, and the library's product is faster.
 const PLAIN_ROWS_MAX: usize = 8;
 const TENSOR_CORE_ROWS_MAX: usize = 64;
+/// Rows of `x` from which the kernels for compute capability 9.0 are faster.
+const STREAMED_ROWS_MIN: usize = 33;
 
 /// What of a GPU decides how a product is cut.
 #[derive(Debug, Clone, Copy)]
 struct Gpu {
     tensor_cores: bool,
+    /// Whether it has the kernels for compute capability 9.0, which add nothing to a product.
+    streams: bool,
     multiprocessors: usize,
     /// Bytes that a block may have.
     shared_memory: usize,
@@ -56,14 +61,16 @@ impl Gpu {
         let shared = Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
         Ok(Self {
             tensor_cores: has_tensor_cores(device)?,
+            streams: hopper::takes(device, DType::BF16)?,
             multiprocessors: multiprocessors(device)?,
             shared_memory: attribute(device, shared)?,
         })
     }
 
     /// Rows of `x` that have a kernel here.
-    fn rows_max(self, dtype: DType) -> usize {
+    fn rows_max(self, dtype: DType, adds: bool) -> usize {
         match dtype {
+            DType::F16 | DType::BF16 if self.streams && !adds => hopper::ROWS_MAX,
             DType::F16 | DType::BF16 if self.tensor_cores => TENSOR_CORE_ROWS_MAX,
             DType::F16 | DType::F32 => PLAIN_ROWS_MAX,
             _ => 0,
@@ -115,8 +122,9 @@ pub(in crate::model) fn takes(x: &Tensor, addend: Option<&Tensor>) -> bool {
     let Ok(gpu) = Gpu::of(device) else { return false };
     let offset_bytes = x.layout().start_offset() * x.dtype().size_in_bytes();
     let aligned = k.is_multiple_of(16) && offset_bytes.is_multiple_of(16);
+    let rows_max = gpu.rows_max(x.dtype(), addend.is_some());
     let addend = addend.is_none_or(|a| a.is_contiguous() && a.dtype() == x.dtype());
-    x.is_contiguous() && aligned && addend && (1..=gpu.rows_max(x.dtype())).contains(&m)
+    x.is_contiguous() && aligned && addend && (1..=rows_max).contains(&m)
 }
 
 /// `x · weightᵀ + addend` of `[m, k]`, `[n, k]` bytes with `[n]` scales, and `[n]` or `[m, n]`; in the dtype
@@ -164,8 +172,11 @@ pub(in crate::model) fn product_into(
         None => 0,
     };
     let device = x.device().as_cuda_device()?;
-    let Plan { kernel, width, grid, threads, shared_bytes } =
-        Plan::new([m, n, k], x.dtype(), Gpu::of(device)?);
+    let gpu = Gpu::of(device)?;
+    if gpu.streams && x.dtype() != DType::F32 && addend.is_none() && m >= STREAMED_ROWS_MIN {
+        return hopper::product_into(x, weight, Some(scales), out);
+    }
+    let Plan { kernel, width, grid, threads, shared_bytes } = Plan::new([m, n, k], x.dtype(), gpu);
     let name = format!("q8_{kernel}_{}_{width}", suffix(x.dtype())?);
     let arguments = [
         Argument::Tensor(weight),

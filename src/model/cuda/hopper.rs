@@ -1,0 +1,205 @@
+//! Launches the kernels of `hopper_product.cu`: products of up to 128 rows that stream a weight at the memory's
+//! speed, on compute capability 9.0.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute as Attribute;
+use candle_core::{CudaDevice, DType, Result, Tensor, bail};
+
+use super::launch::{
+    Argument, BOX_BYTES, Grid, Module, attribute, clusters_at_once, expect, launch_clusters,
+    module, multiprocessors, suffix,
+};
+
+const PRODUCT: Module = module!("hopper_product");
+
+// As in hopper_product.cu.
+const TILE_ROWS: usize = 64;
+const THREADS: usize = 2 * 128 + 32;
+/// Rows of x that kernels are made for, and the most tiles of a pass; the others have two.
+const WIDTHS: [(usize, usize); 5] = [(8, 5), (16, 5), (32, 5), (64, 5), (128, 3)];
+const TILES_FEW: usize = 2;
+/// Where stages begin, and what the barriers of one take.
+const STAGE_ALIGNMENT: usize = 1024;
+const BARRIER_BYTES: usize = 16;
+const ROWS_STEP: usize = 4;
+
+const STAGES_MAX: usize = 12;
+/// Blocks that may share k.
+const CLUSTERS: [usize; 3] = [1, 2, 4];
+/// Rows of a weight that a cluster should have: fewer, and x is read too often.
+const CLUSTER_ROWS_MIN: usize = 64;
+
+/// Rows of `x` that have a kernel.
+pub(super) const ROWS_MAX: usize = 128;
+
+/// Whether there are kernels for this GPU and dtype.
+pub(super) fn takes(device: &CudaDevice, dtype: DType) -> Result<bool> {
+    Ok(!PRODUCT.image.is_empty()
+        && matches!(dtype, DType::F16 | DType::BF16)
+        && attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)? == 9
+        && attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)? == 0)
+}
+
+/// One launch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Plan {
+    /// Rows of x, and tiles of a pass, that the kernel is made for.
+    width: usize,
+    tiles: usize,
+    cluster: usize,
+    clusters: usize,
+    /// Rows of the weight of a cluster, and of one of its passes.
+    rows: usize,
+    pass_rows: usize,
+    stages: usize,
+    shared_bytes: usize,
+}
+
+impl Plan {
+    /// For `[m, k] · [n, k]ᵀ` with weights of so many bytes, or none where a cluster has too many rows. The GPU
+    /// runs `at_once` clusters of `cluster` blocks, with `shared_memory` bytes each.
+    fn new(
+        [m, n, k]: [usize; 3],
+        weight_bytes: usize,
+        (cluster, at_once): (usize, usize),
+        shared_memory: usize,
+    ) -> Option<Self> {
+        let (width, tiles_max) = WIDTHS.into_iter().find(|(width, _)| *width >= m)?;
+        let chunk = BOX_BYTES / weight_bytes;
+        let chunks = k.div_ceil(chunk);
+        let rows = n.div_ceil(at_once.max(1)).next_multiple_of(ROWS_STEP);
+        let passes = rows.div_ceil(TILE_ROWS * tiles_max);
+        if at_once == 0 || cluster > 1 && (passes > 1 || chunks < cluster) {
+            return None;
+        }
+        let pass_rows = rows.div_ceil(passes).next_multiple_of(ROWS_STEP);
+        let tiles = if pass_rows <= TILES_FEW * TILE_ROWS { TILES_FEW } else { tiles_max };
+        let weight_tile = pass_rows.next_multiple_of(8) * BOX_BYTES;
+        let stage = weight_tile + width * chunk * 2;
+        let beyond = tiles * TILE_ROWS * BOX_BYTES - weight_tile;
+        let fixed = STAGE_ALIGNMENT + beyond + STAGES_MAX * BARRIER_BYTES;
+        let turns = passes * chunks.div_ceil(cluster);
+        let stages = (shared_memory.checked_sub(fixed)? / stage).min(STAGES_MAX).min(turns);
+        // The blocks of a cluster leave their sums where the stages were.
+        let stride = pass_rows.next_multiple_of(16) + 4;
+        let sums = if cluster > 1 { STAGE_ALIGNMENT + stride * width * 4 } else { 0 };
+        let shared_bytes = (fixed + stages * stage).max(sums);
+        let clusters = n.div_ceil(rows);
+        (stages > 0 && shared_bytes <= shared_memory).then_some(Self {
+            width,
+            tiles,
+            cluster,
+            clusters,
+            rows,
+            pass_rows,
+            stages,
+            shared_bytes,
+        })
+    }
+}
+
+/// How many clusters of this size run at once, by context and size.
+static AT_ONCE: LazyLock<Mutex<HashMap<(usize, usize), usize>>> = LazyLock::new(Mutex::default);
+
+fn at_once(device: &CudaDevice, cluster: usize, shared_memory: usize) -> Result<usize> {
+    if cluster == 1 {
+        return multiprocessors(device);
+    }
+    let key = (device.cuda_stream().context().cu_ctx() as usize, cluster);
+    let mut known = AT_ONCE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(count) = known.get(&key) {
+        return Ok(*count);
+    }
+    // One block to a multiprocessor, as all these kernels have.
+    let name = "product_bf16_q8_bf16_8_2";
+    let count = clusters_at_once(device, &PRODUCT, name, (THREADS, shared_memory), cluster)?;
+    known.insert(key, count);
+    Ok(count)
+}
+
+/// `x · weightᵀ` of `[m, k]` and `[n, k]` to `out`, `[m, n]` in the dtype of `x` or f32. The weight is of the
+/// dtype of `x`, or bytes with `[n]` scales. All rows begin at 16-byte boundaries.
+#[expect(unsafe_code, reason = "a kernel launch")]
+pub(super) fn product_into(
+    x: &Tensor,
+    weight: &Tensor,
+    scales: Option<&Tensor>,
+    out: &Tensor,
+) -> Result<()> {
+    let ((m, k), n) = (x.dims2()?, weight.dim(0)?);
+    expect(weight, &[n, k], if scales.is_some() { DType::U8 } else { x.dtype() })?;
+    if let Some(scales) = scales {
+        expect(scales, &[n], DType::F32)?;
+    }
+    let out_is_f32 = out.dtype() == DType::F32;
+    expect(out, &[m, n], if out_is_f32 { DType::F32 } else { x.dtype() })?;
+    let device = x.device().as_cuda_device()?;
+    let bytes = weight.dtype().size_in_bytes();
+    if !takes(device, x.dtype())? || m == 0 || m > ROWS_MAX || !(k * bytes).is_multiple_of(16) {
+        bail!("no streamed product of {:?} in {:?}", x.shape(), x.dtype());
+    }
+    let shared_memory =
+        attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
+    let mut chosen = None;
+    for cluster in CLUSTERS {
+        let at_once = at_once(device, cluster, shared_memory)?;
+        let plan = Plan::new([m, n, k], bytes, (cluster, at_once), shared_memory);
+        chosen = plan.or(chosen);
+        if chosen.is_some_and(|plan| plan.rows >= CLUSTER_ROWS_MIN) {
+            break;
+        }
+    }
+    let Some(plan) = chosen else {
+        bail!("no streamed product of {m} rows with {:?}", weight.shape())
+    };
+    let Plan { width, tiles, cluster, clusters, rows, pass_rows, stages, shared_bytes } = plan;
+    let kind = if scales.is_some() { "q8_" } else { "" };
+    let (from, to) = (suffix(x.dtype())?, suffix(out.dtype())?);
+    let name = format!("product_{from}_{kind}{to}_{width}_{tiles}");
+    let rest = pass_rows % TILE_ROWS;
+    let arguments = [
+        Argument::Boxes(weight, TILE_ROWS),
+        Argument::Boxes(weight, if rest == 0 { TILE_ROWS } else { rest }),
+        Argument::Boxes(x, width),
+        scales.into(),
+        Argument::Tensor(out),
+        Argument::Int(m),
+        Argument::Int(n),
+        Argument::Int(k),
+        Argument::Int(rows),
+        Argument::Int(pass_rows),
+        Argument::Int(stages),
+    ];
+    let grid = Grid { blocks: [cluster, clusters, 1], threads: THREADS, shared_bytes };
+    // SAFETY: sizes are checked above. The copy engine reads within the matrices, and the kernel writes m * n
+    // elements of `out`.
+    unsafe { launch_clusters(device, &PRODUCT, &name, grid, cluster, &arguments) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHARED: usize = 232_448;
+
+    /// All rows are some cluster's, in whole passes, and what a block needs fits.
+    #[test]
+    fn plans_cover_every_row() {
+        for m in [1, 8, 9, 64, 65, 128] {
+            for n in [1, 4, 130, 3584, 4608, 37_888, 151_674] {
+                for (cluster, at_once) in [(1, 132), (2, 66), (4, 30)] {
+                    let Some(plan) = Plan::new([m, n, 3584], 2, (cluster, at_once), SHARED) else {
+                        assert!(cluster > 1, "{m} {n}");
+                        continue;
+                    };
+                    assert!(plan.clusters <= at_once && plan.clusters * plan.rows >= n, "{plan:?}");
+                    assert!(plan.pass_rows <= plan.tiles * TILE_ROWS, "{plan:?}");
+                    assert!(plan.width >= m && plan.shared_bytes <= SHARED, "{plan:?}");
+                    assert!(cluster == 1 || plan.pass_rows == plan.rows, "{plan:?}");
+                }
+            }
+        }
+    }
+}
