@@ -270,14 +270,14 @@ fn people_get_bars() {
     expect![[r#"
         InternVL3-8B, --device-map auto
           one device has room for everything
-          cuda:0  A10  ██████████████████████▓▓▓▓▓▒····  19.6 GiB of 22.0 GiB
+          cuda:0  A10  ██████████████████████▓▓▓▓▓▒░░░·  21.0 GiB of 22.0 GiB
             vision_model, mlp1, embed_tokens, layers 0-27, norm, lm_head in bf16
-            weights 14.8 GiB, KV 3.5 GiB, activations 0.7 GiB, reserve 0.6 GiB
+            weights 14.8 GiB, KV 3.5 GiB, activations 0.7 GiB, reserve 2.0 GiB
           cuda:1  A10  ································  0 of 22.0 GiB
           █ weights  ▓ KV  ▒ activations  ░ reserve  · free
 
-          KV: room for 105,575 tokens of 56.0 KiB; 65,536 are reserved (8 slots of 8,192)
-          pages at once, with as many slots: 25
+          KV: room for 82,689 tokens of 56.0 KiB; 65,536 are reserved (8 slots of 8,192)
+          pages at once, with as many slots: 20
             a page: 13 tiles of 256 tokens, 256 of prompt, 512 of answer
           a token stays on one device
           fits

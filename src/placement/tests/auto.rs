@@ -161,7 +161,7 @@ fn the_host_is_used_only_where_gpus_do_not_suffice() {
 #[test]
 fn equal_devices_get_equal_shares() {
     let cost = internvl3(3584, 28, 28, 4, 18_944);
-    let plan = planned(&cost, &gpus(&[5 * GIB; 4]), &DeviceMap::Auto);
+    let plan = planned(&cost, &gpus(&[13 * GIB / 2; 4]), &DeviceMap::Auto);
     assert!(plan.fits && plan.crossings == 3, "{plan:?}");
     let layers: Vec<usize> = (0..4)
         .map(|device| {
