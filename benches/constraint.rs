@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tessera::checkpoint::Checkpoint;
-use tessera::constraint::{Begun, Constraint, Vocabulary};
+use tessera::constraint::{Begun, Constraint, Vocabulary, each};
 use tessera::prompt::{PromptOptions, Prompter};
 use tessera::schema::{DocumentKind, Schema};
 
@@ -28,6 +28,9 @@ const ANSWERS_IN_TURN: usize = 3;
 
 /// Sequences of a step.
 const ROWS: [usize; 3] = [1, 16, 64];
+
+/// Steps of each case: half of them with the answers' parsers on one thread.
+const STEPS: usize = 120;
 
 /// Forward passes that masks are computed beside: none; 8B on an H100 at batch 1, and at batch 64.
 const PASSES_US: [u64; 3] = [0, 5450, 8720];
@@ -258,8 +261,33 @@ fn alone(
     Ok(())
 }
 
-/// Many answers, step by step as the engine goes: tokens are taken on this thread, masks begin, and a
-/// forward pass of `pass` runs beside them. What the step thread spends is what the GPU would wait for.
+/// One answer that goes on with a token, as the engine has it: on whatever thread.
+struct Advance {
+    row: usize,
+    constraint: Constraint,
+    token: u32,
+    /// Tokens that must follow, and whether there is more to choose.
+    next: Option<(Vec<u32>, bool)>,
+    begun: Begun,
+}
+
+impl Advance {
+    fn go(&mut self) {
+        let Self { constraint, token, .. } = self;
+        let next = constraint.take(*token).and_then(|()| {
+            let forced = constraint.forced()?;
+            Ok((forced, !constraint.is_over()?))
+        });
+        self.next = next.ok();
+        if matches!(self.next, Some((_, true))) {
+            self.constraint.begin_mask(&mut self.begun);
+        }
+    }
+}
+
+/// Many answers, step by step as the engine goes: tokens are taken on this thread and on others, masks begin, and a
+/// forward pass of `pass` runs beside them. What the step thread spends is what the GPU would wait for: `wait_us`
+/// for masks, `take_us` for what follows from the choices, and `alone_us` for the latter on one thread.
 fn in_steps(writer: &Writer, rows: usize, pass: Duration) -> Result<(), Box<dyn Error>> {
     let texts: Vec<String> =
         ANSWERS.iter().map(|(_, sample)| answer(sample)).collect::<Result<_, _>>()?;
@@ -281,8 +309,8 @@ fn in_steps(writer: &Writer, rows: usize, pass: Duration) -> Result<(), Box<dyn 
         answer.constraint.begin_mask(&mut Begun::default());
         answers.push(answer);
     }
-    let (mut waits, mut takes) = (Vec::new(), Vec::new());
-    for _ in 0..60 {
+    let (mut waits, mut takes, mut alone) = (Vec::new(), Vec::new(), Vec::new());
+    for step in 0..STEPS {
         std::thread::sleep(pass);
         let start = Instant::now();
         for answer in &mut answers {
@@ -291,33 +319,65 @@ fn in_steps(writer: &Writer, rows: usize, pass: Duration) -> Result<(), Box<dyn 
         waits.push(start.elapsed().as_secs_f64() * 1e6);
         let tokens: Vec<u32> =
             answers.iter_mut().map(|answer| answer.choose(writer)).collect::<Result<_, _>>()?;
-        let mut took = Duration::ZERO;
-        let mut begun = Begun::default();
-        for (index, token) in tokens.into_iter().enumerate() {
-            let start = Instant::now();
-            answers[index].constraint.take(token)?;
-            let more = answers[index].forced(writer)?;
-            took += start.elapsed();
-            if more.is_none() {
-                answers[index] = begin(index)?;
-                answers[index].forced(writer)?;
-            }
-            let start = Instant::now();
-            answers[index].constraint.begin_mask(&mut begun);
-            took += start.elapsed();
-        }
+        let places: Vec<(&str, usize)> =
+            answers.iter().map(|answer| (answer.text, answer.said)).collect();
+        let advance = |(row, (answer, token)): (usize, (Answer<'_>, u32))| Advance {
+            row,
+            constraint: answer.constraint,
+            token,
+            next: None,
+            begun: Begun::default(),
+        };
+        let advances = answers.drain(..).zip(tokens).enumerate().map(advance).collect();
+        // In turn, so that both meet the same answers on the same machine.
+        let is_alone = step % 2 == 1;
         let start = Instant::now();
-        drop(begun);
-        takes.push((took + start.elapsed()).as_secs_f64() * 1e6);
+        let mut advances = together(advances, is_alone);
+        let took = start.elapsed().as_secs_f64() * 1e6;
+        if is_alone {
+            alone.push(took);
+        } else {
+            takes.push(took);
+        }
+        advances.sort_by_key(|advance| advance.row);
+        for advance in advances {
+            let (text, said) = places[advance.row];
+            let (forced, is_open) = advance.next.ok_or("an answer cannot go on")?;
+            let said =
+                said + forced.iter().map(|&id| writer.words[id as usize].len()).sum::<usize>();
+            let mut answer = Answer { constraint: advance.constraint, text, said };
+            if !is_open {
+                answer = begin(advance.row)?;
+                answer.forced(writer)?;
+                answer.constraint.begin_mask(&mut Begun::default());
+            }
+            answers.push(answer);
+        }
     }
     println!(
-        "{{\"vocabulary\": \"{}\", \"rows\": {rows}, \"pass_us\": {}, \"wait_us\": {}, \"take_us\": {}}}",
+        "{{\"vocabulary\": \"{}\", \"rows\": {rows}, \"pass_us\": {}, \"wait_us\": {}, \"take_us\": {}, \
+         \"alone_us\": {}}}",
         writer.name,
         pass.as_micros(),
         spread(&mut waits),
-        spread(&mut takes)
+        spread(&mut takes),
+        spread(&mut alone)
     );
     Ok(())
+}
+
+/// All of them one token further, and the masks of what follows begun.
+fn together(mut advances: Vec<Advance>, is_alone: bool) -> Vec<Advance> {
+    if is_alone {
+        advances.iter_mut().for_each(Advance::go);
+    } else {
+        advances = each(advances, Advance::go);
+    }
+    let mut begun = Begun::default();
+    for advance in &mut advances {
+        begun.append(&mut advance.begun);
+    }
+    advances
 }
 
 /// Mean, median, 99th percentile and greatest.

@@ -174,11 +174,13 @@ fn guard(reader: &mut Reader<'_>) -> Option<GuardConfig> {
     let on = reader.read(Key::Guard, value::switch);
     let bang_ratio = reader.read(Key::GuardBangRatio, value::ratio);
     let repeats = reader.read(Key::GuardRepeat, |text| value::count(text, &GUARD_REPEATS));
+    let unsure = reader.read(Key::GuardUnsure, value::ratio);
     let poison_limit = reader.read(Key::PoisonLimit, |text| value::count(text, &(0..=1_000_000)));
     Some(GuardConfig {
         on: on?,
         bang_ratio: bang_ratio?,
         repeats: repeats?,
+        unsure: unsure?,
         poison_limit: poison_limit?,
     })
 }

@@ -31,6 +31,7 @@ pub enum Key {
     Guard,
     GuardBangRatio,
     GuardRepeat,
+    GuardUnsure,
     PoisonLimit,
     Listen,
     DrainTimeout,
@@ -108,7 +109,7 @@ const ACCESS: &str = "Who may call";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 60] = [
+pub const ALL: [Spec; 61] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -193,6 +194,9 @@ pub const ALL: [Spec; 60] = [
     Spec::new(Key::GuardRepeat, "guard-repeat", GUARD)
         .takes("N", "256")
         .help("Loop: the same tokens N times in a row for each page; above the lines of a page"),
+    Spec::new(Key::GuardUnsure, "guard-unsure", GUARD)
+        .takes("P", "0.1")
+        .help("Loop: after a few rounds, where the model gave its tokens less than this probability; 0: never"),
     Spec::new(Key::PoisonLimit, "poison-limit", GUARD).takes("N", "3").help(
         "Spoilt answers in a row after which no more requests are taken until a restart; 0: never",
     ),

@@ -14,7 +14,7 @@ mod workers;
 pub use answer::Constraint;
 pub use mask::Mask;
 pub use vocabulary::Vocabulary;
-pub use workers::Begun;
+pub use workers::{Begun, each};
 
 /// Why an answer cannot be held to a grammar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

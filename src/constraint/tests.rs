@@ -1,6 +1,7 @@
 //! Grammars on the tokens of the embedded model: what they take, that answers end, and that whatever
 //! comes out of them is what the schema says.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
@@ -13,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::*;
 use crate::checkpoint::Checkpoint;
-use crate::fields::{FieldEvent, FieldReader, Normals, note};
+use crate::fields::{FieldEvent, FieldReader, Normals, held_lines, note};
 use crate::prompt::{PromptOptions, Prompter};
 use crate::schema::tests::schemas;
 use crate::schema::{Absent, DocumentKind, Grammar, Kind, Property, SEPARATOR, Schema};
@@ -29,6 +30,30 @@ static PROMPTER: LazyLock<Arc<Prompter>> = LazyLock::new(|| {
 
 static VOCABULARY: LazyLock<Vocabulary> =
     LazyLock::new(|| Vocabulary::of(&PROMPTER, VOCAB_SIZE).unwrap());
+
+/// Tokens by their bytes. Each byte is a token, so that any text can be cut anywhere.
+static BY_BYTES: LazyLock<HashMap<Vec<u8>, u32>> = LazyLock::new(|| {
+    let of = |id: u32| (PROMPTER.token_bytes(id).to_vec(), id);
+    let tokens: HashMap<Vec<u8>, u32> =
+        (0..VOCAB_SIZE as u32).map(of).filter(|(bytes, _)| !bytes.is_empty()).collect();
+    assert!((0..=255u8).all(|byte| tokens.contains_key(&vec![byte])));
+    tokens
+});
+
+/// `text` in tokens of the vocabulary, each at most as long as the next of `lengths` says.
+fn cut(text: &[u8], lengths: &[u8]) -> Vec<u32> {
+    let mut lengths = lengths.iter().cycle();
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let most = lengths.next().map_or(1, |length| usize::from(*length) % 12 + 1).min(rest.len());
+        let token = (1..=most).rev().find_map(|len| Some((len, *BY_BYTES.get(&rest[..len])?)));
+        let (len, token) = token.expect("each byte is a token");
+        tokens.push(token);
+        rest = &rest[len..];
+    }
+    tokens
+}
 
 fn is_set(mask: &[u32], token: u32) -> bool {
     mask[token as usize / 32] >> (token % 32) & 1 == 1
@@ -107,6 +132,20 @@ fn answer(grammar: &Grammar, mut choose: impl FnMut(&[u32], &[u32]) -> u32) -> (
     (text_of(&tokens), chosen)
 }
 
+/// What of `schema` lines can say, and a text so that there is something.
+fn sayable_in_lines(schema: &Schema) -> Schema {
+    let is_sayable = |property: &Property| {
+        let alone = Schema::new(vec![property.clone()]);
+        alone.is_ok_and(|schema| schema.grammar_of_lines().is_some())
+    };
+    let mut properties: Vec<Property> =
+        schema.properties().iter().filter(|property| is_sayable(property)).cloned().collect();
+    let name = "a text of its own".to_owned();
+    let (description, absent) = (String::new(), Absent::Never);
+    properties.push(Property { name, description, kind: Kind::TEXT, absent });
+    Schema::new(properties).unwrap()
+}
+
 // === what is an answer, said once more without regular expressions ===
 
 fn fits_object(properties: &[Property], object: &Map<String, Value>) -> bool {
@@ -182,17 +221,15 @@ proptest! {
         let object = document.as_object().unwrap();
         prop_assert!(fits_object(schema.properties(), object), "{}\n{}", schema.to_json_schema(), text);
 
-        // In pieces of any length, the same fields complete, in the order of the schema.
+        // In any tokens, also such as begin and end inside a character, the same fields complete, in the order of the
+        // schema.
+        let mut detokenizer = PROMPTER.detokenizer();
         let mut reader = FieldReader::default();
         let mut normals = Normals::new();
         let mut completed = Vec::new();
-        let mut rest = text.as_str();
-        let mut cuts = cuts.iter().cycle();
-        while !rest.is_empty() {
-            let most = cuts.next().map_or(1, |cut| usize::from(*cut) % 24 + 1).min(rest.len());
-            let at = (1..=most).rev().find(|&at| rest.is_char_boundary(at)).unwrap_or(rest.len());
-            let at = if rest.is_char_boundary(at) { at } else { rest.len() };
-            for event in reader.push(&rest[..at]) {
+        for token in cut(text.as_bytes(), &cuts) {
+            let Some(piece) = detokenizer.push(token) else { continue };
+            for event in reader.push(&piece) {
                 if let FieldEvent::Completed(field) = event {
                     // Understood or not, it is a value of the schema.
                     note(&mut normals, &schema, &field);
@@ -200,11 +237,43 @@ proptest! {
                     completed.push((field.pointer, value.to_string()));
                 }
             }
-            rest = &rest[at..];
         }
+        prop_assert_eq!(detokenizer.flush(), None);
         let mut expected = Vec::new();
         leaves(&document, "", &mut expected);
         prop_assert_eq!(completed, expected);
+    }
+
+    /// The same in `KEY: value` lines: whatever the grammar lets through is read back, whole and as it stands.
+    #[test]
+    fn any_answer_in_lines_is_what_the_schema_says(
+        schema in schemas().prop_map(|schema| sayable_in_lines(&schema)),
+        seed: u64,
+        circles: bool,
+    ) {
+        let grammar = schema.grammar_of_lines().expect("lines can say it");
+        let (text, _) =
+            if circles { circling_answer(&grammar, 2, seed) } else { random_answer(&grammar, seed) };
+        let read = held_lines(&text, &schema, true).expect("it is read");
+        let document = read.document.expect("it is whole");
+        let document: Value = serde_json::from_str(&document).unwrap();
+        let object = document.as_object().unwrap();
+        prop_assert!(fits_object(schema.properties(), object), "{}\n{}", schema.to_json_schema(), text);
+        prop_assert_eq!(read.repairs, []);
+        // Line by line, the same fields.
+        let mut at = 0;
+        let mut fields = Vec::new();
+        for line in text.split_inclusive('\n') {
+            at += line.len();
+            let so_far = held_lines(&text[..at], &schema, false).map(|read| read.fields).unwrap_or_default();
+            prop_assert!(so_far.len() >= fields.len());
+            prop_assert_eq!(&so_far[..fields.len()], &fields[..]);
+            fields = so_far;
+        }
+        prop_assert_eq!(&read.fields[..fields.len()], &fields[..]);
+        for (field, said) in &read.fields {
+            prop_assert!(text.get(said.clone()).is_some(), "{} is not in the answer", field.pointer);
+        }
     }
 
     /// Lists and strings end by themselves, whatever repeats in them.

@@ -1,7 +1,9 @@
 //! An answer that is held to a grammar, as the step thread deals with it: what is decided before the
 //! first choice, what may be chosen, and what follows from a choice.
 
-use crate::constraint::{Begun, Constraint, ConstraintError, Mask};
+use std::time::{Duration, Instant};
+
+use crate::constraint::{self, Begun, Constraint, ConstraintError, Mask};
 
 /// The grammar's side of one answer.
 #[derive(Debug)]
@@ -9,6 +11,19 @@ pub(super) struct Constrained {
     constraint: Constraint,
     /// Tokens that every answer begins with; none once they are said.
     opening: Vec<u32>,
+}
+
+/// An answer on its way through its grammar, on any thread.
+#[derive(Debug)]
+pub(super) struct Advance {
+    constrained: Constrained,
+    token: u32,
+    /// None until it is done.
+    next: Option<Result<Next, ConstraintError>>,
+    /// The mask of what may follow.
+    begun: Begun,
+    /// How long it took.
+    spent: Duration,
 }
 
 /// What follows from a chosen token.
@@ -58,7 +73,7 @@ impl Constrained {
     }
 
     /// The answer goes on with `token`. What may follow is `begun`.
-    pub(super) fn take(&mut self, token: u32, begun: &mut Begun) -> Result<Next, ConstraintError> {
+    fn take(&mut self, token: u32, begun: &mut Begun) -> Result<Next, ConstraintError> {
         self.constraint.take(token)?;
         let forced = self.constraint.forced()?;
         let is_whole = self.constraint.is_over()?;
@@ -66,5 +81,40 @@ impl Constrained {
             self.constraint.begin_mask(begun);
         }
         Ok(Next { forced, is_whole })
+    }
+}
+
+// === impl Advance ===
+
+impl Advance {
+    /// Of an answer that goes on with `token`.
+    pub(super) fn new(constrained: Constrained, token: u32) -> Self {
+        let (next, begun) = (None, Begun::default());
+        Self { constrained, token, next, begun, spent: Duration::ZERO }
+    }
+
+    /// Takes all of them further at once, on several threads, and begins the masks of what may follow. Comes back in
+    /// some order.
+    pub(super) fn all<K: Send + 'static>(advances: Vec<(K, Self)>) -> Vec<(K, Self)> {
+        let mut advances = constraint::each(advances, |(_, advance)| advance.go());
+        // Not before all are done: masks would stand in their way.
+        let mut begun = Begun::default();
+        for (_, advance) in &mut advances {
+            begun.append(&mut advance.begun);
+        }
+        advances
+    }
+
+    /// What follows, and how long it took to say so.
+    pub(super) fn done(self) -> (Constrained, Result<Next, ConstraintError>, Duration) {
+        let panicked =
+            || ConstraintError::Answer { message: "a bug stopped its parser".to_owned() };
+        (self.constrained, self.next.unwrap_or_else(|| Err(panicked())), self.spent)
+    }
+
+    fn go(&mut self) {
+        let start = Instant::now();
+        self.next = Some(self.constrained.take(self.token, &mut self.begun));
+        self.spent = start.elapsed();
     }
 }

@@ -98,8 +98,17 @@ pub enum EngineError {
         "the answer is gibberish at step {step}: {bangs} of its last {characters} characters are `!`"
     )]
     Gibberish { step: usize, bangs: u32, characters: u32 },
-    #[error("the answer is a loop at step {step}: the same {period} tokens {count} times in a row")]
-    Repetition { step: usize, period: usize, count: usize },
+    #[error(
+        "the answer is a loop at step {step}: the same {period} tokens {count} times in a row{}",
+        unsure(*.probability)
+    )]
+    Repetition {
+        step: usize,
+        period: usize,
+        count: usize,
+        /// Of its tokens, in geometric mean, where the model was unsure of them; else the count alone was too much.
+        probability: Option<f64>,
+    },
     #[error(transparent)]
     Constraint(#[from] ConstraintError),
     #[error(transparent)]
@@ -117,12 +126,24 @@ fn origin(at: Option<&NonFinite>) -> String {
     })
 }
 
+/// What the model itself thought of its loop, as the end of a sentence.
+fn unsure(probability: Option<f64>) -> String {
+    let tell =
+        |probability| format!(", each of which it held for unlikely itself ({probability:.3})");
+    probability.map_or_else(String::new, tell)
+}
+
 impl EngineError {
     /// The guard ended the answer at output token `step`.
     pub(super) fn tripped(step: usize, trip: Trip) -> Self {
         match trip {
             Trip::Bangs { bangs, characters } => Self::Gibberish { step, bangs, characters },
-            Trip::Loop { period, count } => Self::Repetition { step, period, count },
+            Trip::Loop { period, count } => {
+                Self::Repetition { step, period, count, probability: None }
+            }
+            Trip::Unsure { period, count, probability } => {
+                Self::Repetition { step, period, count, probability: Some(probability) }
+            }
         }
     }
 

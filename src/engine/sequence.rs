@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::constraint::{Begun, ConstraintError, Mask};
+use crate::constraint::{ConstraintError, Mask};
 use crate::engine::answer::{Answer, Detokenize, Verdict};
 use crate::engine::board::Ticket;
 use crate::engine::channel::Outlet;
 use crate::engine::clock::Clock;
-use crate::engine::constrained::Constrained;
+use crate::engine::constrained::{Advance, Constrained};
 use crate::engine::guard::{Guard, Trip};
 use crate::engine::intake::{PixelLease, Request};
 use crate::engine::prefix::{PageTiles, Prefix};
@@ -70,22 +70,56 @@ pub(super) struct Sequence {
     output_tokens_max: usize,
 }
 
-/// Why an answer cannot go on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Spoilt {
-    /// Before a token was chosen.
+/// A token that was chosen, before it is known what follows from it.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    token: u32,
+    /// That the model gave it; none where the model had no choice, or where nobody asked.
+    logprob: Option<f32>,
+    /// Tokens that the answer begins with, instead of it.
+    opening: Option<Vec<u32>>,
+}
+
+/// Why no token can be chosen.
+#[derive(Debug)]
+pub(super) enum NoChoice {
     NotFinite,
+    /// What holds the answer to its grammar failed.
+    Unheld(ConstraintError),
+}
+
+/// Why an answer cannot go on.
+#[derive(Debug)]
+pub(super) enum Spoilt {
     /// By the token that was chosen last.
     Tripped(Trip),
     /// What holds it to its grammar failed.
     Unheld(ConstraintError),
 }
 
-// === impl Spoilt ===
+// === impl NoChoice ===
 
-impl From<NotFinite> for Spoilt {
+impl From<NotFinite> for NoChoice {
     fn from(_: NotFinite) -> Self {
         Self::NotFinite
+    }
+}
+
+impl From<ConstraintError> for NoChoice {
+    fn from(error: ConstraintError) -> Self {
+        Self::Unheld(error)
+    }
+}
+
+// === impl Spoilt ===
+
+impl Spoilt {
+    /// Of an answer with so many tokens.
+    pub(super) fn into_error(self, output_tokens: usize) -> EngineError {
+        match self {
+            Self::Tripped(trip) => EngineError::tripped(output_tokens.saturating_sub(1), trip),
+            Self::Unheld(error) => unheld(error),
+        }
     }
 }
 
@@ -292,15 +326,16 @@ impl Sequence {
         self.fresh
     }
 
-    /// Chooses the next token, adds those that it forces, sends the text that they complete, and says
-    /// whether the answer is whole. What may be chosen after it is `begun`. The text of a token that spoils the answer is not sent.
+    /// Chooses the next token. Where the answer is held to a grammar, it must be known what follows from the choice
+    /// before the answer [goes on](Self::go_on).
     pub(super) fn choose(
         &mut self,
         output: &Output,
-        (sampler, begun): (&mut Sampler, &mut Begun),
+        sampler: &mut Sampler,
         stop_ids: &[u32],
-        (now, clock): (Instant, &dyn Clock),
-    ) -> Result<Option<FinishReason>, Spoilt> {
+        clock: &dyn Clock,
+    ) -> Result<(Chosen, Option<Advance>), NoChoice> {
+        self.trace.choosing(clock);
         if let Some(constrained) = &self.constrained {
             self.trace.holding(clock, || constrained.ready())?;
         }
@@ -308,21 +343,51 @@ impl Sequence {
         let token = match output {
             Output::Logits(row) => sampler.pick(row, &mut self.chance, allowed)?,
             Output::Choice(choice) if choice.is_finite => choice.token,
-            Output::Choice(_) => return Err(Spoilt::NotFinite),
+            Output::Choice(_) => return Err(NoChoice::NotFinite),
         };
         let opening = self.constrained.as_mut().and_then(Constrained::opening);
         let is_chosen = opening.is_none()
             && !self.constrained.as_ref().is_some_and(Constrained::leaves_no_choice);
-        if is_chosen && self.trace.has(Level::Numbers) {
-            self.trace.scored(logprob(token, output));
+        let is_asked = self.scores || self.trace.has(Level::Numbers);
+        let logprob = is_chosen.then(|| logprob(token, output, is_asked)).flatten();
+        let goes_on = opening.is_none() && !stop_ids.contains(&token);
+        let constrained = if goes_on { self.constrained.take() } else { None };
+        let advance = constrained.map(|constrained| Advance::new(constrained, token));
+        self.trace.waits(clock);
+        Ok((Chosen { token, logprob, opening }, advance))
+    }
+
+    /// Adds the token and those that it forces, sends the text that they complete, and says whether the answer is
+    /// whole. The text of a token that spoils the answer is not sent.
+    pub(super) fn go_on(
+        &mut self,
+        chosen: Chosen,
+        advance: Option<Advance>,
+        stop_ids: &[u32],
+        (now, clock): (Instant, &dyn Clock),
+    ) -> Result<Option<FinishReason>, Spoilt> {
+        let Chosen { token, logprob, opening } = chosen;
+        let mut next = None;
+        if let Some(advance) = advance {
+            let (constrained, done, spent) = advance.done();
+            self.constrained = Some(constrained);
+            self.trace.held(spent);
+            next = Some(done?);
         }
-        if self.scores && is_chosen && !stop_ids.contains(&token) {
-            self.answer.score(logprob(token, output));
+        self.trace.choosing(clock);
+        if let Some(logprob) = logprob {
+            self.trace.scored(logprob);
+            if self.scores && !stop_ids.contains(&token) {
+                self.answer.score(logprob);
+            }
         }
-        let finish = match opening {
-            Some(opening) => self.take_all(opening, false, stop_ids, now)?,
-            None => self.take_chosen(token, begun, stop_ids, (now, clock))?,
-        };
+        let mut tokens = opening.unwrap_or_else(|| vec![token]);
+        let mut is_whole = false;
+        if let Some(next) = next {
+            tokens.extend(next.forced);
+            is_whole = next.is_whole;
+        }
+        let finish = self.take_all(tokens, logprob, (is_whole, stop_ids), now)?;
         if let Some(piece) = self.answer.piece() {
             self.outlet.piece(&piece, now);
         }
@@ -374,32 +439,13 @@ impl Sequence {
         outlet.finish(Err(error));
     }
 
-    /// The answer goes on with `token` and what that forces.
-    fn take_chosen(
-        &mut self,
-        token: u32,
-        begun: &mut Begun,
-        stop_ids: &[u32],
-        (now, clock): (Instant, &dyn Clock),
-    ) -> Result<Option<FinishReason>, Spoilt> {
-        let mut tokens = vec![token];
-        let mut is_whole = false;
-        if let Some(constrained) = &mut self.constrained
-            && !stop_ids.contains(&token)
-        {
-            let next = self.trace.holding(clock, || constrained.take(token, begun))?;
-            tokens.extend(next.forced);
-            is_whole = next.is_whole;
-        }
-        self.take_all(tokens, is_whole, stop_ids, now)
-    }
-
-    /// The answer goes on with these tokens, as far as it may.
+    /// The answer goes on with these tokens, as far as it may. The first has this log-probability; the others were
+    /// forced.
     fn take_all(
         &mut self,
         tokens: Vec<u32>,
-        is_whole: bool,
-        stop_ids: &[u32],
+        mut logprob: Option<f32>,
+        (is_whole, stop_ids): (bool, &[u32]),
         now: Instant,
     ) -> Result<Option<FinishReason>, Spoilt> {
         self.fresh = 0;
@@ -412,7 +458,8 @@ impl Sequence {
             self.fresh += 1;
             self.tokens.push(token);
             self.chance.saw(token);
-            let finish = self.take(token, is_whole && index == last, stop_ids)?;
+            let is_last = is_whole && index == last;
+            let finish = self.take(token, logprob.take(), is_last, stop_ids)?;
             if finish.is_some() {
                 return Ok(finish);
             }
@@ -423,6 +470,7 @@ impl Sequence {
     fn take(
         &mut self,
         token: u32,
+        logprob: Option<f32>,
         is_last: bool,
         stop_ids: &[u32],
     ) -> Result<Option<FinishReason>, Trip> {
@@ -434,7 +482,7 @@ impl Sequence {
             return Ok(Some(FinishReason::Stop));
         }
         if let Some(guard) = &mut self.guard {
-            guard.see(token, self.answer.newest())?;
+            guard.see(token, self.answer.newest(), logprob)?;
         }
         if is_last {
             self.answer.finish();
@@ -473,10 +521,16 @@ impl Sequence {
     }
 }
 
-/// Of the token that was chosen from `output`.
-fn logprob(token: u32, output: &Output) -> f32 {
+/// What ends the request of an answer that cannot be held any more.
+pub(super) fn unheld(error: ConstraintError) -> EngineError {
+    tracing::error!(%error, "an answer cannot be held to its grammar");
+    error.into()
+}
+
+/// Of the token that was chosen from `output`. A row of logits is gone through only if it `is_asked` for.
+fn logprob(token: u32, output: &Output, is_asked: bool) -> Option<f32> {
     match output {
-        Output::Logits(row) => Sampler::logprob(token, row),
-        Output::Choice(choice) => choice.logprob(),
+        Output::Logits(row) => is_asked.then(|| Sampler::logprob(token, row)),
+        Output::Choice(choice) => Some(choice.logprob()),
     }
 }

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::constraint::Begun;
 use crate::device::Dtype;
 use crate::engine::board::Board;
 use crate::engine::clock::Clock;
+use crate::engine::constrained::Advance;
 use crate::engine::encoder_cache::EncoderCache;
 use crate::engine::ending::Ending;
 use crate::engine::inbox::{Arrived, Inbox, Wait};
@@ -19,7 +19,7 @@ use crate::engine::poison::Poison;
 use crate::engine::pulse::Pulse;
 use crate::engine::sampler::Sampler;
 use crate::engine::scheduler::{Bounds, Encode, Planned, Scheduler, SeqId};
-use crate::engine::sequence::{Sequence, Spoilt};
+use crate::engine::sequence::{self, Chosen, NoChoice, Sequence};
 use crate::engine::step::{self, Launched, Outcome, Running, Stepped};
 use crate::engine::trace::Pass;
 use crate::engine::{Config, EngineError, FinishReason};
@@ -57,6 +57,20 @@ enum End {
     Failed(EngineError),
     /// The reader left.
     Cancelled,
+}
+
+/// A sequence that goes on, once all have chosen.
+struct Turn {
+    planned: Planned,
+    chosen: Chosen,
+    /// Where it is held to a grammar.
+    advance: Option<Advance>,
+}
+
+/// Why nothing was chosen.
+enum Unwell {
+    NotFinite,
+    Failed(EngineError),
 }
 
 // === impl Stepper ===
@@ -322,57 +336,33 @@ impl Stepper {
         for planned in &stepped.dropped {
             self.scheduler.dropped(planned);
         }
+        let (mut turns, mut advances) = (Vec::new(), Vec::new());
         let mut ended = Vec::new();
         let mut not_finite = Vec::new();
-        let mut sensible = Vec::new();
-        let mut begun = Begun::default();
         for (planned, outcome) in stepped.outcomes {
-            let output = match outcome {
-                Outcome::Taken(output) => output,
-                Outcome::Dropped => continue,
-                Outcome::Failed(error) => {
-                    ended.push((planned.id, End::Failed(error.into())));
-                    continue;
+            match self.choose(planned, outcome, &mut pass, now) {
+                Ok(None) => {}
+                Ok(Some((chosen, advance))) => {
+                    advances.extend(advance.map(|advance| (turns.len(), advance)));
+                    turns.push(Turn { planned, chosen, advance: None });
                 }
-            };
-            let planned = &planned;
-            self.scheduler.stepped(planned);
-            let Some(sequence) = self.sequences.get_mut(&planned.id) else { continue };
-            sequence.stepped(planned, now);
-            if planned.prefill {
-                sequence.trace.prefilled(planned, &pass);
-            }
-            let Some(output) = output else { continue };
-            let clock = self.clock.as_ref();
-            sequence.trace.choosing(clock);
-            let chances = (&mut self.sampler, &mut begun);
-            let chosen = sequence.choose(&output, chances, &self.stop_ids, (now, clock));
-            if chosen != Err(Spoilt::NotFinite) {
-                sequence.trace.chose(planned, &mut pass, clock);
-            }
-            if planned.prefill && chosen.is_ok() {
-                sensible.push((planned.id, planned.slot));
-            }
-            match chosen {
-                Ok(None) => {
-                    let pause = sequence.outlet.must_pause();
-                    self.scheduler.expect(planned.id, sequence.fresh());
-                    self.scheduler.set_paused(planned.id, pause);
-                }
-                Ok(Some(reason)) => ended.push((planned.id, End::Whole(reason))),
-                Err(Spoilt::NotFinite) => not_finite.push(*planned),
-                Err(Spoilt::Unheld(error)) => {
-                    tracing::error!(%error, "an answer cannot be held to its grammar");
-                    ended.push((planned.id, End::Failed(error.into())));
-                }
-                Err(Spoilt::Tripped(trip)) => {
-                    let error = EngineError::tripped(sequence.output_tokens() - 1, trip);
-                    ended.push((planned.id, End::Failed(error)));
-                }
+                Err(Unwell::NotFinite) => not_finite.push(planned),
+                Err(Unwell::Failed(error)) => ended.push((planned.id, End::Failed(error))),
             }
         }
-        // Masks of the next step, which begins soon.
-        drop(begun);
+        // The devices wait for what follows from the choices: all answers go through their grammars at once.
+        for (turn, advance) in Advance::all(advances) {
+            turns[turn].advance = Some(advance);
+        }
+        let mut sensible = Vec::new();
+        for turn in turns {
+            let Planned { id, slot, prefill, .. } = turn.planned;
+            let end = self.go_on(turn, &mut pass, now);
+            if prefill && !matches!(end, Some(End::Failed(_))) {
+                sensible.push((id, slot));
+            }
+            ended.extend(end.map(|end| (id, end)));
+        }
         pass.finished();
         for (id, slot) in sensible {
             self.publish(id, slot);
@@ -380,6 +370,56 @@ impl Stepper {
         ended.extend(self.not_finite(&not_finite));
         for (id, end) in ended {
             self.end(id, end);
+        }
+    }
+
+    /// Chooses the next token of a sequence whose turn it is; none where nothing is to be chosen.
+    fn choose(
+        &mut self,
+        planned: Planned,
+        outcome: Outcome,
+        pass: &mut Pass,
+        now: Instant,
+    ) -> Result<Option<(Chosen, Option<Advance>)>, Unwell> {
+        let output = match outcome {
+            Outcome::Taken(output) => output,
+            Outcome::Dropped => return Ok(None),
+            Outcome::Failed(error) => return Err(Unwell::Failed(error.into())),
+        };
+        self.scheduler.stepped(&planned);
+        let Some(sequence) = self.sequences.get_mut(&planned.id) else { return Ok(None) };
+        sequence.stepped(&planned, now);
+        if planned.prefill {
+            sequence.trace.prefilled(&planned, pass);
+        }
+        let Some(output) = output else { return Ok(None) };
+        let clock = self.clock.as_ref();
+        match sequence.choose(&output, &mut self.sampler, &self.stop_ids, clock) {
+            Ok(chosen) => Ok(Some(chosen)),
+            Err(NoChoice::NotFinite) => Err(Unwell::NotFinite),
+            Err(NoChoice::Unheld(error)) => {
+                sequence.trace.chose(&planned, pass, clock);
+                Err(Unwell::Failed(sequence::unheld(error)))
+            }
+        }
+    }
+
+    /// An answer goes on with the token that was chosen. Says how it ends, if it does.
+    fn go_on(&mut self, turn: Turn, pass: &mut Pass, now: Instant) -> Option<End> {
+        let Turn { planned, chosen, advance } = turn;
+        let sequence = self.sequences.get_mut(&planned.id)?;
+        let clock = self.clock.as_ref();
+        let went_on = sequence.go_on(chosen, advance, &self.stop_ids, (now, clock));
+        sequence.trace.chose(&planned, pass, clock);
+        match went_on {
+            Ok(None) => {
+                let pause = sequence.outlet.must_pause();
+                self.scheduler.expect(planned.id, sequence.fresh());
+                self.scheduler.set_paused(planned.id, pause);
+                None
+            }
+            Ok(Some(reason)) => Some(End::Whole(reason)),
+            Err(spoilt) => Some(End::Failed(spoilt.into_error(sequence.output_tokens()))),
         }
     }
 

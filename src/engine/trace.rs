@@ -62,6 +62,8 @@ struct Recording {
     grammar: Duration,
     /// When the token that is being chosen began to be, and what the grammar had taken by then.
     choosing: Option<(Instant, Duration)>,
+    /// What choosing it took before others had their turn.
+    chosen: Duration,
     finish_reason: Option<&'static str>,
     ended: Option<Instant>,
 }
@@ -162,6 +164,7 @@ impl Trace {
                 logprob: None,
                 grammar: Duration::ZERO,
                 choosing: None,
+                chosen: Duration::ZERO,
                 finish_reason: None,
                 ended: None,
             })
@@ -238,14 +241,30 @@ impl Trace {
         done
     }
 
+    /// The grammar took so long, on some thread.
+    pub(super) fn held(&mut self, spent: Duration) {
+        if let Some(recording) = &mut self.0 {
+            recording.grammar += spent;
+        }
+    }
+
     /// How probable the token is that was chosen last.
     pub(super) fn scored(&mut self, logprob: f32) {
-        if let Some(recording) = &mut self.0 {
+        if let Some(recording) = &mut self.0
+            && recording.request.has(Level::Numbers)
+        {
             recording.logprob = Some(logprob);
         }
     }
 
-    /// A token is going to be chosen.
+    /// A token was chosen; others have their turn before the answer goes on.
+    pub(super) fn waits(&mut self, clock: &dyn Clock) {
+        if let Some(recording) = &mut self.0 {
+            recording.chosen = recording.spent_choosing(clock.now());
+        }
+    }
+
+    /// A token is going to be chosen, or the answer goes on with it.
     pub(super) fn choosing(&mut self, clock: &dyn Clock) {
         if let Some(recording) = &mut self.0 {
             recording.choosing = Some((clock.now(), recording.grammar));
@@ -258,10 +277,8 @@ impl Trace {
         let end = clock.now();
         recording.choices += 1;
         let logprob = recording.logprob.take();
+        let sample = std::mem::take(&mut recording.chosen) + recording.spent_choosing(end);
         let grammar = std::mem::take(&mut recording.grammar);
-        let (begin, before) = recording.choosing.take().unwrap_or((end, grammar));
-        let sample =
-            end.saturating_duration_since(begin).saturating_sub(grammar.saturating_sub(before));
         if let Some(last) = recording.preemptions.last_mut() {
             last.resumed.get_or_insert(pass.begin);
         }
@@ -304,6 +321,17 @@ impl Drop for Trace {
             let request = recording.request.clone();
             request.later(recording);
         }
+    }
+}
+
+// === impl Recording ===
+
+impl Recording {
+    /// What choosing has taken since it began, without the grammar's part.
+    fn spent_choosing(&mut self, now: Instant) -> Duration {
+        let Some((begin, before)) = self.choosing.take() else { return Duration::ZERO };
+        let grammar = self.grammar.saturating_sub(before);
+        now.saturating_duration_since(begin).saturating_sub(grammar)
     }
 }
 

@@ -18,6 +18,6 @@ pub use calibration::{
 };
 pub use check::{Check, Evidence, Rule, check};
 pub use confidence::{Confidence, TokenScore};
-pub use mend::{Mended, Repair, mend, mend_lines};
+pub use mend::{Mended, Repair, held_lines, mend, mend_lines};
 pub use normal::{Normal, Normals, is_list, note};
 pub use reader::{Field, FieldEvent, FieldReader, FieldValue};

@@ -23,7 +23,7 @@ use crate::model::{
 };
 
 pub use fault::{Fault, FaultKind, Faults};
-pub use options::{Answerer, Options, Script};
+pub use options::{Answerer, Circles, Options, Script};
 pub use pace::Pace;
 
 /// How far a scripted token stands out of the noise in `0..1`.
@@ -197,8 +197,16 @@ impl Fake {
     fn row(&mut self, segment: &Segment<'_>) -> Vec<f32> {
         let vocab_size = self.options.spec.vocab_size;
         let end = segment.start + segment.tokens.len();
-        let hash = self.entry(segment.blocks, end - 1).hash;
-        let mut row: Vec<f32> = (0..vocab_size as u64).map(|i| unit(mix(hash ^ i))).collect();
+        let (hash, scale) = match self.options.script {
+            Script::Circles(Circles { seed, memory, sureness }) => {
+                let seen = end.saturating_sub(memory)..end;
+                let token = |position| u64::from(self.entry(segment.blocks, position).token);
+                (seen.map(token).fold(seed, |hash, token| mix(hash ^ mix(token))), sureness)
+            }
+            _ => (self.entry(segment.blocks, end - 1).hash, 1.0),
+        };
+        let mut row: Vec<f32> =
+            (0..vocab_size as u64).map(|i| scale * unit(mix(hash ^ i))).collect();
         if let Some(token) = self.scripted(segment) {
             row[token as usize] = SCRIPTED_LOGIT;
         }

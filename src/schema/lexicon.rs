@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Absent, Kind, NOT_FOUND, Printed};
+use super::{Absent, EMPTY_LIST, Kind, NOT_FOUND, Printed};
 
 /// A character of a JSON string; escapes only where JSON needs them, and for line breaks.
 const CHARACTER: &str = r#"([^"\\\x00-\x1F\x7F]|\\["\\n])"#;
@@ -58,6 +58,75 @@ pub(super) fn scalar(kind: &Kind, absent: Absent) -> Option<String> {
     };
     let or_not = if not_found { format!("|{NOT_FOUND}") } else { String::new() };
     Some(format!("\"({inside}{or_not})\""))
+}
+
+/// The value of this kind in a `KEY: value` line; none where a line cannot have it.
+pub(super) fn in_line(kind: &Kind, absent: Absent) -> Option<String> {
+    let inside = match kind {
+        Kind::List { item, items_min, items_max } => {
+            let item = item_in_line(item)?;
+            let (fewest, most) = (items_min.saturating_sub(1), items_max.saturating_sub(1));
+            let items = format!(r"{item}( \| {item}){{{fewest},{most}}}");
+            let empty = literal(EMPTY_LIST);
+            if *items_min == 0 { format!("({empty}|{items})") } else { items }
+        }
+        Kind::Joined { item, items_max } => {
+            let item = format!("({}|{NOT_FOUND})", item_in_line(item)?);
+            format!(r"{item}( \| {item}){{0,{}}}", items_max.saturating_sub(1))
+        }
+        Kind::Text { chars_min, chars_max } => text_in_line(*chars_min, *chars_max, ""),
+        kind => plain_in_line(kind)?,
+    };
+    Some(match absent {
+        Absent::NotFound => format!("({inside}|{NOT_FOUND})"),
+        Absent::Null => format!("({inside}|null)"),
+        Absent::Never | Absent::LeftOut => format!("({inside})"),
+    })
+}
+
+fn item_in_line(kind: &Kind) -> Option<String> {
+    match kind {
+        Kind::Text { chars_min, chars_max } => Some(text_in_line(*chars_min, *chars_max, "|")),
+        Kind::Choice(choices) if choices.iter().any(|choice| unquoted(choice).contains('|')) => {
+            None
+        }
+        kind => plain_in_line(kind).map(|item| format!("({item})")),
+    }
+}
+
+/// A scalar that a line has as JSON has it, but for the quotes.
+fn plain_in_line(kind: &Kind) -> Option<String> {
+    match kind {
+        Kind::Integer => Some(INTEGER.to_owned()),
+        Kind::Decimal => Some(DECIMAL.to_owned()),
+        Kind::Boolean => Some("true|false".to_owned()),
+        Kind::Date => Some(CALENDAR_DAY.to_owned()),
+        Kind::Printed(printed) => Some(self::printed(*printed)),
+        Kind::Choice(choices) => {
+            let choices: Vec<String> = choices.iter().map(unquoted).collect();
+            let is_line =
+                |choice: &String| !choice.is_empty() && !choice.contains(char::is_control);
+            let all: Vec<String> = choices.iter().map(|choice| literal(choice)).collect();
+            choices.iter().all(is_line).then(|| all.join("|"))
+        }
+        Kind::Text { .. } | Kind::Joined { .. } | Kind::List { .. } | Kind::Object(_) => None,
+    }
+}
+
+/// So many characters, of which the first and the last are no space. There is no other sign of an empty text.
+fn text_in_line(chars_min: usize, chars_max: usize, without: &str) -> String {
+    let inner = format!(r"[^{without}\x00-\x1F\x7F]");
+    let outer = format!(r"[^ {without}\x00-\x1F\x7F]");
+    match (chars_min, chars_max) {
+        (_, 0 | 1) => outer,
+        (0 | 1, most) => format!("{outer}({inner}{{0,{}}}{outer})?", most - 2),
+        (least, most) => format!("{outer}{inner}{{{},{}}}{outer}", least - 2, most - 2),
+    }
+}
+
+/// A choice as a line has it.
+pub(super) fn unquoted(choice: &Value) -> String {
+    choice.as_str().map_or_else(|| choice.to_string(), str::to_owned)
 }
 
 fn printed(printed: Printed) -> String {

@@ -29,6 +29,12 @@ pub const NOT_FOUND: &str = "NOT_FOUND";
 /// Between the items of a list that is one text.
 pub const SEPARATOR: &str = " | ";
 
+/// Between name and value of a `KEY: value` line.
+pub const COLON: &str = ": ";
+
+/// A list without items in such a line.
+pub const EMPTY_LIST: &str = "[]";
+
 /// What the answer is: one JSON object with these properties, in this order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schema {
@@ -200,6 +206,12 @@ impl Schema {
     /// What an answer must match, character by character.
     pub fn grammar(&self) -> Grammar {
         grammar::of(&self.properties)
+    }
+
+    /// The same of an answer in `KEY: value` lines, in the order of the schema. None where its values cannot be
+    /// told from lines: objects, choices with a line break or a bar in them, names with a colon.
+    pub fn grammar_of_lines(&self) -> Option<Grammar> {
+        grammar::of_lines(&self.properties)
     }
 }
 

@@ -9,13 +9,14 @@ use super::validate::{Checked, Task};
 use crate::engine::{Done, FinishReason, Job, PageSource, Phase, Progress, Sampling, Text, Usage};
 use crate::fields::Repair;
 use crate::pb::v1;
-use crate::schema::{DocumentKind, Grammar};
+use crate::prompt::AnswerStyle;
+use crate::schema::{DocumentKind, Grammar, Schema};
 
 /// The job of a checked request. Its span is set later, since the span's fields come from the job.
 pub(super) fn job(checked: Checked, question: String, call: &Arc<Call>) -> Job {
     let scores = checked.has_fields() || checked.logprobs;
     let grammar = match &checked.task {
-        Task::Document { schema, .. } if checked.constrain => Some(schema.grammar()),
+        Task::Document { schema, style, .. } if checked.constrain => grammar(schema, *style),
         Task::Auto { .. } => Some(Grammar::one_of(DocumentKind::ALL.map(DocumentKind::name))),
         Task::Document { .. } | Task::Prompt(_) => None,
     };
@@ -46,6 +47,14 @@ pub(super) fn job(checked: Checked, question: String, call: &Arc<Call>) -> Job {
         received: call.received,
         span: tracing::Span::none(),
         trace: None,
+    }
+}
+
+/// What an answer with the fields of `schema` can be held to.
+pub(super) fn grammar(schema: &Schema, style: AnswerStyle) -> Option<Grammar> {
+    match style {
+        AnswerStyle::Json => Some(schema.grammar()),
+        AnswerStyle::Lines => schema.grammar_of_lines(),
     }
 }
 

@@ -214,12 +214,17 @@ pub(super) fn failed(error: &EngineError) -> Status {
                 .with("step", step)
                 .with("ratio", &format!("{ratio:.2}"))
         }
-        EngineError::Repetition { step, period, count } => {
-            Failure::new(Code::Internal, "REPETITION", message)
-                .with("rule", "token_loop")
+        EngineError::Repetition { step, period, count, probability } => {
+            let rule = if probability.is_some() { "unsure_loop" } else { "token_loop" };
+            let failure = Failure::new(Code::Internal, "REPETITION", message)
+                .with("rule", rule)
                 .with("step", step)
                 .with("period", period)
-                .with("count", count)
+                .with("count", count);
+            match probability {
+                Some(probability) => failure.with("probability", &format!("{probability:.4}")),
+                None => failure,
+            }
         }
         EngineError::Constraint(ConstraintError::Grammar { .. }) => {
             Failure::fields("INVALID_FIELD", vec![FieldViolation::new("schema", message)])

@@ -12,6 +12,7 @@ use super::call::Call;
 use super::error::{self, Failure};
 use super::generation::Generation;
 use super::kind::{Begun, Pending};
+use super::reading::Form;
 use super::stream::{Answer, Wishes};
 use super::validate::{self, Task};
 use super::{convert, trace};
@@ -38,7 +39,7 @@ struct Asked {
     /// As `Question::template`; empty for a prompt of the caller's.
     template: String,
     /// The fields that the answer has, and how it writes them.
-    fields: Option<(Arc<Schema>, AnswerStyle)>,
+    fields: Option<Form>,
     /// The answer is the kind of the document; its fields are asked for then, like this.
     kind_first: Option<(AnswerStyle, String)>,
 }
@@ -79,7 +80,8 @@ pub(super) async fn begin(
     );
     let checked = validate::check(request, &bounds)?;
     let Asked { question, template, fields: asked, kind_first } =
-        ask(&state.questions, &checked.task).map_err(|error| unanswerable(&error))?;
+        ask(&state.questions, &checked.task, checked.constrain)
+            .map_err(|error| unanswerable(&error))?;
     let constrain = checked.constrain;
     let output_type = if asked.is_some() || kind_first.is_some() { "json" } else { "text" };
     let wishes = Wishes {
@@ -144,18 +146,20 @@ impl Second {
         let schema = Arc::new(Schema::of(kind));
         let question = questions.extract(&schema, style, &instructions);
         let question = question.map_err(|error| unanswerable(&error))?;
-        let grammar = constrain.then(|| schema.grammar());
+        let grammar = constrain.then(|| convert::grammar(&schema, style)).flatten();
+        let asked = Form { schema, style, held: grammar.is_some() };
         let job = Job { question: question.text, grammar, ..job };
         let events = model.submit(job).map_err(|reject| error::rejected(&reject))?;
-        Ok(Begun { events, asked: (schema, style), template: question.template })
+        Ok(Begun { events, asked, template: question.template })
     }
 }
 
-fn ask(questions: &Questions, task: &Task) -> Result<Asked, QuestionError> {
+fn ask(questions: &Questions, task: &Task, constrain: bool) -> Result<Asked, QuestionError> {
     let (question, fields, kind_first) = match task {
         Task::Document { schema, style, instructions } => {
             let question = questions.extract(schema, *style, instructions)?;
-            (question, Some((Arc::clone(schema), *style)), None)
+            let (schema, style) = (Arc::clone(schema), *style);
+            (question, Some(Form { schema, style, held: constrain }), None)
         }
         Task::Auto { style, instructions } => {
             (questions.classify(instructions)?, None, Some((*style, instructions.clone())))

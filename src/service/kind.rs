@@ -1,19 +1,18 @@
 //! A document whose kind is asked for first: the request that follows the answer to that.
 
 use std::fmt;
-use std::sync::Arc;
 
 use tonic::Status;
 
+use super::reading::Form;
 use crate::engine::Done;
 use crate::fields::{Confidence, TokenScore};
-use crate::prompt::AnswerStyle;
-use crate::schema::{DocumentKind, Schema};
+use crate::schema::DocumentKind;
 
 /// The request for the fields, once it has been taken.
 pub(super) struct Begun<E> {
     pub(super) events: E,
-    pub(super) asked: (Arc<Schema>, AnswerStyle),
+    pub(super) asked: Form,
     pub(super) template: String,
 }
 

@@ -9,13 +9,22 @@ use prost_types::value::Kind;
 use super::document::{self, NotADocument};
 use crate::engine::{Done, FinishReason, Text};
 use crate::fields::{
-    self, Calibration, Check, Confidence, Field, FieldEvent, FieldReader, FieldValue, Normal,
-    Normals, OTHER_KINDS, Repair, Rule, TokenScore,
+    self, Calibration, Check, Confidence, Field, FieldEvent, FieldReader, FieldValue, Mended,
+    Normal, Normals, OTHER_KINDS, Repair, Rule, TokenScore,
 };
 use crate::pb::v1;
 use crate::pb::v1::extract_response::Event as Message;
 use crate::prompt::AnswerStyle;
 use crate::schema::{self, Schema};
+
+/// How an answer says its fields.
+#[derive(Debug, Clone)]
+pub(super) struct Form {
+    pub(super) schema: Arc<Schema>,
+    pub(super) style: AnswerStyle,
+    /// The answer is held to the schema.
+    pub(super) held: bool,
+}
 
 /// What was read so far.
 #[derive(Debug, Default)]
@@ -27,7 +36,7 @@ pub(super) struct Reading {
     scores: Vec<TokenScore>,
     completed: Vec<v1::ExtractedField>,
     /// None where nobody said what the fields are.
-    asked: Option<(Arc<Schema>, AnswerStyle)>,
+    asked: Option<Form>,
     normals: Normals,
     calibration: Option<Arc<Calibration>>,
     /// The page that all fields are from, where that is known.
@@ -47,10 +56,21 @@ pub(super) struct Read {
     pub(super) repairs: Vec<Repair>,
 }
 
+impl Form {
+    /// What the lines of `answer` say; where it is not `whole`, without the last.
+    fn lines(&self, answer: &str, whole: bool) -> Option<Mended> {
+        if self.held {
+            fields::held_lines(answer, &self.schema, whole)
+        } else {
+            fields::mend_lines(answer, &self.schema, whole)
+        }
+    }
+}
+
 impl Reading {
     /// Of the fields of a schema, or of whatever a prompt asked for.
     pub(super) fn new(
-        asked: Option<(Arc<Schema>, AnswerStyle)>,
+        asked: Option<Form>,
         calibration: Option<Arc<Calibration>>,
         page: Option<u32>,
     ) -> Self {
@@ -60,14 +80,13 @@ impl Reading {
     /// Takes the next piece of the answer; says what it brought, in order.
     pub(super) fn push(&mut self, text: &Text) -> Vec<Message> {
         self.scores.extend_from_slice(&text.scores);
-        if let Some((schema, AnswerStyle::Lines)) = &self.asked {
+        if let Some(form @ Form { style: AnswerStyle::Lines, .. }) = &self.asked {
             self.lines.push_str(&text.text);
             if !text.text.contains('\n') {
                 return Vec::new();
             }
-            // As a model that writes JSON all the same: that is read at the end.
-            let schema = Arc::clone(schema);
-            let mended = fields::mend_lines(&self.lines, &schema, false);
+            // A model that is not held may write JSON all the same: that is read at the end.
+            let mended = form.lines(&self.lines, false);
             return mended.map(|mended| self.take_mended(mended.fields)).unwrap_or_default();
         }
         let events = self.reader.push(&text.text);
@@ -77,14 +96,16 @@ impl Reading {
     /// Ends with the whole answer, and mends it where it is no JSON.
     pub(super) fn finish(mut self, done: &Done) -> Read {
         let mut read = Read::default();
-        if let Some((schema, style)) = self.asked.clone() {
+        if let Some(form) = self.asked.clone() {
+            let Form { schema, style, .. } = &form;
             let cut = done.finish_reason == FinishReason::Length;
             let document = document::object(&done.text, &self.reader).map(str::to_owned);
             let mended = match (style, &document) {
                 (AnswerStyle::Json, Ok(_)) => None,
-                (AnswerStyle::Json, Err(_)) => fields::mend(&done.text, &schema),
-                (AnswerStyle::Lines, _) => fields::mend_lines(&done.text, &schema, !cut)
-                    .or_else(|| fields::mend(&done.text, &schema)),
+                (AnswerStyle::Json, Err(_)) => fields::mend(&done.text, schema),
+                (AnswerStyle::Lines, _) => {
+                    form.lines(&done.text, !cut).or_else(|| fields::mend(&done.text, schema))
+                }
             };
             read.document = Some(document);
             if let Some(mended) = mended {
@@ -135,7 +156,7 @@ impl Reading {
     /// `said` are the bytes of the answer that say the value.
     fn complete(&mut self, field: Field, said: &Range<usize>) -> Message {
         let confidence = self.confidence(&field, said);
-        let schema = self.asked.as_ref().map(|(schema, _)| Arc::clone(schema));
+        let schema = self.asked.as_ref().map(|form| Arc::clone(&form.schema));
         let normal = schema.and_then(|schema| fields::note(&mut self.normals, &schema, &field));
         let field = v1::ExtractedField { page: self.page, ..extracted(field, confidence, normal) };
         self.completed.push(field.clone());
@@ -146,7 +167,7 @@ impl Reading {
     fn confidence(&self, field: &Field, said: &Range<usize>) -> Option<Confidence> {
         let mut confidence = Confidence::of(said, &self.scores)?;
         if let Some(calibration) = &self.calibration {
-            let kind = self.asked.as_ref().and_then(|(schema, _)| schema.kind_at(&field.pointer));
+            let kind = self.asked.as_ref().and_then(|form| form.schema.kind_at(&field.pointer));
             let label = kind.map_or(OTHER_KINDS, schema::Kind::label);
             confidence.mean = calibration.apply(label, confidence.mean);
         }

@@ -14,14 +14,12 @@ use tonic::Status;
 use super::field_trace::FieldTrace;
 use super::generation::Generation;
 use super::kind::{Begun, Pending};
-use super::reading::Reading;
+use super::reading::{Form, Reading};
 use super::{convert, error};
 use crate::engine::{Done, EngineError, Event, Phase, Progress, Text};
 use crate::fields::Calibration;
 use crate::pb::v1;
 use crate::pb::v1::extract_response::Event as Message;
-use crate::prompt::AnswerStyle;
-use crate::schema::Schema;
 
 /// What a client asked to see of its answer.
 #[derive(Debug, Clone)]
@@ -30,8 +28,8 @@ pub(super) struct Wishes {
     /// How probable each token was, beside its text.
     pub(super) logprobs: bool,
     pub(super) fields: bool,
-    /// The answer should have the fields of this schema, in this style.
-    pub(super) asked: Option<(Arc<Schema>, AnswerStyle)>,
+    /// The answer should have these fields.
+    pub(super) asked: Option<Form>,
     /// From how sure the model was to how often that is right.
     pub(super) calibration: Option<Arc<Calibration>>,
     /// Longest silence.

@@ -239,10 +239,12 @@ fn check_constrain(
         Some(Task::Prompt(_)) => {
             "goes only with a schema: there is nothing to hold an answer to a prompt to"
         }
-        Some(
-            Task::Document { style: AnswerStyle::Lines, .. }
-            | Task::Auto { style: AnswerStyle::Lines, .. },
-        ) => "goes only with JSON: leave it out, or ask for another answer_style",
+        Some(Task::Document { schema, style: AnswerStyle::Lines, .. })
+            if schema.grammar_of_lines().is_none() =>
+        {
+            "goes only with JSON here: a name with a colon, or a choice with a bar or a line break, cannot be told \
+             from KEY_VALUE lines"
+        }
         Some(Task::Document { .. } | Task::Auto { .. }) | None => {
             return options.constrain.unwrap_or(true);
         }

@@ -229,7 +229,6 @@ async fn lines_with_keys_have_the_same_fields() {
     let answer = "**SUPPLIER_NAME**: ACME\nTOTAL_AMOUNT: $2.00\nPAYER_NAME: NOT_FOUND";
     let server = answering(answer).start().await;
     let mut request = receipt();
-    request.generation = None;
     let Some(v1::extract_request::Task::Schema(schema)) = &mut request.task else { panic!() };
     schema.answer_style = v1::AnswerStyle::KeyValue.into();
     let (events, status) = collect(open(&server, request).await).await;
@@ -247,6 +246,34 @@ async fn lines_with_keys_have_the_same_fields() {
     assert_eq!(completed.document_json, None, "not all fields are there");
     let normalized = completed.fields[1].normalized.clone().unwrap().kind;
     assert_eq!(normalized, Some(Kind::StringValue("2.00".to_owned())));
+}
+
+/// By a model that wants to say something else.
+#[tokio::test]
+async fn lines_with_keys_are_held_to_the_schema() {
+    let server = Setup { slot_tokens: 4000, ..answering("**SUPPLIER**: ACME") }.start().await;
+    let text = r#"{"type": "object", "required": ["supplier", "count"], "properties": {
+        "supplier": {"type": "string", "maxLength": 6}, "count": {"type": "integer"},
+        "day": {"type": ["string", "null"], "format": "date"},
+        "kinds": {"type": "array", "maxItems": 3, "items": {"enum": ["a", "b"]}}}}"#;
+    let mut request = receipt();
+    request.generation = None;
+    let Some(v1::extract_request::Task::Schema(schema)) = &mut request.task else { panic!() };
+    schema.source = Some(v1::extraction_schema::Source::JsonSchema(text.to_owned()));
+    schema.answer_style = v1::AnswerStyle::KeyValue.into();
+    let (events, status) = collect(open(&server, request).await).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    let completed = completed(&events);
+    assert_eq!(repairs(completed), [], "nothing had to be mended");
+    assert!(completed.text.starts_with("supplier: "), "{}", completed.text);
+    let document = completed.document_json.as_deref().expect("it is whole");
+    let document: serde_json::Value = serde_json::from_str(document).unwrap();
+    assert!(
+        document["supplier"].as_str().is_some_and(|text| (1..=6).contains(&text.chars().count()))
+    );
+    assert!(
+        document["count"].is_i64() && (document["day"].is_null() || document["day"].is_string())
+    );
 }
 
 /// The kind first, then the fields of that kind: two requests to the engine, one stream to the client.

@@ -606,9 +606,9 @@ type GenerationOptions struct {
 	MaxTilesPerPage *uint32 `protobuf:"varint,5,opt,name=max_tiles_per_page,json=maxTilesPerPage,proto3,oneof" json:"max_tiles_per_page,omitempty"`
 	// (0, 1]. Unset: 1, no cut. Used only when temperature > 0.
 	TopP *float32 `protobuf:"fixed32,6,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
-	// Holds the answer to the schema: it is a document of it unless it was cut.
-	// Only with `schema`, and not with ANSWER_STYLE_KEY_VALUE. Unset: true where
-	// that can be.
+	// Holds the answer to the schema: it is a document of it, or lines of it with
+	// ANSWER_STYLE_KEY_VALUE, unless it was cut. Only with `schema`. Unset: true
+	// where that can be.
 	Constrain *bool `protobuf:"varint,7,opt,name=constrain,proto3,oneof" json:"constrain,omitempty"`
 	// At least 1: a token is drawn from so many of the likeliest. Unset: from all.
 	// Used only when temperature > 0.

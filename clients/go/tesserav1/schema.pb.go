@@ -29,7 +29,7 @@ const (
 	AnswerStyle_ANSWER_STYLE_UNSPECIFIED AnswerStyle = 0
 	AnswerStyle_ANSWER_STYLE_JSON        AnswerStyle = 1
 	// A line "KEY: value" for each field, for models that write those better than
-	// JSON; no objects inside. The answer is not held to the schema.
+	// JSON; no objects inside.
 	AnswerStyle_ANSWER_STYLE_KEY_VALUE AnswerStyle = 2
 )
 

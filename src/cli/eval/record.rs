@@ -16,10 +16,15 @@ use crate::cli::client::Answer;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::files;
 use crate::cli::view::{Seconds, seconds};
-use crate::pb::v1::{Capabilities, ConfidenceMethod, ExtractedField, ModelStatus};
+use crate::pb::v1::{
+    Capabilities, Completed, ConfidenceMethod, ExtractedField, FinishReason, ModelStatus,
+};
 
 const RESULTS: &str = "results.jsonl";
 const RUN: &str = "run.json";
+
+/// Characters of an answer that was cut.
+const CUT_CHARS: usize = 80;
 
 /// The status of a document that was read.
 pub(super) const OK: &str = "OK";
@@ -39,6 +44,9 @@ pub(super) struct Record {
     pub message: String,
     /// The answer ended by itself and holds a whole object.
     pub whole: bool,
+    /// Of an answer that reached the limit of its tokens, the last characters: what it was at.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cut_after: String,
     /// Values by name; items of a list joined. None of a document that failed.
     pub fields: BTreeMap<String, String>,
     /// Of a list, that of its least sure item.
@@ -112,6 +120,7 @@ impl Record {
             status: OK.to_owned(),
             message: completed.document_error.clone(),
             whole: completed.document_json.is_some(),
+            cut_after: cut_after(completed),
             fields,
             confidence,
             read_confidence: BTreeMap::new(),
@@ -141,6 +150,7 @@ impl Record {
             status,
             message,
             whole: false,
+            cut_after: String::new(),
             fields: BTreeMap::new(),
             confidence: BTreeMap::new(),
             read_confidence: BTreeMap::new(),
@@ -158,6 +168,14 @@ impl Record {
     pub(super) fn is_ok(&self) -> bool {
         self.status == OK
     }
+}
+
+fn cut_after(completed: &Completed) -> String {
+    if completed.finish_reason() != FinishReason::Length {
+        return String::new();
+    }
+    let first = completed.text.char_indices().rev().nth(CUT_CHARS - 1).map_or(0, |(at, _)| at);
+    completed.text[first..].to_owned()
 }
 
 /// Values by name, one text each, as truths have them, and their confidence.

@@ -168,24 +168,38 @@ fn guards_have_bounds() {
         "0.5",
         "--guard-repeat",
         "512",
+        "--guard-unsure",
+        "0.02",
         "--poison-limit",
         "0",
     ];
     let config = check(&gather(&args, &[], None)).unwrap();
-    let expected = GuardConfig { on: false, bang_ratio: 0.5, repeats: 512, poison_limit: 0 };
+    let expected =
+        GuardConfig { on: false, bang_ratio: 0.5, repeats: 512, unsure: 0.02, poison_limit: 0 };
     assert_eq!(config.guard, expected);
     check_mistakes(
-        &["--guard", "maybe", "--guard-bang-ratio", "30", "--guard-repeat", "3"],
+        &[
+            "--guard",
+            "maybe",
+            "--guard-bang-ratio",
+            "30",
+            "--guard-repeat",
+            "3",
+            "--guard-unsure",
+            "2",
+        ],
         &[("TESSERA_POISON_LIMIT", "-1")],
         None,
         &expect![[r#"
-            4 mistakes in the configuration
+            5 mistakes in the configuration
               --guard "maybe": is neither true nor false
                 give true or false
               --guard-bang-ratio "30": is not from 0 to 1
                 give a number from 0 to 1
               --guard-repeat "3": is too small
                 give a whole number from 16 to 1048576
+              --guard-unsure "2": is not from 0 to 1
+                give a number from 0 to 1
               TESSERA_POISON_LIMIT "-1": is too small
                 give a whole number from 0 to 1000000"#]],
     );

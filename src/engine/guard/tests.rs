@@ -36,9 +36,19 @@ fn tokenizer() -> Tokenizer {
 
 /// Where and why `stream`, which is cut then, trips.
 fn trip(stream: &Stream, pages: usize) -> Result<(), (usize, Trip)> {
+    trip_of(stream, pages, |_| None)
+}
+
+/// The same, of a model that gives the tokens these probabilities.
+fn trip_of(
+    stream: &Stream,
+    pages: usize,
+    probability: impl Fn(usize) -> Option<f32>,
+) -> Result<(), (usize, Trip)> {
     let mut guard = GuardConfig::default().watch(pages).unwrap();
     for (at, (token, text)) in stream.iter().enumerate() {
-        guard.see(*token, text).map_err(|trip| (at, trip))?;
+        let logprob = probability(at).map(f32::ln);
+        guard.see(*token, text, logprob).map_err(|trip| (at, trip))?;
     }
     guard.cut().map_err(|trip| (stream.len(), trip))
 }
@@ -153,7 +163,7 @@ fn a_token_of_many_bangs_trips() {
 fn a_short_answer_that_ends_may_have_bangs() {
     let mut guard = GuardConfig::default().watch(1).unwrap();
     for (token, text) in letters("Sale!!!!!!!!!!!!!!!!!!!!") {
-        assert_eq!(guard.see(token, &text), Ok(()));
+        assert_eq!(guard.see(token, &text, None), Ok(()));
     }
 }
 
@@ -161,13 +171,70 @@ fn a_short_answer_that_ends_may_have_bangs() {
 fn loops_trip_when_no_page_has_so_many_lines() {
     let repeats = GuardConfig::default().repeats;
     for period in 1..=PERIOD_MAX {
-        let prefix = (1000..1100).map(|token| (token, String::new()));
-        let piece = (0..period as u32).map(|token| (token, String::new()));
-        let looped = piece.cycle().take(20_000);
-        let stream: Stream = prefix.chain(looped).collect();
+        let stream = looped(period, 20_000);
         let tokens = repeats * period;
         let expected = Trip::Loop { period, count: repeats };
         assert_eq!(trip(&stream, 1), Err((100 + tokens - 1, expected)), "{period}");
+    }
+}
+
+/// `period` tokens again and again, after some others.
+fn looped(period: usize, tokens: usize) -> Stream {
+    let prefix = (1000..1100).map(|token| (token, String::new()));
+    let piece = (0..period as u32).map(|token| (token, String::new()));
+    prefix.chain(piece.cycle().take(tokens)).collect()
+}
+
+#[test]
+fn a_loop_of_which_the_model_is_unsure_trips_after_a_few_rounds() {
+    for period in 1..=PERIOD_MAX {
+        let tokens = 64.max(4 * period);
+        let tripped = trip_of(&looped(period, 20_000), 1, |_| Some(0.02));
+        let Err((at, Trip::Unsure { period: seen, count, probability })) = tripped else {
+            panic!("{period}: {tripped:?}")
+        };
+        assert_eq!((at, seen, count), (100 + tokens - 1, period, tokens / period), "{period}");
+        assert!((probability - 0.02).abs() < 1e-6, "{probability}");
+    }
+}
+
+#[test]
+fn how_sure_is_judged_by_the_loop_alone() {
+    // What came before the loop does not matter, nor do tokens that were forced.
+    let stream = looped(8, 200);
+    let after_doubt = |at: usize| Some(if at < 100 { 0.001 } else { 0.5 });
+    assert_eq!(trip_of(&stream, 1, after_doubt), Ok(()));
+    let one_of_eight = |at: usize| at.is_multiple_of(8).then_some(0.02);
+    assert!(matches!(trip_of(&stream, 1, one_of_eight), Err((_, Trip::Unsure { .. }))));
+    // One doubtful token in each round is a hard word: the others make up for it.
+    let hard_word = |at: usize| Some(if at.is_multiple_of(8) { 0.001 } else { 0.99 });
+    assert_eq!(trip_of(&stream, 1, hard_word), Ok(()));
+    // A model that loses heart goes on until its last tokens say so.
+    let losing_heart = |at: usize| Some(if at < 300 { 0.9 } else { 0.01 });
+    let tripped = trip_of(&looped(8, 2000), 1, losing_heart);
+    assert!(matches!(tripped, Err((at, Trip::Unsure { .. })) if at < 600), "{tripped:?}");
+}
+
+#[test]
+fn a_cut_answer_needs_less_of_a_loop() {
+    let cut = |period: usize, tokens: usize, probability: f32| {
+        trip_of(&looped(period, tokens), 1, |_| Some(probability)).map_err(|(_, trip)| trip)
+    };
+    assert!(matches!(cut(4, 16, 0.02), Err(Trip::Unsure { period: 4, count: 4, .. })));
+    assert!(matches!(cut(1, 16, 0.02), Err(Trip::Unsure { period: 1, count: 16, .. })));
+    for (period, tokens, probability) in [(4, 15, 0.02), (1, 15, 0.02), (8, 31, 0.02), (4, 16, 0.2)]
+    {
+        assert_eq!(cut(period, tokens, probability), Ok(()), "{period} {tokens}");
+    }
+}
+
+#[test]
+fn documents_that_repeat_themselves_never_trip_a_model_that_reads_them() {
+    let tokenizer = tokenizer();
+    for (name, answer) in repetitive() {
+        for stream in [tokens(&tokenizer, &answer), letters(&answer)] {
+            assert_eq!(trip_of(&stream, 1, |_| Some(0.2)), Ok(()), "{name}");
+        }
     }
 }
 
@@ -189,7 +256,7 @@ fn an_answer_without_text_is_watched_too() {
 fn thresholds_are_the_operators() {
     let config = GuardConfig { bang_ratio: 1.0, repeats: 3, ..GuardConfig::default() };
     let mut guard = config.watch(1).unwrap();
-    let seen: Vec<_> = (0..3).map(|_| guard.see(5, "!")).collect();
+    let seen: Vec<_> = (0..3).map(|_| guard.see(5, "!", None)).collect();
     assert_eq!(seen, [Ok(()), Ok(()), Err(Trip::Loop { period: 1, count: 3 })]);
     assert!(GuardConfig { on: false, ..config }.watch(1).is_none());
 }
@@ -205,7 +272,10 @@ fn cost_of_a_token() {
         let mut guard = GuardConfig::default().watch(1).unwrap();
         let start = Instant::now();
         for (token, text) in &stream {
-            assert_eq!(black_box(&mut guard).see(black_box(*token), black_box(text)), Ok(()));
+            assert_eq!(
+                black_box(&mut guard).see(black_box(*token), black_box(text), Some(-0.01)),
+                Ok(())
+            );
         }
         best = best.min(start.elapsed().as_secs_f64() * 1e9 / stream.len() as f64);
     }

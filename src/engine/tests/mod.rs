@@ -2,6 +2,7 @@
 //! happens in which step is exact; `threads` tests the real thing.
 
 mod constrained;
+mod endings;
 mod faults;
 mod guard;
 mod muster;

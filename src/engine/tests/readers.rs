@@ -1,10 +1,15 @@
 //! Readers that leave, give up or are slow.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::Value;
 
 use super::{Stage, answering, check_stream, job, read, texts};
 use crate::engine::inbox::Wait;
 use crate::engine::{Config, EngineError, Event, Job, Sampling};
+use crate::fields::{FieldEvent, FieldReader, FieldValue};
 use crate::limits::JOINED_TOKENS_MAX;
 use crate::model::fake::Options;
 
@@ -197,5 +202,67 @@ fn scores_are_joined_with_their_text() {
         assert_eq!(written, if asked { letters } else { vec![] });
         // The script leaves the model no doubt.
         assert!(scores.iter().all(|score| (-1e-6..=0.0).contains(&score.logprob)), "{scores:?}");
+    }
+}
+
+/// JSON text of an object with a few leaves, in ASCII.
+fn documents() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof!["[ -~]{0,40}".prop_map(Value::from), any::<i32>().prop_map(Value::from)];
+    let list = proptest::collection::vec(leaf.clone(), 0..4).prop_map(Value::from);
+    let members = proptest::collection::btree_map("[a-z]{1,6}", prop_oneof![leaf, list], 1..6);
+    members.prop_map(|members| Value::from_iter(members).to_string())
+}
+
+proptest! {
+    /// However slow a reader is, and however its pieces are joined: each field completes once, in order, and what
+    /// grew is the beginning of its value.
+    #[test]
+    fn a_slow_reader_misses_no_field(
+        document in documents(),
+        buffered in 1..4usize,
+        pace in proptest::collection::vec((0..40usize, 0..4usize), 1..20),
+    ) {
+        let mut options = answering(&document);
+        options.spec.slot_tokens = 1000;
+        let config = Config { events_buffered: buffered, ..Config::default() };
+        let mut stage = Stage::with(options, config);
+        let job = Job { scores: true, output_tokens_max: 900, ..job("what", &[1]) };
+        let mut events = stage.submit(job).unwrap();
+        let mut items = Vec::new();
+        // In the end it takes what there is.
+        for &(turns, reads) in pace.iter().chain(std::iter::repeat(&(20, usize::MAX))) {
+            for _ in 0..turns {
+                stage.turn();
+            }
+            items.extend(std::iter::from_fn(|| events.try_recv()).take(reads));
+            if matches!(items.last(), Some(Ok(Event::Done(_)) | Err(_))) {
+                break;
+            }
+        }
+        let pieces: Vec<String> = texts(&items).into_iter().map(|piece| piece.text).collect();
+        let done = check_stream(items).unwrap();
+        prop_assert_eq!(&done.text, &document);
+        let read = |pieces: &[String]| {
+            let mut reader = FieldReader::default();
+            let mut grown: BTreeMap<String, String> = BTreeMap::new();
+            let mut completed = Vec::new();
+            for event in pieces.iter().flat_map(|piece| reader.push(piece)) {
+                match event {
+                    FieldEvent::Delta { pointer, text } => {
+                        grown.entry(pointer).or_default().push_str(&text);
+                    }
+                    FieldEvent::Completed(field) => {
+                        if let (Some(grown), FieldValue::Text(text)) =
+                            (grown.get(&field.pointer), &field.value)
+                        {
+                            assert!(text.starts_with(grown.as_str()), "{text} {grown}");
+                        }
+                        completed.push((field.pointer, field.raw));
+                    }
+                }
+            }
+            completed
+        };
+        prop_assert_eq!(read(&pieces), read(&[document]));
     }
 }

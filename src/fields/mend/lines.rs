@@ -1,17 +1,78 @@
-//! `KEY: value` lines, as the guide's prompts ask for them.
+//! `KEY: value` lines, as the guide's prompts ask for them: as they were asked for, where a grammar held the answer,
+//! or as models write them.
 
 use std::ops::Range;
 
 use serde_json::{Map, Value};
 
 use super::{Mended, Repair, fields_of};
-use crate::schema::{Absent, Kind, NOT_FOUND, Printed, Property, SEPARATOR, Schema};
+use crate::schema::{
+    Absent, COLON, EMPTY_LIST, Kind, NOT_FOUND, Printed, Property, SEPARATOR, Schema,
+};
 
 /// One key with what follows it, up to the next key.
 struct Entry<'a> {
     property: &'a Property,
     value: String,
     said: Range<usize>,
+}
+
+/// The object that the lines of `answer` make, which were held to the grammar of `schema`.
+pub(super) fn held(answer: &str, schema: &Schema, whole: bool) -> Option<Mended> {
+    let mut properties = schema.properties().iter();
+    let mut object = Map::new();
+    let mut said = Vec::new();
+    let mut start = 0;
+    for line in answer.split_inclusive('\n') {
+        let (from, text) = (start, line.strip_suffix('\n'));
+        start += line.len();
+        // The last one may go on.
+        let Some(text) = text.or(whole.then_some(line)) else { break };
+        let found = properties.find_map(|property| {
+            let value = text.strip_prefix(property.name.as_str())?.strip_prefix(COLON)?;
+            Some((property, value))
+        });
+        let (property, text_of) = found?;
+        let value = held_value(property, text_of)?;
+        let at = from + property.name.len() + COLON.len();
+        let leaves = value.as_array().map_or(1, |items| items.len().max(1));
+        said.extend(std::iter::repeat_n(at..at + text_of.len(), leaves));
+        object.insert(property.name.clone(), value);
+    }
+    let is_there = |property: &Property| {
+        object.contains_key(&property.name) || property.absent == Absent::LeftOut
+    };
+    let is_whole = whole && schema.properties().iter().all(is_there);
+    let text = Value::Object(object).to_string();
+    let fields = fields_of(&text, &said);
+    Some(Mended { document: is_whole.then_some(text), fields, repairs: Vec::new() })
+}
+
+/// What `text` is as a value of `property` where the grammar has nothing else.
+fn held_value(property: &Property, text: &str) -> Option<Value> {
+    match property.absent {
+        Absent::NotFound if text == NOT_FOUND => Some(NOT_FOUND.into()),
+        Absent::Null if text == "null" => Some(Value::Null),
+        _ => held_scalar(&property.kind, text),
+    }
+}
+
+fn held_scalar(kind: &Kind, text: &str) -> Option<Value> {
+    match kind {
+        Kind::List { .. } if text == EMPTY_LIST => Some(Value::Array(Vec::new())),
+        Kind::List { item, .. } => {
+            let items = text.split(SEPARATOR).map(|text| held_scalar(item, text));
+            items.collect::<Option<Vec<Value>>>().map(Value::Array)
+        }
+        Kind::Choice(choices) => {
+            let is_it = |choice: &&Value| match choice {
+                Value::String(choice) => choice == text,
+                choice => serde_json::from_str::<Value>(text).is_ok_and(|value| value == **choice),
+            };
+            choices.iter().find(is_it).cloned()
+        }
+        kind => scalar(kind, text),
+    }
 }
 
 /// The object that the lines of `answer` make; keys that `schema` does not have are passed over.

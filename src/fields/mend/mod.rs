@@ -55,6 +55,12 @@ pub fn mend_lines(answer: &str, schema: &Schema, whole: bool) -> Option<Mended> 
     lines::object(answer, schema, whole)
 }
 
+/// What the `KEY: value` lines of `answer` say, which a grammar held: nothing had to be mended. Where it is not
+/// `whole`, without the value that may still go on.
+pub fn held_lines(answer: &str, schema: &Schema, whole: bool) -> Option<Mended> {
+    lines::held(answer, schema, whole)
+}
+
 /// The fields of `document`, well-formed JSON text, of which `said` has the place in the answer of each
 /// leaf, in order.
 fn fields_of(document: &str, said: &[Range<usize>]) -> Vec<(Field, Range<usize>)> {

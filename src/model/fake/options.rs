@@ -20,8 +20,20 @@ pub enum Script {
     /// These tokens after every prompt, then the last of them again and again. End them with a stop
     /// id to end the answer.
     Answer(Vec<u32>),
+    /// What the last so many tokens alone say, as of small random weights: greedy answers go in circles.
+    Circles(Circles),
     /// The tokens that this returns for a prompt, as [`Answer`](Self::Answer).
     Of(Answerer),
+}
+
+/// A model without a mind of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Circles {
+    pub seed: u64,
+    /// Tokens that it remembers.
+    pub memory: usize,
+    /// Its logits lie between 0 and this: the more, the surer it is.
+    pub sureness: f32,
 }
 
 /// A fake model to be.
@@ -99,6 +111,7 @@ impl fmt::Debug for Script {
         match self {
             Self::Hash => f.write_str("Hash"),
             Self::Answer(tokens) => f.debug_tuple("Answer").field(tokens).finish(),
+            Self::Circles(circles) => f.debug_tuple("Circles").field(circles).finish(),
             Self::Of(_) => f.write_str("Of(..)"),
         }
     }
@@ -110,7 +123,7 @@ impl Script {
     /// The answer to a prompt; empty where the hash says it.
     pub(super) fn answer(&self, prompt: &[u32]) -> Vec<u32> {
         match self {
-            Self::Hash => Vec::new(),
+            Self::Hash | Self::Circles(_) => Vec::new(),
             Self::Answer(answer) => answer.clone(),
             Self::Of(answer) => answer(prompt),
         }

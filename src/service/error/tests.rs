@@ -221,10 +221,18 @@ fn gibberish() {
 #[test]
 fn repetition() {
     check(
-        &failed(&EngineError::Repetition { step: 800, period: 3, count: 256 }),
+        &failed(&EngineError::Repetition { step: 800, period: 3, count: 256, probability: None }),
         &expect![[r#"
         INTERNAL: the answer is a loop at step 800: the same 3 tokens 256 times in a row
           ErrorInfo tessera REPETITION [("count", "256"), ("period", "3"), ("rule", "token_loop"), ("step", "800")]
+    "#]],
+    );
+    let probability = Some(0.0123);
+    check(
+        &failed(&EngineError::Repetition { step: 90, period: 4, count: 16, probability }),
+        &expect![[r#"
+        INTERNAL: the answer is a loop at step 90: the same 4 tokens 16 times in a row, each of which it held for unlikely itself (0.012)
+          ErrorInfo tessera REPETITION [("count", "16"), ("period", "4"), ("probability", "0.0123"), ("rule", "unsure_loop"), ("step", "90")]
     "#]],
     );
 }

@@ -10,7 +10,8 @@ use super::*;
 use crate::device::Dtype;
 use crate::engine::{FinishReason, Job, Priority, Sampling, Timings, Usage};
 use crate::fields::TokenScore;
-use crate::schema::DocumentKind;
+use crate::prompt::AnswerStyle;
+use crate::schema::{DocumentKind, Schema};
 use crate::service::call::Call;
 
 fn generation() -> Generation {
@@ -41,7 +42,8 @@ fn answer<E>(events: E, tokens: bool) -> Answer<E> {
 }
 
 fn wishes(tokens: bool, fields: bool, schema: Option<Schema>) -> Wishes {
-    let asked = schema.map(|schema| (Arc::new(schema), AnswerStyle::Json));
+    let style = AnswerStyle::Json;
+    let asked = schema.map(|schema| Form { schema: Arc::new(schema), style, held: false });
     Wishes { tokens, logprobs: false, fields, asked, calibration: None, heartbeat: HEARTBEAT }
 }
 

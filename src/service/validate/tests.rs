@@ -459,13 +459,26 @@ fn only_a_schema_holds_an_answer() {
         generation: Some(constrain(asked)),
         ..request()
     };
-    assert!(!check(lines(None), &bounds()).unwrap().constrain);
+    for (asked, expected) in [(None, true), (Some(true), true), (Some(false), false)] {
+        assert_eq!(check(lines(asked), &bounds()).unwrap().constrain, expected);
+    }
+    let text = r#"{"type": "object", "properties": {"a: b": {"type": "string"}}}"#;
+    let unclear = |asked| v1::ExtractRequest {
+        task: Some(v1::extract_request::Task::Schema(v1::ExtractionSchema {
+            source: Some(v1::extraction_schema::Source::JsonSchema(text.to_owned())),
+            answer_style: v1::AnswerStyle::KeyValue.into(),
+            ..Default::default()
+        })),
+        generation: Some(constrain(asked)),
+        ..request()
+    };
+    assert!(!check(unclear(None), &bounds()).unwrap().constrain);
     refused(
-        lines(Some(true)),
+        unclear(Some(true)),
         &expect![[r#"
-        INVALID_ARGUMENT: generation.constrain: goes only with JSON: leave it out, or ask for another answer_style
+        INVALID_ARGUMENT: generation.constrain: goes only with JSON here: a name with a colon, or a choice with a bar or a line break, cannot be told from KEY_VALUE lines
           ErrorInfo tessera INVALID_FIELD []
-          field generation.constrain: goes only with JSON: leave it out, or ask for another answer_style
+          field generation.constrain: goes only with JSON here: a name with a colon, or a choice with a bar or a line break, cannot be told from KEY_VALUE lines
     "#]],
     );
     for (asked, expected) in [(None, true), (Some(true), true), (Some(false), false)] {

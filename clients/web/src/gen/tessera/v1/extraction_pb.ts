@@ -183,9 +183,9 @@ export type GenerationOptions = Message<"tessera.v1.GenerationOptions"> & {
   topP?: number | undefined;
 
   /**
-   * Holds the answer to the schema: it is a document of it unless it was cut.
-   * Only with `schema`, and not with ANSWER_STYLE_KEY_VALUE. Unset: true where
-   * that can be.
+   * Holds the answer to the schema: it is a document of it, or lines of it with
+   * ANSWER_STYLE_KEY_VALUE, unless it was cut. Only with `schema`. Unset: true
+   * where that can be.
    *
    * @generated from field: optional bool constrain = 7;
    */

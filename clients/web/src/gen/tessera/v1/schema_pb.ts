@@ -183,7 +183,7 @@ export enum AnswerStyle {
 
   /**
    * A line "KEY: value" for each field, for models that write those better than
-   * JSON; no objects inside. The answer is not held to the schema.
+   * JSON; no objects inside.
    *
    * @generated from enum value: ANSWER_STYLE_KEY_VALUE = 2;
    */
