@@ -7,12 +7,15 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::engine::FinishReason;
+use crate::engine::{FinishReason, GuardConfig};
 use crate::model::fake::Circles;
 use crate::schema::{Absent, DocumentKind, Kind, Property, Schema};
 
 /// As many as `--max-output-tokens` allows where nobody says otherwise.
 const LIMIT: usize = 1024;
+
+/// Logits of models lie between 0 and this, as far as those of small random weights do.
+const SURENESS: f32 = 4.0;
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,7 +77,7 @@ fn roomy() -> Schema {
 }
 
 /// One answer of a model with random weights: how it ends.
-fn run(number: u64, sureness: f32) -> Ended {
+fn run(number: u64, guard: GuardConfig) -> Ended {
     let mut rng = ChaCha8Rng::seed_from_u64(number);
     let mut options = Options::default();
     (options.spec.slots, options.spec.slot_tokens) = (1, LIMIT + 80);
@@ -82,7 +85,8 @@ fn run(number: u64, sureness: f32) -> Ended {
     let memory = rng.random_range(0..4);
     let greedy = number.is_multiple_of(2);
     if greedy {
-        options.script = Script::Circles(Circles { seed: rng.random(), memory, sureness });
+        options.script =
+            Script::Circles(Circles { seed: rng.random(), memory, sureness: SURENESS });
     }
     let temperature = if greedy { 0.0 } else { 1.0 };
     let schema = match number / 2 % 4 {
@@ -92,7 +96,7 @@ fn run(number: u64, sureness: f32) -> Ended {
     let lines = (number / 8).is_multiple_of(4);
     let grammar = lines.then(|| schema.grammar_of_lines()).flatten();
     let grammar = grammar.unwrap_or_else(|| schema.grammar());
-    let config = Config { events_buffered: 2 * LIMIT, ..Config::default() };
+    let config = Config { events_buffered: 2 * LIMIT, guard, ..Config::default() };
     let mut stage = Stage::with(options, config);
     let sampling = Sampling { temperature, seed: number, ..Sampling::GREEDY };
     let job = Job {
@@ -107,10 +111,10 @@ fn run(number: u64, sureness: f32) -> Ended {
     ended(finished(&mut events))
 }
 
-fn endings(runs: u64, sureness: f32) -> BTreeMap<Ended, usize> {
+fn endings(runs: u64, guard: GuardConfig) -> BTreeMap<Ended, usize> {
     let mut endings = BTreeMap::new();
     for number in 0..runs {
-        *endings.entry(run(number, sureness)).or_default() += 1;
+        *endings.entry(run(number, guard)).or_default() += 1;
     }
     println!("{endings:?}");
     endings
@@ -123,17 +127,24 @@ fn check(endings: &BTreeMap<Ended, usize>) {
 
 #[test]
 fn no_answer_reaches_the_limit_among_blanks_or_in_a_loop() {
-    let endings = endings(96, 4.0);
+    let endings = endings(96, GuardConfig::default());
     check(&endings);
     // Both are seen here, or nothing was tried.
     assert!(endings[&Ended::Whole] > 0 && endings[&Ended::Guarded] > 0, "{endings:?}");
+}
+
+/// The same answers: it is the look at how sure the model is that ends them.
+#[test]
+fn without_it_answers_reach_the_limit_in_a_loop() {
+    let endings = endings(96, GuardConfig { unsure: 0.0, ..GuardConfig::default() });
+    assert!(endings.get(&Ended::Looping).is_some_and(|count| *count > 0), "{endings:?}");
 }
 
 /// `cargo test --lib ten_thousand_answers -- --ignored --nocapture`
 #[test]
 #[ignore = "takes many minutes"]
 fn ten_thousand_answers() {
-    check(&endings(10_000, 4.0));
+    check(&endings(10_000, GuardConfig::default()));
 }
 
 /// What is not ended: a model that goes in circles and is sure of it says what a page of equal lines would have it
