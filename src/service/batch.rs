@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use prost::Message as _;
 use tokio::sync::mpsc;
@@ -116,7 +117,9 @@ impl Batch {
         let mut reading = true;
         loop {
             if !reading && self.documents.is_empty() && self.refusals.is_empty() {
-                return Ok(());
+                // Documents see the deadline pass a moment before the call does: it ended them, not the batch.
+                let passed = self.call.deadline.is_some_and(|deadline| deadline <= Instant::now());
+                return if passed { Err(error::deadline(self.call.phase())) } else { Ok(()) };
             }
             tokio::select! {
                 Some(ended) = self.documents.join_next_with_id() => self.ended(ended),
