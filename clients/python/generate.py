@@ -9,7 +9,7 @@ fails when it no longer matches the protocol.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -45,4 +45,6 @@ def generate(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    generate(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)
+    parser = argparse.ArgumentParser(description="Generates the Python code of proto/tessera/v1.")
+    parser.add_argument("out", nargs="?", type=Path, default=HERE, help="the folder that gets tessera/v1")
+    generate(parser.parse_args().out)
