@@ -227,6 +227,21 @@ fn a_map_may_be_a_file() {
     assert_eq!(plan["device_map"], "map.json");
 }
 
+#[test]
+fn the_table_of_the_embedding_can_stay_on_the_host() {
+    let weights = |place: &str| {
+        let output = tessera(&["--devices", "1xA10", "--embedding", place, "--json"]);
+        let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let placed = plan["placements"][2].clone();
+        (plan["devices"][0]["weights_bytes"].as_u64().unwrap(), placed)
+    };
+    let ((beside, there), (apart, host)) = (weights("device"), weights("host"));
+    assert_eq!(there["module"], "language_model.model.embed_tokens");
+    assert_eq!((&there["device"], &host["device"]), (&"cuda:0".into(), &"cpu".into()));
+    assert_eq!(beside - apart, host["bytes"].as_u64().unwrap());
+    assert_eq!(host["bytes"], there["bytes"]);
+}
+
 /// Runs to the end and compares what stands on stderr, and the exit code.
 #[track_caller]
 fn refuse(args: &[&str], expected: &Expect) {

@@ -188,6 +188,7 @@ impl Loader {
                 map: self.model.device_map.clone(),
                 max_memory: self.model.max_memory.clone(),
                 prefill_rows: self.requests.prefill_chunk,
+                host_embedding: self.model.host_embedding,
             },
             dtypes: self.model.dtypes.clone(),
             weights: self.model.weights,

@@ -85,6 +85,9 @@ pub(super) struct PlanArgs {
     /// Store the matrices of the decoder in 8 bits
     #[arg(long, value_enum, value_name = "FORMAT")]
     quantize: Option<Format>,
+    /// Where the embedding's table is: host leaves it in the host's memory
+    #[arg(long, value_enum, value_name = "PLACE", default_value = "device")]
+    embedding: Table,
     /// Requests that run at once
     #[arg(long, value_name = "N", default_value = "4", value_parser = count(limits::RUNNING_REQUESTS_MAX))]
     slots: u64,
@@ -110,6 +113,13 @@ pub(super) struct PlanArgs {
 enum Policy {
     Strict,
     Fallback,
+}
+
+/// Where the embedding's table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Table {
+    Device,
+    Host,
 }
 
 /// Weights in fewer bits.
@@ -183,6 +193,7 @@ fn report(args: &PlanArgs, devices: &[DeviceSpec]) -> Result<Report, Failure> {
     let config = internvl::Config::load(&checkpoint).map_err(|error| usage(&error))?;
     let mut cost = internvl::cost(&config);
     cost.tied_head &= !stores_head(&checkpoint);
+    cost.host_embedding = args.embedding == Table::Host;
     let map = device_map(&args.device_map)?;
     let policy = policy(args)?;
     let max_tiles = args.max_tiles.map(|tiles| tiles as u32);

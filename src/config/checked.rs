@@ -42,6 +42,8 @@ pub struct ModelConfig {
     pub device_map: DeviceMap,
     /// None: what is free.
     pub max_memory: Option<String>,
+    /// The embedding's table stays in the host's memory.
+    pub host_embedding: bool,
     pub dtypes: DtypePolicy,
     pub verify: Verify,
     /// None: what the checkpoint's files ask for.

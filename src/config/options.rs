@@ -13,6 +13,7 @@ pub enum Key {
     DtypePolicy,
     DtypeOverride,
     Quantize,
+    Embedding,
     Verify,
     PromptStyle,
     SystemMessage,
@@ -109,7 +110,7 @@ const ACCESS: &str = "Who may call";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 61] = [
+pub const ALL: [Spec; 62] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -140,6 +141,9 @@ pub const ALL: [Spec; 61] = [
     Spec::new(Key::Quantize, "quantize", MODEL)
         .takes("FORMAT", "none")
         .help("q8: decoder matrices as 8-bit integers, half the memory of bf16; or none"),
+    Spec::new(Key::Embedding, "embedding", MODEL)
+        .takes("PLACE", "device")
+        .help("device, or host: a GPU gets the rows that it needs from the host's memory, which has the table"),
     Spec::new(Key::Verify, "verify", MODEL).takes("CHECKS", "probe").help(
         "probe: placement, dtypes and a test page; full: also every weight, bit for bit; or none",
     ),

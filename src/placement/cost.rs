@@ -15,6 +15,8 @@ pub struct ModelCost {
     pub modules: Vec<ModuleCost>,
     /// The output matrix is the embedding: it costs nothing on the embedding's device.
     pub tied_head: bool,
+    /// The embedding's table stays in the host's memory, and a GPU where its rows begin has none of it.
+    pub host_embedding: bool,
     /// Image tokens that one tile becomes.
     pub tokens_per_tile: usize,
     /// Longest sequence; none where positions are scaled beyond the trained ones.
@@ -324,6 +326,7 @@ mod tests {
         ModelCost {
             modules: vec![module.clone()],
             tied_head: false,
+            host_embedding: false,
             tokens_per_tile: 1,
             context_max: None,
             query_block_rows: 20,

@@ -54,7 +54,10 @@ pub struct PlannedModule {
     /// Index into the devices.
     pub device: usize,
     pub decision: DtypeDecision,
+    /// Of the device's memory, or of the host's.
     pub bytes: u64,
+    /// Its weights stay in the host's memory: the device has the rows that are read of them.
+    pub on_host: bool,
 }
 
 /// A device that would need more memory than it has.
@@ -168,7 +171,8 @@ fn placements(prices: &Prices<'_>, devices: &[usize]) -> Result<Vec<PlannedModul
                 module: module.name.clone(),
                 device: *device,
                 decision: price.decision.clone(),
-                bytes: usage[*device].weights - before.weights,
+                bytes: price.host_weights + usage[*device].weights - before.weights,
+                on_host: price.host_weights > 0,
             })
         })
         .collect()

@@ -16,6 +16,8 @@ pub(super) struct Price {
     /// The decision was refused, under [`PolicyMode::Strict`].
     pub(super) refused: Option<DtypeRefused>,
     pub(super) weights: u64,
+    /// Weights that are in the host's memory instead.
+    pub(super) host_weights: u64,
     pub(super) kv_per_token: u64,
     pub(super) held_per_token: u64,
     pub(super) peak: u64,
@@ -31,7 +33,7 @@ pub(super) struct Usage {
     /// Modules run one after the other: the largest.
     pub(super) peak: u64,
     pub(super) standing: u64,
-    /// Of the embedding, where it is here: a tied head is then free.
+    /// Of the embedding, where its table is here: a tied head is then free.
     embedding: Option<WeightFormat>,
 }
 
@@ -80,7 +82,7 @@ impl<'a> Prices<'a> {
             peak: usage.peak.max(price.peak),
             standing: usage.standing + price.standing,
             embedding: match kind {
-                ModuleKind::Embedding => Some(price.decision.weights),
+                ModuleKind::Embedding if price.host_weights == 0 => Some(price.decision.weights),
                 _ => usage.embedding,
             },
         }
@@ -141,8 +143,13 @@ fn column(
             Err(refused) => (lenient.decide(&module.name, device.capability)?, Some(refused)),
         };
         let size = decision.compute.size_bytes() as u64;
+        let bytes = module.bytes(&decision);
+        let on_host = cost.host_embedding
+            && module.kind == ModuleKind::Embedding
+            && device.capability.is_some();
         Ok(Price {
-            weights: module.bytes(&decision),
+            weights: if on_host { 0 } else { bytes },
+            host_weights: if on_host { bytes } else { 0 },
             kv_per_token: module.kv_values * size,
             held_per_token: module.held_values * size,
             peak: module.peak_bytes(&decision, device.capability, cost, demand),

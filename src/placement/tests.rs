@@ -45,6 +45,7 @@ fn model(
     ModelCost {
         modules,
         tied_head: false,
+        host_embedding: false,
         tokens_per_tile: 256,
         context_max: None,
         query_block_rows: 512,
@@ -199,6 +200,32 @@ fn a_tied_head_is_free_beside_its_embedding() {
     };
     assert_eq!(head(r#"{"": 0}"#), 0);
     assert_eq!(head(r#"{"model": 0, "lm_head": 1}"#), 400);
+}
+
+#[test]
+fn a_gpu_has_nothing_of_a_table_that_stays_on_the_host() {
+    let cost = ModelCost { tied_head: true, host_embedding: true, ..tiny_cost(1) };
+    let embedding = |plan: &Plan| plan.placements[2].clone();
+    let gpu = planned(&cost, &gpus(&[GIB]), &DeviceMap::Auto);
+    let beside = planned(
+        &ModelCost { host_embedding: false, ..cost.clone() },
+        &gpus(&[GIB]),
+        &DeviceMap::Auto,
+    );
+    assert_eq!((embedding(&gpu).bytes, embedding(&gpu).on_host), (400, true));
+    // The output matrix cannot share it then, and the GPU has as much as before.
+    assert_eq!(gpu.placements.last().unwrap().bytes, 400);
+    assert_eq!(gpu.devices[0].weight_bytes, beside.devices[0].weight_bytes);
+    let own = ModelCost { tied_head: false, ..cost.clone() };
+    let untied = planned(&own, &gpus(&[GIB]), &DeviceMap::Auto);
+    let both =
+        planned(&ModelCost { host_embedding: false, ..own }, &gpus(&[GIB]), &DeviceMap::Auto);
+    assert_eq!(both.devices[0].weight_bytes - untied.devices[0].weight_bytes, 400);
+    // On the CPU it is where it always was.
+    let cpu = DeviceSpec { id: "cpu".to_owned(), capability: None, ..gpus(&[GIB])[0].clone() };
+    let on_cpu = planned(&cost, std::slice::from_ref(&cpu), &DeviceMap::Auto);
+    assert!(!embedding(&on_cpu).on_host);
+    check_accounts(&cost, &[cpu], &on_cpu);
 }
 
 #[test]

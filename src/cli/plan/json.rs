@@ -74,7 +74,7 @@ fn device(device: &DevicePlan) -> Value {
 fn placement(placed: &PlannedModule, device: &DevicePlan) -> Value {
     json!({
         "module": placed.module,
-        "device": device.spec.id,
+        "device": if placed.on_host { "cpu" } else { &device.spec.id },
         "dtype": placed.decision.weights.to_string(),
         "compute_dtype": placed.decision.compute.to_string(),
         "bytes": placed.bytes,

@@ -129,7 +129,8 @@ fn is_layer(placed: &PlannedModule) -> bool {
 }
 
 fn format(placed: &PlannedModule) -> String {
-    placed.decision.weights.to_string()
+    let place = if placed.on_host { " in the host's memory" } else { "" };
+    format!("{}{place}", placed.decision.weights)
 }
 
 /// What the memory that remains is good for.

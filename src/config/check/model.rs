@@ -24,6 +24,8 @@ pub(super) fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
         reader.read(Key::Replicas, |text| value::count(text, &(1..=crate::limits::REPLICAS_MAX)));
     let device_map = reader.read(Key::DeviceMap, value::device_map);
     let max_memory = reader.read_or_unset(Key::MaxMemory, max_memory);
+    let host_embedding = reader
+        .read(Key::Embedding, |text| value::one_of(text, &[("device", false), ("host", true)]));
     let dtypes = dtypes(reader);
     let verify = reader.read(Key::Verify, |text| {
         let names = [("none", Verify::Placement), ("probe", Verify::Probe), ("full", Verify::Full)];
@@ -45,6 +47,7 @@ pub(super) fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
         replicas: replicas?,
         device_map: device_map?,
         max_memory: max_memory?,
+        host_embedding: host_embedding?,
         dtypes: dtypes?,
         verify: verify?,
         prompt_style: prompt_style?,

@@ -137,14 +137,19 @@ pub(in crate::model) struct Download {
 }
 
 impl Uploads {
-    /// Copies what `fill` writes to `to`, u32, in the order of the device's stream. `fill` finds anything there.
-    /// Waits for nothing.
+    /// Copies the words that `fill` writes to `to`, in the order of the device's stream. `fill` finds anything
+    /// there. Waits for nothing.
     #[expect(unsafe_code, reason = "page-locked memory, and the driver's copy from it")]
-    pub(in crate::model) fn start(&self, to: &Tensor, fill: impl FnOnce(&mut [u32])) -> Result<()> {
-        let words = to.elem_count();
-        if to.dtype() != DType::U32 {
-            bail!("words for {:?}", to.dtype());
+    pub(in crate::model) fn start(
+        &self,
+        to: &Tensor,
+        fill: impl FnOnce(&mut [u32]) -> Result<()>,
+    ) -> Result<()> {
+        let bytes = to.elem_count() * to.dtype().size_in_bytes();
+        if !bytes.is_multiple_of(size_of::<u32>()) {
+            bail!("words for {bytes} bytes");
         }
+        let words = bytes / size_of::<u32>();
         let stream = to.device().as_cuda_device()?.cuda_stream();
         let known = {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,7 +166,7 @@ impl Uploads {
                 unsafe { stream.context().alloc_pinned::<u32>(room) }.w()?
             }
         };
-        fill(&mut memory.as_mut_slice().w()?[..words]);
+        fill(&mut memory.as_mut_slice().w()?[..words])?;
         {
             let (storage, layout) = to.storage_and_layout();
             let (pointer, _writing) = address(&storage, layout, &stream)?;

@@ -35,6 +35,7 @@ pub fn cost(config: &Config) -> ModelCost {
     ModelCost {
         modules,
         tied_head: text.tied_embeddings,
+        host_embedding: false,
         tokens_per_tile: config.tokens_per_tile(),
         context_max: text.rope_dynamic_factor.is_none().then_some(text.positions_max),
         query_block_rows: QUERY_BLOCK_ROWS,

@@ -14,6 +14,7 @@ use candle_core::{D, DType, Device, Result, Tensor, bail};
 
 use super::config::TextConfig;
 use super::decoder_layer::DecoderLayer;
+use super::embedding::Embedding;
 use super::home::{Home, Homes};
 use super::language::{Room, Rows};
 use super::laps::Laps;
@@ -34,7 +35,7 @@ use decode::DecodeStep;
 /// What a decoder is made of, for the time of a step.
 #[derive(Clone, Copy)]
 pub(super) struct Stack<'a> {
-    pub(super) embed_tokens: &'a Tensor,
+    pub(super) embedding: &'a Embedding,
     pub(super) layers: &'a [DecoderLayer],
     pub(super) norm: &'a Norm,
     pub(super) head: &'a Linear,
@@ -397,7 +398,10 @@ fn put_masks<'a>(
     let Some(first) = masks.iter().position(Option::is_some) else { return Ok(()) };
     let masks = &masks[first..=masks.iter().rposition(Option::is_some).unwrap_or(first)];
     let words = bits.dim(D::Minus1)?;
-    uploads.start(&bits.narrow(0, first, masks.len())?, |to| put_rows(to, masks, words))
+    uploads.start(&bits.narrow(0, first, masks.len())?, |to| {
+        put_rows(to, masks, words);
+        Ok(())
+    })
 }
 
 fn put_rows(to: &mut [u32], masks: &[Option<&[u32]>], words: usize) {

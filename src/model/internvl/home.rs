@@ -19,6 +19,8 @@ pub(super) struct Home {
 /// The places of all parts.
 #[derive(Debug, Clone)]
 pub(super) struct Homes {
+    /// The host, where the embedding's table stays in its memory; none: the table is where its rows begin.
+    pub(super) host: Option<DeviceHandle>,
     pub(super) vision: Home,
     pub(super) projector: Home,
     pub(super) embedding: Home,
@@ -109,6 +111,12 @@ impl Homes {
         let layers = self.layers.iter().enumerate().map(|(index, home)| (Part::Layer(index), home));
         let after = [(Part::Norm, &self.norm), (Part::Head, &self.head)];
         before.into_iter().chain(layers).chain(after)
+    }
+
+    /// Where the embedding's table is: as its rows are, but for the device.
+    pub(super) fn table(&self) -> Home {
+        let device = self.host.as_ref().unwrap_or(&self.embedding.device).clone();
+        Home { device, ..self.embedding.clone() }
     }
 
     pub(super) fn get_mut(&mut self, part: Part) -> &mut Home {

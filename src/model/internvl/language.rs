@@ -6,6 +6,7 @@ use candle_core::{DType, Result, Tensor};
 
 use super::config::TextConfig;
 use super::decoder_layer::{Angles, DecoderLayer};
+use super::embedding::Embedding;
 use super::fault;
 use super::fused::{Chosen, DecodeRow, Decoded, Fused, Stack};
 use super::home::{Home, Homes};
@@ -28,8 +29,7 @@ pub(super) struct Rows<'a> {
 }
 
 pub(super) struct Decoder {
-    /// `[vocab, hidden]`
-    embed_tokens: Tensor,
+    embedding: Embedding,
     layers: Vec<DecoderLayer>,
     norm: Norm,
     lm_head: Linear,
@@ -60,7 +60,7 @@ impl Decoder {
         room: Room,
         mut loaded: impl FnMut(Part),
     ) -> Loaded<Self> {
-        let embed_tokens = load_embedding(config, homes, weights)?;
+        let embedding = Embedding::load(config, homes, weights)?;
         loaded(Part::Embedding);
         let cache_shape = CacheShape {
             blocks: room.kv_blocks,
@@ -78,10 +78,10 @@ impl Decoder {
         }
         let norm = load_norm(config, homes, weights)?;
         loaded(Part::Norm);
-        let lm_head = load_head(config, homes, weights, &embed_tokens)?;
+        let lm_head = load_head(config, homes, weights, embedding.table())?;
         loaded(Part::Head);
         Ok(Self {
-            embed_tokens,
+            embedding,
             layers,
             norm,
             lm_head,
@@ -108,7 +108,7 @@ impl Decoder {
         let homes = &self.homes;
         match part {
             Part::Vision | Part::Projector => {}
-            Part::Embedding => self.embed_tokens = load_embedding(config, homes, weights)?,
+            Part::Embedding => self.embedding = Embedding::load(config, homes, weights)?,
             Part::Layer(index) => {
                 let home = &homes.layers[index];
                 self.layers[index] =
@@ -116,17 +116,15 @@ impl Decoder {
             }
             Part::Norm => self.norm = load_norm(config, homes, weights)?,
             Part::Head => {
-                self.lm_head = load_head(config, homes, weights, &self.embed_tokens)?;
+                self.lm_head = load_head(config, homes, weights, self.embedding.table())?;
             }
         }
         Ok(())
     }
 
-    /// Embedding rows of `ids` on the embedding's device, `[ids, hidden]`.
-    pub(super) fn embed(&self, ids: &[u32]) -> Result<Tensor> {
-        let home = &self.homes.embedding;
-        let ids = Tensor::from_slice(ids, ids.len(), home.candle_device())?;
-        self.embed_tokens.index_select(&ids, 0)?.to_dtype(home.residual())
+    /// Embedding rows of `ids` where rows begin, `[ids, hidden]`; anything for those of `image`.
+    pub(super) fn embed(&self, ids: &[u32], image: u32) -> Result<Tensor> {
+        self.embedding.rows(ids, image)
     }
 
     /// Runs `x`, `[rows, hidden]` of all `sequences` one after the other, through the layers and
@@ -205,7 +203,7 @@ impl Decoder {
 
     fn stack(&self) -> Stack<'_> {
         Stack {
-            embed_tokens: &self.embed_tokens,
+            embedding: &self.embedding,
             layers: &self.layers,
             norm: &self.norm,
             head: &self.lm_head,
@@ -266,11 +264,11 @@ impl Decoder {
     pub(super) fn visit(&self, part: Part, visit: Visit<'_>) {
         match part {
             Part::Vision | Part::Projector => {}
-            Part::Embedding => visit("weight", &self.embed_tokens),
+            Part::Embedding => self.embedding.visit(visit),
             Part::Layer(index) => self.layers[index].visit(visit),
             Part::Norm => self.norm.visit("norm", &mut |_, tensor| visit("weight", tensor)),
             // The embedding's own tensor is not counted twice.
-            Part::Head if self.lm_head.has_weight(&self.embed_tokens) => {}
+            Part::Head if self.lm_head.has_weight(self.embedding.table()) => {}
             Part::Head => self.lm_head.visit("lm_head", visit),
         }
     }
@@ -288,11 +286,6 @@ fn load_fused(
 
 fn angles_of(rope: &RopeTable, sequences: &[Rows<'_>]) -> Result<Angles> {
     sequences.iter().map(|rows| rope.angles(rows.start, rows.len)).collect()
-}
-
-fn load_embedding(config: &TextConfig, homes: &Homes, weights: &Weights) -> Loaded<Tensor> {
-    let shape = [config.vocab_size, config.hidden_size];
-    homes.embedding.matrices(weights).tensor("language_model.model.embed_tokens.weight", &shape)
 }
 
 fn load_norm(config: &TextConfig, homes: &Homes, weights: &Weights) -> Loaded<Norm> {
@@ -314,7 +307,9 @@ fn load_head(
     const NAME: &str = "language_model.lm_head.weight";
     let (embedding, head) = (&homes.embedding, &homes.head);
     let is_tied = config.tied_embeddings && !weights.contains(NAME);
-    let alike = embedding.index == head.index && embedding.compute() == head.compute();
+    let alike = homes.host.is_none()
+        && embedding.index == head.index
+        && embedding.compute() == head.compute();
     if is_tied && alike && !head.is_quantized() {
         return Ok(Linear::new(embed_tokens.clone(), None));
     }

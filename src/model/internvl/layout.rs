@@ -24,6 +24,8 @@ pub struct LayoutOptions {
     pub max_memory: Option<String>,
     /// Prompt tokens of one step; 0: 512.
     pub prefill_rows: usize,
+    /// The embedding's table stays in the host's memory, where its rows begin on a GPU.
+    pub host_embedding: bool,
 }
 
 /// Why the model cannot be placed.
@@ -60,6 +62,7 @@ pub(super) fn decide(
     let mut cost = cost(config);
     // A stored output matrix wins over a configuration that says it is the embedding.
     cost.tied_head &= !weights.contains("language_model.lm_head.weight");
+    cost.host_embedding = options.layout.host_embedding;
     let on_gpu = specs.iter().any(|spec| spec.capability.is_some());
     let demand = Demand {
         slots: room.slots,
@@ -77,7 +80,12 @@ pub(super) fn decide(
         let problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
         return Err(LayoutError::DoesNotFit { problems: problems.join("; ") }.into());
     }
-    Ok(layout(config, &opened, &plan))
+    let mut layout = layout(config, &opened, &plan);
+    if plan.placements.iter().any(|module| module.on_host) {
+        let host = DeviceSelection::Listed(vec![DeviceRequest::Cpu]);
+        layout.homes.host = device::open(&host)?.into_iter().next();
+    }
+    Ok(layout)
 }
 
 /// The devices to plan with, and the names of those that other replicas have. A map that names its devices
@@ -114,6 +122,7 @@ fn layout(config: &Config, opened: &[DeviceHandle], plan: &Plan) -> Layout {
         Home { index, device: opened[planned.device].clone(), decision: planned.decision.clone() }
     };
     let homes = Homes {
+        host: None,
         vision: home(Part::Vision),
         projector: home(Part::Projector),
         embedding: home(Part::Embedding),

@@ -4,6 +4,7 @@ mod config;
 mod cost;
 mod decoder_layer;
 pub mod dump;
+mod embedding;
 mod fault;
 mod features;
 #[cfg(feature = "cuda")]

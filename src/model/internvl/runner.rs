@@ -145,7 +145,7 @@ impl InternVl {
     /// Embedding rows of all segments with image features in place, `[rows, hidden]`.
     pub(super) fn embed(&self, segments: &[Segment<'_>]) -> Result<Tensor> {
         let ids: Vec<u32> = segments.iter().flat_map(|s| s.tokens).copied().collect();
-        let x = self.decoder.embed(&ids)?;
+        let x = self.decoder.embed(&ids, self.spec.image_token_id)?;
         let mut first_row = 0;
         for segment in segments {
             let mut image_row = segment.image_tokens_before;

@@ -23,17 +23,18 @@ pub(super) fn placements(model: &InternVl) -> Result<Vec<Placement>, LoadError> 
     let mut placements = Vec::new();
     for (part, home) in model.homes().iter() {
         let (mut bytes, mut tensors) = (0, 0);
+        let lies = if part == Part::Embedding { model.homes().table() } else { home.clone() };
         model.visit(part, &mut |name, tensor| {
             bytes += (tensor.elem_count() * tensor.dtype().size_in_bytes()) as u64;
             tensors += 1;
-            if let Some(found) = difference(home, tensor) {
+            if let Some(found) = difference(&lies, tensor) {
                 wrong.push(format!("{part}.{name} {found}"));
             }
         });
         placements.push(Placement {
             replica: 0,
             module: part.to_string(),
-            device_id: home.device.id.clone(),
+            device_id: lies.device.id.clone(),
             requested_dtype: home.decision.requested,
             weights: home.decision.weights,
             compute_dtype: home.decision.compute,

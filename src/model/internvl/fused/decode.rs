@@ -70,7 +70,7 @@ struct Stage {
 /// What one device does in a step of so many rows.
 struct Bucket {
     layers: Range<usize>,
-    /// Of the first stage.
+    /// Of the first stage, where the embedding's table is.
     tokens: Option<Tensor>,
     /// Of the last stage.
     ending: Option<End>,
@@ -201,7 +201,9 @@ impl DecodeStep {
                 })
             });
             Ok::<_, candle_core::Error>(Bucket {
-                tokens: (layers.start == 0).then(|| part(0)).transpose()?,
+                tokens: (layers.start == 0 && !stack.embedding.is_on_host())
+                    .then(|| part(0))
+                    .transpose()?,
                 layers: layers.clone(),
                 ending: ending.transpose()?,
                 places: Places {
@@ -263,6 +265,12 @@ impl DecodeStep {
         for stage in &mut self.stages {
             upload(&stage.inputs, &values)?;
             let bucket = &mut stage.buckets[index];
+            if bucket.layers.start == 0 && stack.embedding.is_on_host() {
+                let mut ids: Vec<u32> = rows.iter().map(|row| row.token).collect();
+                ids.resize(self.buckets[index], NOTHING);
+                let begin = &bucket.workspace.residual;
+                self.uploads.start(begin, |to| stack.embedding.put_rows(&ids, to))?;
+            }
             if let Some((sum, from)) = sum.take() {
                 let home = &stack.homes.layers[bucket.layers.start];
                 let sum = laps.send(stack.links, &sum, from, home)?;
@@ -328,7 +336,7 @@ impl Bucket {
         let workspace = &self.workspace;
         let Workspace { residual, delta, normed, .. } = workspace;
         if let Some(tokens) = &self.tokens {
-            tokens::embed(stack.embed_tokens, tokens, residual)?;
+            tokens::embed(stack.embedding.table(), tokens, residual)?;
         }
         let layers = &stack.layers[self.layers.clone()];
         for (index, layer) in layers.iter().enumerate() {

@@ -6,6 +6,7 @@ use candle_core::{Result, Tensor};
 
 use super::config::TextConfig;
 use super::decoder_layer::DecoderLayer;
+use super::embedding::Embedding;
 use super::home::{Home, Homes};
 use super::language::{Room, Rows};
 use super::laps::Laps;
@@ -18,7 +19,7 @@ use crate::model::times::PassTimes;
 #[derive(Clone, Copy)]
 #[expect(dead_code, reason = "read with the feature `cuda`")]
 pub(super) struct Stack<'a> {
-    pub(super) embed_tokens: &'a Tensor,
+    pub(super) embedding: &'a Embedding,
     pub(super) layers: &'a [DecoderLayer],
     pub(super) norm: &'a Norm,
     pub(super) head: &'a Linear,
