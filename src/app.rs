@@ -222,8 +222,12 @@ impl Server {
     /// Waits until the server cannot go on.
     pub async fn failed(&mut self) -> AppError {
         let mut status = self.engine.status();
+        let failed = async {
+            // What it returns locks the status: it must be gone before anybody looks at that again.
+            let _ = status.wait_for(|status| status.state == ModelState::Failed).await;
+        };
         tokio::select! {
-            _ = status.wait_for(|status| status.state == ModelState::Failed) => self.model_error(),
+            () = failed => self.model_error(),
             served = &mut self.serving => match served {
                 Ok(Err(error)) => error.into(),
                 // Nobody told it to stop: its task died.

@@ -437,6 +437,33 @@ fn nothing_is_left_to_do() {
     report("unfinished work is an issue, not a comment", &wrong);
 }
 
+/// A look at a watched value locks it, and whoever wants to change it meanwhile lets nobody else in: a second look in
+/// one statement, while the first still lasts, would wait for the change, and the change for the first.
+#[test]
+fn a_watched_value_is_looked_at_once_in_a_statement() {
+    let mut wrong = Vec::new();
+    for source in sources("src") {
+        for (line, statement) in statements(&source.code) {
+            if statement.matches(".borrow()").count() > 1 {
+                wrong.push(format!("{}: look once, and pass the value on", source.at(line)));
+            }
+        }
+    }
+    report("a watched value is locked while it is looked at", &wrong);
+}
+
+/// Pieces between semicolons and braces, with the line that each begins in.
+fn statements(code: &str) -> Vec<(usize, &str)> {
+    let mut line = 1;
+    code.split_inclusive([';', '{', '}'])
+        .map(|piece| {
+            let first = line;
+            line += piece.matches('\n').count();
+            (first, piece)
+        })
+        .collect()
+}
+
 mod own_tools {
     //! The checks above are only as good as these.
 

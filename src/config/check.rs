@@ -154,8 +154,9 @@ fn requests(reader: &mut Reader<'_>) -> Option<RequestConfig> {
     });
     let max_output_tokens =
         reader.read(Key::MaxOutputTokens, |text| value::count(text, &(1..=*SLOT_TOKENS.end())));
-    let intake_threads =
-        reader.read(Key::IntakeThreads, |text| value::count_or_auto(text, &(1..=256)));
+    let intake_threads = reader.read(Key::IntakeThreads, |text| {
+        value::count_or_auto(text, &(1..=limits::INTAKE_THREADS_MAX))
+    });
     Some(RequestConfig {
         slots: slots?,
         slot_tokens: slot_tokens?,

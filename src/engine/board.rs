@@ -38,11 +38,22 @@ pub(super) struct Board {
 #[derive(Debug)]
 pub(super) struct Ticket {
     board: Arc<Board>,
-    running: bool,
+    stage: Stage,
+    /// Another request of its call was before it.
+    follows: bool,
     /// Open requests of the replica that has it.
     replica: Option<Arc<AtomicUsize>>,
     /// Of its prompt, once that is known.
     tokens: usize,
+}
+
+/// How far a request is, as the load counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The one before it is not over yet.
+    Following,
+    Queued,
+    Running,
 }
 
 // === impl Board ===
@@ -99,10 +110,20 @@ impl Board {
         });
         match refused {
             Some(reject) => Err(reject),
-            None => {
-                Ok(Ticket { board: Arc::clone(self), running: false, replica: None, tokens: 0 })
-            }
+            None => Ok(self.ticket(Stage::Queued)),
         }
+    }
+
+    /// Counts a request that is to follow one that was taken just now. It is refused no more, so that what was
+    /// begun can end: while the server drains too, and however many wait by then.
+    pub(super) fn follow(self: &Arc<Self>) -> Ticket {
+        self.status.send_modify(|status| status.load.following += 1);
+        self.ticket(Stage::Following)
+    }
+
+    fn ticket(self: &Arc<Self>, stage: Stage) -> Ticket {
+        let follows = stage == Stage::Following;
+        Ticket { board: Arc::clone(self), stage, follows, replica: None, tokens: 0 }
     }
 
     fn refusal(&self, status: &Status) -> Option<Reject> {
@@ -336,6 +357,17 @@ impl Ticket {
         self.replica = Some(open);
     }
 
+    /// The request that it is to follow is over: it waits like any other from now on.
+    pub(super) fn enqueue(&mut self) {
+        if self.stage == Stage::Following {
+            self.stage = Stage::Queued;
+            self.board.status.send_modify(|status| {
+                status.load.following -= 1;
+                status.load.queued += 1;
+            });
+        }
+    }
+
     /// The request's prompt has so many tokens: counts them while it waits, or says why they are too many.
     pub(super) fn weigh(&mut self, tokens: usize) -> Result<(), Reject> {
         let board = Arc::clone(&self.board);
@@ -343,8 +375,9 @@ impl Ticket {
         board.status.send_if_modified(|status| {
             let Load { running, queued, .. } = status.load;
             // It is one of those that are queued.
-            refused = board.too_many_tokens(status, tokens, running + queued > slots(status));
-            let counts = refused.is_none() && !self.running;
+            let waits = running + queued > slots(status) && !self.follows;
+            refused = board.too_many_tokens(status, tokens, waits);
+            let counts = refused.is_none() && self.stage == Stage::Queued;
             if counts {
                 self.tokens = tokens;
                 status.load.queued_tokens += tokens;
@@ -356,8 +389,8 @@ impl Ticket {
 
     /// The request has a slot now.
     pub(super) fn start(&mut self) {
-        if !self.running {
-            self.running = true;
+        if self.stage == Stage::Queued {
+            self.stage = Stage::Running;
             self.board.status.send_modify(|status| {
                 status.load.queued -= 1;
                 status.load.queued_tokens -= self.tokens;
@@ -373,12 +406,14 @@ impl Drop for Ticket {
             open.fetch_sub(1, Ordering::Relaxed);
         }
         self.board.status.send_modify(|status| {
-            let Load { running, queued, queued_tokens, .. } = &mut status.load;
-            if self.running {
-                *running = running.saturating_sub(1);
-            } else {
-                *queued = queued.saturating_sub(1);
-                *queued_tokens = queued_tokens.saturating_sub(self.tokens);
+            let Load { running, queued, queued_tokens, following, .. } = &mut status.load;
+            match self.stage {
+                Stage::Following => *following = following.saturating_sub(1),
+                Stage::Queued => {
+                    *queued = queued.saturating_sub(1);
+                    *queued_tokens = queued_tokens.saturating_sub(self.tokens);
+                }
+                Stage::Running => *running = running.saturating_sub(1),
             }
         });
     }

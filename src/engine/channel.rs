@@ -237,7 +237,7 @@ impl Drop for Events {
         // First, so that whoever is woken sees it.
         self.receiver.close();
         if !self.ended {
-            self.bell.intake.wake();
+            self.bell.intake.forget_unread();
             self.bell.inbox.wake();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Reject};
 
 /// Why open requests end with the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,9 @@ impl Ending {
     /// What each open request is told.
     pub(super) fn error(&self) -> EngineError {
         match self {
-            Self::Stopped | Self::DeviceFailed { .. } => EngineError::Stopped,
+            Self::Stopped => EngineError::Stopped,
+            // As whoever comes next is told: this process takes none again.
+            Self::DeviceFailed { message } => Reject::Failed { message: message.clone() }.into(),
             Self::Panicked { message } => EngineError::Panicked { message: message.clone() },
         }
     }

@@ -165,8 +165,15 @@ impl EngineError {
             | Self::Constraint(ConstraintError::Grammar { .. })
             | Self::Deadline { .. }
             | Self::SlowClient { .. } => Fault::Caller,
-            Self::Rejected(_) | Self::Run(RunError::OutOfMemory { .. }) => Fault::Capacity,
-            Self::NonFiniteLogits { .. }
+            Self::Rejected(
+                Reject::QueueFull { .. }
+                | Reject::QueueTokens { .. }
+                | Reject::Loading { .. }
+                | Reject::Draining { .. },
+            )
+            | Self::Run(RunError::OutOfMemory { .. }) => Fault::Capacity,
+            Self::Rejected(Reject::Failed { .. } | Reject::Poisoned { .. })
+            | Self::NonFiniteLogits { .. }
             | Self::Gibberish { .. }
             | Self::Repetition { .. }
             | Self::Constraint(_)

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::engine::board::Board;
+use crate::engine::board::{Board, Ticket};
 use crate::engine::channel::{Bell, Events, channel};
 use crate::engine::clock::Clock;
 use crate::engine::ending::Ending;
@@ -85,6 +85,22 @@ pub struct Model {
     pub(super) generation: Option<Arc<Generation>>,
 }
 
+/// A replica of it, which keeps it loaded.
+#[derive(Clone)]
+struct Seat {
+    clock: Arc<dyn Clock>,
+    events_buffered: usize,
+    generation: Arc<Generation>,
+    replica: usize,
+}
+
+/// The place of a request that follows another of its call, with the replica that has its pages: what was begun
+/// may end, while the server drains too, and however many wait by then. Given back when dropped.
+pub struct Place {
+    seat: Seat,
+    ticket: Ticket,
+}
+
 // === impl Parts ===
 
 #[cfg(test)]
@@ -104,11 +120,12 @@ impl Generation {
         Self { served, replicas, turn: AtomicUsize::new(0) }
     }
 
-    /// The replica with the fewest requests.
-    fn freest(&self) -> Option<&Replica> {
+    /// The replica with the fewest requests, by its number.
+    fn freest(&self) -> Option<usize> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.replicas.len().max(1);
-        let (before, from) = self.replicas.split_at_checked(first)?;
-        from.iter().chain(before).min_by_key(|replica| replica.open.load(Ordering::Relaxed))
+        let count = self.replicas.len();
+        let all = (first..count).chain(0..first.min(count));
+        all.min_by_key(|replica| self.replicas[*replica].open.load(Ordering::Relaxed))
     }
 
     pub(super) fn spec(&self) -> &ModelSpec {
@@ -200,14 +217,58 @@ impl Model {
 
     /// Takes a request, or says at once why not.
     pub fn submit(&self, job: Job) -> Result<Events, Reject> {
-        let Desk { board, clock, config, .. } = &self.desk;
-        let mut ticket = board.take()?;
-        let replica = self.generation.as_ref().and_then(|generation| generation.freest());
-        let Some(Replica { bell, open }) = replica else { return Err(board.no_model()) };
+        let ticket = self.desk.board.take()?;
+        Ok(self.seat()?.give(job, ticket))
+    }
+
+    /// Takes a request that another one of its call follows, and that one's place.
+    pub fn submit_first(&self, job: Job) -> Result<(Events, Place), Reject> {
+        let ticket = self.desk.board.take()?;
+        let seat = self.seat()?;
+        let place = Place { seat: seat.clone(), ticket: self.desk.board.follow() };
+        Ok((seat.give(job, ticket), place))
+    }
+
+    /// With the replica that has the fewest requests.
+    fn seat(&self) -> Result<Seat, Reject> {
+        let found = self
+            .generation
+            .as_ref()
+            .and_then(|generation| Some((Arc::clone(generation), generation.freest()?)));
+        let (generation, replica) = found.ok_or_else(|| self.desk.board.no_model())?;
+        let Desk { clock, config, .. } = &self.desk;
+        let (clock, events_buffered) = (Arc::clone(clock), config.events_buffered);
+        Ok(Seat { clock, events_buffered, generation, replica })
+    }
+}
+
+// === impl Seat ===
+
+impl Seat {
+    fn give(&self, job: Job, mut ticket: Ticket) -> Events {
+        let Replica { bell, open } = &self.generation.replicas[self.replica];
         ticket.is_for(Arc::clone(open));
-        let (outlet, events) = channel(config.events_buffered, bell.clone());
-        bell.intake.push(Request { job, outlet, ticket, submitted: clock.now() });
-        Ok(events)
+        let (outlet, events) = channel(self.events_buffered, bell.clone());
+        bell.intake.push(Request { job, outlet, ticket, submitted: self.clock.now() });
+        events
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Takes the request that follows, once the first one is over. Should the engine have ended meanwhile, its
+    /// events say so.
+    pub fn submit(self, job: Job) -> Events {
+        let Self { seat, mut ticket } = self;
+        ticket.enqueue();
+        seat.give(job, ticket)
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").field("replica", &self.seat.replica).finish_non_exhaustive()
     }
 }
 

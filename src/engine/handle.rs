@@ -15,7 +15,7 @@ use crate::engine::generation::{Desk, Model, Parts};
 use crate::engine::life::Life;
 use crate::engine::muster::Muster;
 use crate::engine::prepare::{Prepare, Preparer};
-use crate::engine::{Config, Counts, Job, Load, ModelState, Reject, ReloadRefused, Status};
+use crate::engine::{Config, Counts, Job, ModelState, Reject, ReloadRefused, Status};
 use crate::fields::Calibration;
 use crate::model::Runner;
 use crate::preprocess;
@@ -204,10 +204,7 @@ impl Handle {
 
     /// Waits until no request is left, or the model failed.
     pub async fn idle(&self) {
-        let idle = |status: &Status| {
-            let Load { running, queued, .. } = status.load;
-            running + queued == 0 || status.state == ModelState::Failed
-        };
+        let idle = |status: &Status| status.load.is_idle() || status.state == ModelState::Failed;
         // The board lives as long as this handle: there is always an answer.
         let _ = self.status().wait_for(idle).await;
     }

@@ -85,10 +85,18 @@ impl Intake {
         self.changed.notify_all();
     }
 
-    /// A request was cancelled: it must not wait for its turn to be forgotten.
-    pub(super) fn wake(&self) {
-        // Under the lock, or a thread that has just looked would sleep over it.
-        drop(self.lock());
+    /// Some request's reader left: what nobody reads must not wait until a thread is free to forget it. It counts as
+    /// one that waits, and others are refused for it.
+    pub(super) fn forget_unread(&self) {
+        let mut state = self.lock();
+        let (unread, read) = std::mem::take(&mut state.requests)
+            .into_iter()
+            .partition(|request| request.outlet.is_closed());
+        state.requests = read;
+        drop(state);
+        // Outside of the lock: their tickets change the board.
+        let unread: VecDeque<Request> = unread;
+        drop(unread);
         self.changed.notify_all();
     }
 

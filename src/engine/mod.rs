@@ -58,7 +58,7 @@ pub use error::{EngineError, Fault, Reject, ReloadRefused};
 pub use event::{
     Accepted, Done, Event, FinishReason, PageSource, Phase, Progress, Text, Timings, Usage,
 };
-pub use generation::{Model, Served};
+pub use generation::{Model, Place, Served};
 pub use guard::GuardConfig;
 pub use handle::{Handle, LoadError, LoadProgress, Loaded};
 pub use job::{Job, PageFile, Priority, Sampling};

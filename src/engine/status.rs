@@ -78,7 +78,7 @@ impl Status {
     pub fn is_alive(&self) -> bool {
         match self.state {
             ModelState::Failed => false,
-            ModelState::Poisoned => self.load.running + self.load.queued > 0,
+            ModelState::Poisoned => !self.load.is_idle(),
             _ => true,
         }
     }
@@ -91,6 +91,15 @@ pub struct Load {
     pub queued: usize,
     /// Prompt tokens of those that are queued and prepared.
     pub queued_tokens: usize,
+    /// Requests that are to follow one that is not over yet, and are taken already.
+    pub following: usize,
     /// Share of the KV cache's blocks in use, 0 to 1.
     pub kv_utilization: f64,
+}
+
+impl Load {
+    /// Whether no request is left, nor one to come.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running + self.queued + self.following == 0
+    }
 }

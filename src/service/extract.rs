@@ -9,20 +9,20 @@ use tonic::{Code, Request, Response, Status};
 
 use super::State;
 use super::call::Call;
-use super::error::{self, Failure};
+use super::error::Failure;
 use super::generation::Generation;
 use super::kind::{Begun, Pending};
 use super::reading::Form;
 use super::stream::{Answer, Wishes};
 use super::validate::{self, Task};
 use super::{convert, trace};
-use crate::engine::{self, EngineError, Event, Events, Job, Model};
+use crate::engine::{self, EngineError, Event, Events, Job, Place};
 use crate::pb::v1;
 use crate::prompt::{AnswerStyle, Question, QuestionError, Questions};
 use crate::schema::{DocumentKind, Schema};
 use crate::telemetry::spans::{RequestTrace, TraceOptions};
 
-/// More than the name of any kind of document has.
+/// More than the name of any kind of document has. The caller's limit is for the fields.
 const KIND_TOKENS_MAX: usize = 32;
 
 /// The request that follows where the kind of the document is asked for first.
@@ -104,16 +104,22 @@ pub(super) async fn begin(
         generation.trace(&mut job, tracing, options);
     }
 
-    let pending = kind_first.map(|(style, instructions)| {
-        let begin = Second { job: job.clone(), style, instructions, constrain };
-        let (model, questions) = (model.clone(), Arc::clone(&state.questions));
-        // The name of a kind is short: no more than this is asked for.
-        job.output_tokens_max = job.output_tokens_max.min(KIND_TOKENS_MAX);
-        // Fields are of the request that follows, and so hang under its steps.
-        job.trace = job.trace.as_ref().map(RequestTrace::beside);
-        Pending::new(move |kind| begin.begin(kind, &model, &questions))
-    });
-    let mut events = model.submit(job).map_err(|reject| generation.rejected(&reject))?;
+    let submitted = match kind_first {
+        None => model.submit(job).map(|events| (events, None)),
+        Some((style, instructions)) => {
+            let second = Second { job: job.clone(), style, instructions, constrain };
+            let questions = Arc::clone(&state.questions);
+            // The name of a kind is short: no more than this is asked for.
+            job.output_tokens_max = KIND_TOKENS_MAX;
+            // Fields are of the request that follows, and so hang under its steps.
+            job.trace = job.trace.as_ref().map(RequestTrace::beside);
+            model.submit_first(job).map(|(events, place)| {
+                let begin = move |kind| second.begin(kind, place, &questions);
+                (events, Some(Pending::new(begin)))
+            })
+        }
+    };
+    let (mut events, pending) = submitted.map_err(|reject| generation.rejected(&reject))?;
     let first = first_event(&mut events).await.map_err(|error| generation.failed(&error))?;
     generation.call().note(|record| {
         record.pages = Some(first.tiles_per_page.len());
@@ -139,7 +145,7 @@ impl Second {
     fn begin(
         self,
         kind: DocumentKind,
-        model: &Model,
+        place: Place,
         questions: &Questions,
     ) -> Result<Begun<Events>, Status> {
         let Self { job, style, instructions, constrain } = self;
@@ -149,8 +155,7 @@ impl Second {
         let grammar = constrain.then(|| convert::grammar(&schema, style)).flatten();
         let asked = Form { schema, style, held: grammar.is_some() };
         let job = Job { question: question.text, grammar, ..job };
-        let events = model.submit(job).map_err(|reject| error::rejected(&reject))?;
-        Ok(Begun { events, asked, template: question.template })
+        Ok(Begun { events: place.submit(job), asked, template: question.template })
     }
 }
 

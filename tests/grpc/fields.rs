@@ -315,6 +315,31 @@ async fn an_unknown_kind_is_found_first() {
     server.until_idle().await;
 }
 
+/// What was begun may end: the second question is no new request.
+#[tokio::test]
+async fn an_unknown_kind_is_read_to_its_end_while_the_server_drains() {
+    let step_delay = std::time::Duration::from_millis(20);
+    let setup = Setup { slot_tokens: 4000, step_delay, ..answering("receipt") };
+    let server = setup.start().await;
+    let mut request = receipt();
+    // Of the fields; the kind's own name is not bounded by it.
+    request.generation =
+        Some(v1::GenerationOptions { max_output_tokens: Some(1), ..Default::default() });
+    let Some(v1::extract_request::Task::Schema(schema)) = &mut request.task else { panic!() };
+    schema.source =
+        Some(v1::extraction_schema::Source::DocumentType(v1::DocumentType::Auto.into()));
+    let stream = open(&server, request).await;
+    server.engine.drain();
+    let (events, status) = collect(stream).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    assert!(events.iter().any(|event| matches!(event, Event::DocumentType(_))), "{events:?}");
+    let end = events.iter().find_map(|event| match event {
+        Event::Completed(completed) => Some(completed.finish_reason()),
+        _ => None,
+    });
+    assert_eq!(end, Some(v1::FinishReason::Length));
+}
+
 /// The second question begins with the same pages: none is encoded again, and of what they became in the
 /// KV cache all whole blocks are taken as they are.
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::{Stage, answering, check_stream, finished, job, read};
 use crate::device::Dtype;
 use crate::engine::ending::Ending;
-use crate::engine::{Config, EngineError};
+use crate::engine::{Config, EngineError, Fault as Blame, Reject};
 use crate::limits::DEVICE_FAILURES_MAX;
 use crate::model::fake::{Fault, FaultKind, Options};
 use crate::model::{NonFinite, RunError, Slot};
@@ -211,7 +211,11 @@ fn a_device_that_fails_every_time_ends_the_engine() {
             assert!(matches!(ending, Ending::DeviceFailed { .. }));
             stage.stepper.end_all(&ending);
             let error = check_stream(read(&mut events)).unwrap_err();
-            assert!(matches!(error, EngineError::Stopped));
+            let EngineError::Rejected(Reject::Failed { message }) = &error else {
+                panic!("{error}")
+            };
+            assert!(!message.is_empty());
+            assert_eq!(error.fault(), Blame::Server);
         } else {
             assert!(matches!(finished(&mut events), Err(EngineError::Run(_))));
         }

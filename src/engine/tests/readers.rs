@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{Stage, answering, check_stream, job, read, texts};
+use crate::engine::channel::channel;
+use crate::engine::clock::Clock as _;
 use crate::engine::inbox::Wait;
+use crate::engine::intake::Request;
 use crate::engine::{Config, EngineError, Event, Job, Sampling};
 use crate::fields::{FieldEvent, FieldReader, FieldValue};
 use crate::limits::JOINED_TOKENS_MAX;
@@ -40,6 +43,23 @@ fn a_cancelled_request_is_gone_after_one_turn() {
         stage.turn();
         stage.assert_empty();
     }
+}
+
+/// The threads that prepare may all be at a long document: whoever gave up meanwhile keeps nobody out.
+#[test]
+fn what_nobody_reads_is_forgotten_though_no_thread_is_free() {
+    let stage = Stage::new(answering("ab"));
+    let queue = |question: &str| {
+        let (outlet, events) = channel(4, stage.bell.clone());
+        let (ticket, submitted) = (stage.board.take().unwrap(), stage.clock.now());
+        stage.bell.intake.push(Request { job: job(question, &[]), outlet, ticket, submitted });
+        events
+    };
+    let [first, second, third] = ["a", "b", "c"].map(queue);
+    drop(second);
+    assert_eq!(stage.load().queued, 2);
+    drop((first, third));
+    assert_eq!(stage.load().queued, 0);
 }
 
 #[test]

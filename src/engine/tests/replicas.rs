@@ -105,6 +105,25 @@ async fn a_request_goes_where_the_fewest_are() {
 }
 
 #[tokio::test]
+async fn what_follows_goes_to_the_replica_that_has_the_pages() {
+    let (handle, seen) = start(3, &answering("yes"), Config::default()).await;
+    let tiles = |(probe, _): &(Arc<Probe>, Faults)| probe.tiles.load(Ordering::SeqCst);
+    let mut before: Vec<usize> = seen.iter().map(tiles).collect();
+    for round in 0..6 {
+        // Pages differ by the length of the question: no replica has seen these.
+        let question = "?".repeat(round + 1);
+        let (events, place) = handle.model().submit_first(job(&question, &[3])).unwrap();
+        assert_eq!(whole(events).await.unwrap().text, "yes");
+        assert_eq!(whole(place.submit(job(&question, &[3]))).await.unwrap().text, "yes");
+        let after: Vec<usize> = seen.iter().map(tiles).collect();
+        let busy = before.iter().zip(&after).filter(|(before, after)| before != after).count();
+        assert_eq!(busy, 1, "round {round}: {before:?} {after:?}");
+        before = after;
+    }
+    reach(&handle, |status| status.load.is_idle()).await;
+}
+
+#[tokio::test]
 async fn none_serves_before_all_are_warm() {
     let (mut loads, _) = replicas(2, &answering("yes"));
     let slow = loads.pop().unwrap();

@@ -129,6 +129,35 @@ async fn a_model_that_fails_its_warm_up_is_not_ready() {
 }
 
 #[tokio::test]
+async fn what_follows_is_taken_while_the_engine_drains() {
+    let mut options = answering("abcdef");
+    options.step_delay = Duration::from_millis(1);
+    let engine = start(options, Config { queued_max: 0, ..Config::default() }).await;
+    let model = engine.handle.model();
+    let (first, place) = model.submit_first(job("which", &[1])).unwrap();
+    // Nobody asks for this one's: it is given back.
+    drop(model.submit_first(job("which", &[1])).unwrap());
+    engine.handle.drain();
+    assert_eq!(whole(first).await.unwrap().text, "abcdef");
+    // All is over but what is still to come, and the engine waits for that.
+    reach(&engine.handle, |status| status.load.running + status.load.queued == 0).await;
+    let idle = tokio::time::timeout(Duration::from_millis(50), engine.handle.idle()).await;
+    assert!(idle.is_err(), "a request is still to come");
+    assert!(matches!(engine.handle.submit(job("what", &[])), Err(Reject::Draining { .. })));
+    assert_eq!(whole(place.submit(job("what", &[1]))).await.unwrap().text, "abcdef");
+    assert!(engine.handle.shutdown(LONG).await);
+}
+
+#[tokio::test]
+async fn what_follows_an_engine_that_stopped_is_told() {
+    let engine = start(answering("ab"), Config::default()).await;
+    let (first, place) = engine.handle.model().submit_first(job("which", &[])).unwrap();
+    whole(first).await.unwrap();
+    engine.handle.stop();
+    assert!(matches!(whole(place.submit(job("what", &[]))).await, Err(EngineError::Stopped)));
+}
+
+#[tokio::test]
 async fn drain_finishes_what_was_taken() {
     let mut options = answering("abcdef");
     options.step_delay = Duration::from_millis(1);
