@@ -189,8 +189,7 @@ impl BlockPool {
         assert!(self.free.iter().all(|id| self.blocks[*id as usize].owners == 0));
     }
 
-    /// Owners of a block.
-    #[cfg(test)]
+    /// Sequences that have the block.
     pub(super) fn owners(&self, id: u32) -> u32 {
         self.blocks[id as usize].owners
     }

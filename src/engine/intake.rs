@@ -16,10 +16,14 @@ use crate::engine::inbox::Inbox;
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::prefix::{self, Cut, PageTiles, Prefix};
 use crate::engine::prepare::{Prepare, Prepared};
+use crate::engine::queue::OVERTAKEN_MAX;
 use crate::engine::sequence::{Contents, Pixels, Sequence};
-use crate::engine::{Accepted, EngineError, GuardConfig, Job};
+use crate::engine::{Accepted, EngineError, GuardConfig, Job, Priority};
 use crate::model::ModelSpec;
 use crate::telemetry::Metrics;
+
+/// Of so much memory for pixels one part is kept for requests that are not of a batch.
+const PIXELS_PER_KEPT: usize = 8;
 
 /// A request that nothing was done for yet.
 #[derive(Debug)]
@@ -40,11 +44,18 @@ pub(super) struct Intake {
 
 #[derive(Debug, Default)]
 struct State {
-    requests: VecDeque<Request>,
+    requests: VecDeque<Waiting>,
     pixel_bytes: usize,
     /// Nobody puts anything in any more.
     retired: bool,
     closed: Option<Ending>,
+}
+
+/// A request, and how many younger ones were taken before it.
+#[derive(Debug)]
+struct Waiting {
+    request: Request,
+    overtaken: u32,
 }
 
 /// Pixels in memory; given back when dropped.
@@ -81,7 +92,7 @@ impl Intake {
             request.outlet.finish(Err(error));
             return;
         }
-        state.requests.push_back(request);
+        state.requests.push_back(Waiting { request, overtaken: 0 });
         self.changed.notify_all();
     }
 
@@ -107,7 +118,7 @@ impl Intake {
         let requests = std::mem::take(&mut state.requests);
         self.changed.notify_all();
         drop(state);
-        for mut request in requests {
+        for Waiting { mut request, .. } in requests {
             drop(request.ticket);
             request.outlet.finish(Err(ending.error()));
         }
@@ -135,12 +146,12 @@ impl Intake {
             if state.retired && state.requests.is_empty() {
                 return None;
             }
-            if state.pixel_bytes < self.pixel_bytes_max
-                && let Some(request) = state.requests.pop_front()
-            {
+            if let Some(request) = state.take(self.pixel_bytes_max) {
                 return Some(request);
             }
-            state = match state.requests.iter().filter_map(|request| request.job.deadline).min() {
+            let deadlines =
+                state.requests.iter().filter_map(|waiting| waiting.request.job.deadline);
+            state = match deadlines.min() {
                 Some(deadline) => {
                     self.changed
                         .wait_timeout(state, deadline.saturating_duration_since(now))
@@ -164,14 +175,35 @@ impl Intake {
 }
 
 impl State {
+    /// The next request for whose pixels there is memory, in the order in which the scheduler starts them: a batch
+    /// that fills the memory must not keep those in a hurry from being prepared.
+    fn take(&mut self, pixel_bytes_max: usize) -> Option<Request> {
+        let hurried = self.requests.iter().position(Waiting::is_in_a_hurry);
+        let kept = if hurried.is_some() { 0 } else { pixel_bytes_max / PIXELS_PER_KEPT };
+        if self.pixel_bytes >= pixel_bytes_max - kept {
+            return None;
+        }
+        let place = hurried.unwrap_or(0);
+        for passed in self.requests.iter_mut().take(place) {
+            passed.overtaken += 1;
+        }
+        self.requests.remove(place).map(|waiting| waiting.request)
+    }
+
     fn forget_ended(&mut self, now: Instant) {
-        self.requests.retain_mut(|request| {
+        self.requests.retain_mut(|Waiting { request, .. }| {
             let late = request.job.deadline.is_some_and(|deadline| deadline <= now);
             if late {
                 request.outlet.finish(Err(EngineError::Deadline { phase: "queue" }));
             }
             !late && !request.outlet.is_closed()
         });
+    }
+}
+
+impl Waiting {
+    fn is_in_a_hurry(&self) -> bool {
+        self.request.job.priority == Priority::Interactive || self.overtaken >= OVERTAKEN_MAX
     }
 }
 

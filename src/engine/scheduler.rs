@@ -16,15 +16,17 @@
 //! follow each other, and nobody in it gives its KV blocks up.
 
 mod room;
+mod running;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use self::running::Running;
 use crate::engine::Priority;
 use crate::engine::blocks::BlockPool;
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::prefix::Prefix;
-use crate::engine::queue::{Queue, Seniority, Standing};
+use crate::engine::queue::Queue;
 use crate::model::Slot;
 
 /// Names a request inside the engine; grows with every request.
@@ -87,39 +89,6 @@ pub(super) struct Planned {
     pub(super) prefill: bool,
     /// A token is chosen after this step.
     pub(super) wants_logits: bool,
-}
-
-/// Blocks for a sequence.
-#[derive(Debug)]
-struct Room {
-    blocks: Vec<u32>,
-    /// Tokens, from the first on, that the blocks hold already.
-    cached_tokens: usize,
-    /// Tiles whose tokens are all among those.
-    cached_tiles: usize,
-}
-
-#[derive(Debug)]
-struct Running {
-    demand: Demand,
-    seniority: Seniority,
-    slot: Slot,
-    /// KV blocks in order; none where it gave them up.
-    blocks: Vec<u32>,
-    /// Of each tile, whether its features are in the slot.
-    tiles: Vec<bool>,
-    /// The first tile whose features are needed: the KV cache has what came of those before.
-    first_needed: usize,
-    /// Tokens that the blocks hold.
-    held: usize,
-    /// Tokens behind those that steps under way take in.
-    flying: usize,
-    /// Tokens of the prompt and of the answer so far, the last of which are not held yet.
-    tokens: usize,
-    /// Tokens that the last choice brought: the one chosen, and those that it forced.
-    fresh: usize,
-    /// Its reader is behind.
-    paused: bool,
 }
 
 /// Who waits, who runs, and who owns which slot and which KV blocks.
@@ -466,84 +435,5 @@ impl Planned {
         let first = Self { tokens, wants_logits: false, ..self };
         let second = Self { start: self.start + tokens, tokens: self.tokens - tokens, ..self };
         (first, second)
-    }
-}
-
-// === impl Running ===
-
-impl Running {
-    fn standing(&self) -> Standing {
-        self.seniority.standing()
-    }
-
-    fn take_room(&mut self, room: Room) {
-        self.blocks = room.blocks;
-        self.held = room.cached_tokens;
-        self.first_needed = room.cached_tiles;
-    }
-
-    fn lacks_tiles(&self) -> bool {
-        self.tiles[self.first_needed..].iter().any(|present| !present)
-    }
-
-    /// The first tiles from `from` on that are not in the slot, at most `most` of them.
-    fn missing_tiles(&self, from: usize, most: usize) -> Option<(usize, usize)> {
-        let first = from + self.tiles[from..].iter().position(|present| !present)?;
-        let run = self.tiles[first..].iter().take(most).take_while(|present| !**present).count();
-        (run > 0).then_some((first, run))
-    }
-
-    /// Whether it gave its blocks up and has none yet.
-    fn is_parked(&self) -> bool {
-        self.blocks.is_empty()
-    }
-
-    /// Whether an answer has begun.
-    fn has_output(&self) -> bool {
-        self.tokens > self.demand.prompt_tokens
-    }
-
-    /// Whether all tokens of an answer are held but those that the last choice brought.
-    fn is_answering(&self) -> bool {
-        self.has_output() && self.held + self.fresh == self.tokens
-    }
-
-    /// Whether it takes part in decoding steps, now or when the one that is under way has ended.
-    fn answers(&self) -> bool {
-        self.is_answering() && !self.paused && !self.is_parked()
-    }
-
-    fn decodes(&self) -> bool {
-        self.answers() && self.flying == 0
-    }
-
-    fn prefills(&self) -> bool {
-        !self.lacks_tiles() && !self.is_answering() && !self.paused && !self.is_parked()
-    }
-
-    fn decode(&self) -> Planned {
-        Planned {
-            id: self.demand.id,
-            slot: self.slot,
-            start: self.held,
-            tokens: self.fresh,
-            prefill: false,
-            wants_logits: true,
-        }
-    }
-
-    /// As many of its tokens as `budget` allows.
-    fn prefill(&self, budget: usize) -> Option<Planned> {
-        let start = self.held + self.flying;
-        let left = self.tokens - start;
-        let tokens = left.min(budget);
-        (tokens > 0).then_some(Planned {
-            id: self.demand.id,
-            slot: self.slot,
-            start,
-            tokens,
-            prefill: true,
-            wants_logits: tokens == left,
-        })
     }
 }

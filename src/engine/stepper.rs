@@ -2,15 +2,14 @@
 //! tokens. It owns the model; nothing else touches it.
 
 mod features;
+mod outcomes;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::device::Dtype;
 use crate::engine::board::Board;
 use crate::engine::clock::Clock;
-use crate::engine::constrained::Advance;
 use crate::engine::encoder_cache::EncoderCache;
 use crate::engine::ending::Ending;
 use crate::engine::inbox::{Arrived, Inbox, Wait};
@@ -19,12 +18,12 @@ use crate::engine::poison::Poison;
 use crate::engine::pulse::Pulse;
 use crate::engine::sampler::Sampler;
 use crate::engine::scheduler::{Bounds, Encode, Planned, Scheduler, SeqId};
-use crate::engine::sequence::{self, Chosen, NoChoice, Sequence};
-use crate::engine::step::{self, Launched, Outcome, Running, Stepped};
+use crate::engine::sequence::Sequence;
+use crate::engine::step::{self, Launched, Running, Stepped};
 use crate::engine::trace::Pass;
 use crate::engine::{Config, EngineError, FinishReason};
 use crate::limits::DEVICE_FAILURES_MAX;
-use crate::model::{ModelSpec, RunError, Runner};
+use crate::model::{RunError, Runner};
 use crate::telemetry::metrics;
 
 /// The model and its requests.
@@ -57,20 +56,6 @@ enum End {
     Failed(EngineError),
     /// The reader left.
     Cancelled,
-}
-
-/// A sequence that goes on, once all have chosen.
-struct Turn {
-    planned: Planned,
-    chosen: Chosen,
-    /// Where it is held to a grammar.
-    advance: Option<Advance>,
-}
-
-/// Why nothing was chosen.
-enum Unwell {
-    NotFinite,
-    Failed(EngineError),
 }
 
 // === impl Stepper ===
@@ -332,116 +317,6 @@ impl Stepper {
         });
     }
 
-    fn take_outcomes(&mut self, stepped: Stepped, mut pass: Pass, now: Instant) {
-        for planned in &stepped.dropped {
-            self.scheduler.dropped(planned);
-        }
-        let (mut turns, mut advances) = (Vec::new(), Vec::new());
-        let mut ended = Vec::new();
-        let mut not_finite = Vec::new();
-        for (planned, outcome) in stepped.outcomes {
-            match self.choose(planned, outcome, &mut pass, now) {
-                Ok(None) => {}
-                Ok(Some((chosen, advance))) => {
-                    advances.extend(advance.map(|advance| (turns.len(), advance)));
-                    turns.push(Turn { planned, chosen, advance: None });
-                }
-                Err(Unwell::NotFinite) => not_finite.push(planned),
-                Err(Unwell::Failed(error)) => ended.push((planned.id, End::Failed(error))),
-            }
-        }
-        // The devices wait for what follows from the choices: all answers go through their grammars at once.
-        for (turn, advance) in Advance::all(advances) {
-            turns[turn].advance = Some(advance);
-        }
-        let mut sensible = Vec::new();
-        for turn in turns {
-            let Planned { id, slot, prefill, .. } = turn.planned;
-            let end = self.go_on(turn, &mut pass, now);
-            if prefill && !matches!(end, Some(End::Failed(_))) {
-                sensible.push((id, slot));
-            }
-            ended.extend(end.map(|end| (id, end)));
-        }
-        pass.finished();
-        for (id, slot) in sensible {
-            self.publish(id, slot);
-        }
-        ended.extend(self.not_finite(&not_finite));
-        for (id, end) in ended {
-            self.end(id, end);
-        }
-    }
-
-    /// Chooses the next token of a sequence whose turn it is; none where nothing is to be chosen.
-    fn choose(
-        &mut self,
-        planned: Planned,
-        outcome: Outcome,
-        pass: &mut Pass,
-        now: Instant,
-    ) -> Result<Option<(Chosen, Option<Advance>)>, Unwell> {
-        let output = match outcome {
-            Outcome::Taken(output) => output,
-            Outcome::Dropped => return Ok(None),
-            Outcome::Failed(error) => return Err(Unwell::Failed(error.into())),
-        };
-        self.scheduler.stepped(&planned);
-        let Some(sequence) = self.sequences.get_mut(&planned.id) else { return Ok(None) };
-        sequence.stepped(&planned, now);
-        if planned.prefill {
-            sequence.trace.prefilled(&planned, pass);
-        }
-        let Some(output) = output else { return Ok(None) };
-        let clock = self.clock.as_ref();
-        match sequence.choose(&output, &mut self.sampler, &self.stop_ids, clock) {
-            Ok(chosen) => Ok(Some(chosen)),
-            Err(NoChoice::NotFinite) => Err(Unwell::NotFinite),
-            Err(NoChoice::Unheld(error)) => {
-                sequence.trace.chose(&planned, pass, clock);
-                Err(Unwell::Failed(sequence::unheld(error)))
-            }
-        }
-    }
-
-    /// An answer goes on with the token that was chosen. Says how it ends, if it does.
-    fn go_on(&mut self, turn: Turn, pass: &mut Pass, now: Instant) -> Option<End> {
-        let Turn { planned, chosen, advance } = turn;
-        let sequence = self.sequences.get_mut(&planned.id)?;
-        let clock = self.clock.as_ref();
-        let went_on = sequence.go_on(chosen, advance, &self.stop_ids, (now, clock));
-        sequence.trace.chose(&planned, pass, clock);
-        match went_on {
-            Ok(None) => {
-                let pause = sequence.outlet.must_pause();
-                self.scheduler.expect(planned.id, sequence.fresh());
-                self.scheduler.set_paused(planned.id, pause);
-                None
-            }
-            Ok(Some(reason)) => Some(End::Whole(reason)),
-            Err(spoilt) => Some(End::Failed(spoilt.into_error(sequence.output_tokens()))),
-        }
-    }
-
-    /// The ends of those whose logits are not finite, with the place where the pass went wrong.
-    fn not_finite(&mut self, plan: &[Planned]) -> Vec<(SeqId, End)> {
-        if plan.is_empty() {
-            return Vec::new();
-        }
-        let sequences = &self.sequences;
-        let running = Running { sequences, scheduler: &self.scheduler };
-        let at = self.runner.locate_non_finite(&running.batch(plan));
-        let dtype = at.as_ref().map_or_else(|| logits_dtype(self.runner.spec()), |at| at.dtype);
-        tracing::error!(requests = plan.len(), %dtype, ?at, "logits are not finite");
-        plan.iter()
-            .filter_map(|planned| {
-                let step = sequences.get(&planned.id)?.output_tokens();
-                let error = EngineError::NonFiniteLogits { step, dtype, at: at.clone() };
-                Some((planned.id, End::Failed(error)))
-            })
-            .collect()
-    }
-
     fn count_device_failures(&mut self, stepped: &Stepped) -> Result<(), Ending> {
         let Some(message) = stepped.device_failure() else {
             self.device_failures = 0;
@@ -522,11 +397,6 @@ impl Stepper {
             "{prefill} prompt tokens in one step"
         );
     }
-}
-
-/// The dtype of the module that makes the logits, which is placed last.
-fn logits_dtype(spec: &ModelSpec) -> Dtype {
-    spec.placements.last().map_or(spec.kv_dtype, |placement| placement.compute_dtype)
 }
 
 /// Why `sequence` ends now, if it does.

@@ -1,11 +1,22 @@
 //! Room for a sequence: which one is next, the KV blocks that it gets, and who gives them up.
 
-use super::{Room, Running, Scheduler, SeqId, Started};
+use super::running::Running;
+use super::{Scheduler, SeqId, Started};
 use crate::engine::prefix::Prefix;
 use crate::engine::queue::Standing;
 
 /// Of so many slots one is kept for requests that are not of a batch.
 const SLOTS_PER_KEPT: usize = 8;
+
+/// Blocks for a sequence.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) blocks: Vec<u32>,
+    /// Tokens, from the first on, that the blocks hold already.
+    pub(super) cached_tokens: usize,
+    /// Tiles whose tokens are all among those.
+    pub(super) cached_tiles: usize,
+}
 
 impl Scheduler {
     /// The most senior sequence that gave its blocks up.
@@ -46,21 +57,7 @@ impl Scheduler {
         for running in self.running.values_mut().filter(|running| !running.is_answering()) {
             running.seniority.is_passed_by(id);
         }
-        let mut running = Running {
-            seniority,
-            slot,
-            blocks: Vec::new(),
-            tiles: vec![false; demand.tiles],
-            first_needed: 0,
-            held: 0,
-            flying: 0,
-            tokens,
-            fresh: 1,
-            paused: false,
-            demand,
-        };
-        running.take_room(room);
-        self.running.insert(id, running);
+        self.running.insert(id, Running::new(demand, seniority, slot, room));
         Some(Started { id, slot, cached_tokens })
     }
 
@@ -83,27 +80,45 @@ impl Scheduler {
     }
 
     fn take_blocks(&mut self, needed: usize, standing: Standing) -> Option<Vec<u32>> {
-        let holders = || self.running.values().filter(|running| !running.is_parked());
-        let from_batch = |running: &&Running| !standing.is_batch() && running.standing().is_batch();
-        let spare = holders().count() - holders().filter(from_batch).count();
-        let takeable: usize =
-            holders().filter(from_batch).map(|running| running.blocks.len()).sum();
-        if self.pool.available() + takeable < needed + spare {
-            return None;
-        }
-        let left = |scheduler: &Self| scheduler.running.values().filter(|r| !r.is_parked()).count();
-        while self.pool.available() < needed + left(self) {
-            let Some((id, victim)) = self.most_junior() else { break };
-            if !victim.is_batch() || standing.is_batch() {
-                return None;
-            }
-            if self.is_flying() {
-                self.lands = true;
-                return None;
-            }
-            self.preempt(id);
+        if self.pool.available() < needed + self.holders().count() {
+            self.take_from_batch(needed, standing)?;
         }
         self.pool.take(needed)
+    }
+
+    /// Takes blocks from sequences of a batch, the most junior first, until there are `needed` and one for each that
+    /// still has some; from none where that is not to be had.
+    fn take_from_batch(&mut self, needed: usize, standing: Standing) -> Option<()> {
+        let is_batch = |running: &&Running| running.standing().is_batch();
+        let others = self.holders().filter(|running| !is_batch(running)).count();
+        if standing.is_batch() || self.pool.available() + self.held_by_batch() < needed + others {
+            return None;
+        }
+        if self.is_flying() {
+            self.lands = true;
+            return None;
+        }
+        while self.pool.available() < needed + self.holders().count() {
+            let (id, _) = self.most_junior().filter(|(_, junior)| junior.is_batch())?;
+            self.preempt(id);
+        }
+        Some(())
+    }
+
+    /// Blocks that nobody would have any more if no sequence of a batch had blocks: those that others read stay.
+    fn held_by_batch(&self) -> usize {
+        let batch = self.holders().filter(|running| running.standing().is_batch());
+        let (own, mut shared): (Vec<u32>, Vec<u32>) = batch
+            .flat_map(|running| &running.blocks)
+            .partition(|block| self.pool.owners(**block) == 1);
+        shared.sort_unstable();
+        let owners = |same: &&[u32]| self.pool.owners(same[0]) as usize == same.len();
+        own.len() + shared.chunk_by(|a, b| a == b).filter(owners).count()
+    }
+
+    /// The sequences that have blocks.
+    fn holders(&self) -> impl Iterator<Item = &Running> {
+        self.running.values().filter(|running| !running.is_parked())
     }
 
     /// The most junior sequence that has blocks.

@@ -12,7 +12,7 @@ fn property(name: &str, kind: Kind) -> Property {
 }
 
 /// A few short values.
-fn schema() -> Schema {
+pub(super) fn schema() -> Schema {
     Schema::new(vec![
         property("supplier", Kind::Text { chars_min: 0, chars_max: 12 }),
         property("count", Kind::Integer),

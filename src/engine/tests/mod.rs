@@ -5,6 +5,7 @@ mod constrained;
 mod endings;
 mod faults;
 mod guard;
+mod intake;
 mod muster;
 mod order;
 mod preempt;

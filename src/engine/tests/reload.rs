@@ -154,6 +154,49 @@ async fn a_model_that_cannot_be_loaded_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_model_that_dies_once_it_is_replaced_takes_nothing_with_it() {
+    for kind in [FaultKind::Panic, FaultKind::Device] {
+        // One after the other: the device fails often enough in a row.
+        let mut options = revised(endless(), "one");
+        options.spec.slots = 1;
+        let engine = start(options, Config::default()).await;
+        let mut old: Vec<_> =
+            (0..6).map(|_| engine.handle.submit(endless_job()).unwrap()).collect();
+        for events in &mut old {
+            assert!(matches!(events.recv().await, Some(Ok(Event::Accepted(_)))));
+        }
+        reload(&engine.handle, revised(answering("new"), "two"));
+        until(&engine.handle, ReloadState::Draining).await;
+        engine.faults.add(Fault { times: 100, ..Fault::next(kind) });
+        for events in old {
+            let error = end_of(events).await;
+            let expected = match kind {
+                FaultKind::Panic => matches!(error, EngineError::Panicked { .. }),
+                _ => matches!(error, EngineError::Run(_) | EngineError::Stopped),
+            };
+            assert!(expected, "{kind:?}: {error}");
+        }
+        until(&engine.handle, ReloadState::Done).await;
+        assert_eq!(engine.handle.current().state, ModelState::Ready);
+        let events = engine.handle.submit(job("what", &[1])).unwrap();
+        assert_eq!(whole(events).await.unwrap().text, "new");
+        assert!(engine.handle.shutdown(LONG).await, "all threads end");
+    }
+}
+
+/// The error that ends a stream that was read in part.
+async fn end_of(mut events: crate::engine::Events) -> EngineError {
+    loop {
+        match tokio::time::timeout(LONG, events.recv()).await.expect("in time") {
+            Some(Ok(Event::Done(done))) => panic!("{done:?}"),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return error,
+            None => panic!("ends without a word"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_model_that_would_be_elsewhere_is_not_taken() {
     let on = |device: &str| {
         let mut options = answering(device);

@@ -28,6 +28,8 @@ struct Seen {
     held: usize,
     /// Tokens that it answered.
     answered: usize,
+    /// Of these, what the last choice brought.
+    fresh: usize,
     /// Tokens that it will answer.
     answer: usize,
     paused: bool,
@@ -47,6 +49,7 @@ struct World {
     /// Steps under way, the oldest first.
     flying: VecDeque<Vec<Planned>>,
     dropped: usize,
+    forced: usize,
 }
 
 impl World {
@@ -75,6 +78,7 @@ impl World {
             cached_tokens: 0,
             flying: VecDeque::new(),
             dropped: 0,
+            forced: 0,
         }
     }
 
@@ -96,6 +100,7 @@ impl World {
             tiles: vec![false; tiles],
             held: 0,
             answered: 0,
+            fresh: 1,
             answer: self.rng.random_range(1..=ANSWER_TOKENS_MAX),
             paused: false,
             demand: demand.clone(),
@@ -140,6 +145,10 @@ impl World {
         let ids: Vec<SeqId> = self.open.keys().copied().collect();
         for id in ids {
             if self.rng.random_bool(0.02) {
+                // Some fail, and what they had is not to be trusted.
+                if self.rng.random_bool(0.3) {
+                    self.scheduler.distrust(id);
+                }
                 self.end(id);
             } else if self.rng.random_bool(0.1) {
                 let paused = self.rng.random_bool(0.5);
@@ -253,7 +262,15 @@ impl World {
             // It may have ended meanwhile.
             let Some(seen) = self.open.get_mut(&planned.id) else { continue };
             seen.held += planned.tokens;
-            seen.answered += usize::from(planned.wants_logits);
+            if planned.wants_logits {
+                // Some choices force the tokens after them.
+                let brought =
+                    if self.rng.random_bool(0.2) { self.rng.random_range(2..12) } else { 1 };
+                seen.fresh = brought.min(seen.answer - seen.answered);
+                seen.answered += seen.fresh;
+                self.forced += seen.fresh - 1;
+                self.scheduler.expect(planned.id, seen.fresh);
+            }
             if planned.prefill && planned.wants_logits {
                 self.scheduler.publish(planned.id);
             }
@@ -366,10 +383,10 @@ impl World {
 }
 
 impl Seen {
-    /// All but the last token of its answer are held.
+    /// All but the tokens that its last choice brought are held.
     fn decodes(&self) -> bool {
         let tokens = self.demand.prompt_tokens + self.answered;
-        self.answered > 0 && self.held + 1 == tokens && !self.paused
+        self.answered > 0 && self.held + self.fresh == tokens && !self.paused
     }
 
     /// `flying` of its tokens are under way.
@@ -398,7 +415,7 @@ impl Seen {
 
 #[test]
 fn random_schedules_keep_the_invariants() {
-    let (mut preempted, mut cached, mut dropped) = (0, 0, 0);
+    let (mut preempted, mut cached, mut dropped, mut forced) = (0, 0, 0, 0);
     for seed in 0..SCHEDULES {
         // A failing test shows it.
         println!("seed {seed}");
@@ -419,9 +436,11 @@ fn random_schedules_keep_the_invariants() {
         preempted += world.preempted;
         cached += world.cached_tokens;
         dropped += world.dropped;
+        forced += world.forced;
     }
     assert!(preempted as u64 > SCHEDULES, "{preempted} preemptions are too few to say anything");
     assert!(dropped as u64 > SCHEDULES, "{dropped} failures are too few to say anything");
+    assert!(forced as u64 > SCHEDULES, "{forced} forced tokens are too few to say anything");
     assert!(cached as u64 > SCHEDULES, "{cached} cached tokens are too few to say anything");
 }
 
@@ -484,6 +503,43 @@ fn a_request_in_a_hurry_takes_the_blocks_of_a_batch() {
     scheduler.remove(SeqId(2));
     assert_eq!(started(&mut scheduler), [0u64; 0]);
     assert_eq!(scheduler.blocks(SeqId(0)).len(), 3, "with room for the token that it chose");
+}
+
+#[test]
+fn blocks_that_others_read_are_not_taken_from_a_batch() {
+    let prompt_tokens = 4 * BLOCK_TOKENS + 1;
+    let cut = Cut { block_tokens: BLOCK_TOKENS, image_token_id: u32::MAX, tokens_per_tile: 1 };
+    let prefix = prefix::blocks(&vec![7; prompt_tokens], &[], cut);
+    let alike = |id, priority| Demand {
+        prefix: Prefix::clone(&prefix),
+        ..demand(id, priority, prompt_tokens)
+    };
+    let mut scheduler = Scheduler::new(bounds(8, 9));
+    scheduler.enqueue(alike(0, Priority::Interactive));
+    assert_eq!(started(&mut scheduler), [0]);
+    step(&mut scheduler);
+    scheduler.publish(SeqId(0));
+    for id in [1, 2] {
+        scheduler.enqueue(alike(id, Priority::Batch));
+        assert_eq!(started(&mut scheduler), [id]);
+    }
+    // Four blocks that all three read, one that each writes, and two are left. The batch has two more to give.
+    scheduler.enqueue(demand(3, Priority::Interactive, 4 * BLOCK_TOKENS));
+    assert_eq!(started(&mut scheduler), [0u64; 0], "one is to stay for the first");
+    assert!(scheduler.take_preempted().is_empty(), "nobody gives blocks up for nothing");
+    scheduler.remove(SeqId(3));
+    scheduler.enqueue(demand(4, Priority::Interactive, 3 * BLOCK_TOKENS));
+    assert_eq!(started(&mut scheduler), [4]);
+    assert_eq!(scheduler.take_preempted(), [SeqId(2), SeqId(1)]);
+    // Without the first, what the batch shares among itself would be free.
+    scheduler.remove(SeqId(4));
+    assert!(started(&mut scheduler).is_empty());
+    assert_eq!(scheduler.blocks(SeqId(1)).len() + scheduler.blocks(SeqId(2)).len(), 10);
+    scheduler.remove(SeqId(0));
+    scheduler.enqueue(demand(5, Priority::Interactive, 8 * BLOCK_TOKENS));
+    assert_eq!(started(&mut scheduler), [5]);
+    assert_eq!(scheduler.take_preempted(), [SeqId(2), SeqId(1)]);
+    scheduler.pool().check_deeply();
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Ten thousand requests in random order, most of them cancelled somewhere, over a model that also
-//! fails now and then. Each run is replayed from its seed.
+//! Ten thousand requests in random order, most of them cancelled somewhere, some of a batch and some held to a
+//! grammar, over a model that also fails now and then, with and without enough KV blocks. Each run is replayed from
+//! its seed.
 
 use std::time::Duration;
 
@@ -7,9 +8,10 @@ use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Stage, check_stream, job, read};
-use crate::engine::{Config, EngineError, Event, Events, GuardConfig, Job, Sampling};
+use super::{Stage, check_stream, constrained, job, read};
+use crate::engine::{Config, EngineError, Event, Events, GuardConfig, Job, Priority, Sampling};
 use crate::model::fake::{Fault, FaultKind, Options};
+use crate::schema::Grammar;
 
 const REQUESTS: usize = 10_000;
 
@@ -26,15 +28,23 @@ struct Outcomes {
     whole: usize,
     failed: usize,
     refused: usize,
+    preempted: u64,
 }
 
-fn random_job(stage: &Stage, rng: &mut ChaCha8Rng) -> Job {
+fn random_job(stage: &Stage, grammar: &Grammar, rng: &mut ChaCha8Rng) -> Job {
     let question = "q".repeat(rng.random_range(1..60));
     let pages = vec![rng.random_range(0..4); rng.random_range(0..3)];
     let mut job = job(&question, &pages);
     job.output_tokens_max = rng.random_range(1..40);
     job.sampling =
         Sampling { temperature: 1.0, top_p: 0.9, seed: rng.random(), ..Sampling::GREEDY };
+    if rng.random_bool(0.4) {
+        job.priority = Priority::Batch;
+    }
+    // Its names are forced: several tokens follow from one choice.
+    if rng.random_bool(0.1) {
+        job.grammar = Some(grammar.clone());
+    }
     if rng.random_bool(0.2) {
         job.deadline = Some(stage.time_after(Duration::from_millis(rng.random_range(0..100))));
     }
@@ -67,8 +77,8 @@ impl Open {
     }
 }
 
-/// With so many passes under way at once.
-fn soak(seed: u64, requests: usize, passes: usize) -> Outcomes {
+/// With so many passes under way at once and so many KV blocks; 0: enough for all slots.
+fn soak(seed: u64, requests: usize, (passes, kv_blocks): (usize, usize)) -> Outcomes {
     println!("seed {seed}, {passes} passes");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let config = Config {
@@ -83,6 +93,8 @@ fn soak(seed: u64, requests: usize, passes: usize) -> Outcomes {
     };
     let mut options = Options::default();
     options.spec.passes = passes;
+    options.spec.kv_blocks = kv_blocks;
+    let grammar = constrained::schema().grammar();
     let mut stage = Stage::with(options, config);
     let mut open: Vec<Open> = Vec::new();
     let mut outcomes = Outcomes::default();
@@ -90,7 +102,7 @@ fn soak(seed: u64, requests: usize, passes: usize) -> Outcomes {
     while submitted < requests || !open.is_empty() {
         if submitted < requests && rng.random_bool(0.6) {
             submitted += 1;
-            match stage.submit(random_job(&stage, &mut rng)) {
+            match stage.submit(random_job(&stage, &grammar, &mut rng)) {
                 Ok(events) => {
                     let slow = rng.random_bool(0.2);
                     open.push(Open { events, items: Vec::new(), slow });
@@ -112,20 +124,25 @@ fn soak(seed: u64, requests: usize, passes: usize) -> Outcomes {
     }
     stage.turn();
     stage.assert_empty();
+    outcomes.preempted = stage.board.counters.counts().preemptions;
     outcomes
 }
 
 #[test]
 fn ten_thousand_requests_leave_nothing_behind() {
-    let outcomes = soak(1, REQUESTS, 1);
-    let Outcomes { cancelled, whole, failed, refused } = outcomes;
+    let outcomes = soak(1, REQUESTS, (1, 0));
+    let Outcomes { cancelled, whole, failed, refused, .. } = outcomes;
     assert_eq!(cancelled + whole + failed + refused, REQUESTS);
     assert!(cancelled > 1000 && whole > 500 && failed > 300, "{outcomes:?}");
 }
 
 #[test]
 fn other_seeds_leave_nothing_behind() {
+    let mut preempted = 0;
     for seed in 2..62 {
-        soak(seed, 250, 1 + seed as usize % 3);
+        // Hardly more blocks than the longest request needs, every other time.
+        let kv_blocks = if seed % 2 == 0 { 0 } else { 10 };
+        preempted += soak(seed, 250, (1 + seed as usize % 3, kv_blocks)).preempted;
     }
+    assert!(preempted > 100, "{preempted}");
 }

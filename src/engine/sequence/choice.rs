@@ -1,0 +1,225 @@
+//! How an answer goes on: the token that is chosen, those that it forces, and whether the answer is whole with
+//! them, or spoilt.
+
+use std::time::Instant;
+
+use super::Sequence;
+use crate::constraint::{ConstraintError, Mask};
+use crate::engine::answer::Verdict;
+use crate::engine::clock::Clock;
+use crate::engine::constrained::{Advance, Constrained};
+use crate::engine::guard::{Guard, Trip};
+use crate::engine::sampler::{NotFinite, Sampler};
+use crate::engine::{EngineError, FinishReason, Phase};
+use crate::model::Output;
+use crate::telemetry::spans::Level;
+
+/// A token that was chosen, before it is known what follows from it.
+#[derive(Debug)]
+pub(in crate::engine) struct Chosen {
+    token: u32,
+    /// That the model gave it; none where the model had no choice, or where nobody asked.
+    logprob: Option<f32>,
+    /// Tokens that the answer begins with, instead of it.
+    opening: Option<Vec<u32>>,
+}
+
+/// Why no token can be chosen.
+#[derive(Debug)]
+pub(in crate::engine) enum NoChoice {
+    NotFinite,
+    /// What holds the answer to its grammar failed.
+    Unheld(ConstraintError),
+}
+
+/// Why an answer cannot go on.
+#[derive(Debug)]
+pub(in crate::engine) enum Spoilt {
+    /// By the token that was chosen last.
+    Tripped(Trip),
+    /// What holds it to its grammar failed.
+    Unheld(ConstraintError),
+}
+
+// === impl NoChoice ===
+
+impl From<NotFinite> for NoChoice {
+    fn from(_: NotFinite) -> Self {
+        Self::NotFinite
+    }
+}
+
+impl From<ConstraintError> for NoChoice {
+    fn from(error: ConstraintError) -> Self {
+        Self::Unheld(error)
+    }
+}
+
+// === impl Spoilt ===
+
+impl Spoilt {
+    /// Of an answer with so many tokens.
+    pub(in crate::engine) fn into_error(self, output_tokens: usize) -> EngineError {
+        match self {
+            Self::Tripped(trip) => EngineError::tripped(output_tokens.saturating_sub(1), trip),
+            Self::Unheld(error) => unheld(error),
+        }
+    }
+}
+
+impl From<ConstraintError> for Spoilt {
+    fn from(error: ConstraintError) -> Self {
+        Self::Unheld(error)
+    }
+}
+
+impl From<Trip> for Spoilt {
+    fn from(trip: Trip) -> Self {
+        Self::Tripped(trip)
+    }
+}
+
+// === impl Sequence ===
+
+impl Sequence {
+    /// Chooses the next token. Where the answer is held to a grammar, it must be known what follows from the choice
+    /// before the answer [goes on](Self::go_on).
+    pub(in crate::engine) fn choose(
+        &mut self,
+        output: &Output,
+        sampler: &mut Sampler,
+        stop_ids: &[u32],
+        clock: &dyn Clock,
+    ) -> Result<(Chosen, Option<Advance>), NoChoice> {
+        self.trace.choosing(clock);
+        if let Some(constrained) = &self.constrained {
+            self.trace.holding(clock, || constrained.ready())?;
+        }
+        let allowed = self.constrained.as_ref().and_then(Constrained::allowed).map(Mask::words);
+        let token = match output {
+            Output::Logits(row) => sampler.pick(row, &mut self.chance, allowed)?,
+            Output::Choice(choice) if choice.is_finite => choice.token,
+            Output::Choice(_) => return Err(NoChoice::NotFinite),
+        };
+        let opening = self.constrained.as_mut().and_then(Constrained::opening);
+        let is_chosen = opening.is_none()
+            && !self.constrained.as_ref().is_some_and(Constrained::leaves_no_choice);
+        let is_asked = self.scores || self.trace.has(Level::Numbers);
+        let logprob = is_chosen.then(|| logprob(token, output, is_asked)).flatten();
+        let goes_on = opening.is_none() && !stop_ids.contains(&token);
+        let constrained = if goes_on { self.constrained.take() } else { None };
+        let advance = constrained.map(|constrained| Advance::new(constrained, token));
+        self.trace.waits(clock);
+        Ok((Chosen { token, logprob, opening }, advance))
+    }
+
+    /// Adds the token and those that it forces, sends the text that they complete, and says whether the answer is
+    /// whole. The text of a token that spoils the answer is not sent.
+    pub(in crate::engine) fn go_on(
+        &mut self,
+        chosen: Chosen,
+        advance: Option<Advance>,
+        stop_ids: &[u32],
+        (now, clock): (Instant, &dyn Clock),
+    ) -> Result<Option<FinishReason>, Spoilt> {
+        let Chosen { token, logprob, opening } = chosen;
+        let mut next = None;
+        if let Some(advance) = advance {
+            let (constrained, done, spent) = advance.done();
+            self.constrained = Some(constrained);
+            self.trace.held(spent);
+            next = Some(done?);
+        }
+        self.trace.choosing(clock);
+        if let Some(logprob) = logprob {
+            self.trace.scored(logprob);
+            if self.scores && !stop_ids.contains(&token) {
+                self.answer.score(logprob);
+            }
+        }
+        let mut tokens = opening.unwrap_or_else(|| vec![token]);
+        let mut is_whole = false;
+        if let Some(next) = next {
+            tokens.extend(next.forced);
+            is_whole = next.is_whole;
+        }
+        let finish = self.take_all(tokens, logprob, (is_whole, stop_ids), now)?;
+        if let Some(piece) = self.answer.piece() {
+            self.outlet.piece(&piece, now);
+        }
+        Ok(finish)
+    }
+
+    /// The answer goes on with these tokens, as far as it may. The first has this log-probability; the others were
+    /// forced.
+    fn take_all(
+        &mut self,
+        tokens: Vec<u32>,
+        mut logprob: Option<f32>,
+        (is_whole, stop_ids): (bool, &[u32]),
+        now: Instant,
+    ) -> Result<Option<FinishReason>, Spoilt> {
+        self.fresh = 0;
+        let last = tokens.len() - 1;
+        for (index, token) in tokens.into_iter().enumerate() {
+            self.progress.output_tokens += 1;
+            if self.progress.phase != Phase::Decode {
+                self.start_decode(now);
+            }
+            self.fresh += 1;
+            self.tokens.push(token);
+            self.chance.saw(token);
+            let is_last = is_whole && index == last;
+            let finish = self.take(token, logprob.take(), is_last, stop_ids)?;
+            if finish.is_some() {
+                return Ok(finish);
+            }
+        }
+        Ok(None)
+    }
+
+    fn take(
+        &mut self,
+        token: u32,
+        logprob: Option<f32>,
+        is_last: bool,
+        stop_ids: &[u32],
+    ) -> Result<Option<FinishReason>, Trip> {
+        if stop_ids.contains(&token) {
+            self.answer.finish();
+            return Ok(Some(FinishReason::Stop));
+        }
+        if self.answer.push(token) == Verdict::Stopped {
+            return Ok(Some(FinishReason::Stop));
+        }
+        if let Some(guard) = &mut self.guard {
+            guard.see(token, self.answer.newest(), logprob)?;
+        }
+        if is_last {
+            self.answer.finish();
+            return Ok(Some(FinishReason::Stop));
+        }
+        if self.progress.output_tokens < self.output_tokens_max {
+            return Ok(None);
+        }
+        if self.answer.finish() == Verdict::Stopped {
+            return Ok(Some(FinishReason::Stop));
+        }
+        self.guard.as_ref().map_or(Ok(()), Guard::cut)?;
+        Ok(Some(FinishReason::Length))
+    }
+}
+
+/// What ends the request of an answer that cannot be held any more.
+pub(in crate::engine) fn unheld(error: ConstraintError) -> EngineError {
+    tracing::error!(%error, "an answer cannot be held to its grammar");
+    error.into()
+}
+
+/// Of the token that was chosen from `output`. A row of logits is gone through only if it `is_asked` for.
+fn logprob(token: u32, output: &Output, is_asked: bool) -> Option<f32> {
+    match output {
+        Output::Logits(row) => is_asked.then(|| Sampler::logprob(token, row)),
+        Output::Choice(choice) => Some(choice.logprob()),
+    }
+}
