@@ -11,11 +11,11 @@ pub(super) const PANEL: usize = 16;
 /// Rows whose sums are in registers together: with two registers each, twelve of sixteen.
 pub(super) const STRIP: usize = 6;
 
-/// Rows of weights that are multiplied with the same rows side by side, so that additions overlap.
-const DOTS: usize = 4;
+/// Sums that are in registers together where a weight is taken as it is stored: enough for additions to overlap.
+const SUMS: usize = 8;
 
-/// Rows of `x` in registers beside them.
-const DOT_ROWS: usize = 3;
+/// Rows of `x` that are multiplied together, at most: each with two rows of weights.
+const DOT_ROWS: usize = 4;
 
 /// Which implementation multiplies. They round differently, each always in the same way.
 #[derive(Clone, Copy, Debug)]
@@ -168,40 +168,45 @@ impl Kernel {
         inner: usize,
         (out, stride): (&mut [f32], usize),
     ) {
-        for (group, weight) in weight.chunks(DOTS * inner).enumerate() {
-            let columns = weight.len() / inner;
+        // Rows of weights stay in the caches until all rows of `x` were multiplied with them.
+        for (group, weight) in weight.chunks(SUMS * inner).enumerate() {
             for first in (0..rows).step_by(DOT_ROWS) {
                 let count = DOT_ROWS.min(rows - first);
                 let x = &x[first * inner..][..count * inner];
-                let mut sums = [[0.0; DOTS]; DOT_ROWS];
-                match (columns, count) {
-                    (DOTS, 1) => self.dots_of::<1, DOTS>(x, weight, inner, &mut sums),
-                    (DOTS, 2) => self.dots_of::<2, DOTS>(x, weight, inner, &mut sums),
-                    (DOTS, _) => self.dots_of::<DOT_ROWS, DOTS>(x, weight, inner, &mut sums),
-                    _ => self.dots_one_by_one(x, weight, inner, &mut sums),
-                }
-                for (row, sums) in sums[..count].iter().enumerate() {
-                    let at = (first + row) * stride + group * DOTS;
-                    for (out, sum) in out[at..][..columns].iter_mut().zip(sums) {
-                        *out += sum;
-                    }
+                let out = (&mut out[first * stride + group * SUMS..], stride);
+                match count {
+                    1 => self.dots_of_rows::<1, SUMS>(x, weight, inner, out),
+                    2 => self.dots_of_rows::<2, 4>(x, weight, inner, out),
+                    3 => self.dots_of_rows::<3, 2>(x, weight, inner, out),
+                    _ => self.dots_of_rows::<DOT_ROWS, 2>(x, weight, inner, out),
                 }
             }
         }
     }
 
-    fn dots_one_by_one(
+    /// The same for `ROWS` rows of `x`, `COLUMNS` rows of `weight` at a time.
+    fn dots_of_rows<const ROWS: usize, const COLUMNS: usize>(
         self,
         x: &[f32],
         weight: &[f32],
         inner: usize,
-        sums: &mut [[f32; DOTS]; DOT_ROWS],
+        (out, stride): (&mut [f32], usize),
     ) {
-        for (x, sums) in x.chunks_exact(inner).zip(sums) {
-            for (weight, sum) in weight.chunks_exact(inner).zip(sums) {
-                let mut one = [[0.0; DOTS]; DOT_ROWS];
-                self.dots_of::<1, 1>(x, weight, inner, &mut one);
-                *sum = one[0][0];
+        let mut first = 0;
+        let mut whole = weight.chunks_exact(COLUMNS * inner);
+        for weight in whole.by_ref() {
+            let sums = self.dots_of::<ROWS, COLUMNS>(x, weight, inner);
+            for (row, sums) in sums.iter().enumerate() {
+                for (out, sum) in out[row * stride + first..][..COLUMNS].iter_mut().zip(sums) {
+                    *out += sum;
+                }
+            }
+            first += COLUMNS;
+        }
+        for (column, weight) in whole.remainder().chunks_exact(inner).enumerate() {
+            for (row, x) in x.chunks_exact(inner).enumerate() {
+                let [[sum]] = self.dots_of::<1, 1>(x, weight, inner);
+                out[row * stride + first + column] += sum;
             }
         }
     }
@@ -211,21 +216,20 @@ impl Kernel {
         x: &[f32],
         weight: &[f32],
         inner: usize,
-        sums: &mut [[f32; DOTS]; DOT_ROWS],
-    ) {
+    ) -> [[f32; COLUMNS]; ROWS] {
         let x: [&[f32]; ROWS] = std::array::from_fn(|row| &x[row * inner..][..inner]);
         let weight: [&[f32]; COLUMNS] = std::array::from_fn(|row| &weight[row * inner..][..inner]);
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(detected) => avx2::dots(detected, x, weight, sums),
-            Self::Portable => portable::dots(x, weight, sums),
+            Self::Avx2(detected) => avx2::dots(detected, x, weight),
+            Self::Portable => portable::dots(x, weight),
         }
     }
 }
 
 /// Plain Rust, for any processor.
 mod portable {
-    use super::{DOT_ROWS, DOTS, PANEL, STRIP, Start};
+    use super::{PANEL, STRIP, Start};
 
     /// Whether a fused multiplication is an instruction and not a call.
     const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
@@ -261,11 +265,10 @@ mod portable {
     pub(super) fn dots<const ROWS: usize, const COLUMNS: usize>(
         x: [&[f32]; ROWS],
         weight: [&[f32]; COLUMNS],
-        sums: &mut [[f32; DOTS]; DOT_ROWS],
-    ) {
+    ) -> [[f32; COLUMNS]; ROWS] {
         const LANES: usize = 8;
-        for (x, sums) in x.iter().zip(sums) {
-            for (weight, sum) in weight.iter().zip(sums) {
+        x.map(|x| {
+            weight.map(|weight| {
                 let mut lanes = [0.0; LANES];
                 let (x, x_rest) = x.as_chunks::<LANES>();
                 let (weight, weight_rest) = weight.as_chunks::<LANES>();
@@ -275,9 +278,9 @@ mod portable {
                     }
                 }
                 let rest = x_rest.iter().zip(weight_rest).map(|(x, weight)| x * weight);
-                *sum = lanes.iter().sum::<f32>() + rest.sum::<f32>();
-            }
-        }
+                lanes.iter().sum::<f32>() + rest.sum::<f32>()
+            })
+        })
     }
 }
 
@@ -285,11 +288,12 @@ mod portable {
 mod avx2 {
     use std::arch::asm;
     use std::arch::x86_64::{
-        __m256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_setzero_ps,
-        _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+        __m256, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_permute2f128_ps,
+        _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_unpackhi_ps,
+        _mm256_unpacklo_ps,
     };
 
-    use super::{DOT_ROWS, DOTS, PANEL, STRIP, Start};
+    use super::{PANEL, STRIP, SUMS, Start};
 
     const LANES: usize = 8;
 
@@ -398,46 +402,86 @@ mod avx2 {
         _: Detected,
         x: [&[f32]; ROWS],
         weight: [&[f32]; COLUMNS],
-        sums: &mut [[f32; DOTS]; DOT_ROWS],
-    ) {
+    ) -> [[f32; COLUMNS]; ROWS] {
         // SAFETY: a `Detected` exists only where the processor has what the function was compiled for.
         #[expect(unsafe_code, reason = "calling code compiled for a newer processor than the rest")]
         unsafe {
-            dots_avx2(x, weight, sums);
+            dots_avx2(x, weight)
         }
     }
 
+    /// Loops instead of closures: what the library calls for each element is not compiled for AVX2, and stays a call.
     #[target_feature(enable = "avx2,fma")]
     fn dots_avx2<const ROWS: usize, const COLUMNS: usize>(
         x: [&[f32]; ROWS],
         weight: [&[f32]; COLUMNS],
-        sums: &mut [[f32; DOTS]; DOT_ROWS],
-    ) {
+    ) -> [[f32; COLUMNS]; ROWS] {
+        const { assert!(ROWS * COLUMNS <= SUMS) };
+        let steps = x.iter().chain(&weight).map(|row| row.len() / LANES).min().unwrap_or(0);
+        let mut x_wide: [&[[f32; LANES]]; ROWS] = [&[]; ROWS];
+        for (wide, x) in x_wide.iter_mut().zip(x) {
+            *wide = &x.as_chunks().0[..steps];
+        }
+        let mut weight_wide: [&[[f32; LANES]]; COLUMNS] = [&[]; COLUMNS];
+        for (wide, weight) in weight_wide.iter_mut().zip(weight) {
+            *wide = &weight.as_chunks().0[..steps];
+        }
         let mut wide = [[_mm256_setzero_ps(); COLUMNS]; ROWS];
-        let x_wide = x.map(|x| x.as_chunks::<LANES>().0);
-        let weight_wide = weight.map(|weight| weight.as_chunks::<LANES>().0);
-        let steps = x_wide.iter().chain(&weight_wide).map(|chunks| chunks.len()).min();
-        for step in 0..steps.unwrap_or(0) {
-            let x: [__m256; ROWS] = std::array::from_fn(|row| load(&x_wide[row][step]));
-            for (column, weight) in weight_wide.iter().enumerate() {
-                let weight = load(&weight[step]);
-                for (wide, x) in wide.iter_mut().zip(x) {
-                    wide[column] = _mm256_fmadd_ps(x, weight, wide[column]);
+        for step in 0..steps {
+            let mut x = [_mm256_setzero_ps(); ROWS];
+            for row in 0..ROWS {
+                x[row] = load(&x_wide[row][step]);
+            }
+            for column in 0..COLUMNS {
+                let weight = load(&weight_wide[column][step]);
+                for row in 0..ROWS {
+                    wide[row][column] = _mm256_fmadd_ps(x[row], weight, wide[row][column]);
                 }
             }
         }
-        for ((x, wide), sums) in x.iter().zip(wide).zip(sums) {
-            for ((weight, wide), sum) in weight.iter().zip(wide).zip(sums) {
-                let mut lanes = [0.0; LANES];
-                store(wide, &mut lanes);
-                // In pairs, so that additions overlap.
-                let fours: [f32; 4] = std::array::from_fn(|i| lanes[i] + lanes[i + 4]);
-                let (_, x) = x.as_chunks::<LANES>();
+        let mut all = [_mm256_setzero_ps(); SUMS];
+        for (all, wide) in all.iter_mut().zip(wide.as_flattened()) {
+            *all = *wide;
+        }
+        let mut sums = [0.0; SUMS];
+        store(add_lanes(all), &mut sums);
+        let mut out = [[0.0; COLUMNS]; ROWS];
+        for (out, sum) in out.as_flattened_mut().iter_mut().zip(sums) {
+            *out = sum;
+        }
+        for (x, out) in x.iter().zip(&mut out) {
+            let (_, x) = x.as_chunks::<LANES>();
+            for (weight, out) in weight.iter().zip(out) {
                 let (_, weight) = weight.as_chunks::<LANES>();
-                let rest: f32 = x.iter().zip(weight).map(|(x, weight)| x * weight).sum();
-                *sum = (fours[0] + fours[2]) + (fours[1] + fours[3]) + rest;
+                *out += x.iter().zip(weight).map(|(x, weight)| x * weight).sum::<f32>();
             }
         }
+        out
+    }
+
+    /// The sums of the lanes of each register, all in the same order: each half's with the other's, then in pairs.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn add_lanes(wide: [__m256; SUMS]) -> __m256 {
+        let [a, b, c, d, e, f, g, h] = wide;
+        let (ae, bf, cg, dh) =
+            (add_halves(a, e), add_halves(b, f), add_halves(c, g), add_halves(d, h));
+        let (aebf, cgdh) = (add_pairs(ae, bf), add_pairs(cg, dh));
+        _mm256_add_ps(_mm256_shuffle_ps::<0x88>(aebf, cgdh), _mm256_shuffle_ps::<0xdd>(aebf, cgdh))
+    }
+
+    /// Four sums of two registers each.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn add_halves(a: __m256, b: __m256) -> __m256 {
+        _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b))
+    }
+
+    /// Two sums of two registers and both halves each.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn add_pairs(a: __m256, b: __m256) -> __m256 {
+        _mm256_add_ps(_mm256_shuffle_ps::<0x44>(a, b), _mm256_shuffle_ps::<0xee>(a, b))
     }
 
     /// Squares at a time; returns how many rows of the panel are written.

@@ -10,6 +10,9 @@ use super::panels::{write_columns, write_rows};
 /// Queries up to which keys and values are read as they are stored; laying them out pays above.
 const DIRECT_ROWS_MAX: usize = 4;
 
+/// Multiplications from which on heads of these go to several threads: reading the cache is what takes the time.
+const DIRECT_PARALLEL_FROM: usize = 1 << 16;
+
 /// Attention of one sequence over `q`, `[rows, heads, head_dim]`, and the cache's keys and values,
 /// `[blocks, kv_heads, block_tokens, head_dim]`, all contiguous f32. Returns `[rows, heads, head_dim]`.
 pub(in crate::model) struct PagedAttention<'a> {
@@ -64,20 +67,20 @@ impl CustomOp3 for PagedAttention<'_> {
         let q = dense(q, q_layout)?;
         let cache = [dense(keys, keys_layout)?, dense(values, values_layout)?];
         let mut out = vec![0.0; rows * heads * head_dim];
-        let parallel = rows * heads * (self.start + rows) * head_dim >= PARALLEL_FROM;
+        let multiplications = rows * heads * (self.start + rows) * head_dim;
         if rows <= DIRECT_ROWS_MAX {
             // A task is what shares keys and values: some heads of a row.
             let width = heads / kv_heads * head_dim;
             let task = |(at, (out, q)): (usize, (&mut [f32], &[f32]))| {
                 self.one(sizes, q, cache, (at / kv_heads, at % kv_heads), out);
             };
-            if parallel {
+            if multiplications >= DIRECT_PARALLEL_FROM {
                 out.par_chunks_mut(width).zip(q.par_chunks(width)).enumerate().for_each(task);
             } else {
                 out.chunks_mut(width).zip(q.chunks(width)).enumerate().for_each(task);
             }
         } else {
-            self.many(sizes, q, cache, parallel, &mut out);
+            self.many(sizes, q, cache, multiplications >= PARALLEL_FROM, &mut out);
         }
         Ok((CpuStorage::F32(out), q_layout.shape().clone()))
     }
@@ -201,9 +204,25 @@ impl pulp::NullaryFnOnce for WeightedSum<'_> {
 
     #[inline(always)]
     fn call(self) {
+        /// Four AVX2 registers.
+        const SUMS: usize = 32;
         let Self { out, weights, values } = self;
-        for (weight, values) in weights.iter().zip(values.chunks_exact(out.len())) {
-            for (out, value) in out.iter_mut().zip(values) {
+        let width = out.len();
+        let (chunks, rest) = out.as_chunks_mut::<SUMS>();
+        let done = width - rest.len();
+        for (index, chunk) in chunks.iter_mut().enumerate() {
+            // Beside the output, so that they stay in registers from the first row to the last.
+            let mut sums = *chunk;
+            for (weight, values) in weights.iter().zip(values.chunks_exact(width)) {
+                let values = &values[index * SUMS..][..SUMS];
+                for (sum, value) in sums.iter_mut().zip(values) {
+                    *sum += weight * value;
+                }
+            }
+            *chunk = sums;
+        }
+        for (weight, values) in weights.iter().zip(values.chunks_exact(width)) {
+            for (out, value) in rest.iter_mut().zip(&values[done..]) {
                 *out += weight * value;
             }
         }

@@ -8,7 +8,7 @@ use super::language::Rows;
 use super::observe::{Site, Within};
 use crate::model::cache::{CacheShape, LayerCache};
 use crate::model::layers::{
-    Causal, Linear, Norm, Visit, paged_attention, rotate, show_scores, swiglu,
+    Causal, Linear, Norm, PagedQueries, Visit, paged_attention_of_all, rotate, show_scores, swiglu,
 };
 use crate::weights::{Loaded, Weights, WeightsError};
 
@@ -122,8 +122,8 @@ impl DecoderLayer {
         self.down_proj.forward_add(&inner, &x)
     }
 
-    /// `[rows, hidden]` to `[rows, heads * head_dim]`: products for all rows at once, attention
-    /// sequence by sequence.
+    /// `[rows, hidden]` to `[rows, heads * head_dim]`: products for all rows at once, then keys and values of all
+    /// sequences into the cache, then attention.
     fn attend(
         &mut self,
         x: &Tensor,
@@ -133,7 +133,7 @@ impl DecoderLayer {
     ) -> Result<Tensor> {
         let Heads { kv: kv_heads, group, head_dim } = self.heads;
         let qkv = self.qkv_proj.forward(x)?;
-        let mut outputs = Vec::with_capacity(sequences.len());
+        let mut queries = Vec::with_capacity(sequences.len());
         let mut first_row = 0;
         for (rows, (cos, sin)) in sequences.iter().zip(angles) {
             let qkv = qkv.narrow(0, first_row, rows.len)?;
@@ -155,8 +155,8 @@ impl DecoderLayer {
                     look.see(Site::Softmax, weights)
                 })?;
             }
-            outputs.push(paged_attention(&q, &self.cache, rows.blocks, rows.start)?);
+            queries.push(PagedQueries { q, blocks: rows.blocks, start: rows.start });
         }
-        if outputs.len() == 1 { Ok(outputs.swap_remove(0)) } else { Tensor::cat(&outputs, 0) }
+        paged_attention_of_all(&queries, &self.cache)
     }
 }

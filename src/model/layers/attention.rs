@@ -4,6 +4,7 @@
 //! bf16 rounds them visibly. Here products and softmax stay in f32 on every device.
 
 use candle_core::{DType, Device, Result, Tensor};
+use rayon::prelude::*;
 
 use crate::model::cache::LayerCache;
 use crate::model::cpu::{FusedAttention, PagedAttention};
@@ -62,6 +63,32 @@ pub(in crate::model) fn paged_attention(
         attention(&q.unsqueeze(0)?, &keys, &values, Causal::From(start))?
     };
     out.reshape((rows, heads * head_dim))
+}
+
+/// Queries of one sequence for [`paged_attention_of_all`].
+#[derive(Debug)]
+pub(in crate::model) struct PagedQueries<'a> {
+    /// `[rows, heads, head_dim]`
+    pub(in crate::model) q: Tensor,
+    /// The sequence's KV blocks in order.
+    pub(in crate::model) blocks: &'a [u32],
+    /// Position of the first query.
+    pub(in crate::model) start: usize,
+}
+
+/// [`paged_attention`] of each sequence, the rows of all one after the other. On the CPU several sequences at once:
+/// one alone leaves cores idle.
+pub(in crate::model) fn paged_attention_of_all(
+    sequences: &[PagedQueries<'_>],
+    cache: &LayerCache,
+) -> Result<Tensor> {
+    let each = |one: &PagedQueries<'_>| paged_attention(&one.q, cache, one.blocks, one.start);
+    let outputs: Vec<Tensor> = match sequences {
+        [one] => return each(one),
+        all if cache.keys.device().is_cpu() => all.par_iter().map(each).collect::<Result<_>>()?,
+        all => all.iter().map(each).collect::<Result<_>>()?,
+    };
+    Tensor::cat(&outputs, 0)
 }
 
 /// Shows the scores of [`attention`], before the mask, and their softmax, block by block of queries:
@@ -224,7 +251,7 @@ mod tests {
 
     #[test]
     fn blocks_of_a_cache_equal_one_piece() {
-        let (rows, heads, kv_heads, d) = (70, 6, 2, 8);
+        let (rows, heads, kv_heads, d) = (70, 6, 2, 40);
         let shape = CacheShape { blocks: 9, kv_heads, head_dim: d };
         let cache = LayerCache::new(shape, DType::F32, &Device::Cpu).unwrap();
         // From the first position, within a block, and over more than one block of queries.
@@ -244,6 +271,34 @@ mod tests {
         let q = random([1, 1, heads, d], 1).squeeze(0).unwrap();
         assert!(paged_attention(&q, &cache, &[0, 1], 2 * BLOCK_TOKENS).is_err());
         assert!(paged_attention(&q, &cache, &[9], 0).is_err());
+    }
+
+    #[test]
+    fn sequences_together_equal_each_alone() {
+        let (heads, kv_heads, d) = (6, 2, 40);
+        let shape = CacheShape { blocks: 9, kv_heads, head_dim: d };
+        let cache = LayerCache::new(shape, DType::F32, &Device::Cpu).unwrap();
+        let blocks: [&[u32]; 3] = [&[8, 3], &[1, 6, 2], &[0]];
+        let all: Vec<PagedQueries<'_>> = [(70, 1), (100, 30), (0, 3)]
+            .into_iter()
+            .zip(blocks)
+            .enumerate()
+            .map(|(seed, ((start, rows), blocks))| {
+                let (k, v) = (
+                    random([1, start + rows, kv_heads, d], seed + 2),
+                    random([1, start + rows, kv_heads, d], seed + 9),
+                );
+                let by_head = |x: &Tensor| x.squeeze(0).unwrap().transpose(0, 1).unwrap();
+                cache.write(blocks, 0, &by_head(&k), &by_head(&v)).unwrap();
+                let q = random([1, rows, heads, d], seed).squeeze(0).unwrap();
+                PagedQueries { q, blocks, start }
+            })
+            .collect();
+        let together = flat(&paged_attention_of_all(&all, &cache).unwrap());
+        let alone = |one: &PagedQueries<'_>| {
+            flat(&paged_attention(&one.q, &cache, one.blocks, one.start).unwrap())
+        };
+        assert_eq!(together, all.iter().flat_map(alone).collect::<Vec<f32>>());
     }
 
     #[test]

@@ -14,7 +14,9 @@ use candle_core::Tensor;
 pub(super) type Visit<'a> = &'a mut dyn FnMut(&str, &Tensor);
 
 pub(super) use activation::{gelu, scaled_add, swiglu};
-pub(super) use attention::{Causal, QUERY_BLOCK_ROWS, attention, paged_attention, show_scores};
+pub(super) use attention::{
+    Causal, PagedQueries, QUERY_BLOCK_ROWS, attention, paged_attention_of_all, show_scores,
+};
 pub(super) use linear::Linear;
 pub(super) use norm::Norm;
 pub(super) use rope::{DynamicNtk, RopeTable, rotate};
