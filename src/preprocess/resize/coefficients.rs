@@ -65,6 +65,28 @@ impl Coefficients {
         self.kernel.sum(&self.windows[positions], &self.pairs, samples, stride, out);
     }
 
+    /// The same for one output position, where `samples`, `stride` bytes apart, start at input position `origin`.
+    pub(super) fn sum_one(
+        &self,
+        position: usize,
+        origin: usize,
+        (samples, stride): (&[u8], usize),
+        out: &mut [[u8; LANES]],
+    ) {
+        let window = self.windows[position];
+        let window = Window { first: window.first - origin, ..window };
+        self.kernel.sum(&[window], &self.pairs, samples, stride, out);
+    }
+
+    /// The input positions that some output positions read.
+    pub(super) fn inputs_of(&self, positions: Range<usize>) -> Range<usize> {
+        // Zeros at their ends are left out: windows need not begin in their order.
+        let windows = &self.windows[positions];
+        let first = windows.iter().map(|window| window.first).min().unwrap_or(0);
+        let end = windows.iter().map(|window| window.inputs().end).max().unwrap_or(0);
+        first..end.max(first)
+    }
+
     /// The input positions an output position reads.
     pub(super) fn inputs(&self, position: usize) -> Range<usize> {
         self.windows[position].inputs()

@@ -4,10 +4,11 @@
 //! passes is part of the definition, and it changed in Pillow 13. A pass between equal sizes is a
 //! copy, as in Pillow.
 //!
-//! The first pass is done for the whole image, over all threads of the current pool. Rows of the
-//! result are then made on demand ([`Rows::fill`]), so the caller can turn them into whatever it
-//! needs while they are in the processor's cache. Memory: one intermediate image of `width out x
-//! height in` (or the other way round).
+//! Rows of the result are made on demand, some at a time ([`Rows::fill`]), so that the caller can
+//! spread them over threads and turn them into whatever it needs while they are in the processor's
+//! cache. Where the horizontal pass comes first, it is done for the rows that those need: there is
+//! no intermediate image, and a few rows between two parts are made twice. Where the vertical pass
+//! does, it is done for the whole image first, over all threads of the current pool.
 
 mod coefficients;
 mod kernel;
@@ -43,11 +44,11 @@ pub fn resize(page: &Page, to: Size, order: PassOrder) -> Page {
     let rows = Rows::new(page, to, order);
     let (width, height) = (to.width_px as usize, to.height_px as usize);
     let mut rgb = vec![0; width * height * CHANNELS];
-    rgb.par_chunks_mut(BAND_ROWS * width * CHANNELS).enumerate().for_each_init(
+    rgb.par_chunks_mut(rows.at_once * width * CHANNELS).enumerate().for_each_init(
         Scratch::default,
-        |scratch, (band, out)| {
+        |scratch, (part, out)| {
             let count = out.len() / (width * CHANNELS);
-            rows.fill(band * BAND_ROWS, count, scratch);
+            rows.fill(part * rows.at_once, count, scratch);
             for (y, row) in out.chunks_exact_mut(width * CHANNELS).enumerate() {
                 let planes: [&[u8]; CHANNELS] =
                     std::array::from_fn(|channel| rows.plane(scratch, y, channel));
@@ -60,24 +61,44 @@ pub fn resize(page: &Page, to: Size, order: PassOrder) -> Page {
     Page::from_rgb(to.width_px, to.height_px, rgb).unwrap_or_else(|| page.clone())
 }
 
-/// An image after its first pass: any rows of the result can be made from it.
-pub(crate) struct Rows {
+/// A resized image of which any rows can be made.
+pub(crate) struct Rows<'a> {
     width: usize,
-    second: Second,
+    /// How many rows it is best to make at a time, and the most.
+    at_once: usize,
+    passes: Passes<'a>,
 }
 
-/// The pass still to do, and what it reads.
-enum Second {
-    Vertical { coefficients: Coefficients, planar: Vec<u8> },
-    Horizontal { coefficients: Coefficients, rgb: Vec<u8>, row_bytes: usize },
+enum Passes<'a> {
+    HorizontalFirst {
+        across: Coefficients,
+        down: Coefficients,
+        rgb: &'a [u8],
+        row_bytes: usize,
+    },
+    /// The vertical pass is done.
+    Horizontal {
+        across: Coefficients,
+        rgb: Vec<u8>,
+        row_bytes: usize,
+    },
 }
 
 /// Room for one thread to work in; holds the rows made last.
 #[derive(Default)]
 pub(crate) struct Scratch {
     columns: Vec<u8>,
+    /// After the horizontal pass, before the vertical one.
+    between: Vec<u8>,
     planar: Vec<u8>,
 }
+
+/// Rows of the page that a part of the result is made from, about: many more than are made twice, few enough for
+/// the caches.
+const PART_INPUT_ROWS: f64 = 112.0;
+
+/// Bounds of a part's rows, for pages that are much smaller or larger than the result.
+const PART_ROWS: (f64, f64) = (48.0, 112.0);
 
 // === impl PassOrder ===
 
@@ -92,74 +113,77 @@ impl PassOrder {
 
 // === impl Rows ===
 
-impl Rows {
-    /// Most rows that one `fill` makes.
-    pub(crate) const FILL_MAX: usize = BAND_ROWS;
-
-    /// Does the first pass. `to` has no zero side.
-    pub(crate) fn new(page: &Page, to: Size, order: PassOrder) -> Self {
+impl<'a> Rows<'a> {
+    /// `to` has no zero side.
+    pub(crate) fn new(page: &'a Page, to: Size, order: PassOrder) -> Self {
         let from = Size { width_px: page.width_px(), height_px: page.height_px() };
         let across = Coefficients::new(from.width_px, to.width_px);
         let down = Coefficients::new(from.height_px, to.height_px);
         let row_bytes = from.width_px as usize * CHANNELS;
-        let second = if order.is_vertical_first(from, to) {
+        let width = to.width_px as usize;
+        if order.is_vertical_first(from, to) {
             let rgb = first_vertical(&down, page.rgb(), row_bytes);
-            Second::Horizontal { coefficients: across, rgb, row_bytes }
-        } else {
-            let planar = first_horizontal(&across, page.rgb(), row_bytes);
-            Second::Vertical { coefficients: down, planar }
-        };
-        Self { width: to.width_px as usize, second }
+            let passes = Passes::Horizontal { across, rgb, row_bytes };
+            return Self { width, at_once: BAND_ROWS, passes };
+        }
+        let scale = f64::from(from.height_px) / f64::from(to.height_px);
+        let (least, most) = PART_ROWS;
+        let at_once = (PART_INPUT_ROWS / scale).clamp(least, most) as usize;
+        let passes = Passes::HorizontalFirst { across, down, rgb: page.rgb(), row_bytes };
+        Self { width, at_once, passes }
     }
 
-    /// Makes rows `y..y + count` of the result, to be read with [`Rows::plane`]; `count` is at most
-    /// `FILL_MAX`.
+    /// Rows that one `fill` makes at most.
+    pub(crate) fn fill_rows(&self) -> usize {
+        self.at_once
+    }
+
+    /// Makes rows `y..y + count` of the result, to be read with [`Rows::plane`].
     pub(crate) fn fill(&self, y: usize, count: usize, scratch: &mut Scratch) {
         let row = CHANNELS * plane_bytes(self.width);
-        scratch.planar.resize(row * BAND_ROWS, 0);
-        let out = &mut scratch.planar[..row * count];
-        match &self.second {
-            Second::Vertical { coefficients, planar } => {
+        let Scratch { columns, between, planar } = scratch;
+        planar.resize(row * self.at_once, 0);
+        let out = &mut planar[..row * count];
+        match &self.passes {
+            Passes::HorizontalFirst { across, down, rgb, row_bytes } => {
+                let inputs = down.inputs_of(y..y + count);
+                let (first, rows) = (inputs.start, inputs.len());
+                if between.len() < row * rows {
+                    between.resize(row * rows, 0);
+                }
+                let rgb = &rgb[first * row_bytes..][..rows * row_bytes];
+                let bands =
+                    between.chunks_mut(BAND_ROWS * row).zip(rgb.chunks(BAND_ROWS * row_bytes));
+                for (out, rgb) in bands {
+                    passes::horizontal(across, rgb, *row_bytes, columns, out);
+                }
                 for (offset, out) in out.chunks_exact_mut(row).enumerate() {
-                    passes::vertical(coefficients, planar, y + offset, out);
+                    passes::vertical(down, (between, first), y + offset, out);
                 }
             }
-            Second::Horizontal { coefficients, rgb, row_bytes } => {
+            Passes::Horizontal { across, rgb, row_bytes } => {
                 let rgb = &rgb[y * row_bytes..(y + count) * row_bytes];
-                passes::horizontal(coefficients, rgb, *row_bytes, &mut scratch.columns, out);
+                passes::horizontal(across, rgb, *row_bytes, columns, out);
             }
         }
     }
 
     /// One channel of the row `offset` rows below the first one filled last.
-    pub(crate) fn plane<'a>(
+    pub(crate) fn plane<'s>(
         &self,
-        scratch: &'a Scratch,
+        scratch: &'s Scratch,
         offset: usize,
         channel: usize,
-    ) -> &'a [u8] {
+    ) -> &'s [u8] {
         let plane = plane_bytes(self.width);
         &scratch.planar[(offset * CHANNELS + channel) * plane..][..self.width]
     }
-}
-
-fn first_horizontal(coefficients: &Coefficients, rgb: &[u8], row_bytes: usize) -> Vec<u8> {
-    let height = rgb.len() / row_bytes;
-    let row_out = CHANNELS * plane_bytes(coefficients.len());
-    let mut planar = vec![0; height * row_out];
-    planar
-        .par_chunks_mut(BAND_ROWS * row_out)
-        .zip(rgb.par_chunks(BAND_ROWS * row_bytes))
-        .for_each_init(Vec::new, |columns, (out, rgb)| {
-            passes::horizontal(coefficients, rgb, row_bytes, columns, out);
-        });
-    planar
 }
 
 fn first_vertical(coefficients: &Coefficients, rgb: &[u8], row_bytes: usize) -> Vec<u8> {
     let mut rows = vec![0; coefficients.len() * row_bytes];
     rows.par_chunks_mut(row_bytes)
         .enumerate()
-        .for_each(|(y, out)| passes::vertical(coefficients, rgb, y, out));
+        .for_each(|(y, out)| passes::vertical(coefficients, (rgb, 0), y, out));
     rows
 }

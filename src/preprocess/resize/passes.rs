@@ -62,22 +62,28 @@ fn transpose_band(rgb: &[u8], row_bytes: usize, columns: &mut Vec<u8>) {
     }
 }
 
-/// Makes row `y` of the result from rows of any layout; `out` is one row.
-pub(super) fn vertical(coefficients: &Coefficients, rows: &[u8], y: usize, out: &mut [u8]) {
+/// Makes row `y` of the result from rows of any layout, of which the first stands at position `origin`; `out` is one
+/// row.
+pub(super) fn vertical(
+    coefficients: &Coefficients,
+    (rows, origin): (&[u8], usize),
+    y: usize,
+    out: &mut [u8],
+) {
     let row_bytes = out.len();
     let (whole, rest) = out.as_chunks_mut::<LANES>();
     if !whole.is_empty() {
-        coefficients.sum(y..y + 1, rows, row_bytes, whole);
+        coefficients.sum_one(y, origin, (rows, row_bytes), whole);
     }
     if !rest.is_empty() {
         // Whole lanes would read past the row, and past the image in the last one: pad a copy.
         let at = row_bytes - rest.len();
-        let mut padded = vec![0; coefficients.inputs(y).end * LANES];
+        let mut padded = vec![0; (coefficients.inputs(y).end - origin) * LANES];
         for (lanes, row) in padded.chunks_exact_mut(LANES).zip(rows.chunks_exact(row_bytes)) {
             lanes[..rest.len()].copy_from_slice(&row[at..]);
         }
         let mut last = [[0; LANES]];
-        coefficients.sum(y..y + 1, &padded, LANES, &mut last);
+        coefficients.sum_one(y, origin, (&padded, LANES), &mut last);
         rest.copy_from_slice(&last[0][..rest.len()]);
     }
 }
