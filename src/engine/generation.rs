@@ -178,6 +178,13 @@ impl Switch {
         self.read().current.clone()
     }
 
+    /// Whether requests go to another model than the one whose threads have `bell`.
+    pub(super) fn has_replaced(&self, bell: &Bell) -> bool {
+        let is_its = |replica: &Replica| Arc::ptr_eq(&replica.bell.inbox, &bell.inbox);
+        let current = &self.read().current;
+        current.as_ref().is_some_and(|current| !current.replicas.iter().any(is_its))
+    }
+
     /// Whether the threads of all models were told to end.
     pub(super) fn has_stopped(&self) -> bool {
         self.read().stopped

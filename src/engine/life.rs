@@ -101,8 +101,8 @@ impl Life {
         let board = &self.desk.board;
         match (self.muster.loses(), self.reload) {
             (Loss::Known, _) => {}
-            // Another model has taken its place: only what it had left is lost.
-            (Loss::OfTheServer, _) if self.bell.inbox.is_retired() => {}
+            // Only what it had left is lost.
+            (Loss::OfTheServer, _) if self.desk.switch.has_replaced(&self.bell) => {}
             (Loss::OfTheModel, Some(number)) => board.not_reloaded(number, why),
             (Loss::OfTheModel, None) | (Loss::OfTheServer, _) => board.failed(why),
         }
