@@ -209,10 +209,22 @@ impl Server {
     /// Waits until requests are taken.
     pub async fn ready(&mut self) -> Result<Ready, AppError> {
         let mut status = self.engine.status();
-        let waiting = status.wait_for(|status| status.state != ModelState::Loading);
-        let spec = match waiting.await {
-            Ok(status) if status.state == ModelState::Ready => status.spec.clone(),
-            _ => None,
+        let loaded = async {
+            match status.wait_for(|status| status.state != ModelState::Loading).await {
+                Ok(status) if status.state == ModelState::Ready => status.spec.clone(),
+                _ => None,
+            }
+        };
+        let spec = tokio::select! {
+            biased;
+            // It serves while the model loads, and may fail long before.
+            served = &mut self.serving => {
+                return Err(match served {
+                    Ok(Err(error)) => error.into(),
+                    _ => self.model_error(),
+                });
+            }
+            spec = loaded => spec,
         };
         let Some(spec) = spec else { return Err(self.model_error()) };
         enter(Phase::Serving);
@@ -264,8 +276,10 @@ impl Server {
     /// Ends at once what an engine that failed would never end.
     async fn abandon(&mut self) {
         self.stop.now.cancel();
-        // Bounded by itself; whatever it says comes after the failure that counts.
-        let _ = (&mut self.serving).await;
+        // Bounded by itself; whatever it says comes after the failure that counts, unless it is that failure.
+        if !self.serving.is_finished() {
+            let _ = (&mut self.serving).await;
+        }
         enter(Phase::Stopped);
     }
 
@@ -369,4 +383,27 @@ fn service_config(config: &Config, telemetry: &Telemetry) -> service::Config {
     service.request_memory_bytes = config.server.request_memory;
     service.tiles_per_page_max = load::tiles_max(config);
     service
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::{self, Flags, Key, Low};
+
+    #[tokio::test]
+    async fn a_server_that_cannot_serve_does_not_wait_for_its_model() {
+        let values = [(Key::Listen, "127.0.0.1:0".to_owned())];
+        let flags = Flags { values: values.into(), ..Flags::default() };
+        let mut config = config::check(&Low::gather(&flags, &BTreeMap::new())).unwrap();
+        // As if it were gone since the check.
+        let gone = tempfile::tempdir().unwrap().path().join("access.toml");
+        config.server.access.file = Some(gone);
+        let mut server = Server::start(config, Telemetry::default()).await.unwrap();
+        let error = server.ready().await.unwrap_err();
+        assert!(matches!(error, AppError::Serve(ServeError::Access(_))), "{error}");
+        assert_eq!(server.engine.current().state, ModelState::Loading, "it did not wait");
+        server.abandon().await;
+    }
 }

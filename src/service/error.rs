@@ -28,6 +28,12 @@ const PUSHBACK: &str = "grpc-retry-pushback-ms";
 const VIOLATIONS_MAX: usize = 12;
 
 /// Bytes of one field's description.
+/// Bytes of the paths and descriptions of all fields that one status names.
+const VIOLATIONS_BYTES_MAX: usize = 2600;
+
+/// Bytes of one field's path, which may lead through lists of fields inside one another.
+const FIELD_BYTES_MAX: usize = 128;
+
 const DESCRIPTION_BYTES_MAX: usize = 200;
 
 /// Bytes of a status's message: drivers can be talkative.
@@ -70,8 +76,15 @@ impl Failure {
         violations.truncate(VIOLATIONS_MAX);
         for violation in &mut violations {
             shorten(&mut violation.description, DESCRIPTION_BYTES_MAX);
+            shorten(&mut violation.field, FIELD_BYTES_MAX);
         }
         let message = violations
+        let mut bytes = 0;
+        let fit = violations.iter().take_while(|violation| {
+            bytes += violation.field.len() + violation.description.len();
+            bytes <= VIOLATIONS_BYTES_MAX
+        });
+        violations.truncate(fit.count());
             .iter()
             .map(|violation| format!("{}: {}", violation.field, violation.description))
             .collect::<Vec<_>>()

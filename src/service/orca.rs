@@ -27,6 +27,8 @@ pub(super) const TRAILER: &str = "endpoint-load-metrics-bin";
 /// What gRPC's own servers allow.
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
+/// Longer ones are as good as none, and added to the clock they could overflow.
+const INTERVAL_MAX: Duration = Duration::from_hours(24);
 
 /// Whole seconds over which rates are taken.
 const WINDOW_SECONDS: usize = 10;
@@ -156,9 +158,7 @@ impl OpenRcaService for OrcaService {
         &self,
         request: Request<OrcaLoadReportRequest>,
     ) -> Result<Response<Self::StreamCoreMetricsStream>, Status> {
-        let asked = request.into_inner().report_interval;
-        let asked = asked.and_then(|asked| Duration::try_from(asked).ok());
-        let mut ticks = tokio::time::interval(asked.unwrap_or(INTERVAL_DEFAULT).max(INTERVAL_MIN));
+        let mut ticks = tokio::time::interval(interval(request.get_ref().report_interval));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let meter = Arc::clone(&self.meter);
         let reports =
@@ -179,9 +179,25 @@ impl OpenRcaService for OrcaService {
     }
 }
 
+/// How often a client gets a report that asked for one so often.
+fn interval(asked: Option<prost_types::Duration>) -> Duration {
+    let asked = asked.and_then(|asked| Duration::try_from(asked).ok());
+    asked.unwrap_or(INTERVAL_DEFAULT).clamp(INTERVAL_MIN, INTERVAL_MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn intervals_have_bounds() {
+        let asked = |seconds| interval(Some(prost_types::Duration { seconds, nanos: 0 }));
+        assert_eq!(interval(None), INTERVAL_DEFAULT);
+        assert_eq!(asked(7), Duration::from_secs(7));
+        assert_eq!(asked(0), INTERVAL_MIN);
+        assert_eq!(asked(-5), INTERVAL_DEFAULT);
+        assert_eq!(asked(i64::MAX), INTERVAL_MAX);
+    }
 
     #[test]
     fn rates_are_of_whole_seconds() {

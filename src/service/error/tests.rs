@@ -305,11 +305,16 @@ fn unknown_model() {
 fn a_status_fits_into_headers() {
     let violations = (0..1000)
         .map(|index| FieldViolation::new(format!("event_kinds[{index}]"), "é".repeat(1000)));
+    let deep = (0..1000)
+        .map(|_| FieldViolation::new("schema.field_list.fields[7]".repeat(90), "é".repeat(1000)));
     let name = "n".repeat(100_000);
     let message = "m".repeat(100_000);
     let device = RunError::Device { site: "attention", message };
     for status in [
         Failure::fields("INVALID_FIELD", violations.collect()).into_status(),
+        Failure::fields("INVALID_FIELD", deep.collect()).into_status(),
+        too_much_besides_files("schema"),
+        answer_too_large(usize::MAX),
         model_not_found(&name, "internvl3-8b"),
         failed(&EngineError::Run(device)),
     ] {
