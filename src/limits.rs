@@ -3,8 +3,16 @@
 
 /// Encoded size of one gRPC request message.
 pub const REQUEST_BYTES_MAX: usize = 64 << 20;
+/// Encoded size of all but the contents of files in one request message.
+pub const REQUEST_BESIDES_FILES_BYTES_MAX: usize = 256 << 10;
+/// The shortest item of a repeated field on the wire: a tag and a length.
+pub const PROTO_ITEM_BYTES_MIN: usize = 2;
+/// What one byte of a message may become when it is decoded, contents of files aside.
+pub const DECODED_BYTES_PER_BYTE_MAX: usize = 64;
 /// Encoded size of one gRPC response message: clients that were not told otherwise take this much.
 pub const RESPONSE_BYTES_MAX: usize = 4 << 20;
+/// Encoded size of one event of an answer, which a response message wraps.
+pub const EVENT_BYTES_MAX: usize = RESPONSE_BYTES_MAX - 1024;
 /// Calls that one connection may have open, whatever the configuration asks for.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
 /// Bytes of all requests that arrive, wait and run, where nobody says.
@@ -56,6 +64,8 @@ pub const TILES_PER_PAGE_MAX: u32 = 40;
 pub const EVENTS_BUFFERED_MAX: usize = 64;
 /// How long a request may wait for its reader before it is ended.
 pub const SLOW_CLIENT_MS_MAX: u64 = 30_000;
+/// How long a response may wait for its reader before its call is ended.
+pub const UNREAD_MS_MAX: u64 = 120_000;
 /// Tokens of one request that may be joined into one piece for a slow reader before the request is
 /// paused.
 pub const JOINED_TOKENS_MAX: usize = 64;
@@ -133,7 +143,17 @@ const _: () = assert!(PAGE_PIXELS_MAX * 7 + FILE_BYTES_MAX as u64 <= PDF_MEMORY_
 const _: () = assert!(PDF_DPI_MIN <= PDF_DPI_DEFAULT && PDF_DPI_DEFAULT <= PDF_DPI_MAX);
 const _: () = assert!(PAGES_MAX <= TIFF_DIRECTORIES_MAX);
 const _: () = assert!(PAGE_PIXELS_MAX <= (PAGE_SIDE_PX_MAX as u64) * (PAGE_SIDE_PX_MAX as u64));
-const _: () = assert!(PROMPT_BYTES_MAX < REQUEST_BYTES_MAX);
+// The largest schema and its instructions fit, with as much again for all else.
+const _: () = assert!(SCHEMA_BYTES_MAX + PROMPT_BYTES_MAX <= REQUEST_BESIDES_FILES_BYTES_MAX / 2);
+// Decoded, no message takes more beside its files than one file does. Lists grow by doubling: while one moves there
+// are three times what it needs at most.
+const _: () =
+    assert!(REQUEST_BESIDES_FILES_BYTES_MAX * DECODED_BYTES_PER_BYTE_MAX * 3 <= FILE_BYTES_MAX);
+const _: () = assert!(REQUEST_BESIDES_FILES_BYTES_MAX < REQUEST_BYTES_MAX);
+// A response of a batch has the document's name beside the event; tags, lengths and numbers take a few bytes each.
+const _: () = assert!(EVENT_BYTES_MAX + REQUEST_ID_BYTES_MAX + 128 <= RESPONSE_BYTES_MAX);
+// The engine ends what nobody reads, and says so, before its call is ended.
+const _: () = assert!(SLOW_CLIENT_MS_MAX < UNREAD_MS_MAX);
 const _: () = assert!(SCHEMA_DEPTH_MAX < FIELD_DEPTH_MAX);
 const _: () = assert!(TEXT_CHARS_DEFAULT <= TEXT_CHARS_MAX && LIST_ITEMS_DEFAULT <= LIST_ITEMS_MAX);
 const _: () = assert!(HEARTBEAT_MS < SLOW_CLIENT_MS_MAX);

@@ -112,7 +112,8 @@ impl Checker {
         let most = limits::CHOICES_MAX;
         if choices.is_empty() || choices.len() > most {
             let count = choices.len();
-            self.say(at, format!("has {count} values to choose from, there must be 1 to {most}"));
+            let what = format!("has {count} values to choose from, there must be 1 to {most}");
+            return self.say(at, what);
         }
         for (index, choice) in choices.iter().enumerate() {
             if choice.is_array() || choice.is_object() {

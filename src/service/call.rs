@@ -8,9 +8,10 @@ use tonic_types::StatusExt as _;
 use tracing::Span;
 
 use super::orca::{self, Cost, LoadMeter};
-use super::received::Received;
+use super::received::{Lease, Message, Received};
 use super::trace;
 use crate::access::{Admitted, Permit};
+use crate::pb::v1;
 use crate::telemetry::metrics::CallEnded;
 use crate::telemetry::{Metrics, Telemetry};
 
@@ -48,6 +49,8 @@ pub(super) struct Call {
 struct Held {
     permit: Option<Permit>,
     received: Option<Arc<Received>>,
+    /// Of its request, without the files.
+    request: Option<Lease>,
 }
 
 /// What a handler tells about its call, for the log line.
@@ -113,22 +116,22 @@ impl Call {
     /// The call may go on, under this name.
     pub(super) fn admitted(&self, admitted: Admitted, received: Option<Arc<Received>>) {
         self.lock().caller = admitted.caller;
-        let held = Held { permit: admitted.permit, received };
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+        *self.held() = Held { permit: admitted.permit, received, request: None };
     }
 
     /// Whether the caller left before its message was whole.
     pub(super) fn ended_early(&self) -> bool {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.received.as_ref().is_some_and(|received| received.ended_early())
+        self.held().received.as_ref().is_some_and(|received| received.ended_early())
     }
 
-    /// A message of this call, of so many bytes, is not needed any more.
-    pub(super) fn message_done(&self, bytes: usize) {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(received) = &held.received {
-            received.give_back(bytes);
-        }
+    /// The account of the next message that its handler reads, where they are counted.
+    pub(super) fn next_message(&self) -> Option<Message> {
+        self.held().received.as_ref()?.next_message()
+    }
+
+    /// Holds what `request` takes in memory: the files as long as they are there, the rest until the call ends.
+    pub(super) fn hold(&self, message: Option<Message>, request: &mut v1::ExtractRequest) {
+        self.held().request = message.map(|message| message.follow(request));
     }
 
     /// A document of this call, with a span, a log line and an end of its own.
@@ -178,7 +181,7 @@ impl Call {
             }
             record.clone()
         };
-        drop(std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner)));
+        drop(std::mem::take(&mut *self.held()));
         trace::end_rpc_span(&self.span, status.code());
         if let Some(method) = self.method.filter(|_| !self.is_document) {
             let (code, duration) = (trace::code_name(status.code()), self.received.elapsed());
@@ -263,6 +266,10 @@ impl Call {
 /// The client's `grpc-timeout`: at most eight digits and a unit. Anything else is no timeout, as
 /// tonic has it.
 fn parse_timeout(headers: &http::HeaderMap) -> Option<Duration> {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -14,6 +14,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use crate::access::Refusal;
 use crate::constraint::ConstraintError;
 use crate::engine::{EngineError, Reject};
+use crate::limits;
 use crate::model::{NonFinite, RunError};
 use crate::preprocess::DecodeError;
 
@@ -163,6 +164,31 @@ pub(super) fn rejected(reject: &Reject) -> Status {
     let message = reject.to_string();
     let failure = match reject {
         Reject::QueueFull { queued, retry_after } => {
+/// A request is too large although its files are not; `field` is the one that passed the bound.
+pub(super) fn too_much_besides_files(field: &str) -> Status {
+    let most = limits::REQUEST_BESIDES_FILES_BYTES_MAX;
+    let message = format!(
+        "with all that is no content of a file the request has more than {most} bytes: shorten it, or ask in \
+         several requests"
+    );
+    let value = format!("over {most}");
+    over_limit(field, message, "max_bytes_besides_files", &most, &value).into_status()
+}
+
+/// A message of the answer would be larger than clients take.
+pub(super) fn answer_too_large(bytes: usize) -> Status {
+    let most = limits::EVENT_BYTES_MAX;
+    let message = format!(
+        "a message of the answer has {bytes} bytes, the most is {most}: ask for fewer output tokens, or in several \
+         requests"
+    );
+    Failure::new(Code::ResourceExhausted, "ANSWER_TOO_LARGE", message)
+        .with("limit", "max_event_bytes")
+        .with("limit_value", &most)
+        .with("value", &bytes)
+        .into_status()
+}
+
             Failure::new(Code::ResourceExhausted, "QUEUE_FULL", message)
                 .with("queued_requests", queued)
                 .retry(*retry_after)

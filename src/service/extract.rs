@@ -51,7 +51,9 @@ pub(super) async fn extract(
 ) -> Result<Response<Answer<Events>>, Status> {
     let call = Call::of(&request);
     let traced = traced(state, request.metadata())?;
-    begin(state, call, traced, request.into_inner()).await.map(Response::new)
+    let mut request = request.into_inner();
+    call.hold(call.next_message(), &mut request);
+    begin(state, call, traced, request).await.map(Response::new)
 }
 
 /// What the traces of a call's requests hold; none where nothing is traced.

@@ -21,6 +21,7 @@ mod kind;
 mod leaving;
 mod model_info;
 mod orca;
+mod outline;
 mod playground;
 mod reading;
 mod received;
@@ -28,6 +29,7 @@ mod server;
 mod stream;
 mod trace;
 mod validate;
+mod watched;
 mod web;
 
 use std::sync::Arc;
@@ -76,6 +78,8 @@ pub struct Config {
     pub allowed_hosts: Option<Vec<String>>,
     /// Longest silence on a stream.
     pub heartbeat: Duration,
+    /// How long a response may wait for its reader.
+    pub unread: Duration,
     /// How long running calls may take to end once the server shuts down.
     pub drain_timeout: Duration,
     /// Documents without an outcome in one batch call.
@@ -109,6 +113,7 @@ impl Config {
             playground: true,
             allowed_hosts: None,
             heartbeat: Duration::from_millis(limits::HEARTBEAT_MS),
+            unread: Duration::from_millis(limits::UNREAD_MS_MAX),
             drain_timeout: Duration::from_secs(30),
             batch_in_flight_max: limits::BATCH_IN_FLIGHT_MAX,
             telemetry: Telemetry::default(),

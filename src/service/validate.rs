@@ -368,6 +368,9 @@ fn check_kinds(kinds: &[i32], free_text: bool, problems: &mut Problems) -> Kinds
     wanted
 }
 
+/// What is kept of all that is wrong: more than a status names, and less than a hostile request could make.
+const VIOLATIONS_KEPT: usize = 256;
+
 /// What is wrong so far.
 #[derive(Debug, Default)]
 struct Problems {
@@ -381,7 +384,7 @@ struct Problems {
 impl Problems {
     fn invalid(&mut self, field: impl Into<String>, what: impl Into<String>) {
         self.invalid = true;
-        self.violations.push(FieldViolation::new(field, what));
+        self.violation(field.into(), what.into());
     }
 
     fn over_limit(
@@ -394,7 +397,13 @@ impl Problems {
     ) {
         self.limit.get_or_insert((limit, limit_value, value));
         let what = format!("{value} {unit} are more than {limit}, {limit_value}");
-        self.violations.push(FieldViolation::new(field, what));
+        self.violation(field.into(), what);
+    }
+
+    fn violation(&mut self, field: String, what: String) {
+        if self.violations.len() < VIOLATIONS_KEPT {
+            self.violations.push(FieldViolation::new(field, what));
+        }
     }
 
     fn into_status(self) -> Status {

@@ -11,6 +11,7 @@ use http::uri::PathAndQuery;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use prost::Message as _;
+use tessera::pb::v1;
 use tessera::telemetry::Telemetry;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
@@ -155,6 +156,29 @@ async fn an_image_that_unpacks_to_too_much_costs_nothing() {
     png.extend(crc32(pixels).to_be_bytes());
     let request = tessera::pb::v1::ExtractRequest { files: vec![file(png)], ..question("?") };
     let status = crate::support::refuse(&server, request).await;
+    crate::support::assert_failure(&status, Code::InvalidArgument, "LIMIT_EXCEEDED");
+    assert_well(&server).await;
+}
+
+#[tokio::test]
+async fn a_message_that_unpacks_to_much_more_is_refused_undecoded() {
+    let server = Setup::default().start().await;
+    // Two bytes each on the wire, and a hundred in memory.
+    let fields = vec![v1::FieldSpec::default(); 200_000];
+    let source = v1::extraction_schema::Source::FieldList(v1::FieldList { fields });
+    let schema = v1::ExtractionSchema { source: Some(source), ..Default::default() };
+    let task = Some(v1::extract_request::Task::Schema(schema));
+    let request = v1::ExtractRequest { request_id: "a".to_owned(), task, ..question("?") };
+    let status = crate::support::refuse(&server, request.clone()).await;
+    crate::support::assert_failure(&status, Code::InvalidArgument, "LIMIT_EXCEEDED");
+    assert_eq!(crate::support::fields(&status), ["schema"]);
+    let metadata = crate::support::info(&status).1.metadata;
+    assert_eq!(metadata["limit"], "max_bytes_besides_files");
+    // In a batch it is the call's end.
+    let message = Some(v1::batch_extract_request::Message::Extract(request));
+    let requests = tokio_stream::iter([v1::BatchExtractRequest { message }]);
+    let mut responses = server.client().await.batch_extract(requests).await.unwrap().into_inner();
+    let status = tokio::time::timeout(SOON, responses.message()).await.unwrap().unwrap_err();
     crate::support::assert_failure(&status, Code::InvalidArgument, "LIMIT_EXCEEDED");
     assert_well(&server).await;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Problems;
+use super::{Problems, VIOLATIONS_KEPT};
 use crate::limits;
 use crate::pb::v1;
 use crate::pb::v1::extraction_schema::Source;
@@ -50,8 +50,15 @@ fn json_schema(text: &str, problems: &mut Problems) -> Option<Schema> {
 
 fn field_list(list: &v1::FieldList, problems: &mut Problems) -> Option<Schema> {
     let before = problems.violations.len();
-    let properties = properties(FIELDS, &list.fields, problems);
-    if problems.violations.len() > before {
+    // One more than there may be is enough to be refused for.
+    let mut left = limits::SCHEMA_PROPERTIES_MAX + 1;
+    let properties = properties(FIELDS, &list.fields, &mut left, problems);
+    if left == 0 {
+        let most = limits::SCHEMA_PROPERTIES_MAX;
+        let what = format!("has more than {most} properties in all: ask in several requests");
+        problems.invalid(FIELDS, what);
+    }
+    if problems.violations.len() > before || before >= VIOLATIONS_KEPT {
         return None;
     }
     made(FIELDS, Schema::new(properties), problems)
@@ -75,23 +82,37 @@ fn made(
     }
 }
 
-fn properties(at: &str, fields: &[v1::FieldSpec], problems: &mut Problems) -> Vec<Property> {
-    let most = limits::SCHEMA_PROPERTIES_MAX;
-    let specs = fields.iter().enumerate().take(most + 1);
-    specs
-        .filter_map(|(index, field)| {
-            let kind = kind(&format!("{at}[{index}]"), field, problems)?;
-            Some(Property {
+/// The first `left` of `fields` and of those inside them.
+fn properties(
+    at: &str,
+    fields: &[v1::FieldSpec],
+    left: &mut usize,
+    problems: &mut Problems,
+) -> Vec<Property> {
+    let mut properties = Vec::new();
+    for (index, field) in fields.iter().enumerate() {
+        if *left == 0 {
+            break;
+        }
+        *left -= 1;
+        if let Some(kind) = kind(&format!("{at}[{index}]"), field, left, problems) {
+            properties.push(Property {
                 name: field.name.clone(),
                 description: field.description.clone(),
                 kind,
                 absent: if field.required { Absent::Never } else { Absent::Null },
-            })
-        })
-        .collect()
+            });
+        }
+    }
+    properties
 }
 
-fn kind(at: &str, field: &v1::FieldSpec, problems: &mut Problems) -> Option<Kind> {
+fn kind(
+    at: &str,
+    field: &v1::FieldSpec,
+    left: &mut usize,
+    problems: &mut Problems,
+) -> Option<Kind> {
     let mut only = |set: bool, name: &str, with: &str| {
         if set {
             problems.invalid(format!("{at}.{name}"), format!("goes only with {with}"));
@@ -122,7 +143,7 @@ fn kind(at: &str, field: &v1::FieldSpec, problems: &mut Problems) -> Option<Kind
         }
         // Its depth is that of the message, which the decoder bounds.
         v1::FieldType::Object => {
-            Kind::Object(properties(&format!("{at}.fields"), &field.fields, problems))
+            Kind::Object(properties(&format!("{at}.fields"), &field.fields, left, problems))
         }
     };
     Some(if field.list {

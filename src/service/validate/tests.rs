@@ -417,6 +417,51 @@ fn a_wrong_field_list_is_told_field_by_field() {
     );
 }
 
+/// Objects with `width` fields each, so many levels of them.
+fn tree(width: usize, levels: usize) -> Vec<v1::FieldSpec> {
+    let inner = if levels == 1 { Vec::new() } else { tree(width, levels - 1) };
+    let kind = if levels == 1 { v1::FieldType::String } else { v1::FieldType::Object };
+    let named =
+        |index: usize| v1::FieldSpec { fields: inner.clone(), ..field(&format!("f{index}"), kind) };
+    (0..width).map(named).collect()
+}
+
+#[test]
+fn no_more_of_a_field_list_is_looked_at_than_may_be() {
+    // 6 + 36 + 216 fields are two too many, 15 + 225 are not. What is wrong behind them is not seen.
+    let most = limits::SCHEMA_PROPERTIES_MAX;
+    check(fields(tree(15, 2)), &bounds()).unwrap();
+    let mut wrong = tree(2, 16);
+    wrong[1].max_length = 7;
+    for list in [tree(6, 3), tree(2, 16), wrong] {
+        let mut problems = Problems::default();
+        let source = Some(Source::FieldList(v1::FieldList { fields: list }));
+        assert!(schema::check(source, &mut problems).is_none());
+        assert_eq!(problems.violations.len(), 1, "{:?}", problems.violations);
+        let what = &problems.violations[0].description;
+        assert!(what.contains(&format!("more than {most} properties")), "{what}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_kept_up_to_a_bound() {
+    let mut problems = Problems::default();
+    check_kinds(&vec![99; 100_000], false, &mut problems);
+    assert_eq!(problems.violations.len(), VIOLATIONS_KEPT);
+    assert_eq!(problems.into_status().code(), tonic::Code::InvalidArgument);
+}
+
+#[test]
+fn too_many_choices_are_not_compared() {
+    // Each with each, that would take minutes.
+    let allowed_values = (0..60_000).map(|value: u32| value.to_string()).collect();
+    let choice = v1::FieldSpec { allowed_values, ..field("a", v1::FieldType::Enum) };
+    let began = std::time::Instant::now();
+    let status = check(fields(vec![choice]), &bounds()).unwrap_err();
+    assert!(status.message().contains("60000 values to choose from"), "{status:?}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
 #[test]
 fn a_wrong_json_schema_is_told_keyword_by_keyword() {
     let text =
