@@ -148,6 +148,15 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
     failure.into_status()
 }
 
+/// A message has waited for its reader for so long that the call ended.
+pub(super) fn unread(waited: Duration) -> Status {
+    let waited_ms = waited.as_millis();
+    let message = format!("the reader took no message for {waited_ms} ms");
+    Failure::new(Code::ResourceExhausted, "SLOW_CLIENT", message)
+        .with("waited_ms", &waited_ms)
+        .into_status()
+}
+
 /// Requests in memory are as many bytes as may be.
 pub(super) fn too_much_received(bytes_max: usize) -> Status {
     let message =

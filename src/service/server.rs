@@ -149,6 +149,7 @@ fn layered(
         .layer(EnvelopeLayer {
             cut: cut.clone(),
             leaving: state.shutdown.clone(),
+            unread_max: config.unread,
             telemetry: config.telemetry.clone(),
             load: Arc::clone(&state.load),
         })

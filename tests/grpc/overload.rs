@@ -1,13 +1,18 @@
 //! Too much at once, and readers that do not read.
 
+use std::io::Cursor;
 use std::time::Duration;
 
+use tessera::access::Quota;
 use tessera::engine;
+use tessera::pb::v1;
 use tessera::pb::v1::extraction_service_client::ExtractionServiceClient;
-use tonic::Code;
+use tonic::{Code, Request};
 use tonic_types::StatusExt as _;
 
-use crate::support::{Setup, assert_failure, collect, first_token, info, open, question, refuse};
+use crate::support::{
+    SOON, Server, Setup, assert_failure, collect, file, first_token, info, open, question, refuse,
+};
 
 #[tokio::test]
 async fn a_full_queue_refuses_at_once() {
@@ -100,4 +105,97 @@ async fn a_reader_that_reads_nothing_is_ended() {
     let (_, status) = collect(stream).await;
     assert_failure(&status, Code::ResourceExhausted, "SLOW_CLIENT");
     assert!(info(&status).1.metadata["waited_ms"].parse::<u64>().unwrap() >= 300);
+}
+
+/// A page of noise, which takes about as many bytes as it has samples.
+fn noise(side_px: u32) -> Vec<u8> {
+    let mut state = 7_u32;
+    let page = image::RgbImage::from_fn(side_px, side_px, |_, _| {
+        image::Rgb([(); 3].map(|()| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        }))
+    });
+    let mut bytes = Cursor::new(Vec::new());
+    page.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+#[tokio::test]
+async fn a_file_that_was_read_counts_no_more() {
+    let mut setup = Setup::endless(Duration::from_millis(2));
+    setup.service.request_memory_bytes = 100_000;
+    let server = setup.start().await;
+    let page = noise(140);
+    assert!(page.len() > 50_000, "two of them are too much: {}", page.len());
+    let large = || v1::ExtractRequest { files: vec![file(page.clone())], ..question("Read on") };
+    let mut first = open(&server, large()).await;
+    first_token(&mut first).await;
+    // The first one still runs.
+    let mut second = open(&server, large()).await;
+    first_token(&mut second).await;
+    first_token(&mut first).await;
+}
+
+/// A server where each address may have one call open, and a call on it whose answer is not read.
+async fn with_a_reader_that_reads_nothing(
+    unread: Duration,
+    timeout: Option<Duration>,
+) -> (Server, tonic::Streaming<v1::ExtractResponse>) {
+    let mut setup = Setup {
+        engine: engine::Config {
+            events_buffered: 2,
+            slow_client: 10 * SOON,
+            ..engine::Config::default()
+        },
+        ..Setup::endless(Duration::from_millis(1))
+    };
+    setup.service.unread = unread;
+    setup.service.access.quota = Quota { in_flight: Some(1), per_minute: None };
+    let server = setup.start().await;
+    // A window this small is full after a few messages.
+    let endpoint = server.endpoint().initial_stream_window_size(512);
+    let mut slow = ExtractionServiceClient::new(endpoint.connect().await.unwrap());
+    let mut request = Request::new(question("Read on"));
+    if let Some(timeout) = timeout {
+        request.set_timeout(timeout);
+    }
+    let stream = slow.extract(request).await.unwrap().into_inner();
+    assert_failure(
+        &refuse(&server, question("Me too")).await,
+        Code::ResourceExhausted,
+        "QUOTA_IN_FLIGHT",
+    );
+    (server, stream)
+}
+
+/// Waits until another call is let in: the one before holds nothing any more.
+async fn let_in(server: &Server) {
+    let let_in = async {
+        let mut client = server.client().await;
+        while let Err(status) = client.extract(question("Me too")).await {
+            assert_failure(&status, Code::ResourceExhausted, "QUOTA_IN_FLIGHT");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, let_in).await.expect("the call that nobody reads ends");
+    server.until_idle().await;
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_is_not_read_ends() {
+    let (server, stream) = with_a_reader_that_reads_nothing(Duration::from_secs(2), None).await;
+    let_in(&server).await;
+    // Whoever reads at last learns why.
+    let (_, status) = collect(stream).await;
+    assert_failure(&status, Code::ResourceExhausted, "SLOW_CLIENT");
+}
+
+#[tokio::test]
+async fn the_deadline_ends_a_call_whose_answer_is_not_read() {
+    let timeout = Some(Duration::from_secs(3));
+    let (server, stream) = with_a_reader_that_reads_nothing(10 * SOON, timeout).await;
+    let_in(&server).await;
+    let (_, status) = collect(stream).await;
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
 }

@@ -1,7 +1,9 @@
 //! What there is without any backend: files, the terminal, the log.
 
 use std::io::{BufRead as _, BufReader};
+use std::pin::Pin;
 use std::process::{Command, Stdio};
+use std::task::{Context, Poll};
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -144,5 +146,47 @@ async fn a_request_is_one_line_of_json() {
     let everything = lines.concat();
     for field in completed.fields.iter().filter(|field| field.raw.len() > 8) {
         assert!(!everything.contains(field.raw.trim_matches('"')), "content in the log");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_ends_before_its_head_says_its_trace_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_server, port) = start_server(&options(&["--trace-dir", dir.path().to_str().unwrap()]));
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+    tokio::spawn(connection);
+    // Its message never comes, and the client does not end it by itself.
+    let request = ::http::Request::post(format!(
+        "http://127.0.0.1:{port}/tessera.v1.ExtractionService/Extract"
+    ))
+    .header("content-type", "application/grpc")
+    .header("te", "trailers")
+    .header("grpc-timeout", "200m")
+    .header("traceparent", format!("00-{TRACE_ID}-b7ad6b7169203331-01"))
+    .body(tonic::body::Body::new(Silent))
+    .unwrap();
+    let head = client.send_request(request).await.unwrap();
+    let code = head.headers()["grpc-status"].to_str().unwrap();
+    assert_eq!(code, (tonic::Code::DeadlineExceeded as i32).to_string());
+    let sent = head.headers()["traceresponse"].to_str().unwrap();
+    assert!(sent.starts_with(&format!("00-{TRACE_ID}-")) && sent.ends_with("-01"), "{sent}");
+}
+
+/// A request body that nothing comes of.
+struct Silent;
+
+impl http_body::Body for Silent {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+        Poll::Pending
     }
 }

@@ -1,8 +1,9 @@
 //! Calls that panic, hang or are cut, each before and after the response head.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -79,6 +80,7 @@ async fn outcome(
     let mut service = EnvelopeLayer {
         cut: cut.clone(),
         leaving: CancellationToken::new(),
+        unread_max: Duration::from_secs(60),
         telemetry: Telemetry::default(),
         load: load(),
     }
