@@ -107,6 +107,7 @@ fn remedy(code: Code, reason: &str, retry: Option<Duration>) -> Option<String> {
         ("REQUEST_TOO_LARGE_FOR_MEMORY", _) => {
             "fewer pages or tiles, or a server with fewer --slots or less --slot-tokens"
         }
+        ("ANSWER_TOO_LARGE", _) => "fewer fields, or fewer pages, at once",
         ("NON_FINITE_LOGITS", _) => "a server with --dtype f32 or bf16",
         ("GIBBERISH", _) => {
             "a server with --dtype f32 or bf16; if the document is full of `!`, one with --guard off"

@@ -104,7 +104,7 @@ pub(super) fn token_delta(text: Text, logprobs: bool) -> v1::TokenDelta {
 }
 
 /// The last message; `read` is what the answer's fields are, where somebody wants them.
-pub(super) fn completed(done: Done, read: Option<Read>) -> v1::Completed {
+pub(super) fn completed(done: &Done, read: Option<Read>) -> v1::Completed {
     let cut = done.finish_reason == FinishReason::Length;
     let Read { document, fields, checks, repairs, .. } = read.unwrap_or_default();
     let (document_json, document_error) = match document {
@@ -119,7 +119,7 @@ pub(super) fn completed(done: Done, read: Option<Read>) -> v1::Completed {
             FinishReason::Stop => v1::FinishReason::Stop.into(),
             FinishReason::Length => v1::FinishReason::Length.into(),
         },
-        text: done.text,
+        text: done.text.clone(),
         document_json,
         document_error,
         usage: Some(usage(done.usage)),

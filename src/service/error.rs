@@ -28,13 +28,13 @@ const PUSHBACK: &str = "grpc-retry-pushback-ms";
 /// more than 8 KiB.
 const VIOLATIONS_MAX: usize = 12;
 
-/// Bytes of one field's description.
 /// Bytes of the paths and descriptions of all fields that one status names.
 const VIOLATIONS_BYTES_MAX: usize = 2600;
 
 /// Bytes of one field's path, which may lead through lists of fields inside one another.
 const FIELD_BYTES_MAX: usize = 128;
 
+/// Bytes of one field's description.
 const DESCRIPTION_BYTES_MAX: usize = 200;
 
 /// Bytes of a status's message: drivers can be talkative.
@@ -76,16 +76,16 @@ impl Failure {
     pub(super) fn fields(reason: &'static str, mut violations: Vec<FieldViolation>) -> Self {
         violations.truncate(VIOLATIONS_MAX);
         for violation in &mut violations {
-            shorten(&mut violation.description, DESCRIPTION_BYTES_MAX);
             shorten(&mut violation.field, FIELD_BYTES_MAX);
+            shorten(&mut violation.description, DESCRIPTION_BYTES_MAX);
         }
-        let message = violations
         let mut bytes = 0;
         let fit = violations.iter().take_while(|violation| {
             bytes += violation.field.len() + violation.description.len();
             bytes <= VIOLATIONS_BYTES_MAX
         });
         violations.truncate(fit.count());
+        let message = violations
             .iter()
             .map(|violation| format!("{}: {}", violation.field, violation.description))
             .collect::<Vec<_>>()
@@ -168,11 +168,6 @@ pub(super) fn too_much_received(bytes_max: usize) -> Status {
         .into_status()
 }
 
-/// Why a request was not taken.
-pub(super) fn rejected(reject: &Reject) -> Status {
-    let message = reject.to_string();
-    let failure = match reject {
-        Reject::QueueFull { queued, retry_after } => {
 /// A request is too large although its files are not; `field` is the one that passed the bound.
 pub(super) fn too_much_besides_files(field: &str) -> Status {
     let most = limits::REQUEST_BESIDES_FILES_BYTES_MAX;
@@ -198,6 +193,11 @@ pub(super) fn answer_too_large(bytes: usize) -> Status {
         .into_status()
 }
 
+/// Why a request was not taken.
+pub(super) fn rejected(reject: &Reject) -> Status {
+    let message = reject.to_string();
+    let failure = match reject {
+        Reject::QueueFull { queued, retry_after } => {
             Failure::new(Code::ResourceExhausted, "QUEUE_FULL", message)
                 .with("queued_requests", queued)
                 .retry(*retry_after)

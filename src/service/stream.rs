@@ -18,6 +18,7 @@ use super::reading::{Form, Reading};
 use super::{convert, error};
 use crate::engine::{Done, EngineError, Event, Phase, Progress, Text};
 use crate::fields::Calibration;
+use crate::limits;
 use crate::pb::v1;
 use crate::pb::v1::extract_response::Event as Message;
 
@@ -45,7 +46,7 @@ pub(super) struct Answer<E> {
     wishes: Wishes,
     /// The request for the fields, while the kind of the document is asked for.
     pending: Option<Pending<E>>,
-    /// How the request for the fields was refused.
+    /// How the request for the fields was refused, or why the answer cannot go on.
     refused: Option<Status>,
     /// None where nobody wants fields.
     reading: Option<Reading>,
@@ -65,6 +66,12 @@ pub(super) struct Answer<E> {
 /// The index of the document's page, where it has no other.
 fn only_page(accepted: &v1::Accepted) -> Option<u32> {
     (accepted.pages.len() == 1).then_some(0)
+}
+
+/// Why `message` cannot be sent: clients would end the call without a word about the answer.
+fn too_large(message: &Message) -> Option<Status> {
+    let bytes = message.encoded_len();
+    (bytes > limits::EVENT_BYTES_MAX).then(|| error::answer_too_large(bytes))
 }
 
 impl<E> Answer<E> {
@@ -133,7 +140,13 @@ impl<E> Answer<E> {
                 .push_back(Message::TokenDelta(convert::token_delta(text, self.wishes.logprobs)));
         }
         if self.wishes.fields {
-            self.ready.extend(fields.into_iter().flatten());
+            for message in fields.into_iter().flatten() {
+                if let Some(status) = too_large(&message) {
+                    self.refused = Some(status);
+                    return;
+                }
+                self.ready.push_back(message);
+            }
         }
     }
 
@@ -164,18 +177,23 @@ impl<E> Answer<E> {
         if let Some(pending) = self.pending.take() {
             return self.begin(pending, &done);
         }
-        self.ended = true;
-        self.generation.done(&done);
         let begin = std::time::Instant::now();
         let mut read = self.reading.take().map(|reading| reading.finish(&done));
-        if self.wishes.fields
-            && let Some(read) = &mut read
-        {
-            self.ready.extend(std::mem::take(&mut read.late));
-        }
-        let completed = convert::completed(done, read);
+        let late = read.as_mut().map(|read| std::mem::take(&mut read.late)).unwrap_or_default();
+        let completed = convert::completed(&done, read);
         self.fields.finalised(begin);
-        self.ready.push_back(Message::Completed(completed));
+        let completed = Message::Completed(completed);
+        // It has each field again, so none of those is larger.
+        if let Some(status) = too_large(&completed) {
+            self.refused = Some(status);
+            return;
+        }
+        self.ended = true;
+        self.generation.done(&done);
+        if self.wishes.fields {
+            self.ready.extend(late);
+        }
+        self.ready.push_back(completed);
     }
 
     fn failed(&mut self, error: &EngineError) -> Status {

@@ -324,3 +324,26 @@ fn a_status_fits_into_headers() {
         assert!(size < 8 << 10, "{size} bytes: {status:?}");
     }
 }
+
+#[test]
+fn too_much_that_is_no_file() {
+    check(
+        &too_much_besides_files("schema"),
+        &expect![[r#"
+        INVALID_ARGUMENT: schema: with all that is no content of a file the request has more than 262144 bytes: shorten it, or ask in several requests
+          ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_bytes_besides_files"), ("limit_value", "262144"), ("value", "over 262144")]
+          field schema: with all that is no content of a file the request has more than 262144 bytes: shorten it, or ask in several requests
+    "#]],
+    );
+}
+
+#[test]
+fn an_answer_larger_than_clients_take() {
+    check(
+        &answer_too_large(5_000_000),
+        &expect![[r#"
+        RESOURCE_EXHAUSTED: a message of the answer has 5000000 bytes, the most is 4193280: ask for fewer output tokens, or in several requests
+          ErrorInfo tessera ANSWER_TOO_LARGE [("limit", "max_event_bytes"), ("limit_value", "4193280"), ("value", "5000000")]
+    "#]],
+    );
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Request};
+use tonic_types::StatusExt as _;
 
 use super::*;
 use crate::device::Dtype;
@@ -238,4 +239,66 @@ proptest! {
         prop_assert_ne!(failed.is_some(), whole.is_some());
         prop_assert_eq!(failed.or(whole), Some(items.len() - 1));
     }
+}
+
+fn done_with(text: String) -> Event {
+    Event::Done(Done {
+        finish_reason: FinishReason::Stop,
+        text,
+        usage: Usage::default(),
+        timings: Timings::default(),
+    })
+}
+
+/// Ends with the one status there is for it, and what came before stays.
+async fn assert_too_large(events: Vec<Event>, wishes: Wishes, before: &[&str]) {
+    let events = tokio_stream::iter(events.into_iter().map(Ok));
+    let mut messages: Vec<_> = answering(events, wishes).collect().await;
+    let status = messages.pop().unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(info.reason, "ANSWER_TOO_LARGE");
+    assert_eq!(info.metadata["limit_value"], limits::EVENT_BYTES_MAX.to_string());
+    let kinds: Vec<_> = messages.iter().map(|message| kind(message.as_ref().unwrap())).collect();
+    assert_eq!(kinds, before);
+}
+
+#[tokio::test]
+async fn an_answer_larger_than_a_message_says_so() {
+    let long = "x".repeat(limits::EVENT_BYTES_MAX);
+    let events = vec![text("a"), done_with(long.clone())];
+    assert_too_large(events, wishes(true, false, None), &["accepted", "token_delta"]).await;
+    // What is told of it beside its text counts as well: here the value, once as it is and once as JSON.
+    let half = format!("{{\"A\": \"{}\"}}", &long[..limits::EVENT_BYTES_MAX / 3]);
+    let events = vec![text(&half), done_with(half.clone())];
+    let whole = wishes(false, false, Some(receipt()));
+    assert_too_large(events, whole, &["accepted"]).await;
+}
+
+#[tokio::test]
+async fn a_field_larger_than_a_message_says_so() {
+    let long = "x".repeat(limits::EVENT_BYTES_MAX / 2);
+    let events = vec![
+        text("{\"A\": 1, "),
+        text(&format!("\"B\": \"{long}\", ")),
+        text("\"C\": 1}"),
+        done_with(String::new()),
+    ];
+    let before = ["accepted", "field_completed"];
+    assert_too_large(events, wishes(false, true, Some(receipt())), &before).await;
+}
+
+#[tokio::test]
+async fn an_answer_as_large_as_a_message_is_sent() {
+    // The other fields take a few bytes.
+    let long = "x".repeat(limits::EVENT_BYTES_MAX - 100);
+    let events = tokio_stream::iter([Ok(done_with(long.clone()))]);
+    let messages: Vec<_> = answer(events, false).map(Result::unwrap).collect().await;
+    let Some(Message::Completed(completed)) = &messages[1].event else { panic!() };
+    assert_eq!(completed.text.len(), long.len());
+    let wrapped = v1::BatchExtractResponse {
+        request_id: "i".repeat(limits::REQUEST_ID_BYTES_MAX),
+        outcome: Some(v1::batch_extract_response::Outcome::Response(messages[1].clone())),
+    };
+    assert!(prost::Message::encoded_len(&wrapped) <= limits::RESPONSE_BYTES_MAX);
 }
