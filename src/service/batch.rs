@@ -6,11 +6,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio_stream::{Stream, StreamExt as _};
@@ -22,6 +21,8 @@ use super::State;
 use super::call::Call;
 use super::error::{self, Failure};
 use super::extract;
+use super::received::Message as Account;
+use crate::limits;
 use crate::pb::v1;
 use crate::pb::v1::batch_extract_request::Message;
 use crate::pb::v1::batch_extract_response::Outcome;
@@ -46,14 +47,18 @@ struct Batch {
     /// Of every document.
     traced: Option<TraceOptions>,
     out: mpsc::Sender<v1::BatchExtractResponse>,
-    /// Documents without an outcome: how to stop each.
-    in_flight: HashMap<String, CancellationToken>,
-    documents: JoinSet<String>,
-    /// The document of each task, and the bytes of its request.
-    ids: HashMap<Id, (String, usize)>,
+    in_flight: InFlight,
+    documents: JoinSet<()>,
+    /// The document of each task.
+    ids: HashMap<Id, String>,
     /// Refusals that wait for the client.
     refusals: VecDeque<v1::BatchExtractResponse>,
 }
+
+/// Documents without an outcome: how to stop each. A document is out of it before its outcome is sent, so that
+/// whoever has the outcome may use its name again.
+#[derive(Debug, Clone, Default)]
+struct InFlight(Arc<Mutex<HashMap<String, CancellationToken>>>);
 
 /// Begins to read documents off `request`.
 pub(super) fn batch(
@@ -69,7 +74,7 @@ pub(super) fn batch(
         call,
         traced,
         out,
-        in_flight: HashMap::new(),
+        in_flight: InFlight::default(),
         documents: JoinSet::new(),
         ids: HashMap::new(),
         refusals: VecDeque::new(),
@@ -107,6 +112,18 @@ impl Drop for BatchAnswer {
     }
 }
 
+// === impl InFlight ===
+
+impl InFlight {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remove(&self, id: &str) {
+        self.lock().remove(id);
+    }
+}
+
 // === impl Batch ===
 
 impl Batch {
@@ -130,10 +147,12 @@ impl Batch {
                     }
                 }
                 request = requests.message(), if reading && self.refusals.len() < refusals_max => {
-                    match request? {
-                        Some(request) => self.take(request)?,
-                        None => reading = false,
-                    }
+                    // Whatever ends the call ends its documents.
+                    let taken = request.and_then(|request| match request {
+                        Some(request) => self.take(request).map(|()| true),
+                        None => Ok(false),
+                    });
+                    reading = taken.inspect_err(|status| self.call.stopping(status))?;
                 }
             }
         }
@@ -141,11 +160,17 @@ impl Batch {
 
     /// Takes one message; an error ends the whole call.
     fn take(&mut self, request: v1::BatchExtractRequest) -> Result<(), Status> {
+        let account = self.call.next_message();
         match request.message {
-            Some(Message::Extract(request)) => self.begin(request),
+            Some(Message::Extract(request)) => self.begin(request, account),
+            Some(Message::CancelRequestId(id)) if id.len() > limits::REQUEST_ID_BYTES_MAX => {
+                let most = limits::REQUEST_ID_BYTES_MAX;
+                let what = format!("is {} bytes long, the most is {most}", id.len());
+                Err(wrong("cancel_request_id", &what))
+            }
             Some(Message::CancelRequestId(id)) => {
                 // Unknown or ended: there is nothing to stop.
-                if let Some(cancel) = self.in_flight.get(&id) {
+                if let Some(cancel) = self.in_flight.lock().get(&id) {
                     cancel.cancel();
                 }
                 Ok(())
@@ -154,49 +179,56 @@ impl Batch {
         }
     }
 
-    fn begin(&mut self, request: v1::ExtractRequest) -> Result<(), Status> {
+    fn begin(
+        &mut self,
+        mut request: v1::ExtractRequest,
+        account: Option<Account>,
+    ) -> Result<(), Status> {
         let id = request.request_id.clone();
         if id.is_empty() {
             // Without a name its outcome could not be told from another's.
             return Err(wrong("extract.request_id", "is empty: each document needs its own"));
         }
-        if self.in_flight.contains_key(&id) {
-            let what = format!("{id:?} is in flight already: each document needs its own");
-            return Err(wrong("extract.request_id", &what));
-        }
         let most = self.state.config.batch_in_flight_max;
-        // The call may go on for long after the document.
-        let bytes = request.encoded_len();
-        if self.in_flight.len() >= most {
-            self.call.message_done(bytes);
-            let status = error::batch_full(self.in_flight.len(), most);
-            self.refusals.push_back(failed(id, &status));
-            return Ok(());
-        }
         let cancel = CancellationToken::new();
-        self.in_flight.insert(id.clone(), cancel.clone());
+        {
+            let mut in_flight = self.in_flight.lock();
+            if in_flight.contains_key(&id) {
+                let what = format!("{id:?} is in flight already: each document needs its own");
+                return Err(wrong("extract.request_id", &what));
+            }
+            if in_flight.len() >= most {
+                let status = error::batch_full(in_flight.len(), most);
+                self.refusals.push_back(failed(id, &status));
+                return Ok(());
+            }
+            in_flight.insert(id.clone(), cancel.clone());
+        }
         let document = Document {
             call: Arc::new(self.call.document(&id)),
             traced: self.traced,
             state: Arc::clone(&self.state),
             out: self.out.clone(),
+            in_flight: self.in_flight.clone(),
             id: id.clone(),
         };
+        document.call.hold(account, &mut request);
         let task = self.documents.spawn(document.run(request, cancel));
-        self.ids.insert(task.id(), (id, bytes));
+        self.ids.insert(task.id(), id);
         Ok(())
     }
 
-    fn ended(&mut self, ended: Result<(Id, String), tokio::task::JoinError>) {
-        let task = match &ended {
-            Ok((task, _)) => *task,
-            Err(error) => error.id(),
-        };
-        let Some((id, bytes)) = self.ids.remove(&task) else { return };
-        self.call.message_done(bytes);
-        self.in_flight.remove(&id);
-        if ended.is_err() {
-            self.refusals.push_back(failed(id, &error::panicked()));
+    fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
+        match ended {
+            Ok((task, ())) => {
+                self.ids.remove(&task);
+            }
+            Err(error) => {
+                if let Some(id) = self.ids.remove(&error.id()) {
+                    self.in_flight.remove(&id);
+                    self.refusals.push_back(failed(id, &error::panicked()));
+                }
+            }
         }
     }
 }
@@ -207,47 +239,54 @@ struct Document {
     traced: Option<TraceOptions>,
     state: Arc<State>,
     out: mpsc::Sender<v1::BatchExtractResponse>,
+    in_flight: InFlight,
     id: String,
 }
 
 impl Document {
     /// Sends all messages of the document, the last of which is its outcome.
-    async fn run(self, request: v1::ExtractRequest, cancel: CancellationToken) -> String {
+    async fn run(self, request: v1::ExtractRequest, cancel: CancellationToken) {
         let outcome = tokio::select! {
             biased;
             outcome = self.answer(request) => outcome,
             () = cancel.cancelled() => Err(Status::cancelled("cancelled by cancel_request_id")),
         };
-        if let Err(status) = outcome {
-            self.call.finish(&status);
-            // A client that is gone needs no outcome.
-            let _ = self.out.send(failed(self.id.clone(), &status)).await;
+        if let Err(status) = &outcome {
+            self.call.finish(status);
         }
-        self.id.clone()
+        // A client that is gone needs no outcome.
+        let Ok(permit) = self.out.reserve().await else { return };
+        // From here on nothing waits: what is said of the end is what the client gets.
+        let message = match outcome {
+            Ok(completed) => {
+                self.call.finish(&Status::ok(""));
+                self.message(completed)
+            }
+            Err(status) => failed(self.id.clone(), &status),
+        };
+        self.in_flight.remove(&self.id);
+        permit.send(message);
     }
 
-    async fn answer(&self, request: v1::ExtractRequest) -> Result<(), Status> {
+    /// Sends all messages but the last, which is its result.
+    async fn answer(&self, request: v1::ExtractRequest) -> Result<v1::ExtractResponse, Status> {
         let mut answer =
             extract::begin(&self.state, Arc::clone(&self.call), self.traced, request).await?;
         while let Some(response) = answer.next().await {
             let response = response?;
-            let is_last = matches!(response.event, Some(Event::Completed(_)));
-            if is_last {
-                self.call.finish(&Status::ok(""));
+            if matches!(response.event, Some(Event::Completed(_))) {
+                return Ok(response);
             }
-            let message = v1::BatchExtractResponse {
-                request_id: self.id.clone(),
-                outcome: Some(Outcome::Response(response)),
-            };
-            if self.out.send(message).await.is_err() {
+            if self.out.send(self.message(response)).await.is_err() {
                 return Err(Status::cancelled("the client went away"));
-            }
-            // What was sent last is the outcome: a cancellation must not add another.
-            if is_last {
-                return Ok(());
             }
         }
         Err(error::panicked())
+    }
+
+    fn message(&self, response: v1::ExtractResponse) -> v1::BatchExtractResponse {
+        let outcome = Some(Outcome::Response(response));
+        v1::BatchExtractResponse { request_id: self.id.clone(), outcome }
     }
 }
 
@@ -274,4 +313,63 @@ fn failed(id: String, status: &Status) -> v1::BatchExtractResponse {
 
 fn wrong(field: &str, what: &str) -> Status {
     Failure::fields("INVALID_FIELD", vec![FieldViolation::new(field, what)]).into_status()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{self, Handle};
+    use crate::prompt::Questions;
+    use crate::service::Config;
+    use crate::service::orca::LoadMeter;
+
+    /// Of a server whose model never loads.
+    fn state() -> Arc<State> {
+        let engine =
+            Handle::start(engine::Config::default(), |_| Err("there is no model here".into()));
+        Arc::new(State {
+            load: Arc::new(LoadMeter::new(engine.clone())),
+            engine,
+            config: Config::new("none"),
+            questions: Arc::new(Questions::load(None).unwrap()),
+            shutdown: CancellationToken::new(),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_name_is_free_as_soon_as_its_outcome_is_there() {
+        let (state, call) = (state(), Call::of(&Request::new(())));
+        let (out, mut messages) = mpsc::channel(1);
+        let in_flight = InFlight::default();
+        for _ in 0..20 {
+            let cancel = CancellationToken::new();
+            in_flight.lock().insert("a".to_owned(), cancel.clone());
+            let document = Document {
+                call: Arc::new(call.document("a")),
+                traced: None,
+                state: Arc::clone(&state),
+                out: out.clone(),
+                in_flight: in_flight.clone(),
+                id: "a".to_owned(),
+            };
+            // Without a file it is refused.
+            let running = tokio::spawn(document.run(v1::ExtractRequest::default(), cancel));
+            let outcome = messages.recv().await.unwrap();
+            assert!(in_flight.lock().is_empty(), "{outcome:?}");
+            let Some(Outcome::Error(error)) = outcome.outcome else { panic!("{outcome:?}") };
+            assert_eq!(error.fields[0], "files");
+            running.await.unwrap();
+        }
+    }
+
+    #[test]
+    fn documents_end_by_what_ended_their_call() {
+        let call = Call::of(&Request::new(()));
+        let document = call.document("a");
+        assert_eq!(document.drop_code(), tonic::Code::Cancelled, "the client went away");
+        call.stopping(&error::drain_timeout());
+        assert_eq!(document.drop_code(), tonic::Code::Unavailable);
+        document.stopping(&error::deadline("decode"));
+        assert_eq!(document.drop_code(), tonic::Code::DeadlineExceeded, "its own end counts");
+    }
 }

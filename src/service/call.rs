@@ -33,8 +33,8 @@ pub(super) struct Call {
     pub(super) deadline: Option<Instant>,
     /// `package.Service/Method` of a method of ours; none for health, reflection and the unknown.
     method: Option<&'static str>,
-    /// A document of a batch call: no call of its own to whoever counts calls.
-    is_document: bool,
+    /// The batch call that this is a document of: no call of its own to whoever counts calls.
+    batch: Option<Arc<Call>>,
     pub(super) metrics: Metrics,
     /// None where a handler is driven without the envelope.
     load: Option<Arc<LoadMeter>>,
@@ -67,7 +67,7 @@ pub(super) struct Record {
     pub(super) finish_reason: Option<&'static str>,
     pub(super) timings: Option<crate::engine::Timings>,
     /// Set by whoever stops the call from outside, before its handler or stream is dropped.
-    stopped: Option<Code>,
+    stopped: Option<Status>,
     finished: bool,
 }
 
@@ -88,7 +88,7 @@ impl Call {
             received: now,
             deadline,
             method,
-            is_document: false,
+            batch: None,
             metrics: telemetry.metrics().clone(),
             load,
             record: Mutex::default(),
@@ -104,7 +104,7 @@ impl Call {
                 received: Instant::now(),
                 deadline: None,
                 method: None,
-                is_document: false,
+                batch: None,
                 metrics: Metrics::default(),
                 load: None,
                 record: Mutex::default(),
@@ -135,7 +135,7 @@ impl Call {
     }
 
     /// A document of this call, with a span, a log line and an end of its own.
-    pub(super) fn document(&self, request_id: &str) -> Self {
+    pub(super) fn document(self: &Arc<Self>, request_id: &str) -> Self {
         let caller = self.lock().caller.clone();
         let record =
             Record { request_id: Some(request_id.to_owned()), caller, ..Record::default() };
@@ -144,7 +144,7 @@ impl Call {
             received: Instant::now(),
             deadline: self.deadline,
             method: self.method,
-            is_document: true,
+            batch: Some(Arc::clone(self)),
             metrics: self.metrics.clone(),
             load: self.load.clone(),
             record: Mutex::new(record),
@@ -164,12 +164,18 @@ impl Call {
 
     /// Why the call is being dropped: what stopped it, or that the client went away.
     pub(super) fn drop_code(&self) -> Code {
-        self.lock().stopped.unwrap_or(Code::Cancelled)
+        self.stopped().map_or(Code::Cancelled, |status| status.code())
     }
 
-    /// To be called before a handler or stream is dropped for `code`.
-    pub(super) fn stopping(&self, code: Code) {
-        self.lock().stopped = Some(code);
+    /// To be called before a handler or stream is dropped with `status`.
+    pub(super) fn stopping(&self, status: &Status) {
+        self.lock().stopped = Some(status.clone());
+    }
+
+    /// What stopped it, or the batch call that it is of.
+    fn stopped(&self) -> Option<Status> {
+        let own = self.lock().stopped.clone();
+        own.or_else(|| self.batch.as_ref()?.stopped())
     }
 
     /// Ends the call, once: the span gets its status, the log its line.
@@ -183,7 +189,7 @@ impl Call {
         };
         drop(std::mem::take(&mut *self.held()));
         trace::end_rpc_span(&self.span, status.code());
-        if let Some(method) = self.method.filter(|_| !self.is_document) {
+        if let Some(method) = self.method.filter(|_| self.batch.is_none()) {
             let (code, duration) = (trace::code_name(status.code()), self.received.elapsed());
             if let Some(load) = &self.load {
                 load.call_ended(status.code());
@@ -210,10 +216,12 @@ impl Call {
     /// Ends a call whose future or body was dropped before it was whole.
     pub(super) fn finish_dropped(&self) {
         let passed = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
-        self.finish(&if passed {
-            Status::deadline_exceeded("the deadline passed and the client was gone")
-        } else {
-            Status::cancelled("the client went away")
+        self.finish(&match self.stopped() {
+            Some(status) => status,
+            None if passed => {
+                Status::deadline_exceeded("the deadline passed and the client was gone")
+            }
+            None => Status::cancelled("the client went away"),
         });
     }
 
@@ -258,6 +266,10 @@ impl Call {
         }
     }
 
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -266,10 +278,6 @@ impl Call {
 /// The client's `grpc-timeout`: at most eight digits and a unit. Anything else is no timeout, as
 /// tonic has it.
 fn parse_timeout(headers: &http::HeaderMap) -> Option<Duration> {
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -300,3 +300,48 @@ async fn a_full_queue_refuses_documents_one_by_one() {
     drop(batch);
     server.until_idle().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_free_with_its_outcome() {
+    let server = Setup { service: few_in_flight(1), ..Setup::default() }.start().await;
+    let mut batch = Batch::open(&server).await;
+    for round in 0..200 {
+        batch.send("a", receipt()).await;
+        loop {
+            let response = batch.next().await.unwrap().expect("the outcome comes");
+            let Some(Outcome::Response(response)) = response.outcome else {
+                panic!("round {round}: {response:?}")
+            };
+            if matches!(response.event, Some(Event::Completed(_))) {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_read_of_a_long_call_counts_no_more() {
+    let mut setup = Setup::default();
+    setup.service.request_memory_bytes = 100_000;
+    let server = setup.start().await;
+    let batch = Batch::open(&server).await;
+    for _ in 0..2000 {
+        batch.cancel(&"x".repeat(100)).await;
+    }
+    batch.send("a", receipt()).await;
+    let (documents, status) = batch.finish().await;
+    assert_eq!(status.code(), Code::Ok, "{status}");
+    assert!(documents["a"].error.is_none() && documents["a"].has_ended());
+}
+
+#[tokio::test]
+async fn a_name_to_cancel_has_a_bound() {
+    let server = Setup::default().start().await;
+    let batch = Batch::open(&server).await;
+    batch.cancel(&"x".repeat(128)).await;
+    batch.cancel(&"x".repeat(129)).await;
+    let (_, status) = batch.finish().await;
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    let details = status.get_error_details();
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "cancel_request_id");
+}

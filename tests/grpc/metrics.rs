@@ -6,6 +6,7 @@ use tessera::engine;
 use tessera::pb::v1;
 use tessera::service;
 use tessera::telemetry::Telemetry;
+use tokio_stream::StreamExt as _;
 use tonic::Code;
 
 use crate::support::{
@@ -133,4 +134,29 @@ async fn content_is_no_label() {
     let _ = collect(open(&server, request).await).await;
     until(&telemetry, &["gen_ai_server_request_duration_seconds_count"], 1).await;
     assert!(!telemetry.metrics().prometheus().contains("Jane"));
+}
+
+#[tokio::test]
+async fn a_document_that_the_drain_cuts_is_no_cancellation() {
+    let (mut setup, telemetry) = measured(Setup::endless(Duration::from_millis(2)));
+    setup.service.drain_timeout = Duration::from_millis(200);
+    let server = setup.start().await;
+    let request = v1::ExtractRequest { request_id: "a".to_owned(), ..question("Read on") };
+    let message = Some(v1::batch_extract_request::Message::Extract(request));
+    // The client's side stays open.
+    let requests = tokio_stream::once(v1::BatchExtractRequest { message });
+    let requests = requests.chain(tokio_stream::pending());
+    let mut responses = server.client().await.batch_extract(requests).await.unwrap().into_inner();
+    assert!(responses.message().await.unwrap().is_some());
+    server.shutdown.cancel();
+    let status = loop {
+        match responses.message().await {
+            Ok(message) => assert!(message.is_some(), "a cut call must not look whole"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    let failed = ["gen_ai_server_request_duration_seconds_count", "error_type=\"UNAVAILABLE\""];
+    until(&telemetry, &failed, 1).await;
+    assert_eq!(value(&telemetry, &["tessera_engine_cancellations_total"]), 0);
 }
