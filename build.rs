@@ -27,14 +27,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Page files are megabytes: `Bytes` shares the request's buffer instead of copying it.
         .bytes(".tessera.v1.InputFile.content")
         .compile_fds(descriptors)?;
-    let interop = Path::new("tests/interop");
-    // Images are built without tests.
-    if interop.exists() {
-        println!("cargo:rerun-if-changed=tests/interop/testing.proto");
-        tonic_prost_build::configure()
-            .build_client(false)
-            .compile_fds(protox::compile(["testing.proto"], [interop])?)?;
-    }
     if std::env::var_os("CARGO_FEATURE_CUDA").is_some() {
         compile_kernels(Path::new("src/model/cuda"), &out_dir)?;
     }

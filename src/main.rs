@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
+use tessera::telemetry::heap::Counted;
+
 /// Activations are large, short-lived buffers. The system's allocator returns each to the kernel and
 /// takes it back page by page, a sixth of the time of a forward pass on the CPU.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Counted<mimalloc::MiMalloc> = Counted(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     // The allocator asks for huge pages, with which the first byte of a KV slot takes all of it: a

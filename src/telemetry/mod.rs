@@ -4,6 +4,7 @@
 //! thread of their own and are dropped, and counted, when it is full.
 
 mod export;
+pub mod heap;
 mod logs;
 pub mod metrics;
 pub mod spans;

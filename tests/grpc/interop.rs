@@ -8,9 +8,9 @@ use std::process::{Command, Output, Stdio};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use http_body::{Body as HttpBody, Frame};
+use expect_test::expect_file;
+use http::HeaderName;
+use http_body_util::BodyExt as _;
 use tessera::service;
 use tessera::transport;
 use tokio::sync::mpsc;
@@ -25,11 +25,11 @@ use crate::support::{MODEL, SOON, Server, Setup};
 use crate::tls::{Authority, files};
 use pb::test_service_server::{TestService, TestServiceServer};
 
-mod pb {
-    #![allow(clippy::pedantic, clippy::allow_attributes_without_reason, reason = "generated code")]
-    #![allow(missing_debug_implementations, unreachable_pub, reason = "generated code")]
-    tonic::include_proto!("grpc.testing");
-}
+#[rustfmt::skip]
+#[allow(clippy::pedantic, clippy::allow_attributes_without_reason, reason = "generated code")]
+#[allow(missing_debug_implementations, unreachable_pub, reason = "generated code")]
+#[path = "../interop/testing.rs"]
+mod pb;
 
 /// Of the official cases those that need neither Google's cloud nor a server that compresses.
 const CASES: [&str; 14] = [
@@ -54,6 +54,22 @@ const GO_ONLY: [&str; 2] = ["rpc_soak", "channel_soak"];
 
 const INITIAL: HeaderName = HeaderName::from_static("x-grpc-test-echo-initial");
 const TRAILING: HeaderName = HeaderName::from_static("x-grpc-test-echo-trailing-bin");
+
+#[test]
+fn the_generated_code_is_that_of_the_protocol() {
+    let out = tempfile::tempdir().unwrap();
+    let interop = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+    tonic_prost_build::configure()
+        .build_client(false)
+        .emit_rerun_if_changed(false)
+        .out_dir(out.path())
+        .compile_fds(protox::compile(["testing.proto"], [&interop]).unwrap())
+        .unwrap();
+    let generated = std::fs::read_to_string(out.path().join("grpc.testing.rs")).unwrap();
+    let text = include_str!("../interop/testing.rs");
+    let head = &text[..text.find("// This file is @generated").unwrap()];
+    expect_file!["../interop/testing.rs"].assert_eq(&format!("{head}{generated}"));
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_official_go_client() {
@@ -286,41 +302,15 @@ where
             if let Some(initial) = initial {
                 response.headers_mut().insert(INITIAL, initial);
             }
-            Ok(response.map(|inner| Body::new(Echoing { inner, trailing })))
+            Ok(response.map(|body| {
+                Body::new(body.map_frame(move |mut frame| {
+                    let value = trailing.clone();
+                    if let Some((trailers, value)) = frame.trailers_mut().zip(value) {
+                        trailers.insert(TRAILING, value);
+                    }
+                    frame
+                }))
+            }))
         })
-    }
-}
-
-struct Echoing {
-    inner: Body,
-    trailing: Option<HeaderValue>,
-}
-
-impl HttpBody for Echoing {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let mut polled = Pin::new(&mut self.inner).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &mut polled
-            && let Some(trailers) = frame.trailers_mut()
-        {
-            echo(trailers, self.trailing.take());
-        }
-        polled
-    }
-
-    // A status alone, without a body, has to end with its head.
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-}
-
-fn echo(trailers: &mut HeaderMap, value: Option<HeaderValue>) {
-    if let Some(value) = value {
-        trailers.insert(TRAILING, value);
     }
 }

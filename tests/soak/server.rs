@@ -15,13 +15,26 @@ use crate::calls::{PAGE, read, request};
 
 const SERVICE: &str = "tessera.v1.ExtractionService";
 
-/// Calls in a row after which the allocator has given back what it will.
-pub(crate) const SETTLING_CALLS: usize = 16;
+/// Calls at once, so many times, after which the allocator has given back what it will.
+const SETTLING: (usize, usize) = (8, 16);
+
+pub(crate) const SETTLING_CALLS: usize = SETTLING.0 * SETTLING.1;
+
+/// Memory of a server that nobody calls, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kept {
+    /// What the program holds, to the byte.
+    pub(crate) heap: u64,
+    /// What the system counts for the process: with what the allocator keeps.
+    pub(crate) resident: u64,
+}
 
 pub(crate) struct Server {
     process: Child,
     address: SocketAddr,
     admin: SocketAddr,
+    /// Spans of all calls, each step with its own.
+    traces: tempfile::TempDir,
 }
 
 fn free_port() -> SocketAddr {
@@ -31,15 +44,19 @@ fn free_port() -> SocketAddr {
 impl Server {
     pub(crate) async fn start(flags: &[&str]) -> Self {
         let (address, admin) = (free_port(), free_port());
-        let process = Command::new(env!("CARGO_BIN_EXE_tessera"))
+        let traces = tempfile::tempdir().unwrap();
+        let program = std::env::var_os("SOAK_SERVER");
+        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_tessera").into());
+        let process = Command::new(program)
             .args(["serve", "--listen", &address.to_string()])
             .args(["--admin-listen", &admin.to_string(), "--max-output-tokens", "256"])
-            .args(["--log-level", "error", "--drain-timeout", "60s"])
+            .args(["--log-level", "error", "--drain-timeout", "60s", "--trace-dir"])
+            .arg(traces.path())
             .args(flags)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let server = Self { process, address, admin };
+        let server = Self { process, address, admin, traces };
         let ready = async {
             loop {
                 if let Ok(channel) = server.endpoint().connect().await {
@@ -94,6 +111,15 @@ impl Server {
         self.metric("rpc_server_call_duration_seconds_count", &parts) as usize
     }
 
+    /// Spans that were lost, however it was; every one else is in a file.
+    pub(crate) fn lost_spans(&self) -> usize {
+        let files = std::fs::read_dir(self.traces.path()).unwrap().count();
+        assert!(files > 0, "nothing was traced");
+        let lost = self.metric("otel_sdk_processor_span_processed_total", &["error_type"])
+            + self.metric("otel_sdk_exporter_span_exported_total", &["error_type"]);
+        lost as usize
+    }
+
     /// Waits until no request runs or waits.
     pub(crate) async fn until_idle(&self) {
         let held = || {
@@ -111,15 +137,27 @@ impl Server {
 
     /// Memory that the server keeps while nobody calls. The allocator gives memory back
     /// when it is next asked for some, by the thread that freed it: right after a crowd has left it has that of the
-    /// whole crowd. So a few more calls are made, and the least counts.
-    pub(crate) async fn kept(&self) -> u64 {
-        let mut least = u64::MAX;
-        for _ in 0..SETTLING_CALLS {
-            let channel = self.endpoint().connect().await.expect("a connection");
-            let asked = Request::new(request(PAGE, false, 2));
-            read(&channel, asked, u64::MAX).await.expect("an idle server answers");
+    /// whole crowd. So a few more calls are made, several at once for all threads, and the least counts.
+    pub(crate) async fn kept(&self) -> Kept {
+        let mut least = Kept { heap: u64::MAX, resident: u64::MAX };
+        for _ in 0..SETTLING.1 {
+            let calls: Vec<_> = (0..SETTLING.0)
+                .map(|_| {
+                    let endpoint = self.endpoint();
+                    tokio::spawn(async move {
+                        let channel = endpoint.connect().await.expect("a connection");
+                        let asked = Request::new(request(PAGE, false, 2));
+                        read(&channel, asked, u64::MAX).await.expect("an idle server answers");
+                    })
+                })
+                .collect();
+            for call in calls {
+                call.await.expect("a call of an idle server ends");
+            }
             self.until_idle().await;
-            least = least.min(self.rss());
+            let heap = self.metric("tessera_process_heap_bytes", &[]) as u64;
+            least.heap = least.heap.min(heap);
+            least.resident = least.resident.min(self.rss());
         }
         least
     }

@@ -207,6 +207,12 @@ pub const LINK_BANDWIDTH: Spec = gauge(
     "Copies between two devices as measured at start-up, by route; 0 where it was not measured",
 );
 
+pub const HEAP: Spec = gauge(
+    "tessera.process.heap",
+    "By",
+    "Bytes that the program asked its allocator for and has not given back",
+);
+
 pub const SPANS_PROCESSED: Spec = counter(
     "otel.sdk.processor.span.processed",
     "{span}",
@@ -264,6 +270,7 @@ pub const ALL: &[Spec] = &[
     DTYPE_FALLBACKS,
     DEVICE_MEMORY,
     LINK_BANDWIDTH,
+    HEAP,
     SPANS_PROCESSED,
     SPANS_EXPORTED,
     STEPS_ELIDED,

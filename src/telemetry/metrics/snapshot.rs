@@ -7,6 +7,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
 use super::names::{self, Spec};
+use crate::telemetry::heap;
 
 /// Says how things are now. Called for each metric at each reading.
 pub type Source = Arc<dyn Fn() -> Snapshot + Send + Sync>;
@@ -79,6 +80,14 @@ pub(super) fn register(meter: &Meter, source: &Source) {
     });
     gauge(meter, source, &names::LINK_BANDWIDTH, |now| {
         now.links.iter().map(LinkUse::value).collect()
+    });
+    // Nothing where the program's allocator is not counted.
+    gauge(meter, source, &names::HEAP, |_| {
+        Some(heap::held())
+            .filter(|held| *held > 0)
+            .map(|held| (held as f64, Vec::new()))
+            .into_iter()
+            .collect()
     });
 }
 

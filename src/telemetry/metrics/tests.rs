@@ -112,6 +112,7 @@ fn the_names_of_all_metrics() {
         tessera.model.dtype_fallbacks gauge {module} -> tessera_model_dtype_fallbacks
         tessera.device.memory gauge By -> tessera_device_memory_bytes
         tessera.device.link.bandwidth gauge By/s -> tessera_device_link_bandwidth_bytes_per_second
+        tessera.process.heap gauge By -> tessera_process_heap_bytes
         otel.sdk.processor.span.processed counter {span} -> otel_sdk_processor_span_processed_total
         otel.sdk.exporter.span.exported counter {span} -> otel_sdk_exporter_span_exported_total
         tessera.trace.steps_elided counter {step} -> tessera_trace_steps_elided_total
