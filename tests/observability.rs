@@ -62,3 +62,17 @@ fn the_dashboard_is_json_with_a_query_in_each_panel() {
         assert!(is_row || queries > 0, "{}", panel["title"]);
     }
 }
+
+/// Each alert says what to do, in itself and where operators look.
+#[test]
+fn what_to_do_at_each_alert_is_written_down() {
+    let (rules, operations) = (text("rules.yaml"), text("../../docs/operations.md"));
+    let alerts: Vec<&str> = rules.split("- alert: ").skip(1).collect();
+    assert!(alerts.len() >= 10, "rules.yaml was not understood");
+    for alert in alerts {
+        let name = alert.lines().next().unwrap();
+        assert!(alert.contains("action: "), "{name} does not say what to do");
+        let row = operations.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        assert!(row.is_some(), "docs/operations.md does not know {name}");
+    }
+}

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tessera::access::Quota;
 use tessera::engine;
 use tessera::pb::v1;
+use tessera::pb::v1::extract_response::Event;
 use tessera::pb::v1::extraction_service_client::ExtractionServiceClient;
-use tonic::{Code, Request};
+use tonic::{Code, Request, Streaming};
 use tonic_types::StatusExt as _;
 
 use crate::support::{
@@ -31,6 +32,34 @@ async fn a_full_queue_refuses_at_once() {
     let retry = status.get_details_retry_info().unwrap().retry_delay.unwrap();
     let pushback = status.metadata().get("grpc-retry-pushback-ms").unwrap().to_str().unwrap();
     assert_eq!(pushback, retry.as_millis().to_string());
+}
+
+/// The next place in the queue that a stream tells.
+async fn position(stream: &mut Streaming<v1::ExtractResponse>) -> u32 {
+    loop {
+        let message = stream.message().await.unwrap().expect("it waits");
+        if let Some(Event::Progress(progress)) = message.event
+            && let Some(position) = progress.queue_position
+        {
+            assert_eq!(progress.phase(), v1::Phase::Queued);
+            return position;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_waits_is_told_how_many_are_ahead() {
+    let server = Setup { slots: 1, ..Setup::endless(Duration::from_millis(5)) }.start().await;
+    let mut running = open(&server, question("Read on")).await;
+    first_token(&mut running).await;
+    let ahead = open(&server, question("Me too")).await;
+    server.until(|status| status.load.queued == 1).await;
+    let mut behind = open(&server, question("And me")).await;
+    assert_eq!(position(&mut behind).await, 1);
+    drop(ahead);
+    assert_eq!(position(&mut behind).await, 0);
+    drop(running);
+    first_token(&mut behind).await;
 }
 
 #[tokio::test]
@@ -141,7 +170,7 @@ async fn a_file_that_was_read_counts_no_more() {
 async fn with_a_reader_that_reads_nothing(
     unread: Duration,
     timeout: Option<Duration>,
-) -> (Server, tonic::Streaming<v1::ExtractResponse>) {
+) -> (Server, Streaming<v1::ExtractResponse>) {
     let mut setup = Setup {
         engine: engine::Config {
             events_buffered: 2,
