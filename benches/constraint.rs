@@ -26,6 +26,10 @@ const FULL_SIZE: usize = 151_674;
 /// Answers of a kind, one after the other: a parser that has read one is faster.
 const ANSWERS_IN_TURN: usize = 3;
 
+/// Masks of an answer that are shown with their places, and characters of each place.
+const DEAREST: usize = 8;
+const DEAR_CHARS: usize = 24;
+
 /// Sequences of a step.
 const ROWS: [usize; 3] = [1, 16, 64];
 
@@ -233,6 +237,7 @@ fn alone(
     let begin = start.elapsed();
     let mut answer = Answer { constraint, text, said: 0 };
     let (mut masks, mut takes, mut forced) = (Vec::new(), Vec::new(), 0);
+    let mut dear: Vec<(f64, usize)> = Vec::new();
     let mut took = Duration::ZERO;
     loop {
         let start = Instant::now();
@@ -242,7 +247,9 @@ fn alone(
         forced += tokens;
         let start = Instant::now();
         answer.constraint.mask()?;
-        masks.push(start.elapsed().as_secs_f64() * 1e6);
+        let mask = start.elapsed().as_secs_f64() * 1e6;
+        masks.push(mask);
+        dear.push((mask, answer.said));
         let token = answer.choose(writer)?;
         let start = Instant::now();
         answer.constraint.take(token)?;
@@ -250,15 +257,28 @@ fn alone(
     }
     println!(
         "{{\"vocabulary\": \"{}\", \"kind\": \"{}\", \"answer\": {number}, \"begin_us\": {}, \"chosen\": {}, \
-         \"forced\": {forced}, \"mask_us\": {}, \"take_us\": {}}}",
+         \"forced\": {forced}, \"mask_us\": {}, \"take_us\": {}, \"dearest\": {}}}",
         writer.name,
         kind.name(),
         begin.as_micros(),
         masks.len(),
         spread(&mut masks),
-        spread(&mut takes)
+        spread(&mut takes),
+        dearest(dear, text)
     );
     Ok(())
+}
+
+/// Where the masks that cost most stand: their microseconds, and what was said last before each.
+fn dearest(mut masks: Vec<(f64, usize)>, text: &str) -> serde_json::Value {
+    masks.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let before = |said: usize| {
+        let first = text[..said].char_indices().rev().nth(DEAR_CHARS).map_or(0, |(at, _)| at);
+        &text[first..said]
+    };
+    let dear =
+        masks.iter().take(DEAREST).map(|&(us, said)| serde_json::json!([us.round(), before(said)]));
+    dear.collect()
 }
 
 /// One answer that goes on with a token, as the engine has it: on whatever thread.

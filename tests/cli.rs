@@ -127,7 +127,12 @@ fn help_starts_with_what_it_is_and_ends_with_examples() {
 /// what takes time.
 #[test]
 fn a_server_serves_and_stops_at_sigterm() {
+    let prompts = tempfile::tempdir().unwrap();
+    let question = "{# version: 5 #}\nExtract the fields as JSON.";
+    std::fs::write(prompts.path().join("invoice.json.jinja"), question).unwrap();
     let mut server = tessera(&["serve", "--listen", "127.0.0.1:0", "--log-level", "warn"])
+        .arg("--prompts")
+        .arg(prompts.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -143,6 +148,7 @@ fn a_server_serves_and_stops_at_sigterm() {
     assert_eq!(text.lines().count(), 1, "one document, one line");
     assert_eq!(answer["finish_reason"], "stop", "{text}");
     assert_eq!(answer["fields"], truth()["fields"], "{text}");
+    assert_eq!(answer["prompt_template"], "receipt.json@1", "{text}");
     let details = answer["field_details"].as_object().unwrap();
     assert_eq!(details.len(), truth()["fields"].as_object().unwrap().len(), "{text}");
     assert_eq!(details["/INVOICE_DATE"]["normalized"], "2017-12-11");
@@ -155,6 +161,15 @@ fn a_server_serves_and_stops_at_sigterm() {
         assert!(0.0 < mean && mean <= 1.0, "{pointer}: {details}");
     }
     assert!(output.status.success());
+
+    // The operator's own question of one kind; in lines there is no other.
+    for (style, template) in [("json", "invoice.json@5"), ("key_value", "invoice.lines@1")] {
+        let asked = ["extract", RECEIPT, "--type", "invoice", "--answer-style", style];
+        let output = tessera(&asked).args(["--server", address, "--json"]).output().unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["prompt_template"], template, "{answer}");
+        assert_eq!(answer["fields"]["DOCUMENT_TYPE"], "receipt", "{answer}");
+    }
 
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     let refused = check(

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tessera::fields::Calibration;
@@ -22,6 +23,49 @@ fn text(bytes: &[u8]) -> String {
 
 fn summary(out: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(out.join("summary.json")).unwrap()).unwrap()
+}
+
+/// Both reports have all that there is to say about a run in which some values were wrong.
+fn check_reports(out: &Path, figures: &Value) {
+    let html = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(!html.contains("src=\"http") && !html.contains("href="), "it needs nothing else");
+    for tag in ["h2", "table", "section", "svg", "div"] {
+        let (opened, closed) =
+            (html.matches(&format!("<{tag}")).count(), html.matches(&format!("</{tag}>")).count());
+        assert_eq!(opened, closed, "{tag}");
+    }
+    for part in [
+        "<span>images a minute</span>",
+        "<span>read whole</span>",
+        "<caption>By type</caption>",
+        "<caption>By field, %</caption>",
+        "<h2>Fields by documents</h2>",
+        ">Fields right against time<",
+        ">Time of a document<",
+        "<caption>Seconds, by the client's clock</caption>",
+        ">Documents by their share of right fields<",
+        ">Confidence of 140 values: calibration error ",
+        ">Values kept, surest first<",
+        "<h2>Worst documents</h2>",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    let perfect = figures["perfect"].as_u64().unwrap() as usize;
+    assert!(perfect < 12, "there is something to look at");
+    // Each document with a wrong field: its page, and what differs.
+    assert_eq!(html.matches("src=\"data:image/jpeg;base64,").count(), 12 - perfect);
+    assert!(html.contains("<del>") && html.contains("<ins>"));
+    let markdown = std::fs::read_to_string(out.join("report.md")).unwrap();
+    for part in [
+        "- answers: JSON, held to the schema",
+        "\n## Speed\n",
+        ", p90 ",
+        "- images a minute: ",
+        "\n## Confidence\n",
+        "\n## Wrong fields\n",
+    ] {
+        assert!(markdown.contains(part), "{part}");
+    }
 }
 
 /// Reads the bundled samples, then the same again with what is there, then against an altered truth.
@@ -57,9 +101,7 @@ fn the_bundled_samples_are_read_right_once() {
     }
     let mut table = csv::Reader::from_path(out.join("results.csv")).unwrap();
     assert_eq!(table.records().count(), 12);
-    let html = std::fs::read_to_string(out.join("report.html")).unwrap();
-    assert!(!html.contains("src=\"http") && !html.contains("href="), "it needs nothing else");
-    assert_eq!(html.matches("<h2>").count(), html.matches("</h2>").count());
+    check_reports(&out, figures);
 
     // Again: nothing is left to read, and the figures are the same.
     let output = eval(&args);
@@ -130,6 +172,75 @@ fn what_fails_scores_nothing() {
     let compared = &summary(Path::new(&again))["comparison"];
     assert_eq!(compared["documents"], 2, "{compared}");
     assert_eq!((&compared["fields"]["won"], &compared["fields"]["lost"]), (&0.into(), &0.into()));
+    assert_eq!(compared["fields"]["p"], 1.0, "{compared}");
+    let change = &compared["scores"]["strict"];
+    assert_eq!(change["before"], change["now"], "{compared}");
+    let interval = [&change["interval"]["low"], &change["interval"]["high"]];
+    assert_eq!(interval, [&Value::from(0.0); 2], "{compared}");
+    for (report, said) in
+        [("report.html", "(McNemar p = 1.000)"), ("report.md", "McNemar p = 1.000")]
+    {
+        let report = std::fs::read_to_string(Path::new(&again).join(report)).unwrap();
+        assert!(report.contains(said), "{report}");
+    }
+}
+
+/// The machine goes down in the middle of a run; the same command again reads what is left.
+#[test]
+fn an_interrupted_run_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("eval");
+    let out_name = out.display().to_string();
+    let args = ["--images", SAMPLES, "--truth", SAMPLES, "--limit", "5", "--out", &out_name];
+    let mut first = Command::new(env!("CARGO_BIN_EXE_tessera"))
+        .env_clear()
+        .arg("eval")
+        .args(args)
+        .args(["--concurrency", "1"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = || {
+        let text = std::fs::read_to_string(out.join("results.jsonl")).unwrap_or_default();
+        text.matches('\n').count()
+    };
+    let start = Instant::now();
+    while lines() < 2 {
+        assert!(start.elapsed() < Duration::from_secs(120), "nothing is read");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let read = lines();
+    assert!(!out.join("summary.json").exists(), "it was not over");
+
+    let output = eval(&args);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found = summary(&out);
+    let figures = &found["summary"];
+    assert_eq!((&figures["documents"], &figures["resumed"]), (&5.into(), &read.into()), "{found}");
+    assert_eq!(figures["run"]["wall_documents"], 5 - read, "of the session that ended");
+    assert_eq!(lines(), 5);
+}
+
+/// The other way to ask, with an answer that is held to its lines.
+#[test]
+fn answers_in_lines_are_judged_as_others_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("eval").display().to_string();
+    let set = ["--images", SAMPLES, "--truth", SAMPLES, "--limit", "2", "--out", &out];
+    let output = eval(&[&set[..], &["--answer-style", "key_value"]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found = summary(Path::new(&out));
+    let figures = &found["summary"];
+    assert_eq!((&figures["whole"], &figures["fields"]), (&2.into(), &14.into()), "{found}");
+    assert_eq!(figures["run"]["in_lines"], true);
+    let markdown = std::fs::read_to_string(Path::new(&out).join("report.md")).unwrap();
+    assert!(markdown.contains("- answers: KEY: value lines, held to the schema"), "{markdown}");
+    let output = eval(&set);
+    assert_eq!(output.status.code(), Some(2), "JSON is another run");
+    assert!(text(&output.stderr).contains(", in lines"), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::path::Path;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use tessera::preprocess::{
-    Config, DecodeError, DecodeLimits, Orientation, Page, SampleValues, choose_grid, decode, tile,
+    Config, DecodeError, DecodeLimits, Decoder, NumberedPage, Orientation, Page, SampleValues,
+    Wanted, choose_grid, decode, tile,
 };
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/preprocess/decode");
@@ -62,6 +63,30 @@ fn all_pages_of_a_tiff_in_order() {
     let pages = read("three-pages.tif", Orientation::Apply);
     let sizes: Vec<_> = pages.iter().map(|page| (page.width_px(), page.height_px())).collect();
     assert_eq!(sizes, [(37, 29), (20, 11), (37, 29)]);
+}
+
+#[test]
+fn pages_of_a_tiff_are_chosen_by_number() {
+    let all = read("three-pages.tif", Orientation::Apply);
+    let decoder = Decoder {
+        limits: DecodeLimits { pages_max: 2, ..DecodeLimits::default() },
+        ..Decoder::default()
+    };
+    let chosen = |pages: &[usize]| {
+        let wanted = Wanted { pages: pages.to_vec(), ..Wanted::default() };
+        decoder.read(&file("three-pages.tif"), &wanted, &|| true)
+    };
+    for numbers in [&[2][..], &[3, 1], &[1, 2]] {
+        let found = chosen(numbers).unwrap();
+        let expected: Vec<NumberedPage> = numbers
+            .iter()
+            .map(|&number| NumberedPage { number, page: all[number - 1].clone() })
+            .collect();
+        assert_eq!(found, expected, "{numbers:?}");
+    }
+    let refusal = |numbers: &[usize]| chosen(numbers).unwrap_err().to_string();
+    assert_eq!(refusal(&[4]), "page 4 is not there: the file has 3");
+    assert_eq!(refusal(&[]), "the file has more than 2 pages; name some of them, or split it");
 }
 
 #[test]

@@ -19,8 +19,8 @@ use crate::config::value;
 use crate::pb::v1::extract_request::Task;
 use crate::pb::v1::extraction_schema::Source;
 use crate::pb::v1::{
-    DocumentType, ExtractRequest, ExtractionSchema, FinishReason, GenerationOptions, InputFile,
-    ModelStatus,
+    AnswerStyle, DocumentType, ExtractRequest, ExtractionSchema, FinishReason, GenerationOptions,
+    InputFile, ModelStatus,
 };
 
 const AFTER_HELP: &str = "\
@@ -71,6 +71,15 @@ pub(super) struct ExtractArgs {
     /// Ask this about the pages instead of extracting fields
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["kind", "schema"])]
     prompt: Option<String>,
+    /// How the model writes the fields
+    #[arg(
+        long,
+        value_enum,
+        value_name = "STYLE",
+        default_value = "json",
+        conflicts_with = "prompt"
+    )]
+    answer_style: Answers,
     /// All files together are the pages of one document
     #[arg(long)]
     pages: bool,
@@ -113,13 +122,29 @@ pub(super) enum Kind {
     Auto,
 }
 
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(super) enum Answers {
+    /// One JSON object
+    Json,
+    /// A line `KEY: value` for each field
+    KeyValue,
+}
+
+impl Answers {
+    pub(super) fn style(self) -> AnswerStyle {
+        match self {
+            Self::Json => AnswerStyle::Json,
+            Self::KeyValue => AnswerStyle::KeyValue,
+        }
+    }
+}
+
 impl Kind {
     /// The task of extracting the fields of this type.
-    pub(super) fn task(self) -> Task {
-        Task::Schema(ExtractionSchema {
-            source: Some(Source::DocumentType(self.document_type().into())),
-            ..ExtractionSchema::default()
-        })
+    pub(super) fn task(self, answers: Answers) -> Task {
+        task(Source::DocumentType(self.document_type().into()), answers)
     }
 
     pub(super) fn document_type(self) -> DocumentType {
@@ -243,8 +268,8 @@ fn document(args: &ExtractArgs, paths: &[PathBuf]) -> Result<Document, Failure> 
     let task = match &args.prompt {
         Some(prompt) => Task::Prompt(prompt.clone()),
         None => match &args.schema {
-            Some(path) => schema_task(path)?,
-            None => args.kind.task(),
+            Some(path) => schema_task(path, args.answer_style)?,
+            None => args.kind.task(args.answer_style),
         },
     };
     let generation = GenerationOptions {
@@ -264,14 +289,21 @@ fn document(args: &ExtractArgs, paths: &[PathBuf]) -> Result<Document, Failure> 
 }
 
 /// To extract what a file with JSON Schema names.
-pub(super) fn schema_task(path: &Path) -> Result<Task, Failure> {
+pub(super) fn schema_task(path: &Path, answers: Answers) -> Result<Task, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::new(Exit::Usage, format!("cannot read {}", path.display()))
             .because(&error)
             .remedy("the path of a file with JSON Schema text")
     })?;
-    let source = Some(Source::JsonSchema(text));
-    Ok(Task::Schema(ExtractionSchema { source, ..ExtractionSchema::default() }))
+    Ok(task(Source::JsonSchema(text), answers))
+}
+
+fn task(source: Source, answers: Answers) -> Task {
+    Task::Schema(ExtractionSchema {
+        source: Some(source),
+        answer_style: answers.style().into(),
+        ..ExtractionSchema::default()
+    })
 }
 
 fn input_file(args: &ExtractArgs, path: &Path) -> Result<InputFile, Failure> {
@@ -296,7 +328,7 @@ fn field_names(model: &ModelStatus, kind: Kind) -> Vec<String> {
 pub(super) fn receipt_request(content: &'static [u8]) -> ExtractRequest {
     ExtractRequest {
         files: vec![InputFile { content: Bytes::from_static(content), ..InputFile::default() }],
-        task: Some(Kind::Receipt.task()),
+        task: Some(Kind::Receipt.task(Answers::Json)),
         ..ExtractRequest::default()
     }
 }

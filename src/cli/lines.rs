@@ -36,6 +36,9 @@ struct Rest<'a> {
     finish_reason: &'static str,
     model: &'a str,
     model_revision: &'a str,
+    /// The question and its version; none for a prompt of the caller's.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    prompt_template: &'a str,
     request_id: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     trace_id: &'a str,
@@ -62,6 +65,7 @@ pub(super) fn answered(files: &[String], answer: &Answer) -> String {
         },
         model: &accepted.model,
         model_revision: &accepted.model_revision,
+        prompt_template: &accepted.prompt_template,
         request_id: &accepted.request_id,
         trace_id: &accepted.trace_id,
         tiles_per_page: &accepted.tiles_per_page,

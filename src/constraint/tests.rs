@@ -74,7 +74,11 @@ fn taken(grammar: &Grammar, text: &str) -> String {
         }
         constraint.take(token).unwrap();
     }
-    let whole = constraint.is_over().unwrap();
+    let mut may_end = || {
+        let mask = constraint.mask().unwrap();
+        PROMPTER.stop_ids().iter().any(|&id| is_set(mask, id))
+    };
+    let whole = may_end() || constraint.is_over().unwrap();
     if whole { text.to_owned() } else { format!("{text}…") }
 }
 
@@ -361,6 +365,37 @@ fn what_is_wrong_is_ruled_out_where_it_begins() {
                     most.starts_with(&taken) && taken.len() < answer.len(),
                     "{answer}: {taken}"
                 );
+            }
+        }
+    }
+}
+
+/// What stands where the page has no value is the schema's choice, in JSON and in lines.
+#[test]
+fn what_the_page_does_not_have_is_written_as_the_schema_says() {
+    let value = r#""type": "string", "format": "money""#;
+    let nullable = r#""type": ["string", "null"], "format": "money""#;
+    let texts = [r#"{"sum": "$2.00"}"#, r#"{"sum": null}"#, r#"{"sum": "NOT_FOUND"}"#, "{}"];
+    let lines = ["sum: $2.00", "sum: null", "sum: NOT_FOUND", ""];
+    for (property, required, absent, allowed) in [
+        (value.to_owned(), true, Absent::Never, 0),
+        (nullable.to_owned(), true, Absent::Null, 1),
+        (format!(r#"{value}, "default": "NOT_FOUND""#), true, Absent::NotFound, 2),
+        (value.to_owned(), false, Absent::LeftOut, 3),
+    ] {
+        let required = if required { r#", "required": ["sum"]"# } else { "" };
+        let text =
+            format!(r#"{{"type": "object", "properties": {{"sum": {{{property}}}}}{required}}}"#);
+        let schema = Schema::from_json_schema(&text).unwrap();
+        assert_eq!(schema.properties()[0].absent, absent, "{text}");
+        for (style, grammar, answers) in [
+            ("JSON", schema.grammar(), texts),
+            ("lines", schema.grammar_of_lines().unwrap(), lines),
+        ] {
+            for (index, answer) in answers.iter().enumerate() {
+                let is_allowed = index == 0 || index == allowed;
+                let is_whole = taken(&grammar, answer) == *answer;
+                assert_eq!(is_whole, is_allowed, "{absent:?} in {style}: {answer:?}");
             }
         }
     }

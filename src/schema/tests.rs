@@ -126,6 +126,47 @@ fn what_is_not_supported_is_named_with_its_place() {
     );
 }
 
+/// The list that servers publish is of what they read: each keyword has a place where it is taken.
+#[test]
+fn every_keyword_that_is_listed_is_read() {
+    let text = json!({
+        "$defs": {"D": {"type": "string"}},
+        "definitions": {"E": {"type": "number"}},
+        "type": "object",
+        "description": "all of them",
+        "additionalProperties": false,
+        "properties": {
+            "a": {"$ref": "#/$defs/D"},
+            "b": {"anyOf": [{"$ref": "#/definitions/E"}, {"type": "null"}]},
+            "c": {"const": "x"},
+            "d": {"enum": ["x", "y"], "default": "x"},
+            "e": {"type": "string", "format": "date"},
+            "f": {"type": "string", "minLength": 2, "maxLength": 3},
+            "g": {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 2},
+        },
+        "required": ["a"],
+    });
+    let schema = Schema::from_json_schema(&text.to_string()).unwrap();
+    let kinds: Vec<&Kind> = schema.properties().iter().map(|property| &property.kind).collect();
+    let list = Kind::List { item: Box::new(Kind::Integer), items_min: 1, items_max: 2 };
+    let choice = |words: &[&str]| Kind::Choice(words.iter().map(|word| (*word).into()).collect());
+    let text_of = Kind::Text { chars_min: 2, chars_max: 3 };
+    let expected = [
+        &Kind::TEXT,
+        &Kind::Decimal,
+        &choice(&["x"]),
+        &choice(&["x", "y"]),
+        &Kind::Date,
+        &text_of,
+        &list,
+    ];
+    assert_eq!(kinds, expected);
+    let text = text.to_string();
+    for keyword in KEYWORDS {
+        assert!(text.contains(&format!("\"{keyword}\":")), "{keyword} is listed");
+    }
+}
+
 #[test]
 fn schemas_have_an_end() {
     let tree = json!({

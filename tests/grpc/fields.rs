@@ -1,13 +1,21 @@
 //! Fields while the answer is still being written.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prost_types::value::Kind;
+use tessera::engine;
 use tessera::pb::v1;
 use tessera::pb::v1::extract_response::Event;
+use tessera::pb::v1::extraction_service_client::ExtractionServiceClient;
+use tessera::prompt::Questions;
 use tonic::{Code, Streaming};
 
-use crate::support::{SOON, Setup, collect, completed, open, question, receipt};
+use crate::support::{
+    SOON, Setup, assert_failure, collect, completed, fields as violations, file, open, question,
+    receipt, refuse,
+};
 
 const ANSWER: &str =
     r#"{"SUPPLIER_NAME": "ACME Pty Ltd", "ITEMS": [{"PRICE": 1.50}], "TOTAL_AMOUNT": "$1.50"}"#;
@@ -415,4 +423,126 @@ async fn the_only_page_is_the_page_of_every_field() {
     request.files.push(request.files[0].clone());
     let (events, _) = collect(open(&server, request).await).await;
     assert_eq!(pages(&events), [None; 3]);
+}
+
+/// Of a file with several pages those that are asked for are read, in that order, and each is named.
+#[tokio::test]
+async fn pages_of_a_tiff_are_chosen_and_named() {
+    const TIFF: &[u8] = include_bytes!("../data/preprocess/decode/three-pages.tif");
+    let server = Setup { slot_tokens: 2000, ..answering(ANSWER) }.start().await;
+    let asking = |pages: &[u32]| {
+        let files = vec![
+            v1::InputFile { pages: pages.to_vec(), ..file(TIFF) },
+            v1::InputFile { pages: vec![2], ..file(TIFF) },
+        ];
+        v1::ExtractRequest { files, ..receipt() }
+    };
+    let (events, status) = collect(open(&server, asking(&[3, 1])).await).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    let Event::Accepted(accepted) = &events[0] else { panic!("{events:?}") };
+    let pages: Vec<_> =
+        accepted.pages.iter().map(|page| (page.file, page.page, page.width_px)).collect();
+    assert_eq!(pages, [(0, 3, 37), (0, 1, 37), (1, 2, 20)]);
+    let status = refuse(&server, asking(&[4])).await;
+    assert_failure(&status, Code::InvalidArgument, "INVALID_FIELD");
+    assert_eq!(violations(&status), ["files[0].pages"]);
+}
+
+/// While nobody reads, pieces of strings are joined into fewer and longer ones. What is complete is told one by one
+/// all the same, each once and in order.
+#[tokio::test]
+async fn a_slow_reader_gets_longer_deltas_and_every_completion() {
+    let expected: Vec<(String, String)> = (0..60)
+        .map(|number| (format!("/F{number}"), format!("a text that is no other, number {number}")))
+        .collect();
+    let pairs: Vec<String> = expected
+        .iter()
+        .map(|(pointer, text)| format!("\"{}\": \"{text}\"", &pointer[1..]))
+        .collect();
+    let setup = Setup {
+        slot_tokens: 4000,
+        engine: engine::Config { events_buffered: 2, ..engine::Config::default() },
+        ..answering(&format!("{{{}}}", pairs.join(", ")))
+    };
+    let server = setup.start().await;
+    // A window this small is full after a few messages.
+    let endpoint = server.endpoint().initial_stream_window_size(512);
+    let mut client = ExtractionServiceClient::new(endpoint.connect().await.unwrap());
+    let request = asking_for(
+        &[v1::EventKind::Fields],
+        v1::ExtractRequest {
+            generation: Some(v1::GenerationOptions {
+                max_output_tokens: Some(2000),
+                ..receipt().generation.unwrap()
+            }),
+            ..receipt()
+        },
+    );
+    let stream = client.extract(request).await.unwrap().into_inner();
+    // The model has written what it may while nobody reads.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (events, status) = collect(stream).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    let told: Vec<(String, String)> = fields(&events)
+        .into_iter()
+        .map(|(pointer, raw)| (pointer.to_owned(), raw.trim_matches('"').to_owned()))
+        .collect();
+    assert_eq!(told, expected);
+    let mut grown: HashMap<&str, String> = HashMap::new();
+    let mut deltas = 0;
+    for event in &events {
+        if let Event::FieldDelta(delta) = event {
+            grown.entry(&delta.pointer).or_default().push_str(&delta.text);
+            deltas += 1;
+        }
+    }
+    for (pointer, text) in &expected {
+        assert!(text.starts_with(grown.get(pointer.as_str()).map_or("", String::as_str)));
+    }
+    let tokens = completed(&events).usage.unwrap().output_tokens;
+    assert!(tokens > 600 && deltas * 4 < tokens, "{deltas} deltas of {tokens} tokens");
+    assert_eq!(completed(&events).fields.len(), expected.len());
+}
+
+/// However a model that is not held says that the page has no value, the raw text stays and the normalised value is
+/// null. A field that it leaves out is no field.
+#[tokio::test]
+async fn what_the_page_does_not_have_is_null_in_free_answers() {
+    let answer = r#"{"BUSINESS_ABN": "NOT_FOUND", "INVOICE_DATE": null, "SUPPLIER_NAME": "N/A", "LINE_ITEM_PRICES": "Not Found", "GST_AMOUNT": "-", "TOTAL_AMOUNT": "$0.00"}"#;
+    let server = answering(answer).start().await;
+    let (events, status) = collect(open(&server, receipt()).await).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    let completed = completed(&events);
+    let (total, absent) = completed.fields.split_last().unwrap();
+    assert_eq!(absent.len(), 5);
+    for field in absent {
+        let normalized = field.normalized.clone().unwrap().kind;
+        assert_eq!(normalized, Some(Kind::NullValue(0)), "{field:?}");
+    }
+    let zero = total.normalized.clone().unwrap().kind;
+    assert_eq!(zero, Some(Kind::StringValue("0.00".to_owned())), "nothing is not absence");
+    assert_eq!(absent[0].raw, "\"NOT_FOUND\"");
+    assert_eq!(completed.document_json.as_deref(), Some(answer), "nothing is changed");
+    assert!(completed.checks.is_empty(), "{:?}", completed.checks);
+}
+
+/// A template of one's own is asked, and named with its version.
+#[tokio::test]
+async fn a_prompt_of_ones_own_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "{# version: 12 #}\nRead {{ noun }} {{ instructions }}";
+    std::fs::write(dir.path().join("receipt.json.jinja"), text).unwrap();
+    let mut setup = answering(ANSWER);
+    setup.service.questions = Some(Arc::new(Questions::load(Some(dir.path())).unwrap()));
+    let server = setup.start().await;
+    let (events, _) = collect(open(&server, receipt()).await).await;
+    let Event::Accepted(accepted) = &events[0] else { panic!("{events:?}") };
+    assert_eq!(accepted.prompt_template, "receipt.json@12");
+    let own = completed(&events).usage.unwrap().input_tokens;
+    let built_in = answering(ANSWER).start().await;
+    let (events, _) = collect(open(&built_in, receipt()).await).await;
+    let Event::Accepted(accepted) = &events[0] else { panic!("{events:?}") };
+    assert_eq!(accepted.prompt_template, "receipt.json@1");
+    let asked = completed(&events).usage.unwrap().input_tokens;
+    assert!(own + 50 < asked, "a few words against a list of fields: {own}, {asked}");
 }

@@ -12,7 +12,7 @@ use super::pages::{self, Source};
 use super::{host, report};
 use crate::cli::client::Client;
 use crate::cli::connection::{Connection, ConnectionArgs};
-use crate::cli::extract::{self, Kind};
+use crate::cli::extract::{self, Answers, Kind};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::local::{self, Local};
 use crate::cli::runtime;
@@ -244,8 +244,8 @@ impl ServeBenchArgs {
         let fields = vec![EventKind::Tokens, EventKind::Fields];
         let (task, kinds) = match (&self.prompt, &self.schema) {
             (Some(prompt), _) => (Task::Prompt(prompt.clone()), vec![EventKind::Tokens]),
-            (None, Some(path)) => (extract::schema_task(path)?, fields),
-            (None, None) => (self.kind.task(), fields),
+            (None, Some(path)) => (extract::schema_task(path, Answers::Json)?, fields),
+            (None, None) => (self.kind.task(Answers::Json), fields),
         };
         Ok(ExtractRequest {
             task: Some(task),

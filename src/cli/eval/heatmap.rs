@@ -16,7 +16,7 @@ const LETTER: f64 = 6.2;
 /// Columns beyond it would be thinner than a line.
 const DOCUMENTS_MAX: usize = 1500;
 
-/// One `<svg>`: rows are fields, worst below, columns documents by type.
+/// One `<svg>`: rows are fields in the order of the documents, columns documents by type.
 pub(super) fn svg(judged: &[Judged]) -> String {
     let mut columns: Vec<&Judged> = judged.iter().take(DOCUMENTS_MAX).collect();
     columns.sort_by(|a, b| {

@@ -10,7 +10,7 @@ use image::{DynamicImage, RgbImage};
 
 use super::compare::Comparison;
 use super::judged::Judged;
-use super::summary::{Scores, Summary, confidences, percent};
+use super::summary::{Scores, Summary, Times, confidences, percent};
 use super::{diff, heatmap, markdown};
 use crate::accuracy::Scorer;
 use crate::cli::chart::{Chart, Marks, Series, escape};
@@ -184,7 +184,7 @@ fn comparison(out: &mut String, compared: &Comparison) {
         let text = |found: &Option<String>| {
             found.as_ref().map_or_else(
                 || "<em>nothing</em>".to_owned(),
-                |found| diff::html(&change.truth, found),
+                |found| diff::of_field(&change.field, &change.truth, found),
             )
         };
         let _ = writeln!(
@@ -239,6 +239,7 @@ fn charts(out: &mut String, judged: &[Judged], summary: &Summary) {
     out.push_str(&accuracy.svg());
     out.push_str(&times.svg());
     out.push_str(&histogram(judged).svg());
+    self::times(out, summary);
     if let Some(reliability) = &summary.confidence {
         let points =
             reliability.bins.iter().map(|bin| (bin.confidence * 100.0, bin.accuracy * 100.0));
@@ -260,6 +261,19 @@ fn charts(out: &mut String, judged: &[Judged], summary: &Summary) {
         out.push_str(&sorted_out(judged).svg());
     }
     out.push_str("</div>\n");
+}
+
+/// How long documents took.
+fn times(out: &mut String, summary: &Summary) {
+    out.push_str("<table><caption>Seconds, by the client's clock</caption><tr><th></th><th>mean</th><th>p50</th><th>p90</th><th>p99</th></tr>\n");
+    for (name, times) in [("first field", summary.first_field), ("whole answer", summary.seconds)] {
+        let Some(Times { mean, p50, p90, p99 }) = times else { continue };
+        let _ = writeln!(
+            out,
+            "<tr><th>{name}</th><td>{mean:.2}</td><td>{p50:.2}</td><td>{p90:.2}</td><td>{p99:.2}</td></tr>"
+        );
+    }
+    out.push_str("</table>\n");
 }
 
 /// How many documents have how many fields right.
@@ -356,8 +370,10 @@ fn document(out: &mut String, judged: &Judged) {
             "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td></tr>",
             escape(&judgement.name),
             escape(&judgement.truth),
-            found
-                .map_or_else(|| "<em>nothing</em>".to_owned(), |f| diff::html(&judgement.truth, f)),
+            found.map_or_else(
+                || "<em>nothing</em>".to_owned(),
+                |found| { diff::of_field(&judgement.name, &judgement.truth, found) }
+            ),
             judgement.confidence.map_or_else(String::new, |c| format!("{:.0} %", c * 100.0)),
         );
     }

@@ -87,9 +87,9 @@ pub(super) fn facts(summary: &Summary) -> Vec<(&'static str, String)> {
         ("read whole", format!("{} ({:.1} %)", summary.whole, summary.success_rate * 100.0)),
         ("without a wrong field", summary.perfect.to_string()),
     ];
-    if !run.held {
-        facts.push(("answers", "not held to the schema".to_owned()));
-    }
+    let style = if run.asking.in_lines { "KEY: value lines" } else { "JSON" };
+    let held = if run.asking.held { "held to the schema" } else { "not held to the schema" };
+    facts.push(("answers", format!("{style}, {held}")));
     if let Some(types) = summary.types {
         facts.push(("type found", format!("{} of {}", types.right, types.documents)));
     }

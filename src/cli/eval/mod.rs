@@ -20,6 +20,7 @@ use clap::{Args, ValueEnum};
 
 use super::client::Client;
 use super::connection::{Connection, ConnectionArgs};
+use super::extract::Answers;
 use super::failure::{Exit, Failure};
 use super::local::{self, Local};
 use super::runtime;
@@ -32,7 +33,7 @@ use crate::pb::v1::ModelStatus;
 use crate::schema::{self, Schema};
 use documents::Asked;
 use judged::Judged;
-use record::{Run, Session};
+use record::{Asking, Run, Session};
 use summary::Summary;
 
 const AFTER_HELP: &str = "\
@@ -100,6 +101,9 @@ pub(super) struct SetArgs {
     /// What to ask for: what the truth says a document is, one type for all, or the server's own guess
     #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "truth")]
     kind: Ask,
+    /// How the model writes the fields
+    #[arg(long, value_enum, value_name = "STYLE", default_value = "json")]
+    answer_style: Answers,
     /// Let the model write what it likes instead of holding it to the schema
     #[arg(long)]
     no_constrain: bool,
@@ -210,8 +214,12 @@ async fn measure(
         .into_iter()
         .map(|document| document.asked_as(set.kind, &model))
         .collect::<Result<Vec<_>, Failure>>()?;
-    let run = Run::of(&model, !set.no_constrain, set.kind == Ask::Auto);
-    let mut session = Session::open(out, run, asked.len())?;
+    let asking = Asking {
+        held: !set.no_constrain,
+        finds_types: set.kind == Ask::Auto,
+        in_lines: set.answer_style == Answers::KeyValue,
+    };
+    let mut session = Session::open(out, Run::of(&model, asking), &asked)?;
     let concurrency = set.concurrency.map_or_else(|| at_once(&model), |n| n as usize);
     read::read_all(&client, &asked, &mut session, concurrency, set.timeout).await?;
     let judged = judged::judge(&asked, session.records());

@@ -10,8 +10,9 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use super::documents::{Asked, kind_name};
-use super::record::{Record, Session, note_confidence};
+use super::record::{Asking, Record, Session, note_confidence};
 use crate::cli::client::{Client, Watcher};
+use crate::cli::extract::Answers;
 use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::refusal::Refusal;
@@ -39,11 +40,10 @@ pub(super) async fn read_all(
     concurrency: usize,
     timeout: Duration,
 ) -> Result<(), Failure> {
-    let held = session.run.held;
-    let left: VecDeque<Asked> =
-        asked.iter().filter(|asked| !session.has(&asked.document.image)).cloned().collect();
+    let how = session.run.asking;
+    let left: VecDeque<Asked> = asked.iter().filter(|asked| !session.has(asked)).cloned().collect();
     let (count, began) = (left.len(), Instant::now());
-    let bar = bar(asked.len(), asked.len() - count);
+    let bar = bar(count, asked.len() - count);
     let queue = Arc::new(Mutex::new(left));
     let (send, mut results) = mpsc::channel(concurrency);
     let mut readers = JoinSet::new();
@@ -52,7 +52,7 @@ pub(super) async fn read_all(
         readers.spawn(async move {
             loop {
                 let Some(asked) = queue.lock().await.pop_front() else { break };
-                let record = read(&mut client, &asked, held, timeout).await;
+                let record = read(&mut client, &asked, how, timeout).await;
                 if send.send(record).await.is_err() {
                     break;
                 }
@@ -76,17 +76,20 @@ pub(super) async fn read_all(
     Ok(())
 }
 
-/// On stderr, if that is a terminal.
-fn bar(all: usize, done: usize) -> ProgressBar {
+/// Of the documents that are left, on stderr, if that is a terminal. Those that were `read` before are no sign of
+/// speed: they are named beside it.
+fn bar(left: usize, read: usize) -> ProgressBar {
     let style = ProgressStyle::with_template(
-        "{bar:24} {pos}/{len} documents, {per_sec}, {eta} left  {msg}",
+        "{bar:24} {pos}/{len} documents{prefix}, {per_sec}, {eta} left  {msg}",
     );
-    let bar = ProgressBar::new(all as u64).with_position(done as u64);
+    let bar = ProgressBar::new(left as u64);
+    if read > 0 {
+        bar.set_prefix(format!(" ({read} were read before)"));
+    }
     // The template is a constant; a bar of another look would do as well.
     if let Ok(style) = style {
         bar.set_style(style);
     }
-    bar.reset_eta();
     bar
 }
 
@@ -94,16 +97,17 @@ fn bar(all: usize, done: usize) -> ProgressBar {
 async fn read(
     client: &mut Client,
     asked: &Asked,
-    held: bool,
+    how: Asking,
     timeout: Duration,
 ) -> Result<Record, Failure> {
     let content = files::read(&asked.document.path)?;
+    let answers = if how.in_lines { Answers::KeyValue } else { Answers::Json };
     let request = ExtractRequest {
         files: vec![InputFile { content: Bytes::from(content), ..InputFile::default() }],
-        task: Some(asked.kind.task()),
+        task: Some(asked.kind.task(answers)),
         event_kinds: vec![EventKind::Fields.into()],
         // Unset where the server may decide: it holds answers wherever that can be.
-        generation: (!held)
+        generation: (!how.held)
             .then(|| GenerationOptions { constrain: Some(false), ..GenerationOptions::default() }),
         ..ExtractRequest::default()
     };
@@ -170,5 +174,77 @@ impl Watcher for Seen {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::{ProgressDrawTarget, TermLike};
+
+    use super::bar;
+
+    /// A terminal that keeps what was written on it.
+    #[derive(Debug, Clone, Default)]
+    struct Screen(Arc<Mutex<String>>);
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            100
+        }
+
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, line: &str) -> io::Result<()> {
+            self.write_str(&format!("{line}\n"))
+        }
+
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+
+        fn clear_line(&self) -> io::Result<()> {
+            self.0.lock().unwrap().clear();
+            Ok(())
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_bar_says_how_far_it_is_and_how_long_it_takes() {
+        let screen = Screen::default();
+        let bar = bar(300, 200);
+        bar.set_draw_target(ProgressDrawTarget::term_like(Box::new(screen.clone())));
+        for _ in 0..20 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            bar.inc(1);
+        }
+        bar.set_message("3 failed");
+        bar.force_draw();
+        let drawn = screen.0.lock().unwrap().clone();
+        assert!(drawn.contains("20/300 documents (200 were read before), "), "{drawn}");
+        assert!(drawn.contains("/s, ") && drawn.contains("s left  3 failed"), "{drawn}");
+        // 280 are left, at 5 ms each or more.
+        assert!(bar.eta() >= std::time::Duration::from_millis(900), "{:?}", bar.eta());
     }
 }

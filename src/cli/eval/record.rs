@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use prost_types::value::Kind as ValueKind;
 use serde::{Deserialize, Serialize};
 
+use super::documents::Asked;
 use super::judged::Judged;
 use super::unwritable;
 use crate::accuracy::ABSENT;
@@ -76,12 +77,8 @@ pub(super) struct Run {
     pub server_version: String,
     pub computes_in: String,
     pub devices: String,
-    /// Answers were held to the schema, as a server does where nobody says otherwise.
-    #[serde(default = "held")]
-    pub held: bool,
-    /// The server was asked what type each document is.
-    #[serde(default)]
-    pub finds_types: bool,
+    #[serde(flatten)]
+    pub asking: Asking,
     /// Confidences were calibrated.
     #[serde(default)]
     pub calibrated: bool,
@@ -91,8 +88,22 @@ pub(super) struct Run {
     pub concurrency: usize,
 }
 
-fn held() -> bool {
-    true
+/// How documents were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Asking {
+    /// Answers were held to the schema, as a server does where nobody says otherwise.
+    pub held: bool,
+    /// The server was asked what type each document is.
+    pub finds_types: bool,
+    /// Answers were `KEY: value` lines.
+    pub in_lines: bool,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self { held: true, finds_types: false, in_lines: false }
+    }
 }
 
 /// An evaluation in a directory.
@@ -250,35 +261,30 @@ pub(super) fn read_all(out: &Path) -> Result<BTreeMap<String, Record>, Failure> 
 }
 
 impl Session {
-    /// Begins in the directory `out`, or goes on with what is there of the same model.
-    pub(super) fn open(out: &Path, mut run: Run, documents: usize) -> Result<Self, Failure> {
+    /// Begins in the directory `out`, or goes on with what is there of the same model, for the documents
+    /// `asked`.
+    pub(super) fn open(out: &Path, mut run: Run, asked: &[Asked]) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| unwritable(out, &error);
         std::fs::create_dir_all(out).map_err(failed)?;
         let mut records = BTreeMap::new();
         if out.join(RUN).exists() {
             let text = std::fs::read_to_string(out.join(RUN)).map_err(failed)?;
             let before: Run = serde_json::from_str(&text).unwrap_or_default();
-            let what = |run: &Run| {
-                let held = if run.held { "" } else { ", not held to the schema" };
-                let types = if run.finds_types { ", asked for its types" } else { "" };
-                let calibrated = if run.calibrated { ", calibrated" } else { "" };
-                format!(
-                    "{} {}, {}{held}{types}{calibrated}",
-                    run.model, run.revision, run.computes_in
-                )
-            };
-            if what(&before) != what(&run) {
+            if before.what() != run.what() {
                 return Err(Failure::new(
                     Exit::Usage,
                     format!("{} has results of another run", out.display()),
                 )
-                .fact("there", what(&before))
-                .fact("here", what(&run))
+                .fact("there", before.what())
+                .fact("here", run.what())
                 .remedy("another --out DIR; --compare DIR sets two runs side by side"));
             }
             run.wall_seconds = before.wall_seconds;
             run.wall_documents = before.wall_documents;
-            records = read_all(out).unwrap_or_default();
+            // A damaged file is told, not written over: there may be hours of work in it.
+            if out.join(RESULTS).exists() {
+                records = read_all(out)?;
+            }
         }
         records.retain(|_, record| record.is_ok());
         std::fs::write(out.join(RUN), format!("{:#}\n", run.json())).map_err(failed)?;
@@ -292,12 +298,15 @@ impl Session {
         for record in records.values() {
             writeln!(file, "{}", json(record)).map_err(failed)?;
         }
-        let resumed = records.len().min(documents);
-        Ok(Self { out: out.to_owned(), file, records, run, resumed })
+        let mut session = Self { out: out.to_owned(), file, records, run, resumed: 0 };
+        session.resumed = asked.iter().filter(|asked| session.has(asked)).count();
+        Ok(session)
     }
 
-    pub(super) fn has(&self, image: &str) -> bool {
-        self.records.contains_key(image)
+    /// Whether the document was read, as the type that it is asked for as.
+    pub(super) fn has(&self, asked: &Asked) -> bool {
+        let record = self.records.get(&asked.document.image);
+        record.is_some_and(|record| record.kind == asked.type_name)
     }
 
     pub(super) fn records(&self) -> &BTreeMap<String, Record> {
@@ -329,7 +338,7 @@ impl Session {
 }
 
 impl Run {
-    pub(super) fn of(model: &ModelStatus, held: bool, finds_types: bool) -> Self {
+    pub(super) fn of(model: &ModelStatus, asking: Asking) -> Self {
         let mut dtypes: Vec<String> = model
             .placements
             .iter()
@@ -351,10 +360,22 @@ impl Run {
             server_version: model.server_version.clone(),
             computes_in: dtypes.join(", "),
             devices: devices.join(", "),
-            held,
-            finds_types,
+            asking,
             ..Self::default()
         }
+    }
+
+    /// What results must have in common to be those of one run.
+    fn what(&self) -> String {
+        let Asking { held, finds_types, in_lines } = self.asking;
+        let but = [
+            (!held, ", not held to the schema"),
+            (finds_types, ", asked for its types"),
+            (in_lines, ", in lines"),
+            (self.calibrated, ", calibrated"),
+        ];
+        let but: String = but.iter().filter(|(said, _)| *said).map(|(_, what)| *what).collect();
+        format!("{} {}, {}{but}", self.model, self.revision, self.computes_in)
     }
 
     fn json(&self) -> serde_json::Value {
@@ -369,7 +390,10 @@ fn json(value: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::documents::{Document, kind_name};
     use super::*;
+    use crate::accuracy::Truth;
+    use crate::cli::extract::Kind;
     use crate::pb::v1::{Accepted, Completed};
 
     fn field(pointer: &str, kind: ValueKind, raw: &str, confidence: f32) -> ExtractedField {
@@ -398,15 +422,27 @@ mod tests {
         assert!((confidence["B"] - 0.25).abs() < 1e-9, "a list is as sure as its least sure item");
     }
 
+    fn asked(image: &str, kind: Kind) -> Asked {
+        let truth = Truth { image: image.to_owned(), kind: None, fields: Vec::new() };
+        let document = Document { image: image.to_owned(), path: PathBuf::new(), truth };
+        let type_name = kind_name(kind.document_type());
+        Asked { document, kind, type_name, truth: Vec::new() }
+    }
+
+    fn answered(image: &str) -> Record {
+        let answer = Answer { accepted: Accepted::default(), completed: Completed::default() };
+        Record::answered(image, "receipt", &answer, 1.0)
+    }
+
     #[test]
     fn a_session_goes_on_where_it_stopped() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("eval");
-        let model = ModelStatus { model: "m".to_owned(), ..ModelStatus::default() };
-        let answer = Answer { accepted: Accepted::default(), completed: Completed::default() };
-        let run = |model: &ModelStatus, held| Run::of(model, held, false);
-        let mut session = Session::open(&out, run(&model, true), 3).unwrap();
-        session.add(Record::answered("a.png", "receipt", &answer, 1.0)).unwrap();
+        let model = |name: &str| ModelStatus { model: name.to_owned(), ..ModelStatus::default() };
+        let run = || Run::of(&model("m"), Asking::default());
+        let set = ["a.png", "b.png", "c.png"].map(|image| asked(image, Kind::Receipt));
+        let mut session = Session::open(&out, run(), &set).unwrap();
+        session.add(answered("a.png")).unwrap();
         let lost = Record::failed("b.png", "receipt", "INTERNAL".to_owned(), String::new(), 1.0);
         session.add(lost).unwrap();
         drop(session);
@@ -414,17 +450,41 @@ mod tests {
         let mut file = OpenOptions::new().append(true).open(out.join(RESULTS)).unwrap();
         file.write_all(b"{\"image\":\"c.p").unwrap();
 
-        let session = Session::open(&out, run(&model, true), 3).unwrap();
-        assert!(session.has("a.png"), "read");
-        assert!(!session.has("b.png"), "failed: to be read again");
-        assert!(!session.has("c.png"), "lost");
+        let session = Session::open(&out, run(), &set).unwrap();
+        assert!(session.has(&set[0]), "read");
+        assert!(!session.has(&set[1]), "failed: to be read again");
+        assert!(!session.has(&set[2]), "lost");
         assert_eq!(session.resumed, 1);
         assert_eq!(read_all(&out).unwrap().len(), 1, "only whole lines are left");
+        let invoice = asked("a.png", Kind::Invoice);
+        assert!(!session.has(&invoice), "read as another type, with other fields");
 
-        let other = ModelStatus { model: "n".to_owned(), ..ModelStatus::default() };
-        for other in [run(&other, true), run(&model, false)] {
-            let failure = Session::open(&out, other, 3).unwrap_err();
+        let unlike = |asking| Run::of(&model("m"), asking);
+        for other in [
+            Run::of(&model("n"), Asking::default()),
+            unlike(Asking { held: false, ..Asking::default() }),
+            unlike(Asking { finds_types: true, ..Asking::default() }),
+            unlike(Asking { in_lines: true, ..Asking::default() }),
+        ] {
+            let failure = Session::open(&out, other, &set).unwrap_err();
             assert!(failure.what.ends_with("has results of another run"), "{failure}");
         }
+    }
+
+    /// Hours of work may be in it.
+    #[test]
+    fn a_damaged_file_is_told_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = || Run::of(&ModelStatus::default(), Asking::default());
+        let mut session = Session::open(dir.path(), run(), &[]).unwrap();
+        session.add(answered("a.png")).unwrap();
+        session.add(answered("b.png")).unwrap();
+        drop(session);
+        let path = dir.path().join(RESULTS);
+        let damaged = std::fs::read_to_string(&path).unwrap().replacen("\"image\"", "\"imag", 1);
+        std::fs::write(&path, &damaged).unwrap();
+        let failure = Session::open(dir.path(), run(), &[]).unwrap_err();
+        assert!(failure.what.ends_with("is damaged"), "{failure}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), damaged);
     }
 }
