@@ -20,8 +20,8 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
     Vocabulary::of(&prompter, VOCABULARY_SIZE).expect("its vocabulary")
 });
 
-fuzz_target!(|input: (String, String)| {
-    let (text, answer) = input;
+fuzz_target!(|input: (String, String, bool)| {
+    let (text, answer, whole) = input;
     let schema = match Schema::from_json_schema(&text) {
         Ok(schema) => schema,
         Err(problems) => {
@@ -34,7 +34,7 @@ fuzz_target!(|input: (String, String)| {
     assert_eq!(again.expect("its own text").names().count(), schema.names().count());
     // Refused or not, it is said in time.
     let _ = VOCABULARY.constrain(&schema.grammar());
-    if let Some(mended) = mend(&answer, &schema) {
+    if let Some(mended) = mend(&answer, &schema, whole) {
         for (_, place) in &mended.fields {
             assert!(answer.get(place.clone()).is_some(), "{place:?} in {answer:?}");
         }

@@ -102,16 +102,17 @@ impl Reading {
             let document = document::object(&done.text, &self.reader).map(str::to_owned);
             let mended = match (style, &document) {
                 (AnswerStyle::Json, Ok(_)) => None,
-                (AnswerStyle::Json, Err(_)) => fields::mend(&done.text, schema),
+                (AnswerStyle::Json, Err(_)) => fields::mend(&done.text, schema, !cut),
                 (AnswerStyle::Lines, _) => {
-                    form.lines(&done.text, !cut).or_else(|| fields::mend(&done.text, schema))
+                    let lines = form.lines(&done.text, !cut);
+                    lines.or_else(|| fields::mend(&done.text, schema, !cut))
                 }
             };
             read.document = Some(document);
             if let Some(mended) = mended {
                 read.late = self.take_mended(mended.fields);
                 read.repairs = mended.repairs;
-                if let Some(text) = mended.document.filter(|_| !cut) {
+                if let Some(text) = mended.document {
                     read.document = Some(Ok(text));
                 }
             }
@@ -233,3 +234,6 @@ fn value(value: FieldValue) -> Option<Kind> {
         FieldValue::EmptyObject => Some(Kind::StructValue(prost_types::Struct::default())),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,8 @@
 //! A reader of what models write where JSON was asked for.
 
-use std::ops::Range;
-
 use serde_json::Value;
 
-use super::{Mended, Repair, fields_of};
+use super::{Draft, Leaf, Mended, Repair};
 use crate::limits::FIELD_DEPTH_MAX;
 
 /// Where the text stops making sense, or ends.
@@ -13,10 +11,8 @@ struct Stuck;
 struct Reader<'a> {
     text: &'a str,
     at: usize,
-    /// The object so far, as JSON has it.
-    out: String,
-    /// Places of the leaves that are in `out`.
-    said: Vec<Range<usize>>,
+    /// The object so far.
+    out: Draft,
     repairs: Vec<Repair>,
     depth: usize,
     /// Lists and objects that are open in `out`, as their closing brackets.
@@ -31,27 +27,26 @@ pub(super) fn object(answer: &str) -> Option<Mended> {
     let mut reader = Reader {
         text: answer,
         at: start,
-        out: String::new(),
-        said: Vec::new(),
+        out: Draft::default(),
         repairs: Vec::new(),
         depth: 0,
         open: Vec::new(),
         whole: (0, 0),
     };
     let is_whole = reader.object().is_ok();
-    if reader.said.is_empty() {
+    if reader.out.leaves.is_empty() {
         return None;
     }
     reader.repairs.sort_unstable();
     reader.repairs.dedup();
-    let Reader { mut out, said, repairs, open, whole, .. } = reader;
+    let Reader { mut out, repairs, open, whole, .. } = reader;
     if !is_whole {
         // What is whole of it, closed, so that its fields can be read.
-        out.truncate(whole.0);
-        out.extend(open[..whole.1.min(open.len())].iter().rev());
+        out.json.truncate(whole.0);
+        out.json.extend(open[..whole.1.min(open.len())].iter().rev());
     }
-    let fields = fields_of(&out, &said);
-    Some(Mended { document: is_whole.then_some(out), fields, repairs })
+    let fields = out.fields();
+    Some(Mended { document: is_whole.then_some(out.json), fields, repairs })
 }
 
 // === impl Reader ===
@@ -114,10 +109,10 @@ impl Reader<'_> {
                 return Err(Stuck);
             }
             if !first {
-                self.out.push_str(", ");
+                self.out.json.push_str(", ");
             }
-            self.out.push_str(&Value::from(name).to_string());
-            self.out.push_str(": ");
+            self.out.json.push_str(&Value::from(name).to_string());
+            self.out.json.push_str(": ");
             self.value()?;
             first = false;
         }
@@ -137,7 +132,7 @@ impl Reader<'_> {
                 return Ok(());
             }
             if !first {
-                self.out.push_str(", ");
+                self.out.json.push_str(", ");
             }
             self.value()?;
             first = false;
@@ -149,19 +144,20 @@ impl Reader<'_> {
         if self.depth > FIELD_DEPTH_MAX || !self.skip(open) {
             return Err(Stuck);
         }
-        self.out.push(open);
+        self.out.json.push(open);
         self.open.push(close);
         Ok(())
     }
 
     fn close(&mut self, is_empty: bool) {
         self.depth -= 1;
-        self.out.extend(self.open.pop());
+        self.out.json.extend(self.open.pop());
         // An empty list or object is a leaf.
         if is_empty && self.depth > 0 {
-            self.said.push(self.at - 1..self.at);
+            let at = self.out.json.len() - "[]".len();
+            self.out.leaves.push(Leaf { at, said: self.at - 1..self.at });
         }
-        self.whole = (self.out.len(), self.open.len());
+        self.whole = (self.out.json.len(), self.open.len());
     }
 
     /// What stands between members. True where there was one comma too many and the end follows.
@@ -216,9 +212,8 @@ impl Reader<'_> {
                 (leaf, start..self.at)
             }
         };
-        self.out.push_str(&leaf);
-        self.said.push(said);
-        self.whole = (self.out.len(), self.open.len());
+        self.out.leaf(&leaf, said);
+        self.whole = (self.out.json.len(), self.open.len());
         Ok(())
     }
 

@@ -43,10 +43,24 @@ pub struct Mended {
     pub repairs: Vec<Repair>,
 }
 
+/// The JSON text of an object as it grows, and of each of its leaves where the answer says it.
+#[derive(Debug, Default)]
+struct Draft {
+    json: String,
+    leaves: Vec<Leaf>,
+}
+
+#[derive(Debug)]
+struct Leaf {
+    /// Where in the JSON text it begins, in bytes.
+    at: usize,
+    said: Range<usize>,
+}
+
 /// What `answer` means: its first object, or its lines that name fields of `schema`. None where there
-/// is neither.
-pub fn mend(answer: &str, schema: &Schema) -> Option<Mended> {
-    loose::object(answer).or_else(|| lines::object(answer, schema, true))
+/// is neither. Where the answer is not `whole`, without the value that may still go on.
+pub fn mend(answer: &str, schema: &Schema, whole: bool) -> Option<Mended> {
+    loose::object(answer).or_else(|| lines::object(answer, schema, whole))
 }
 
 /// What the `KEY: value` lines of `answer` mean; where it is not `whole`, without the value that may
@@ -61,16 +75,25 @@ pub fn held_lines(answer: &str, schema: &Schema, whole: bool) -> Option<Mended> 
     lines::held(answer, schema, whole)
 }
 
-/// The fields of `document`, well-formed JSON text, of which `said` has the place in the answer of each
-/// leaf, in order.
-fn fields_of(document: &str, said: &[Range<usize>]) -> Vec<(Field, Range<usize>)> {
-    let mut fields = Vec::new();
-    for event in FieldReader::default().push(document) {
-        if let FieldEvent::Completed(field) = event {
-            fields.push(field);
-        }
+// === impl Draft ===
+
+impl Draft {
+    /// Appends a leaf's JSON text.
+    fn leaf(&mut self, json: &str, said: Range<usize>) {
+        self.leaves.push(Leaf { at: self.json.len(), said });
+        self.json.push_str(json);
     }
-    fields.into_iter().zip(said.iter().cloned()).collect()
+
+    /// The fields of the text, which is well-formed, each with the bytes of the answer that say it. Some leaves are
+    /// no fields, such as those of a repeated key: places, not their order, say which is which.
+    fn fields(&self) -> Vec<(Field, Range<usize>)> {
+        let said = |event| {
+            let FieldEvent::Completed(field) = event else { return None };
+            let leaf = self.leaves.binary_search_by_key(&field.start, |leaf| leaf.at).ok()?;
+            Some((field, self.leaves[leaf].said.clone()))
+        };
+        FieldReader::default().push(&self.json).into_iter().filter_map(said).collect()
+    }
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ fn shown(answer: &str, mended: Option<Mended>) -> String {
 }
 
 fn check(answer: &str, expected: &Expect) {
-    expected.assert_eq(&shown(answer, mend(answer, &schema())));
+    expected.assert_eq(&shown(answer, mend(answer, &schema(), true)));
 }
 
 #[test]
@@ -157,12 +157,82 @@ fn lines_complete_with_the_next_key() {
     assert_eq!(mend_lines("supplier: ACME\n", &schema(), false), None);
 }
 
+/// An answer that was cut may be so in the middle of its last value, whether JSON or lines were asked for.
+#[test]
+fn the_last_line_of_a_cut_answer_is_left_out() {
+    let text = "supplier: ACME\ntotal: $12";
+    expect![[r#"
+        no document
+        /supplier "ACME" from "ACME"
+        [Lines]
+    "#]]
+    .assert_eq(&shown(text, mend(text, &schema(), false)));
+    assert_eq!(mend("total: $12", &schema(), false), None);
+    // An item of a list that goes on over lines.
+    assert_eq!(mend("tags:\n- red\n- bl", &schema(), false), None);
+    // An object that is whole is so, whatever was cut behind it.
+    let text = r#"{'count': 12} so the cou"#;
+    let found = mend(text, &schema(), false).and_then(|mended| mended.document);
+    assert_eq!(found.as_deref(), Some(r#"{"count": 12}"#));
+}
+
+fn amounts() -> Schema {
+    let property = |name: &str, kind| Property {
+        name: name.to_owned(),
+        description: String::new(),
+        kind,
+        absent: Absent::Null,
+    };
+    Schema::new(vec![
+        property("total", Kind::Decimal),
+        property("rates", Kind::list_of(Kind::Decimal)),
+        property("vat", Kind::Choice(vec![serde_json::json!(7.5), serde_json::json!("none")])),
+    ])
+    .unwrap()
+}
+
+#[test]
+fn numbers_keep_their_digits() {
+    let text = "total: 12.50\nrates: 123456789012345.123456 | 0.10\nvat: 7.50";
+    let held = held_lines(text, &amounts(), true).unwrap();
+    let expected = r#"{"total":12.50,"rates":[123456789012345.123456,0.10],"vat":7.50}"#;
+    assert_eq!(held.document.as_deref(), Some(expected));
+    let raw: Vec<&str> = held.fields.iter().map(|(field, _)| field.raw.as_str()).collect();
+    assert_eq!(raw, ["12.50", "123456789012345.123456", "0.10", "7.50"]);
+    let mended = mend(text, &amounts(), true).unwrap();
+    assert_eq!((mended.document, mended.fields), (held.document, held.fields));
+    // Commas between digits are no part of a number in JSON, and two of them are no number.
+    let text = "total: 1,234.50\nrates: 12.5.0 | 3";
+    expect![[r#"
+        no document
+        /total 1234.50 from "1,234.50"
+        [Lines]
+    "#]]
+    .assert_eq(&shown(text, mend(text, &amounts(), true)));
+}
+
+/// Values of repeated keys are no fields, and each of the others keeps its own place in the answer.
+#[test]
+fn fields_behind_repeated_keys_keep_their_places() {
+    let long = "k".repeat(300);
+    let text = format!(r#"{{"A": 1, "A": {{"x": 2, "y": []}}, "{long}": 3, "B": 4, "C": {{}},}}"#);
+    let found = shown(&text, mend(&text, &schema(), true));
+    let (_, fields) = found.split_once('\n').unwrap();
+    expect![[r#"
+        /A 1 from "1"
+        /B 4 from "4"
+        /C {} from "}"
+        [TrailingComma]
+    "#]]
+    .assert_eq(fields);
+}
+
 /// The guide's form, for a built-in kind of document.
 #[test]
 fn built_in_fields_in_lines() {
     let schema = Schema::of(DocumentKind::BankStatement);
     let text = "DOCUMENT_TYPE: bank_statement\nSTATEMENT_DATE_RANGE: 01/05/2014 to 27/05/2014\nTRANSACTION_DATES: 04 May 14 | 06 May 14\nTRANSACTION_DESCRIPTIONS: A | B\nTRANSACTION_AMOUNTS_PAID: -4.00 | NOT_FOUND\nTRANSACTION_AMOUNTS_RECEIVED: NOT_FOUND\nACCOUNT_BALANCE: $3.00";
-    let mended = mend(text, &schema).unwrap();
+    let mended = mend(text, &schema, true).unwrap();
     let document: serde_json::Value = serde_json::from_str(&mended.document.unwrap()).unwrap();
     assert_eq!(document["TRANSACTION_AMOUNTS_PAID"], "-4.00 | NOT_FOUND");
     assert_eq!(document["TRANSACTION_AMOUNTS_RECEIVED"], "NOT_FOUND");
@@ -171,8 +241,8 @@ fn built_in_fields_in_lines() {
 
 proptest! {
     #[test]
-    fn whatever_it_finds_is_json(answer in "[ \\n]{0,2}\\{?(['\"a-c:,{}\\[\\]\\\\ \\n1tn/*“”]|true|null|supplier: ){0,40}") {
-        if let Some(mended) = mend(&answer, &schema()) {
+    fn whatever_it_finds_is_json(answer in "[ \\n]{0,2}\\{?(['\"a-c:,{}\\[\\]\\\\ \\n1tn/*“”]|true|null|supplier: ){0,40}", whole: bool) {
+        if let Some(mended) = mend(&answer, &schema(), whole) {
             for (field, said) in &mended.fields {
                 prop_assert!(answer.get(said.clone()).is_some(), "{:?}", said);
                 prop_assert!(serde_json::from_str::<serde_json::Value>(&field.raw).is_ok());
@@ -180,6 +250,75 @@ proptest! {
             if let Some(document) = mended.document {
                 prop_assert!(serde_json::from_str::<serde_json::Value>(&document).unwrap().is_object());
             }
+        }
+    }
+
+    /// Whatever repeats or is too long for a pointer, a field's place is where its own digits stand.
+    #[test]
+    fn each_field_has_its_own_place(
+        keys in prop::collection::vec(prop_oneof!["[ab]", "[k]{257}", "c/~d"], 1..8),
+        nested in prop::collection::vec(any::<bool>(), 8),
+    ) {
+        let mut text = "{".to_owned();
+        for (index, key) in keys.iter().enumerate() {
+            let number = 1000 + index;
+            let _ = if nested[index] {
+                write!(text, "\"{key}\": [{number}0, {{\"x\": {number}1, \"x\": {number}2}}],")
+            } else {
+                write!(text, "\"{key}\": {number},")
+            };
+        }
+        text.push('}');
+        let mended = mend(&text, &schema(), true).unwrap();
+        let mut firsts: Vec<&String> = Vec::new();
+        for key in keys.iter().filter(|key| key.len() <= 256) {
+            if !firsts.contains(&key) {
+                firsts.push(key);
+            }
+        }
+        prop_assert_eq!(mended.fields.is_empty(), firsts.is_empty());
+        for (field, said) in &mended.fields {
+            prop_assert_eq!(&text[said.clone()], &field.raw, "{}", field.pointer);
+        }
+    }
+
+    /// Digits of a number in lines, held or not: as they were written.
+    #[test]
+    fn decimals_in_lines_are_what_was_written(
+        total in "-?(0|[1-9][0-9]{0,14})(\\.[0-9]{1,6})?",
+        rates in prop::collection::vec("-?(0|[1-9][0-9]{0,14})(\\.[0-9]{1,6})?", 1..5),
+    ) {
+        let text = format!("total: {total}\nrates: {}\nvat: null", rates.join(" | "));
+        let document = format!("{{\"total\":{total},\"rates\":[{}],\"vat\":null}}", rates.join(","));
+        let held = held_lines(&text, &amounts(), true).unwrap();
+        prop_assert_eq!(held.document.as_deref(), Some(document.as_str()));
+        let raw: Vec<&String> = held.fields.iter().map(|(field, _)| &field.raw).collect();
+        prop_assert_eq!(raw[0], &total);
+        prop_assert!(raw[1..].iter().copied().take(rates.len()).eq(&rates));
+        if rates.len() > 1 {
+            // One item has no bar, and a comma between items may be one between digits.
+            let mended = mend(&text, &amounts(), true).unwrap();
+            prop_assert_eq!((mended.document, mended.fields), (held.document, held.fields));
+        }
+    }
+
+    /// However an answer in lines is cut, what completes is what the whole answer says.
+    #[test]
+    fn what_a_cut_answer_completes_stays_true(
+        supplier in "[A-Z][a-z]{0,6}( [A-Z][a-z]{0,6})?",
+        total in "\\$[1-9][0-9]{0,3}\\.[0-9]{2}",
+        count in 1..10_000i32,
+        tags in prop::collection::vec("[a-z]{1,5}", 1..4),
+        bullets: bool,
+        cut: prop::sample::Index,
+    ) {
+        let tags = if bullets { format!("\n- {}", tags.join("\n- ")) } else { tags.join(" | ") };
+        let text = format!("supplier: {supplier}\ntotal: {total}\ncount: {count}\ntags: {tags}");
+        let whole = mend(&text, &schema(), true).unwrap().fields;
+        let cut = &text[..cut.index(text.len())];
+        for (field, _) in mend(cut, &schema(), false).into_iter().flat_map(|mended| mended.fields) {
+            let is_it = |other: &Field| (&other.pointer, &other.raw) == (&field.pointer, &field.raw);
+            prop_assert!(whole.iter().any(|(other, _)| is_it(other)), "{:?} of {:?}", field, cut);
         }
     }
 
@@ -196,7 +335,7 @@ proptest! {
     ) {
         let value = serde_json::json!(members);
         let text = if pretty { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
-        let mended = mend(&text, &schema()).unwrap();
+        let mended = mend(&text, &schema(), true).unwrap();
         prop_assert_eq!(&mended.repairs, &[]);
         let again: serde_json::Value = serde_json::from_str(&mended.document.unwrap()).unwrap();
         prop_assert_eq!(again, value);
