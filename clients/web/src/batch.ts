@@ -63,6 +63,8 @@ export class BatchCall {
   #drained = false;
   #ended = false;
   #broken: { error: unknown } | undefined;
+  /** The source was asked for a document, and has none yet. */
+  #asked = false;
   #wake = () => {};
 
   constructor(documents: Documents, settings: BatchSettings) {
@@ -111,41 +113,45 @@ export class BatchCall {
     try {
       while (!this.#ended && !this.#broken && !(this.#drained && this.#open.size === 0)) {
         const changed = new Promise<void>((resolve) => (this.#wake = resolve));
-        let message = this.#outbox.shift();
-        if (!message && !this.#drained && this.#open.size < this.#settings.inFlight) {
-          message = await this.#take(leave);
-          if (!message) continue;
+        const message = this.#outbox.shift();
+        if (message) {
+          yield message;
+          continue;
         }
-        if (message) yield message;
-        else await changed;
+        // Not waited for alone: what is sent meanwhile may be what its source waits for.
+        if (!this.#asked && !this.#drained && this.#open.size < this.#settings.inFlight) void this.#take(leave);
+        await changed;
       }
     } finally {
-      await this.#documents.return?.();
+      await ended(this.#documents, this.#asked);
     }
   }
 
-  /** The next document's message; undefined: it became none, or there is no more. */
-  async #take(leave: AbortController): Promise<Message | undefined> {
-    let next: IteratorResult<BatchDocument>;
+  /** Puts the next document's message into the outbox, unless it became none or there is no more. */
+  async #take(leave: AbortController): Promise<void> {
+    this.#asked = true;
     try {
-      next = await this.#documents.next();
+      const next = await this.#documents.next();
+      if (next.done) this.#drained = true;
+      else if (!this.#ended) await this.#begin(next.value);
     } catch (error) {
       // The caller's own: it must reach who reads.
       this.#broken = { error };
       leave.abort();
-      return undefined;
+    } finally {
+      this.#asked = false;
+      this.#wake();
     }
-    if (next.done) {
-      this.#drained = true;
-      return undefined;
-    }
-    const { value } = next;
+  }
+
+  async #begin(value: BatchDocument): Promise<void> {
     const index = this.#taken;
     this.#taken += 1;
     const document = inBatch(value, index, this.#settings.quiet);
     const { requestId, signal } = document;
     try {
       const request = await toRequest(document);
+      if (this.#ended) return;
       if (this.#open.has(requestId)) throw new TypeError(`requestId ${JSON.stringify(requestId)} is on its way already: each needs its own`);
       if (signal?.aborted) throw cancelled(signal);
       const stopped = () => {
@@ -154,10 +160,9 @@ export class BatchCall {
       };
       signal?.addEventListener("abort", stopped, { once: true });
       this.#open.set(requestId, { index, document: value, request, attempt: 1, answered: false, stopped });
-      return { message: { case: "extract", value: request } };
+      this.#outbox.push({ message: { case: "extract", value: request } });
     } catch (error) {
       this.#unsent.push({ index, requestId, document: value, error: asError(error) });
-      return undefined;
     }
   }
 
@@ -209,7 +214,8 @@ export async function* batchByCalls(documents: Documents, read: ReadOne, setting
   const leave = new AbortController();
   const all = AbortSignal.any([signal, leave.signal]);
   let wake = () => {};
-  let [taken, drained] = [0, false];
+  let [taken, asked, drained] = [0, false, false];
+  let broken: { error: unknown } | undefined;
   const one = async (given: BatchDocument, index: number) => {
     const document = inBatch(given, index, settings.quiet);
     const about = { index, requestId: document.requestId, document: given };
@@ -223,30 +229,52 @@ export async function* batchByCalls(documents: Documents, read: ReadOne, setting
       inbox.push({ ...about, error: asError(error) });
     }
   };
+  const take = async () => {
+    asked = true;
+    try {
+      const { done, value } = await source.next();
+      drained = done === true;
+      if (done || leave.signal.aborted) return;
+      const work = one(value, taken).finally(() => {
+        running.delete(work);
+        wake();
+      });
+      running.add(work);
+      taken += 1;
+    } catch (error) {
+      // The caller's own: it must reach who reads.
+      broken = { error };
+    } finally {
+      asked = false;
+      wake();
+    }
+  };
+  const stopped = () => wake();
+  signal.addEventListener("abort", stopped);
   try {
     for (;;) {
       const changed = new Promise<void>((resolve) => (wake = resolve));
-      while (!drained && running.size < settings.inFlight) {
-        const { done, value } = await source.next();
-        drained = done === true;
-        if (done) break;
-        const work = one(value, taken).finally(() => {
-          running.delete(work);
-          wake();
-        });
-        running.add(work);
-        taken += 1;
-      }
+      // Not waited for alone: a source may be slow, or wait for the outcome of an earlier document.
+      if (!asked && !drained && running.size < settings.inFlight) void take();
       const events = inbox.splice(0);
       yield* events;
+      if (broken) throw broken.error;
       if (signal.aborted) throw cancelled(signal);
       if (drained && running.size === 0 && inbox.length === 0) return;
       if (events.length === 0) await changed;
     }
   } finally {
+    signal.removeEventListener("abort", stopped);
     leave.abort();
-    await source.return?.();
+    await ended(source, asked);
   }
+}
+
+/** Ends a source; one that was asked and has not answered does so when it likes, and is not waited for. */
+async function ended(source: AsyncIterator<BatchDocument>, asked: boolean): Promise<void> {
+  const end = source.return?.();
+  if (asked) end?.catch(() => {});
+  else await end;
 }
 
 async function* each(documents: Documents): AsyncGenerator<BatchDocument, void, undefined> {

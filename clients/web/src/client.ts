@@ -8,7 +8,7 @@ import {
 import { batchByCalls, BatchCall, type BatchDocument, type BatchEvent } from "./batch.js";
 import { IncompleteStreamError, TesseraError } from "./errors.js";
 import { type ExtractEvent, known } from "./events.js";
-import { type Accepted, type Completed, type ExtractRequest, ExtractionService, type ModelStatus } from "./proto.js";
+import { type Accepted, type Completed, EventKind, type ExtractRequest, ExtractionService, type ModelStatus } from "./proto.js";
 import { type Document, toRequest } from "./request.js";
 
 /** The whole answer of a call that succeeded. */
@@ -22,7 +22,7 @@ export interface Extraction {
 export interface CallOptions {
   /** Ends the call, and with it the work on the server. */
   signal?: AbortSignal;
-  /** Deadline of the whole call; the server keeps it, too. Default: 5 minutes. */
+  /** Deadline of the whole call; the server keeps it, too. 0: none. Default: that of the client, 5 minutes. */
   timeoutMs?: number;
   /** Metadata: `traceparent`, `authorization`, … */
   headers?: HeadersInit;
@@ -42,7 +42,7 @@ export interface BatchResult extends Omit<BatchEvent, "event"> {
 export interface ClientOptions {
   /** Bearer token, or how to get one for each call. */
   token?: string | (() => string | Promise<string>);
-  /** Deadline of calls that name none, in ms. Default: 5 minutes. */
+  /** Deadline of calls that name none, in ms. 0: none. Default: 5 minutes. */
   timeoutMs?: number;
   /** Calls that fail before their first message, and that the server says may be tried again, are tried so often. Default: 4. */
   attempts?: number;
@@ -85,10 +85,13 @@ export class TesseraClient {
     options: CallOptions,
   ): AsyncGenerator<ExtractEvent, void, undefined> {
     const request = await prepare();
-    const deadline = Date.now() + (options.timeoutMs ?? this.#options.timeoutMs ?? TIMEOUT_MS);
+    const timeoutMs = this.#timeoutMs(options);
+    const deadline = timeoutMs === 0 ? Infinity : Date.now() + timeoutMs;
     for (let attempt = 1; ; attempt += 1) {
       const leave = new AbortController();
-      const call = await this.#call({ ...options, timeoutMs: deadline - Date.now() }, leave);
+      // None left is not the 0 that stands for no deadline.
+      const left = timeoutMs === 0 ? 0 : Math.max(1, deadline - Date.now());
+      const call = await this.#call({ ...options, timeoutMs: left }, leave);
       const answers = new Answers(this.#calls.extract(request, call), leave);
       let [answered, completed] = [false, false];
       try {
@@ -117,7 +120,9 @@ export class TesseraClient {
   async extract(document: Document, options: CallOptions = {}): Promise<Extraction> {
     let accepted: Accepted | undefined;
     let completed: Completed | undefined;
-    for await (const event of this.stream(document, options)) {
+    // Nobody sees the pieces: they need not be sent.
+    const quiet = { ...document, eventKinds: document.eventKinds ?? [EventKind.NONE] };
+    for await (const event of this.stream(quiet, options)) {
       if (event.case === "accepted") accepted = event.value;
       if (event.case === "completed") completed = event.value;
     }
@@ -168,7 +173,7 @@ export class TesseraClient {
     yield* batchByCalls(documents, read, settings, call.signal ?? new AbortController().signal);
   }
 
-  /** What is loaded, where, in which dtype, and every limit. */
+  /** What is loaded, where, in which dtype, and every limit that a refusal names. */
   async modelInfo(options: CallOptions = {}): Promise<ModelStatus> {
     try {
       const { status } = await this.#calls.modelInfo({}, await this.#call(options));
@@ -195,6 +200,11 @@ export class TesseraClient {
     }
   }
 
+  /** What a call may take; 0: as long as it likes. */
+  #timeoutMs(options: CallOptions): number {
+    return options.timeoutMs ?? this.#options.timeoutMs ?? TIMEOUT_MS;
+  }
+
   /** What goes with a call; `leave` ends it beside the caller's signal. */
   async #call(options: CallOptions, leave?: AbortController): Promise<ConnectCallOptions> {
     const headers = new Headers(options.headers);
@@ -202,12 +212,12 @@ export class TesseraClient {
     if (token !== undefined && !headers.has("authorization")) {
       headers.set("authorization", `Bearer ${typeof token === "string" ? token : await token()}`);
     }
-    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs ?? TIMEOUT_MS;
+    const timeoutMs = this.#timeoutMs(options);
     const signals = [options.signal, leave?.signal].filter((signal) => signal !== undefined);
     return {
       headers,
-      // Connect takes 0 as "no deadline", and a deadline that has passed must not become that.
-      timeoutMs: options.timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(timeoutMs)),
+      // As Connect takes it: a whole number, and 0 for none.
+      timeoutMs: timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(timeoutMs)),
       ...(signals.length > 0 && { signal: AbortSignal.any(signals) }),
     };
   }

@@ -9,7 +9,7 @@ import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { connect, IncompleteStreamError, TesseraError, toRequest } from "../dist/index.js";
-import { DocumentType, ExtractionService, ExtractResponseSchema } from "../dist/proto.js";
+import { DocumentType, EventKind, ExtractionService, ExtractResponseSchema } from "../dist/proto.js";
 
 const accepted = create(ExtractResponseSchema, { sequence: 1n, event: { case: "accepted", value: { requestId: "r" } } });
 const completed = create(ExtractResponseSchema, {
@@ -23,12 +23,14 @@ after(() => servers.forEach((server) => server.closeAllConnections() ?? server.c
 /** Plays one part for each call, the last one again and again. */
 async function play(...parts) {
   const calls = [];
+  const requests = [];
   let ended;
   const end = new Promise((resolve) => (ended = resolve));
   const routes = (router) =>
     router.service(ExtractionService, {
-      async *extract(_, context) {
+      async *extract(request, context) {
         calls.push(context.requestHeader);
+        requests.push(request);
         context.signal.addEventListener("abort", ended);
         yield* parts[Math.min(calls.length, parts.length) - 1](context);
       },
@@ -36,7 +38,7 @@ async function play(...parts) {
   const server = createServer(connectNodeAdapter({ routes })).listen(0, "127.0.0.1");
   servers.push(server);
   await once(server, "listening");
-  return { calls, end, url: `http://127.0.0.1:${server.address().port}` };
+  return { calls, requests, end, url: `http://127.0.0.1:${server.address().port}` };
 }
 
 const success = async function* () {
@@ -126,7 +128,12 @@ test("leaving the loop ends the call", async () => {
 
 test("a signal ends the call", async () => {
   const { url, end } = await play(endless);
-  await assert.rejects(read(url, {}, { signal: AbortSignal.timeout(100) }), { code: "CANCELLED" });
+  const abort = new AbortController();
+  const reading = async () => {
+    // Where the server has the call.
+    for await (const _ of connect(url).stream(document, { signal: abort.signal })) abort.abort();
+  };
+  await assert.rejects(reading(), { code: "CANCELLED" });
   await end;
 });
 
@@ -134,6 +141,120 @@ test("the deadline ends the call", async () => {
   const { url, end } = await play(endless);
   await assert.rejects(read(url, {}, { timeoutMs: 100 }), { code: "DEADLINE_EXCEEDED" });
   await end;
+});
+
+describe("deadlines", () => {
+  const sent = async (options, call) => {
+    const { url, calls } = await play(success);
+    await read(url, options, call);
+    return calls[0].get("grpc-timeout");
+  };
+  test("5 minutes, where nobody says", async () => assert.equal(await sent({}, {}), "300000m"));
+  test("a part of a millisecond is one", async () => assert.equal(await sent({ timeoutMs: 1999.5 }, {}), "2000m"));
+  test("0 is none, of the client and of a call", async () => {
+    assert.equal(await sent({ timeoutMs: 0 }, {}), null);
+    assert.equal(await sent({ timeoutMs: 1000 }, { timeoutMs: 0 }), null);
+    assert.equal(await sent({ timeoutMs: 0 }, { timeoutMs: 1000 }), "1000m");
+  });
+  test("a retry that begins with none left has one", { timeout: 10_000 }, async (context) => {
+    const { url, calls } = await play(full(1000), endless);
+    let now = 0;
+    context.mock.method(Date, "now", () => now);
+    const reading = read(url, {}, { timeoutMs: 2000 });
+    // While the client waits for the time to try again.
+    setTimeout(() => (now = 2000), 500);
+    await assert.rejects(reading, { code: "DEADLINE_EXCEEDED" });
+    // The second ends before it reaches anybody; without a deadline it would never end.
+    assert.equal(calls[0].get("grpc-timeout"), "2000m");
+  });
+});
+
+test("whoever wants the whole only is sent no pieces", async () => {
+  const { url, requests } = await play(success);
+  await connect(url).extract(document);
+  await connect(url).extract({ ...document, eventKinds: [EventKind.TOKENS] });
+  await read(url);
+  assert.deepEqual(requests.map(({ eventKinds }) => eventKinds), [[EventKind.NONE], [EventKind.TOKENS], []]);
+});
+
+describe("a batch by a call for each document", () => {
+  test("gives outcomes while its source is slow, or waits for them", { timeout: 10_000 }, async () => {
+    const { url } = await play(success);
+    let heard = () => {};
+    async function* documents() {
+      for (let index = 0; index < 3; index += 1) {
+        const outcome = new Promise((resolve) => (heard = resolve));
+        yield document;
+        await outcome;
+      }
+    }
+    const found = [];
+    for await (const { index, answer } of connect(url).batch(documents())) {
+      assert.ok(answer);
+      found.push(index);
+      heard();
+    }
+    assert.deepEqual(found, [0, 1, 2]);
+  });
+
+  test("takes no more documents than have room", async () => {
+    let [taken, open, done, most] = [0, 0, 0, 0];
+    let fill = () => {};
+    const full = new Promise((resolve) => (fill = resolve));
+    const { url } = await play(async function* () {
+      open += 1;
+      most = Math.max(most, taken - done);
+      if (open === 3) fill();
+      yield accepted;
+      // So many come, and then no more before one of them is done.
+      await full;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      most = Math.max(most, taken - done);
+      [open, done] = [open - 1, done + 1];
+      yield completed;
+    });
+    function* documents() {
+      for (; taken < 8; ) {
+        taken += 1;
+        yield document;
+      }
+    }
+    let outcomes = 0;
+    for await (const { answer } of connect(url).batch(documents(), { inFlight: 3 })) outcomes += answer ? 1 : 0;
+    assert.deepEqual([outcomes, most], [8, 3]);
+  });
+
+  test("does not wait for a source that does not answer", { timeout: 10_000 }, async () => {
+    const { url } = await play(success);
+    async function* documents() {
+      yield document;
+      await new Promise(() => {});
+    }
+    for await (const { answer } of connect(url).batch(documents())) {
+      assert.ok(answer);
+      break;
+    }
+    const aborted = async () => {
+      for await (const _ of connect(url).batch(documents(), { signal: AbortSignal.timeout(200) }));
+    };
+    await assert.rejects(aborted(), { code: "CANCELLED" });
+  });
+
+  test("ends by its own source", { timeout: 10_000 }, async () => {
+    const { url, end } = await play(endless);
+    let begins = () => {};
+    const begun = new Promise((resolve) => (begins = resolve));
+    async function* documents() {
+      yield document;
+      await begun;
+      throw new RangeError("the caller's own");
+    }
+    const read = async () => {
+      for await (const _ of connect(url).streamBatch(documents())) begins();
+    };
+    await assert.rejects(read(), { name: "RangeError", message: "the caller's own" });
+    await end;
+  });
 });
 
 test("tokens and trace context travel", async () => {
