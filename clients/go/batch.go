@@ -353,18 +353,33 @@ func extract(request *tesserav1.ExtractRequest) *tesserav1.BatchExtractRequest {
 	return &tesserav1.BatchExtractRequest{Message: &tesserav1.BatchExtractRequest_Extract{Extract: request}}
 }
 
+// badRequest is what is wrong with the request. An older server names the fields only; its message says what is
+// wrong with them.
+func badRequest(failure *tesserav1.ExtractError) *errdetails.BadRequest {
+	bad := &errdetails.BadRequest{}
+	for _, violation := range failure.GetViolations() {
+		bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{
+			Field: violation.GetField(), Description: violation.GetDescription(),
+		})
+	}
+	if len(bad.FieldViolations) == 0 {
+		for _, field := range failure.GetFields() {
+			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: field})
+		}
+	}
+	return bad
+}
+
 // fromBatchError is the failure of one document: the same that a call of its own would have had.
 func fromBatchError(failure *tesserav1.ExtractError) error {
 	said := status.New(codes.Code(failure.GetCode()), failure.GetMessage())
 	details := []protoadapt.MessageV1{}
 	if failure.GetReason() != "" {
-		details = append(details, &errdetails.ErrorInfo{Reason: failure.GetReason(), Domain: "tessera"})
+		details = append(details, &errdetails.ErrorInfo{
+			Reason: failure.GetReason(), Domain: "tessera", Metadata: failure.GetMetadata(),
+		})
 	}
-	if len(failure.GetFields()) > 0 {
-		bad := &errdetails.BadRequest{}
-		for _, field := range failure.GetFields() {
-			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: field})
-		}
+	if bad := badRequest(failure); len(bad.FieldViolations) > 0 {
 		details = append(details, bad)
 	}
 	if failure.RetryAfter != nil {

@@ -130,6 +130,8 @@ func TestEachDocumentOfABatchHasItsOutcome(t *testing.T) {
 		if name == "bad" {
 			return batchFails(stream, name, &tesserav1.ExtractError{
 				Code: int32(codes.InvalidArgument), Reason: "INVALID_FIELD", Fields: []string{"files"},
+				Violations: []*tesserav1.FieldViolation{{Field: "files", Description: "is empty"}},
+				Metadata:   map[string]string{"limit": "max_pages"},
 			})
 		}
 		return batchSucceeds(stream, name)
@@ -154,7 +156,8 @@ func TestEachDocumentOfABatchHasItsOutcome(t *testing.T) {
 	}
 	var failure *tessera.Error
 	if !errors.As(found[1].Err, &failure) || failure.Code != codes.InvalidArgument || failure.Reason != "INVALID_FIELD" ||
-		failure.Violations[0].Field != "files" || failure.RetryAfter != nil {
+		failure.Violations[0] != (tessera.FieldViolation{Field: "files", Description: "is empty"}) ||
+		failure.Metadata["limit"] != "max_pages" || failure.RetryAfter != nil {
 		t.Error(found[1].Err)
 	}
 	if !errors.Is(found[2].Err, os.ErrNotExist) || !strings.Contains(found[3].Err.Error(), "unknown document type") {

@@ -201,7 +201,7 @@ func (c *Client) Extract(ctx context.Context, document Document) (*Extraction, e
 	return answer, nil
 }
 
-// ModelInfo says what is loaded, where, in which dtype, and every limit.
+// ModelInfo says what is loaded, where, in which dtype, and every limit that a refusal names.
 func (c *Client) ModelInfo(ctx context.Context) (*tesserav1.ModelStatus, error) {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()

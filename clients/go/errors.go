@@ -18,7 +18,7 @@ import (
 // whole.
 var ErrIncomplete = errors.New("the stream ended without `completed`")
 
-// FieldViolation is a field of the request that is wrong, and how; of a batch, the error's message says how.
+// FieldViolation is a field of the request that is wrong, and how.
 type FieldViolation struct {
 	Field, Description string
 }
@@ -31,9 +31,9 @@ type Error struct {
 	Message string
 	// Of ErrorInfo: "QUEUE_FULL", "INVALID_FIELD", … Empty: the server sent none.
 	Reason string
-	// Of ErrorInfo: limits, values, steps.
+	// Of ErrorInfo: limits, values, steps; wrong_fields where more are wrong than are named.
 	Metadata map[string]string
-	// Of BadRequest: every field that is wrong.
+	// Of BadRequest: the fields that are wrong, at most 12.
 	Violations []FieldViolation
 	// Of RetryInfo: when the same call may succeed. Nil: it would fail again.
 	RetryAfter *time.Duration

@@ -93,7 +93,10 @@ impl View {
                 counted("looking at the pages", progress.encoded_tiles, self.tiles, "tiles")
             }
             Phase::Prefill => {
-                counted("taking it in", progress.prefilled_tokens, self.input_tokens, "tokens")
+                // An older server says how many there are only once.
+                let all = Some(progress.input_tokens).filter(|tokens| *tokens > 0);
+                let all = all.unwrap_or(self.input_tokens);
+                counted("taking it in", progress.prefilled_tokens, all, "tokens")
             }
             Phase::Decode => self.writing(),
             Phase::Unspecified => return,

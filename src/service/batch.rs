@@ -148,7 +148,7 @@ impl Batch {
                 }
                 request = requests.message(), if reading && self.refusals.len() < refusals_max => {
                     // Whatever ends the call ends its documents.
-                    let taken = request.and_then(|request| match request {
+                    let taken = request.map_err(error::explained).and_then(|request| match request {
                         Some(request) => self.take(request).map(|()| true),
                         None => Ok(false),
                     });
@@ -249,7 +249,7 @@ impl Document {
         let outcome = tokio::select! {
             biased;
             outcome = self.answer(request) => outcome,
-            () = cancel.cancelled() => Err(Status::cancelled("cancelled by cancel_request_id")),
+            () = cancel.cancelled() => Err(error::cancelled()),
         };
         if let Err(status) = &outcome {
             self.call.finish(status);
@@ -300,13 +300,22 @@ impl Drop for Document {
 fn failed(id: String, status: &Status) -> v1::BatchExtractResponse {
     let details = status.get_error_details();
     let retry = details.retry_info().and_then(|retry| retry.retry_delay);
-    let fields = details.bad_request().map(|bad| &bad.field_violations);
+    let violations = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations);
+    let violations: Vec<v1::FieldViolation> = violations
+        .map(|violation| v1::FieldViolation {
+            field: violation.field.clone(),
+            description: violation.description.clone(),
+        })
+        .collect();
+    let info = details.error_info();
     let error = v1::ExtractError {
         code: status.code() as i32,
-        reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
+        reason: info.map(|info| info.reason.clone()).unwrap_or_default(),
         message: status.message().to_owned(),
         retry_after: retry.and_then(|after| after.try_into().ok()),
-        fields: fields.into_iter().flatten().map(|violation| violation.field.clone()).collect(),
+        fields: violations.iter().map(|violation| violation.field.clone()).collect(),
+        metadata: info.map(|info| info.metadata.clone()).unwrap_or_default(),
+        violations,
     };
     v1::BatchExtractResponse { request_id: id, outcome: Some(Outcome::Error(error)) }
 }

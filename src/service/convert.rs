@@ -58,7 +58,12 @@ pub(super) fn grammar(schema: &Schema, style: AnswerStyle) -> Option<Grammar> {
     }
 }
 
-pub(super) fn progress(progress: &Progress, received: Instant) -> v1::Progress {
+/// `input_tokens` is what `prefilled_tokens` is of.
+pub(super) fn progress(
+    progress: &Progress,
+    input_tokens: usize,
+    received: Instant,
+) -> v1::Progress {
     v1::Progress {
         phase: phase(progress.phase).into(),
         elapsed: Some(duration(received.elapsed())),
@@ -66,6 +71,7 @@ pub(super) fn progress(progress: &Progress, received: Instant) -> v1::Progress {
         encoded_tiles: progress.encoded_tiles as u32,
         prefilled_tokens: progress.prefilled_tokens as u32,
         output_tokens: progress.output_tokens as u32,
+        input_tokens: input_tokens as u32,
     }
 }
 

@@ -146,6 +146,9 @@ fn envelop(mut response: http::Response<Body>, running: Running) -> http::Respon
             // Nobody's failure but the caller's, who has most likely left.
             status = Status::cancelled("the call ended before its message");
             response = status.clone().into_http();
+        } else if status.details().is_empty() && status.code() != Code::Ok {
+            status = error::explained(status);
+            response = status.clone().into_http();
         }
         return trailers_only(call, &status, response);
     }

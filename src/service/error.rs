@@ -74,6 +74,7 @@ impl Failure {
 
     /// The request is wrong at these fields.
     pub(super) fn fields(reason: &'static str, mut violations: Vec<FieldViolation>) -> Self {
+        let total = violations.len();
         violations.truncate(VIOLATIONS_MAX);
         for violation in &mut violations {
             shorten(&mut violation.field, FIELD_BYTES_MAX);
@@ -90,9 +91,17 @@ impl Failure {
             .map(|violation| format!("{}: {}", violation.field, violation.description))
             .collect::<Vec<_>>()
             .join("; ");
+        let is_all = violations.len() == total;
+        // In front: what is behind may be cut.
+        let message = if is_all {
+            message
+        } else {
+            let named = violations.len();
+            format!("{total} things were found wrong, the first {named} are: {message}")
+        };
         let mut failure = Self::new(Code::InvalidArgument, reason, message);
         failure.details.set_bad_request(violations);
-        failure
+        if is_all { failure } else { failure.with("wrong_fields", &total) }
     }
 
     pub(super) fn with(mut self, key: &str, value: &(impl ToString + ?Sized)) -> Self {
@@ -162,7 +171,7 @@ pub(super) fn too_much_received(bytes_max: usize) -> Status {
     let message =
         format!("requests in memory fill the {bytes_max} bytes that they may have together");
     Failure::new(Code::ResourceExhausted, "REQUEST_MEMORY_FULL", message)
-        .with("limit", "request_memory")
+        .with("limit", "max_request_memory_bytes")
         .with("limit_value", &bytes_max)
         .retry(RETRY_MEMORY)
         .into_status()
@@ -205,7 +214,7 @@ pub(super) fn rejected(reject: &Reject) -> Status {
         Reject::QueueTokens { queued_tokens, queued_tokens_max, retry_after } => {
             Failure::new(Code::ResourceExhausted, "QUEUE_FULL", message)
                 .with("queued_tokens", queued_tokens)
-                .with("limit", "queue_tokens")
+                .with("limit", "max_queued_tokens")
                 .with("limit_value", queued_tokens_max)
                 .retry(*retry_after)
         }
@@ -223,8 +232,8 @@ pub(super) fn rejected(reject: &Reject) -> Status {
     failure.into_status()
 }
 
-/// Why a request that was taken failed.
-pub(super) fn failed(error: &EngineError) -> Status {
+/// Why a request that was taken failed; `question` is the field that has what was asked.
+pub(super) fn failed(error: &EngineError, question: &str) -> Status {
     let message = error.to_string();
     let failure = match error {
         EngineError::Rejected(reject) => return rejected(reject),
@@ -233,7 +242,7 @@ pub(super) fn failed(error: &EngineError) -> Status {
             over_limit("files", message, "max_pages", pages_max, pages)
         }
         EngineError::Prompt(prompt) if prompt.is_callers() => {
-            Failure::fields("INVALID_FIELD", vec![FieldViolation::new("task", message)])
+            Failure::fields("INVALID_FIELD", vec![FieldViolation::new(question, message)])
         }
         EngineError::Prompt(_) => Failure::new(Code::Internal, "PROMPT", message),
         EngineError::TooManyTokens { input_tokens, input_tokens_max } => {
@@ -321,6 +330,31 @@ pub(super) fn batch_full(in_flight: usize, most: usize) -> Status {
         .with("limit_value", &most)
         .retry(RETRY_AFTER_BATCH)
         .into_status()
+}
+
+/// A document of a batch that its client stopped.
+pub(super) fn cancelled() -> Status {
+    Failure::new(Code::Cancelled, "CANCELLED", "cancelled by cancel_request_id").into_status()
+}
+
+/// A failure that was made below all handlers, with the `ErrorInfo` that theirs have.
+pub(super) fn explained(status: Status) -> Status {
+    if !status.details().is_empty() {
+        return status;
+    }
+    let (code, message) = (status.code(), status.message());
+    let failure = match code {
+        Code::OutOfRange => Failure::new(code, "LIMIT_EXCEEDED", message)
+            .with("limit", "max_request_bytes")
+            .with("limit_value", &limits::REQUEST_BYTES_MAX),
+        Code::Internal => Failure::new(code, "MALFORMED_MESSAGE", message),
+        Code::Unimplemented => Failure::new(code, "UNIMPLEMENTED", message),
+        _ => return status,
+    };
+    let mut explained = failure.into_status();
+    // Such as the compressions that are known.
+    explained.metadata_mut().clone_from(status.metadata());
+    explained
 }
 
 /// A bug ended the call.

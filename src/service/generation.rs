@@ -21,6 +21,8 @@ pub(super) struct Generation {
     call: Arc<Call>,
     span: Span,
     model: String,
+    /// The field of the request that has what is asked.
+    question: &'static str,
     trace: Option<RequestTrace>,
     content: Content,
     ended: bool,
@@ -37,7 +39,9 @@ impl Generation {
         };
         job.span = span.clone();
         let (model, content) = (model.to_owned(), Content::Off);
-        Self { call, span, model, trace: None, content, ended: false }
+        // Text is the answer to a prompt of the caller's.
+        let question = if output_type == "text" { "prompt" } else { "schema" };
+        Self { call, span, model, question, trace: None, content, ended: false }
     }
 
     /// Has the request traced, as far as `options` say.
@@ -93,7 +97,7 @@ impl Generation {
         if let EngineError::Panicked { message } = error {
             tracing::error!(panic = message, "the engine panicked over a request");
         }
-        let status = self.end(error::failed(error));
+        let status = self.end(error::failed(error, self.question));
         if is_spoilt(error) {
             self.call.metrics.spoilt(&reason(&status));
         }

@@ -16,6 +16,7 @@ use crate::limits;
 use crate::model::{DeviceUse, ModelSpec, Placement, SiteRange};
 use crate::pb::v1;
 use crate::placement::{DtypePolicy, PolicyMode, Quantization, WeightFormat};
+use crate::preprocess::DecodeLimits;
 use crate::schema::{self, DocumentKind, Schema};
 
 /// Load changes with every request; a watcher is told at most this often.
@@ -124,6 +125,7 @@ fn serving_state(state: ModelState) -> v1::ServingState {
 fn limits(state: &State, status: &engine::Status) -> v1::Limits {
     let spec = status.spec.as_deref();
     let bounds = state.bounds(spec, status.tiles_per_page_max);
+    let decode = DecodeLimits::default();
     v1::Limits {
         max_request_bytes: limits::REQUEST_BYTES_MAX as u64,
         max_pages: bounds.pages_max as u32,
@@ -136,6 +138,18 @@ fn limits(state: &State, status: &engine::Status) -> v1::Limits {
         max_queued_tokens: state.config.queued_tokens_max as u64,
         max_schema_bytes: limits::SCHEMA_BYTES_MAX as u32,
         max_batch_in_flight: state.config.batch_in_flight_max as u32,
+        max_file_bytes: limits::FILE_BYTES_MAX as u64,
+        max_prompt_bytes: limits::PROMPT_BYTES_MAX as u32,
+        max_stop_sequences: limits::STOP_SEQUENCES_MAX as u32,
+        max_stop_sequence_bytes: limits::STOP_SEQUENCE_BYTES_MAX as u32,
+        max_page_side: limits::PAGE_SIDE_PX_MAX,
+        max_file_pixels: decode.file_pixels_max,
+        max_decode_bytes: decode.memory_bytes_max(),
+        max_render_ms: decode.pdf_page_ms_max,
+        max_render_bytes: limits::PDF_MEMORY_BYTES_MAX,
+        max_request_memory_bytes: state.config.request_memory_bytes as u64,
+        max_bytes_besides_files: limits::REQUEST_BESIDES_FILES_BYTES_MAX as u64,
+        max_event_bytes: limits::EVENT_BYTES_MAX as u64,
     }
 }
 
@@ -345,7 +359,39 @@ fn split_layer(module: &str) -> Option<(&str, u32)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message as _;
+    use prost_types::{FieldDescriptorProto, FileDescriptorSet};
+
     use super::*;
+
+    /// A caller that is refused for a limit finds it in `ModelInfo` under the name that the refusal gives.
+    #[test]
+    fn every_limit_that_a_refusal_names_is_told() {
+        let files = FileDescriptorSet::decode(crate::pb::DESCRIPTOR_SET).unwrap();
+        let messages = files.file.iter().flat_map(|file| &file.message_type);
+        let told: BTreeSet<&str> = messages
+            // A few of the names that follow are of fields of a schema.
+            .filter(|message| ["Limits", "FieldSpec"].contains(&message.name()))
+            .flat_map(|message| message.field.iter().map(FieldDescriptorProto::name))
+            .collect();
+        let sources = [
+            include_str!("error.rs"),
+            include_str!("validate.rs"),
+            include_str!("validate/schema.rs"),
+            include_str!("../preprocess/decode/pdf/mod.rs"),
+        ];
+        let named: BTreeSet<&str> = sources
+            .iter()
+            .flat_map(|source| source.split('"'))
+            .filter(|text| text.starts_with("max_"))
+            .filter(|text| text.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+            .collect();
+        assert!(named.len() >= 15, "{named:?}");
+        let missing: Vec<_> = named.difference(&told).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
 
     fn placement(module: &str, device_id: &str) -> Placement {
         Placement {

@@ -59,9 +59,20 @@ pub(super) struct Answer<E> {
     sequence: u64,
     /// What a heartbeat says.
     progress: Progress,
+    /// Of the prompt that `progress` is about; 0 until they are counted.
+    input_tokens: usize,
     silence: Pin<Box<Sleep>>,
     ended: bool,
 }
+
+/// Of a request that was just taken.
+const NO_PROGRESS: Progress = Progress {
+    phase: Phase::Queued,
+    queue_position: None,
+    encoded_tiles: 0,
+    prefilled_tokens: 0,
+    output_tokens: 0,
+};
 
 /// The index of the document's page, where it has no other.
 fn only_page(accepted: &v1::Accepted) -> Option<u32> {
@@ -81,7 +92,7 @@ impl<E> Answer<E> {
         generation: Generation,
         wishes: Wishes,
     ) -> Self {
-        let page = only_page(&accepted);
+        let (page, input_tokens) = (only_page(&accepted), accepted.input_tokens as usize);
         Self {
             fields: FieldTrace::begin(generation.request_trace()),
             events,
@@ -94,13 +105,8 @@ impl<E> Answer<E> {
             page,
             ready: VecDeque::new(),
             sequence: 0,
-            progress: Progress {
-                phase: Phase::Queued,
-                queue_position: None,
-                encoded_tiles: 0,
-                prefilled_tokens: 0,
-                output_tokens: 0,
-            },
+            progress: NO_PROGRESS,
+            input_tokens,
             silence: Box::pin(tokio::time::sleep(wishes.heartbeat)),
             wishes,
             ended: false,
@@ -110,8 +116,8 @@ impl<E> Answer<E> {
     /// Makes the messages of `event` that the client wants.
     fn take(&mut self, event: Event) {
         match event {
-            // A second one would be the engine's bug; the client has had its `accepted`.
-            Event::Accepted(_) => {}
+            // The client has had its `accepted`: this is of the question for the fields, whose kind is known now.
+            Event::Accepted(accepted) => self.input_tokens = accepted.input_tokens,
             Event::Progress(progress) => {
                 // Counting again from the texts: an event may have been made before they were sent.
                 let output_tokens = self.progress.output_tokens.max(progress.output_tokens);
@@ -159,7 +165,7 @@ impl<E> Answer<E> {
         match begun {
             Ok((found, Begun { events, asked, template })) => {
                 self.events = events;
-                self.progress.output_tokens = 0;
+                (self.progress, self.input_tokens) = (NO_PROGRESS, 0);
                 let calibration = self.wishes.calibration.clone();
                 self.reading = Some(Reading::new(Some(asked), calibration, self.page));
                 self.ready.push_back(Message::DocumentType(v1::DocumentTypeFound {
@@ -210,7 +216,8 @@ impl<E> Answer<E> {
     }
 
     fn progress_message(&self) -> Message {
-        Message::Progress(convert::progress(&self.progress, self.generation.call().received))
+        let received = self.generation.call().received;
+        Message::Progress(convert::progress(&self.progress, self.input_tokens, received))
     }
 
     /// Numbers a message and starts the silence anew.

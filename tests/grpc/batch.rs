@@ -123,9 +123,11 @@ async fn every_document_has_its_outcome() {
     batch.send("bad", bad).await;
     let none = v1::ExtractRequest { files: vec![], ..receipt() };
     batch.send("none", none).await;
+    let many = v1::ExtractRequest { files: vec![receipt().files[0].clone(); 17], ..receipt() };
+    batch.send("many", many).await;
     let (documents, status) = batch.finish().await;
     assert_eq!(status.code(), Code::Ok, "{status}");
-    assert_eq!(documents.len(), 12);
+    assert_eq!(documents.len(), 13);
     for (id, document) in &documents {
         assert!(document.has_ended(), "{id}");
         if id.starts_with("doc-") {
@@ -138,6 +140,14 @@ async fn every_document_has_its_outcome() {
     let bad = documents["bad"].error.as_ref().unwrap();
     assert_eq!((bad.code, bad.reason.as_str()), (Code::InvalidArgument as i32, "INVALID_FIELD"));
     assert_eq!(bad.fields, ["files[0].content"]);
+    assert_eq!(bad.violations[0].field, "files[0].content");
+    assert!(bad.message.ends_with(&bad.violations[0].description), "{bad:?}");
+    assert!(!bad.violations[0].description.is_empty(), "{bad:?}");
+    let many = documents["many"].error.as_ref().unwrap();
+    assert_eq!(many.reason, "LIMIT_EXCEEDED");
+    let metadata = |key: &str| many.metadata.get(key).map(String::as_str);
+    assert_eq!(metadata("limit"), Some("max_pages"));
+    assert_eq!((metadata("limit_value"), metadata("value")), (Some("16"), Some("17")));
     assert_eq!(documents["none"].error.as_ref().unwrap().fields, ["files"]);
     assert!(documents["none"].error.as_ref().unwrap().retry_after.is_none());
 }
@@ -155,6 +165,7 @@ async fn documents_beyond_the_most_are_refused_alone() {
         let (refused, error) = batch.error().await;
         assert_eq!((refused.as_str(), error.reason.as_str()), (id, "BATCH_FULL"));
         assert_eq!(error.code, Code::ResourceExhausted as i32);
+        assert_eq!(error.metadata["limit"], "max_batch_in_flight");
         assert!(error.retry_after.is_some());
     }
     // What is refused is not in flight: an outcome makes room for it under the same name.
@@ -178,6 +189,7 @@ async fn one_document_is_cancelled_and_the_others_go_on() {
     batch.cancel("stop").await;
     let (id, error) = batch.error().await;
     assert_eq!((id.as_str(), error.code), ("stop", Code::Cancelled as i32));
+    assert_eq!(error.reason, "CANCELLED");
     // Twice is as good as once, and its name is free again.
     batch.cancel("stop").await;
     batch.running("go").await;

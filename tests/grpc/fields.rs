@@ -320,6 +320,25 @@ async fn an_unknown_kind_is_found_first() {
         })
         .collect();
     assert_eq!(said, completed.text, "the kind's own answer is no part of it");
+    // What was taken in is of the prompt that is taken in, first the one and then the other.
+    let counts = |events: &[Event]| -> Vec<(u32, u32)> {
+        events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Progress(progress) => {
+                    Some((progress.prefilled_tokens, progress.input_tokens))
+                }
+                _ => None,
+            })
+            .collect()
+    };
+    let (first, second) = (counts(&events[..at]), counts(&events[at..]));
+    assert!(first.iter().all(|(taken, of)| taken <= of && *of == accepted.input_tokens));
+    let input_tokens = completed.usage.unwrap().input_tokens;
+    assert_ne!(input_tokens, accepted.input_tokens);
+    let is_known = |(taken, of): &(u32, u32)| taken <= of && *of == input_tokens;
+    assert!(second.iter().all(|count| *count == (0, 0) || is_known(count)), "{second:?}");
+    assert!(second.iter().any(is_known), "{second:?}");
     server.until_idle().await;
 }
 

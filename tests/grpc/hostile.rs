@@ -16,12 +16,14 @@ use tessera::telemetry::Telemetry;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
+use tonic_types::StatusExt as _;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::support::{
-    SOON, Server, Setup, collect, completed, file, first_token, open, question, receipt,
+    SOON, Server, Setup, assert_failure, collect, completed, file, first_token, open, question,
+    receipt,
 };
 
 /// Bytes as they are, in both directions.
@@ -62,21 +64,23 @@ impl Decoder for Raw {
     }
 }
 
-/// Sends `bytes` as the request of Extract; how the call ended.
-async fn send(channel: Channel, bytes: Bytes) -> Code {
+const EXTRACT: &str = "/tessera.v1.ExtractionService/Extract";
+
+/// Sends `bytes` as the request of a method; how the call ended.
+async fn send(channel: Channel, path: &'static str, bytes: Bytes) -> Status {
     let mut grpc = tonic::client::Grpc::new(channel);
     grpc.ready().await.unwrap();
-    let path = PathAndQuery::from_static("/tessera.v1.ExtractionService/Extract");
+    let path = PathAndQuery::from_static(path);
     let called = grpc.server_streaming(Request::new(bytes), path, Raw).await;
     let mut stream = match called {
         Ok(response) => response.into_inner(),
-        Err(status) => return status.code(),
+        Err(status) => return status,
     };
     loop {
         match tokio::time::timeout(SOON, stream.message()).await.unwrap() {
             Ok(Some(_)) => {}
-            Ok(None) => return Code::Ok,
-            Err(status) => return status.code(),
+            Ok(None) => return Status::ok(""),
+            Err(status) => return status,
         }
     }
 }
@@ -116,7 +120,8 @@ async fn bytes_that_are_no_request_are_the_callers_mistake() {
         let mut runner = TestRunner::new(Config { cases: 150, ..Config::default() });
         runner
             .run(&strategy, |bytes| {
-                let code = runtime.block_on(send(channel.clone(), bytes));
+                let status = runtime.block_on(send(channel.clone(), EXTRACT, bytes));
+                let code = status.code();
                 // INTERNAL is how gRPC names a message that cannot be decoded.
                 prop_assert!(
                     matches!(
@@ -125,6 +130,11 @@ async fn bytes_that_are_no_request_are_the_callers_mistake() {
                     ),
                     "{code:?}"
                 );
+                let explained = status.get_details_error_info();
+                prop_assert_eq!(explained.is_none(), code == Code::Ok, "{:?}", status);
+                if let Some(info) = explained.filter(|_| code == Code::Internal) {
+                    prop_assert_eq!(info.reason, "MALFORMED_MESSAGE");
+                }
                 Ok(())
             })
             .unwrap();
@@ -136,6 +146,14 @@ async fn bytes_that_are_no_request_are_the_callers_mistake() {
     .await
     .unwrap();
     assert_well(&server).await;
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_there() {
+    let server = Setup::default().start().await;
+    let path = "/tessera.v1.ExtractionService/Nothing";
+    let status = send(server.channel().await, path, Bytes::new()).await;
+    assert_failure(&status, Code::Unimplemented, "UNIMPLEMENTED");
 }
 
 #[tokio::test]

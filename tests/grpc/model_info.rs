@@ -73,6 +73,14 @@ async fn says_what_is_loaded() {
     assert_eq!((limits.max_running_requests, limits.max_queued_requests), (2, 256));
     assert_eq!((limits.max_input_tokens, limits.max_output_tokens), (511, 511));
     assert_eq!(limits.max_schema_bytes, 64 << 10);
+    assert_eq!((limits.max_file_bytes, limits.max_prompt_bytes), (48 << 20, 64 << 10));
+    assert_eq!((limits.max_stop_sequences, limits.max_stop_sequence_bytes), (4, 256));
+    assert_eq!((limits.max_page_side, limits.max_file_pixels), (32_768, 256_000_000));
+    // 16-bit RGBA for each pixel of the largest page, and 16 MiB.
+    assert_eq!(limits.max_decode_bytes, 8 * 64_000_000 + (16 << 20));
+    assert_eq!((limits.max_render_ms, limits.max_render_bytes), (20_000, 3 << 30));
+    assert_eq!(limits.max_request_memory_bytes, 2 << 30);
+    assert_eq!((limits.max_bytes_besides_files, limits.max_event_bytes), (256 << 10, 4_193_280));
     let capabilities = status.capabilities.unwrap();
     assert_eq!(capabilities.confidence_method(), v1::ConfidenceMethod::TokenProbability);
     assert!(capabilities.json_schema_keywords.contains(&"maxItems".to_owned()));

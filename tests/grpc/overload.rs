@@ -78,7 +78,7 @@ async fn what_waits_has_a_bound_of_tokens() {
         let status = refuse(&server, question(text)).await;
         assert_failure(&status, Code::ResourceExhausted, "QUEUE_FULL");
         let metadata = info(&status).1.metadata;
-        assert_eq!((&*metadata["limit"], &*metadata["limit_value"]), ("queue_tokens", "64"));
+        assert_eq!((&*metadata["limit"], &*metadata["limit_value"]), ("max_queued_tokens", "64"));
         assert!(metadata["queued_tokens"].parse::<usize>().unwrap() > 64);
         let retry = status.get_details_retry_info().unwrap().retry_delay.unwrap();
         let pushback = status.metadata().get("grpc-retry-pushback-ms").unwrap();

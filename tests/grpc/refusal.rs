@@ -71,7 +71,9 @@ async fn a_message_beyond_the_limit() {
     let server = Setup::default().start().await;
     let files = vec![file(vec![0; 33 << 20]), file(vec![0; 33 << 20])];
     let status = refuse(&server, v1::ExtractRequest { files, ..receipt() }).await;
-    assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
+    assert_failure(&status, Code::OutOfRange, "LIMIT_EXCEEDED");
+    let metadata = info(&status).1.metadata;
+    assert_eq!((&*metadata["limit"], &*metadata["limit_value"]), ("max_request_bytes", "67108864"));
     let (_, status) = collect(open(&server, receipt()).await).await;
     assert_eq!(status.code(), Code::Ok, "the server is well");
 }
@@ -113,5 +115,5 @@ async fn image_marks_that_do_not_fit_the_pages() {
     let server = Setup::default().start().await;
     let status = refuse(&server, question("<image> and <image>: which is older?")).await;
     assert_failure(&status, Code::InvalidArgument, "INVALID_FIELD");
-    assert_eq!(fields(&status), ["task"]);
+    assert_eq!(fields(&status), ["prompt"]);
 }

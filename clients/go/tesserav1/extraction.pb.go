@@ -1165,7 +1165,8 @@ func (x *DocumentTypeFound) GetPromptTemplate() string {
 	return ""
 }
 
-// Sent when the phase changes, and as a heartbeat while nothing else is sent.
+// Sent when the phase changes, and as a heartbeat when nothing else was sent for
+// 20 s.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Phase Phase                  `protobuf:"varint,1,opt,name=phase,proto3,enum=tessera.v1.Phase" json:"phase,omitempty"`
@@ -1175,11 +1176,16 @@ type Progress struct {
 	QueuePosition *uint32 `protobuf:"varint,3,opt,name=queue_position,json=queuePosition,proto3,oneof" json:"queue_position,omitempty"`
 	// Of the page tiles, how many the vision encoder has done.
 	EncodedTiles uint32 `protobuf:"varint,4,opt,name=encoded_tiles,json=encodedTiles,proto3" json:"encoded_tiles,omitempty"`
-	// Of Accepted.input_tokens, how many the model has taken in.
+	// Of `input_tokens`, how many the model has taken in.
 	PrefilledTokens uint32 `protobuf:"varint,5,opt,name=prefilled_tokens,json=prefilledTokens,proto3" json:"prefilled_tokens,omitempty"`
 	OutputTokens    uint32 `protobuf:"varint,6,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Text and image tokens of the prompt. As Accepted.input_tokens; with
+	// DOCUMENT_TYPE_AUTO, after `document_type`, those of the question for the
+	// fields, and 0 until they are counted. Like the other counts, which begin
+	// anew there.
+	InputTokens   uint32 `protobuf:"varint,7,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Progress) Reset() {
@@ -1250,6 +1256,13 @@ func (x *Progress) GetPrefilledTokens() uint32 {
 func (x *Progress) GetOutputTokens() uint32 {
 	if x != nil {
 		return x.OutputTokens
+	}
+	return 0
+}
+
+func (x *Progress) GetInputTokens() uint32 {
+	if x != nil {
+		return x.InputTokens
 	}
 	return 0
 }
@@ -2042,8 +2055,12 @@ type ExtractError struct {
 	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	// Unset: do not retry.
 	RetryAfter *durationpb.Duration `protobuf:"bytes,4,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
-	// Fields of the ExtractRequest that are wrong.
-	Fields        []string `protobuf:"bytes,5,rep,name=fields,proto3" json:"fields,omitempty"`
+	// Fields of the ExtractRequest that are wrong: the names in `violations`.
+	Fields []string `protobuf:"bytes,5,rep,name=fields,proto3" json:"fields,omitempty"`
+	// ErrorInfo.metadata: limits, values, phase, step.
+	Metadata map[string]string `protobuf:"bytes,6,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// BadRequest: what is wrong with each field.
+	Violations    []*FieldViolation `protobuf:"bytes,7,rep,name=violations,proto3" json:"violations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2113,6 +2130,74 @@ func (x *ExtractError) GetFields() []string {
 	return nil
 }
 
+func (x *ExtractError) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *ExtractError) GetViolations() []*FieldViolation {
+	if x != nil {
+		return x.Violations
+	}
+	return nil
+}
+
+type FieldViolation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Path in the ExtractRequest: "files[0].content".
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// For people: what is wrong, and what would be right.
+	Description   string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldViolation) Reset() {
+	*x = FieldViolation{}
+	mi := &file_tessera_v1_extraction_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldViolation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldViolation) ProtoMessage() {}
+
+func (x *FieldViolation) ProtoReflect() protoreflect.Message {
+	mi := &file_tessera_v1_extraction_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldViolation.ProtoReflect.Descriptor instead.
+func (*FieldViolation) Descriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *FieldViolation) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *FieldViolation) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
 type ModelInfoRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As ExtractRequest.model.
@@ -2123,7 +2208,7 @@ type ModelInfoRequest struct {
 
 func (x *ModelInfoRequest) Reset() {
 	*x = ModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[18]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2135,7 +2220,7 @@ func (x *ModelInfoRequest) String() string {
 func (*ModelInfoRequest) ProtoMessage() {}
 
 func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[18]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2148,7 +2233,7 @@ func (x *ModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*ModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{18}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ModelInfoRequest) GetModel() string {
@@ -2167,7 +2252,7 @@ type ModelInfoResponse struct {
 
 func (x *ModelInfoResponse) Reset() {
 	*x = ModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[19]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2179,7 +2264,7 @@ func (x *ModelInfoResponse) String() string {
 func (*ModelInfoResponse) ProtoMessage() {}
 
 func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[19]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2192,7 +2277,7 @@ func (x *ModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*ModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{19}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ModelInfoResponse) GetStatus() *ModelStatus {
@@ -2212,7 +2297,7 @@ type WatchModelInfoRequest struct {
 
 func (x *WatchModelInfoRequest) Reset() {
 	*x = WatchModelInfoRequest{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[20]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2224,7 +2309,7 @@ func (x *WatchModelInfoRequest) String() string {
 func (*WatchModelInfoRequest) ProtoMessage() {}
 
 func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[20]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2237,7 +2322,7 @@ func (x *WatchModelInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoRequest.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{20}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchModelInfoRequest) GetModel() string {
@@ -2256,7 +2341,7 @@ type WatchModelInfoResponse struct {
 
 func (x *WatchModelInfoResponse) Reset() {
 	*x = WatchModelInfoResponse{}
-	mi := &file_tessera_v1_extraction_proto_msgTypes[21]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2268,7 +2353,7 @@ func (x *WatchModelInfoResponse) String() string {
 func (*WatchModelInfoResponse) ProtoMessage() {}
 
 func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tessera_v1_extraction_proto_msgTypes[21]
+	mi := &file_tessera_v1_extraction_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2281,7 +2366,7 @@ func (x *WatchModelInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchModelInfoResponse.ProtoReflect.Descriptor instead.
 func (*WatchModelInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{21}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WatchModelInfoResponse) GetStatus() *ModelStatus {
@@ -2374,14 +2459,15 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"confidence\x88\x01\x01\x12'\n" +
 	"\x05usage\x18\x03 \x01(\v2\x11.tessera.v1.UsageR\x05usage\x12'\n" +
 	"\x0fprompt_template\x18\x04 \x01(\tR\x0epromptTemplateB\r\n" +
-	"\v_confidence\"\x9c\x02\n" +
+	"\v_confidence\"\xbf\x02\n" +
 	"\bProgress\x12'\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x11.tessera.v1.PhaseR\x05phase\x123\n" +
 	"\aelapsed\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\x12*\n" +
 	"\x0equeue_position\x18\x03 \x01(\rH\x00R\rqueuePosition\x88\x01\x01\x12#\n" +
 	"\rencoded_tiles\x18\x04 \x01(\rR\fencodedTiles\x12)\n" +
 	"\x10prefilled_tokens\x18\x05 \x01(\rR\x0fprefilledTokens\x12#\n" +
-	"\routput_tokens\x18\x06 \x01(\rR\foutputTokensB\x11\n" +
+	"\routput_tokens\x18\x06 \x01(\rR\foutputTokens\x12!\n" +
+	"\finput_tokens\x18\a \x01(\rR\vinputTokensB\x11\n" +
 	"\x0f_queue_position\"]\n" +
 	"\n" +
 	"TokenDelta\x12\x12\n" +
@@ -2448,14 +2534,24 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x129\n" +
 	"\bresponse\x18\x02 \x01(\v2\x1b.tessera.v1.ExtractResponseH\x00R\bresponse\x120\n" +
 	"\x05error\x18\x03 \x01(\v2\x18.tessera.v1.ExtractErrorH\x00R\x05errorB\t\n" +
-	"\aoutcome\"\xa8\x01\n" +
+	"\aoutcome\"\xe5\x02\n" +
 	"\fExtractError\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12:\n" +
 	"\vretry_after\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"retryAfter\x12\x16\n" +
-	"\x06fields\x18\x05 \x03(\tR\x06fields\"(\n" +
+	"\x06fields\x18\x05 \x03(\tR\x06fields\x12B\n" +
+	"\bmetadata\x18\x06 \x03(\v2&.tessera.v1.ExtractError.MetadataEntryR\bmetadata\x12:\n" +
+	"\n" +
+	"violations\x18\a \x03(\v2\x1a.tessera.v1.FieldViolationR\n" +
+	"violations\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"H\n" +
+	"\x0eFieldViolation\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\"(\n" +
 	"\x10ModelInfoRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\"D\n" +
 	"\x11ModelInfoResponse\x12/\n" +
@@ -2520,7 +2616,7 @@ func file_tessera_v1_extraction_proto_rawDescGZIP() []byte {
 }
 
 var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_tessera_v1_extraction_proto_goTypes = []any{
 	(Priority)(0),                  // 0: tessera.v1.Priority
 	(EventKind)(0),                 // 1: tessera.v1.EventKind
@@ -2546,19 +2642,21 @@ var file_tessera_v1_extraction_proto_goTypes = []any{
 	(*BatchExtractRequest)(nil),    // 21: tessera.v1.BatchExtractRequest
 	(*BatchExtractResponse)(nil),   // 22: tessera.v1.BatchExtractResponse
 	(*ExtractError)(nil),           // 23: tessera.v1.ExtractError
-	(*ModelInfoRequest)(nil),       // 24: tessera.v1.ModelInfoRequest
-	(*ModelInfoResponse)(nil),      // 25: tessera.v1.ModelInfoResponse
-	(*WatchModelInfoRequest)(nil),  // 26: tessera.v1.WatchModelInfoRequest
-	(*WatchModelInfoResponse)(nil), // 27: tessera.v1.WatchModelInfoResponse
-	(*ExtractionSchema)(nil),       // 28: tessera.v1.ExtractionSchema
-	(DocumentType)(0),              // 29: tessera.v1.DocumentType
-	(*durationpb.Duration)(nil),    // 30: google.protobuf.Duration
-	(*structpb.Value)(nil),         // 31: google.protobuf.Value
-	(*ModelStatus)(nil),            // 32: tessera.v1.ModelStatus
+	(*FieldViolation)(nil),         // 24: tessera.v1.FieldViolation
+	(*ModelInfoRequest)(nil),       // 25: tessera.v1.ModelInfoRequest
+	(*ModelInfoResponse)(nil),      // 26: tessera.v1.ModelInfoResponse
+	(*WatchModelInfoRequest)(nil),  // 27: tessera.v1.WatchModelInfoRequest
+	(*WatchModelInfoResponse)(nil), // 28: tessera.v1.WatchModelInfoResponse
+	nil,                            // 29: tessera.v1.ExtractError.MetadataEntry
+	(*ExtractionSchema)(nil),       // 30: tessera.v1.ExtractionSchema
+	(DocumentType)(0),              // 31: tessera.v1.DocumentType
+	(*durationpb.Duration)(nil),    // 32: google.protobuf.Duration
+	(*structpb.Value)(nil),         // 33: google.protobuf.Value
+	(*ModelStatus)(nil),            // 34: tessera.v1.ModelStatus
 }
 var file_tessera_v1_extraction_proto_depIdxs = []int32{
 	7,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
-	28, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
+	30, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
 	8,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
 	1,  // 3: tessera.v1.ExtractRequest.event_kinds:type_name -> tessera.v1.EventKind
 	0,  // 4: tessera.v1.ExtractRequest.priority:type_name -> tessera.v1.Priority
@@ -2570,12 +2668,12 @@ var file_tessera_v1_extraction_proto_depIdxs = []int32{
 	17, // 10: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
 	12, // 11: tessera.v1.ExtractResponse.document_type:type_name -> tessera.v1.DocumentTypeFound
 	11, // 12: tessera.v1.Accepted.pages:type_name -> tessera.v1.PageSource
-	29, // 13: tessera.v1.DocumentTypeFound.document_type:type_name -> tessera.v1.DocumentType
+	31, // 13: tessera.v1.DocumentTypeFound.document_type:type_name -> tessera.v1.DocumentType
 	19, // 14: tessera.v1.DocumentTypeFound.usage:type_name -> tessera.v1.Usage
 	2,  // 15: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
-	30, // 16: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
-	31, // 17: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
-	31, // 18: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
+	32, // 16: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
+	33, // 17: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
+	33, // 18: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
 	5,  // 19: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
 	19, // 20: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
 	20, // 21: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
@@ -2583,32 +2681,34 @@ var file_tessera_v1_extraction_proto_depIdxs = []int32{
 	18, // 23: tessera.v1.Completed.checks:type_name -> tessera.v1.Check
 	3,  // 24: tessera.v1.Completed.repairs:type_name -> tessera.v1.Repair
 	4,  // 25: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
-	30, // 26: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
-	30, // 27: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
-	30, // 28: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
-	30, // 29: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
-	30, // 30: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
-	30, // 31: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
-	30, // 32: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
+	32, // 26: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
+	32, // 27: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
+	32, // 28: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
+	32, // 29: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
+	32, // 30: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
+	32, // 31: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
+	32, // 32: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
 	6,  // 33: tessera.v1.BatchExtractRequest.extract:type_name -> tessera.v1.ExtractRequest
 	9,  // 34: tessera.v1.BatchExtractResponse.response:type_name -> tessera.v1.ExtractResponse
 	23, // 35: tessera.v1.BatchExtractResponse.error:type_name -> tessera.v1.ExtractError
-	30, // 36: tessera.v1.ExtractError.retry_after:type_name -> google.protobuf.Duration
-	32, // 37: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	32, // 38: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	6,  // 39: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
-	21, // 40: tessera.v1.ExtractionService.BatchExtract:input_type -> tessera.v1.BatchExtractRequest
-	24, // 41: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
-	26, // 42: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
-	9,  // 43: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
-	22, // 44: tessera.v1.ExtractionService.BatchExtract:output_type -> tessera.v1.BatchExtractResponse
-	25, // 45: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
-	27, // 46: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
-	43, // [43:47] is the sub-list for method output_type
-	39, // [39:43] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	32, // 36: tessera.v1.ExtractError.retry_after:type_name -> google.protobuf.Duration
+	29, // 37: tessera.v1.ExtractError.metadata:type_name -> tessera.v1.ExtractError.MetadataEntry
+	24, // 38: tessera.v1.ExtractError.violations:type_name -> tessera.v1.FieldViolation
+	34, // 39: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	34, // 40: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	6,  // 41: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
+	21, // 42: tessera.v1.ExtractionService.BatchExtract:input_type -> tessera.v1.BatchExtractRequest
+	25, // 43: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
+	27, // 44: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
+	9,  // 45: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
+	22, // 46: tessera.v1.ExtractionService.BatchExtract:output_type -> tessera.v1.BatchExtractResponse
+	26, // 47: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
+	28, // 48: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
+	45, // [45:49] is the sub-list for method output_type
+	41, // [41:45] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_tessera_v1_extraction_proto_init() }
@@ -2651,7 +2751,7 @@ func file_tessera_v1_extraction_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tessera_v1_extraction_proto_rawDesc), len(file_tessera_v1_extraction_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1150,7 +1150,9 @@ func (x *Device) GetKvCacheBytes() uint64 {
 	return 0
 }
 
-// Of one request, refused with INVALID_ARGUMENT, where not said otherwise.
+// Of one request, refused with INVALID_ARGUMENT, where not said otherwise. The
+// metadata of such a failure has the field's name as `limit`, its value as
+// `limit_value`, and mostly the request's as `value`.
 type Limits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Encoded size of one ExtractRequest. Beyond it: OUT_OF_RANGE.
@@ -1175,8 +1177,33 @@ type Limits struct {
 	// Prompt tokens of all requests that wait, of the server; one that waits
 	// alone may have more. Beyond it: RESOURCE_EXHAUSTED.
 	MaxQueuedTokens uint64 `protobuf:"varint,11,opt,name=max_queued_tokens,json=maxQueuedTokens,proto3" json:"max_queued_tokens,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Of one InputFile.content.
+	MaxFileBytes uint64 `protobuf:"varint,12,opt,name=max_file_bytes,json=maxFileBytes,proto3" json:"max_file_bytes,omitempty"`
+	// Of ExtractRequest.prompt, and of ExtractionSchema.instructions, as UTF-8.
+	MaxPromptBytes uint32 `protobuf:"varint,13,opt,name=max_prompt_bytes,json=maxPromptBytes,proto3" json:"max_prompt_bytes,omitempty"`
+	// GenerationOptions.stop_sequences.
+	MaxStopSequences uint32 `protobuf:"varint,14,opt,name=max_stop_sequences,json=maxStopSequences,proto3" json:"max_stop_sequences,omitempty"`
+	// Of each of them, as UTF-8.
+	MaxStopSequenceBytes uint32 `protobuf:"varint,15,opt,name=max_stop_sequence_bytes,json=maxStopSequenceBytes,proto3" json:"max_stop_sequence_bytes,omitempty"`
+	// Pixels of the longer side of one page, before scaling.
+	MaxPageSide uint32 `protobuf:"varint,16,opt,name=max_page_side,json=maxPageSide,proto3" json:"max_page_side,omitempty"`
+	// Pixels of all pages of one file together, before scaling.
+	MaxFilePixels uint64 `protobuf:"varint,17,opt,name=max_file_pixels,json=maxFilePixels,proto3" json:"max_file_pixels,omitempty"`
+	// Memory that the decoder of one page may take.
+	MaxDecodeBytes uint64 `protobuf:"varint,18,opt,name=max_decode_bytes,json=maxDecodeBytes,proto3" json:"max_decode_bytes,omitempty"`
+	// Milliseconds that one page of a PDF may take to render.
+	MaxRenderMs uint64 `protobuf:"varint,19,opt,name=max_render_ms,json=maxRenderMs,proto3" json:"max_render_ms,omitempty"`
+	// Memory of the process that renders one PDF.
+	MaxRenderBytes uint64 `protobuf:"varint,20,opt,name=max_render_bytes,json=maxRenderBytes,proto3" json:"max_render_bytes,omitempty"`
+	// Of all requests that arrive, wait and run, of the server. Beyond it:
+	// RESOURCE_EXHAUSTED.
+	MaxRequestMemoryBytes uint64 `protobuf:"varint,21,opt,name=max_request_memory_bytes,json=maxRequestMemoryBytes,proto3" json:"max_request_memory_bytes,omitempty"`
+	// Encoded size of one ExtractRequest without the contents of its files.
+	MaxBytesBesidesFiles uint64 `protobuf:"varint,22,opt,name=max_bytes_besides_files,json=maxBytesBesidesFiles,proto3" json:"max_bytes_besides_files,omitempty"`
+	// Encoded size of one event of an answer. Beyond it: RESOURCE_EXHAUSTED.
+	MaxEventBytes uint64 `protobuf:"varint,23,opt,name=max_event_bytes,json=maxEventBytes,proto3" json:"max_event_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Limits) Reset() {
@@ -1282,6 +1309,90 @@ func (x *Limits) GetMaxBatchInFlight() uint32 {
 func (x *Limits) GetMaxQueuedTokens() uint64 {
 	if x != nil {
 		return x.MaxQueuedTokens
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxFileBytes() uint64 {
+	if x != nil {
+		return x.MaxFileBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxPromptBytes() uint32 {
+	if x != nil {
+		return x.MaxPromptBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxStopSequences() uint32 {
+	if x != nil {
+		return x.MaxStopSequences
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxStopSequenceBytes() uint32 {
+	if x != nil {
+		return x.MaxStopSequenceBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxPageSide() uint32 {
+	if x != nil {
+		return x.MaxPageSide
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxFilePixels() uint64 {
+	if x != nil {
+		return x.MaxFilePixels
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxDecodeBytes() uint64 {
+	if x != nil {
+		return x.MaxDecodeBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxRenderMs() uint64 {
+	if x != nil {
+		return x.MaxRenderMs
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxRenderBytes() uint64 {
+	if x != nil {
+		return x.MaxRenderBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxRequestMemoryBytes() uint64 {
+	if x != nil {
+		return x.MaxRequestMemoryBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxBytesBesidesFiles() uint64 {
+	if x != nil {
+		return x.MaxBytesBesidesFiles
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxEventBytes() uint64 {
+	if x != nil {
+		return x.MaxEventBytes
 	}
 	return 0
 }
@@ -1714,7 +1825,7 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\n" +
 	"free_bytes\x18\x05 \x01(\x04R\tfreeBytes\x12!\n" +
 	"\fweight_bytes\x18\x06 \x01(\x04R\vweightBytes\x12$\n" +
-	"\x0ekv_cache_bytes\x18\a \x01(\x04R\fkvCacheBytes\"\xe3\x03\n" +
+	"\x0ekv_cache_bytes\x18\a \x01(\x04R\fkvCacheBytes\"\xf4\a\n" +
 	"\x06Limits\x12*\n" +
 	"\x11max_request_bytes\x18\x01 \x01(\x04R\x0fmaxRequestBytes\x12\x1b\n" +
 	"\tmax_pages\x18\x02 \x01(\rR\bmaxPages\x12&\n" +
@@ -1727,7 +1838,19 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\x10max_schema_bytes\x18\a \x01(\rR\x0emaxSchemaBytes\x12-\n" +
 	"\x13max_batch_in_flight\x18\n" +
 	" \x01(\rR\x10maxBatchInFlight\x12*\n" +
-	"\x11max_queued_tokens\x18\v \x01(\x04R\x0fmaxQueuedTokens\"\xdf\x02\n" +
+	"\x11max_queued_tokens\x18\v \x01(\x04R\x0fmaxQueuedTokens\x12$\n" +
+	"\x0emax_file_bytes\x18\f \x01(\x04R\fmaxFileBytes\x12(\n" +
+	"\x10max_prompt_bytes\x18\r \x01(\rR\x0emaxPromptBytes\x12,\n" +
+	"\x12max_stop_sequences\x18\x0e \x01(\rR\x10maxStopSequences\x125\n" +
+	"\x17max_stop_sequence_bytes\x18\x0f \x01(\rR\x14maxStopSequenceBytes\x12\"\n" +
+	"\rmax_page_side\x18\x10 \x01(\rR\vmaxPageSide\x12&\n" +
+	"\x0fmax_file_pixels\x18\x11 \x01(\x04R\rmaxFilePixels\x12(\n" +
+	"\x10max_decode_bytes\x18\x12 \x01(\x04R\x0emaxDecodeBytes\x12\"\n" +
+	"\rmax_render_ms\x18\x13 \x01(\x04R\vmaxRenderMs\x12(\n" +
+	"\x10max_render_bytes\x18\x14 \x01(\x04R\x0emaxRenderBytes\x127\n" +
+	"\x18max_request_memory_bytes\x18\x15 \x01(\x04R\x15maxRequestMemoryBytes\x125\n" +
+	"\x17max_bytes_besides_files\x18\x16 \x01(\x04R\x14maxBytesBesidesFiles\x12&\n" +
+	"\x0fmax_event_bytes\x18\x17 \x01(\x04R\rmaxEventBytes\"\xdf\x02\n" +
 	"\fCapabilities\x12\x1f\n" +
 	"\vmedia_types\x18\x01 \x03(\tR\n" +
 	"mediaTypes\x12C\n" +

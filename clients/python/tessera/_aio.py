@@ -204,7 +204,7 @@ class AsyncClient(AsyncClosing, Settings):
         return AsyncBatchStream(self, documents, ledger, self.batch_call(timeout, metadata))
 
     async def model_info(self, *, timeout: float | None = None) -> model_info_pb2.ModelStatus:
-        """What is loaded, where, in which dtype, and every limit."""
+        """What is loaded, where, in which dtype, and every limit that a refusal names."""
         call = self.call(timeout, ())
         try:
             answer = await self.stub.ModelInfo(

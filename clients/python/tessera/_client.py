@@ -239,7 +239,7 @@ class Client(Closing, Settings):
         return BatchStream(self, documents, ledger, self.batch_call(timeout, metadata))
 
     def model_info(self, *, timeout: float | None = None) -> model_info_pb2.ModelStatus:
-        """What is loaded, where, in which dtype, and every limit."""
+        """What is loaded, where, in which dtype, and every limit that a refusal names."""
         call = self.call(timeout, ())
         try:
             request = pb.ModelInfoRequest()

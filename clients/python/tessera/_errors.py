@@ -17,7 +17,7 @@ _DETAILS_KEY = "grpc-status-details-bin"
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """A field of the request that is wrong, and how; of a batch, the error's message says how."""
+    """A field of the request that is wrong, and how."""
 
     field: str
     description: str
@@ -41,9 +41,9 @@ class TesseraError(Exception):
         self.code = code
         #: `ErrorInfo.reason`: "QUEUE_FULL", "INVALID_FIELD", … Empty: the server sent none.
         self.reason = reason
-        #: `ErrorInfo.metadata`: limits, values, steps.
+        #: `ErrorInfo.metadata`: limits, values, steps; `wrong_fields` where more are wrong than are named.
         self.metadata: dict[str, str] = dict(metadata or {})
-        #: `BadRequest`: every field that is wrong.
+        #: `BadRequest`: the fields that are wrong, at most 12.
         self.violations = violations
         #: `RetryInfo`, seconds: when the same call may succeed. None: it would fail again.
         self.retry_after = retry_after
@@ -157,9 +157,17 @@ def from_batch_error(error: pb.ExtractError) -> TesseraError:
         error.message,
         code=code,
         reason=error.reason,
-        violations=tuple(FieldViolation(field, "") for field in error.fields),
+        metadata=error.metadata,
+        violations=_violations(error),
         retry_after=after.seconds + after.nanos / 1e9 if error.HasField("retry_after") else None,
     )
+
+
+def _violations(error: pb.ExtractError) -> tuple[FieldViolation, ...]:
+    if error.violations:
+        return tuple(FieldViolation(each.field, each.description) for each in error.violations)
+    # An older server names the fields only; its message says what is wrong with them.
+    return tuple(FieldViolation(field, "") for field in error.fields)
 
 
 def _details(trailers: Any) -> list[Any]:

@@ -93,8 +93,12 @@ class Progress:
     #: Requests ahead of this one; only in QUEUED.
     queue_position: int | None
     encoded_tiles: int
+    #: Of `input_tokens`.
     prefilled_tokens: int
     output_tokens: int
+    #: Of the prompt: `Accepted.input_tokens`, and behind `DocumentTypeFound` those of the question for the
+    #: fields. 0: not counted yet.
+    input_tokens: int
     proto: pb.Progress = field(repr=False, compare=False)
 
 
@@ -279,6 +283,7 @@ def _progress(sequence: int, m: pb.Progress) -> Progress:
         encoded_tiles=m.encoded_tiles,
         prefilled_tokens=m.prefilled_tokens,
         output_tokens=m.output_tokens,
+        input_tokens=m.input_tokens,
         proto=m,
     )
 

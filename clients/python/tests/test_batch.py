@@ -131,6 +131,8 @@ def test_each_document_has_its_outcome(play: Start, read: Read) -> None:
             if name == "bad":
                 error = failure(name, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
                 error.error.fields.append("files")
+                error.error.violations.add(field="files", description="is empty")
+                error.error.metadata["limit"] = "max_pages"
                 yield error
             else:
                 yield from success(name)
@@ -145,7 +147,8 @@ def test_each_document_has_its_outcome(play: Start, read: Read) -> None:
     error = by_index[1].error
     assert isinstance(error, InvalidRequestError)
     assert (error.reason, error.message, error.retry_after) == ("INVALID_FIELD", "said so", None)
-    assert [violation.field for violation in error.violations] == ["files"]
+    assert [(each.field, each.description) for each in error.violations] == [("files", "is empty")]
+    assert error.metadata == {"limit": "max_pages"}
     with pytest.raises(InvalidRequestError):
         by_index[1].unwrap()
     assert isinstance(by_index[2].error, FileNotFoundError)

@@ -3,7 +3,7 @@ import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { ExtractError } from "./proto.js";
 
-/** A field of the request that is wrong, and how; of a batch, the error's message says how. */
+/** A field of the request that is wrong, and how. */
 export interface FieldViolation {
   field: string;
   description: string;
@@ -16,9 +16,9 @@ export class TesseraError extends Error {
   readonly code: string;
   /** `google.rpc.ErrorInfo`: "QUEUE_FULL", "INVALID_FIELD", … Empty: the server sent none. */
   readonly reason: string;
-  /** Of `ErrorInfo`: limits, values, steps. */
+  /** Of `ErrorInfo`: limits, values, steps; `wrong_fields` where more are wrong than are named. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** `google.rpc.BadRequest`: every field that is wrong. */
+  /** `google.rpc.BadRequest`: the fields that are wrong, at most 12. */
   readonly violations: readonly FieldViolation[];
   /** `google.rpc.RetryInfo`: when the same call may succeed. Undefined: it would fail again. */
   readonly retryAfterMs: number | undefined;
@@ -42,10 +42,12 @@ export class TesseraError extends Error {
 
   /** Of a document of a batch: the same that a call of its own would have thrown. */
   static ofDocument(error: ExtractError): TesseraError {
-    const { retryAfter, fields, reason } = error;
-    const violations = fields.map((field) => ({ field, description: "" }));
+    const { retryAfter, fields, reason, metadata } = error;
+    const told = error.violations.map(({ field, description }) => ({ field, description }));
+    // An older server names the fields only; its message says what is wrong with them.
+    const violations = told.length > 0 ? told : fields.map((field) => ({ field, description: "" }));
     const retryAfterMs = retryAfter && Number(retryAfter.seconds) * 1000 + retryAfter.nanos / 1e6;
-    return new TesseraError(error.message, codeName(error.code), { reason, violations, retryAfterMs });
+    return new TesseraError(error.message, codeName(error.code), { reason, metadata, violations, retryAfterMs });
   }
 }
 

@@ -64,20 +64,24 @@ async function outcomes(batch) {
 }
 
 test("each document has its outcome", async () => {
+  const said = { fields: ["files"], violations: [{ field: "files", description: "is empty" }], metadata: { limit: "max_pages" } };
   const { url, sent } = await play(function* ({ requestId }) {
-    if (requestId === "bad") yield failure(requestId, Code.InvalidArgument, "INVALID_FIELD", { fields: ["files"] });
+    if (requestId === "bad") yield failure(requestId, Code.InvalidArgument, "INVALID_FIELD", said);
+    else if (requestId === "old") yield failure(requestId, Code.InvalidArgument, "INVALID_FIELD", { fields: ["files"] });
     else yield* success(requestId);
   });
-  const given = [page, { ...page, requestId: "bad", priority: Priority.INTERACTIVE }, { files: [], documentType: "receit" }, page];
+  const given = [page, { ...page, requestId: "bad", priority: Priority.INTERACTIVE }, { files: [], documentType: "receit" }, page,
+    { ...page, requestId: "old" }];
   const found = await outcomes(connectNode(url, { token: "secret" }).batch(given));
-  assert.deepEqual([...found.keys()].sort(), [0, 1, 2, 3]);
+  assert.deepEqual([...found.keys()].sort(), [0, 1, 2, 3, 4]);
   assert.deepEqual([found.get(0).answer.document, found.get(0).document], [{ A: 1 }, page]);
   const { error } = found.get(1);
-  assert.deepEqual([error.code, error.reason, error.message, error.violations[0].field, error.retryAfterMs],
-    ["INVALID_ARGUMENT", "INVALID_FIELD", "said so", "files", undefined]);
+  assert.deepEqual([error.code, error.reason, error.message, error.violations, error.metadata, error.retryAfterMs],
+    ["INVALID_ARGUMENT", "INVALID_FIELD", "said so", [{ field: "files", description: "is empty" }], { limit: "max_pages" }, undefined]);
+  assert.deepEqual(found.get(4).error.violations, [{ field: "files", description: "" }]);
   assert.match(found.get(2).error.message, /unknown document type/);
-  assert.deepEqual(sent.map(({ requestId }) => requestId), ["document-1", "bad", "document-4"]);
-  assert.deepEqual(sent.map(({ priority }) => priority), [Priority.BATCH, Priority.INTERACTIVE, Priority.BATCH]);
+  assert.deepEqual(sent.map(({ requestId }) => requestId), ["document-1", "bad", "document-4", "old"]);
+  assert.deepEqual(sent.map(({ priority }) => priority), [Priority.BATCH, Priority.INTERACTIVE, Priority.BATCH, Priority.BATCH]);
   assert.deepEqual(sent[0].eventKinds, [EventKind.NONE]);
 });
 
@@ -118,6 +122,50 @@ test("what the server has no room for is sent again", async () => {
     [undefined, "RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED", "UNAVAILABLE", undefined]);
   // So often and no more; and never what would fail again, or what has answered.
   assert.deepEqual(server.counts(), { "document-1": 3, "document-2": 4, "document-3": 1, "document-4": 1, "document-5": 1 });
+});
+
+/** Documents of which each is given once the one before has its outcome. */
+function oneByOne(count) {
+  let next = () => {};
+  async function* documents() {
+    for (let index = 0; index < count; index += 1) {
+      const heard = new Promise((resolve) => (next = resolve));
+      yield page;
+      await heard;
+    }
+  }
+  return { documents: documents(), heard: () => next() };
+}
+
+test("a source may wait for outcomes", { timeout: 10_000 }, async () => {
+  // Also where the server has no room for the document that the next one waits for.
+  const server = await play(function* ({ requestId }) {
+    if (server.counts()[requestId] < 2) yield failure(requestId, Code.ResourceExhausted, "BATCH_FULL", after_(10));
+    else yield* success(requestId);
+  });
+  const { documents, heard } = oneByOne(3);
+  const found = [];
+  for await (const { index, error } of connectNode(server.url).batch(documents)) {
+    assert.equal(error, undefined);
+    found.push(index);
+    heard();
+  }
+  assert.deepEqual(found, [0, 1, 2]);
+});
+
+test("a source that does not answer is not waited for", { timeout: 10_000 }, async () => {
+  const { url, end } = await play(({ requestId }) => success(requestId));
+  async function* documents() {
+    yield page;
+    await new Promise(() => {});
+  }
+  for await (const { answer } of connectNode(url).batch(documents())) {
+    assert.ok(answer);
+    break;
+  }
+  await end;
+  const aborted = connectNode(url).batch(documents(), { signal: AbortSignal.timeout(200) });
+  await assert.rejects(outcomes(aborted), { code: "CANCELLED" });
 });
 
 describe("a batch ends as a whole", () => {

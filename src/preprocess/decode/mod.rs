@@ -124,7 +124,7 @@ impl DecodeLimits {
 
     /// A decoder's own memory: the largest pixel it can produce (16-bit RGBA) for each, and room
     /// for tables.
-    fn memory_bytes_max(&self) -> u64 {
+    pub fn memory_bytes_max(&self) -> u64 {
         const TABLES_BYTES: u64 = 16 << 20;
         self.pixels_max.saturating_mul(8).saturating_add(TABLES_BYTES)
     }

@@ -12,6 +12,10 @@ fn check(status: &Status, expected: &Expect) {
     expected.assert_eq(&render(status));
 }
 
+fn failed(error: &EngineError) -> Status {
+    super::failed(error, "prompt")
+}
+
 const RETRY: Duration = Duration::from_millis(1500);
 
 #[test]
@@ -117,10 +121,71 @@ fn a_question_that_cannot_be_asked() {
     check(
         &failed(&EngineError::Prompt(error)),
         &expect![[r#"
-        INVALID_ARGUMENT: task: the question has <image> 3 times for 2 pages: put it once for each page, or leave it out to have the pages first
+        INVALID_ARGUMENT: prompt: the question has <image> 3 times for 2 pages: put it once for each page, or leave it out to have the pages first
           ErrorInfo tessera INVALID_FIELD []
-          field task: the question has <image> 3 times for 2 pages: put it once for each page, or leave it out to have the pages first
+          field prompt: the question has <image> 3 times for 2 pages: put it once for each page, or leave it out to have the pages first
     "#]],
+    );
+}
+
+/// As many as headers have room for; how many there are is said.
+#[test]
+fn more_wrong_fields_than_are_named() {
+    let violations = |count: usize| -> Vec<FieldViolation> {
+        (0..count).map(|at| FieldViolation::new(format!("files[{at}].dpi"), "is 0")).collect()
+    };
+    let all = Failure::fields("INVALID_FIELD", violations(VIOLATIONS_MAX)).into_status();
+    let details = all.get_error_details();
+    assert_eq!(details.bad_request().unwrap().field_violations.len(), VIOLATIONS_MAX);
+    assert!(details.error_info().unwrap().metadata.is_empty(), "{}", render(&all));
+    assert!(all.message().starts_with("files[0].dpi: is 0; "), "{}", all.message());
+
+    let some = Failure::fields("INVALID_FIELD", violations(40)).into_status();
+    let details = some.get_error_details();
+    assert_eq!(details.bad_request().unwrap().field_violations.len(), VIOLATIONS_MAX);
+    assert_eq!(details.error_info().unwrap().metadata["wrong_fields"], "40");
+    let expected = "40 things were found wrong, the first 12 are: files[0].dpi: is 0; ";
+    assert!(some.message().starts_with(expected), "{}", some.message());
+}
+
+/// What is refused below all handlers says as much as what they refuse.
+#[test]
+fn failures_of_the_transport() {
+    check(
+        &explained(Status::out_of_range("found 70000000 bytes, the limit is 67108864")),
+        &expect![[r#"
+            OUT_OF_RANGE: found 70000000 bytes, the limit is 67108864
+              ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_request_bytes"), ("limit_value", "67108864")]
+        "#]],
+    );
+    check(
+        &explained(Status::internal("failed to decode Protobuf message: buffer underflow")),
+        &expect![[r#"
+            INTERNAL: failed to decode Protobuf message: buffer underflow
+              ErrorInfo tessera MALFORMED_MESSAGE []
+        "#]],
+    );
+    let mut unknown = Status::unimplemented("no such method");
+    unknown.metadata_mut().insert("grpc-accept-encoding", MetadataValue::from_static("gzip"));
+    let unknown = explained(unknown);
+    check(
+        &unknown,
+        &expect![[r#"
+            UNIMPLEMENTED: no such method
+              ErrorInfo tessera UNIMPLEMENTED []
+        "#]],
+    );
+    assert_eq!(unknown.metadata().get("grpc-accept-encoding").unwrap(), "gzip");
+    // Those of handlers, and of other services, stay what they are.
+    for status in [panicked(), Status::not_found("unknown service")] {
+        assert_eq!(render(&explained(status.clone())), render(&status));
+    }
+    check(
+        &cancelled(),
+        &expect![[r#"
+            CANCELLED: cancelled by cancel_request_id
+              ErrorInfo tessera CANCELLED []
+        "#]],
     );
 }
 

@@ -171,6 +171,30 @@ async fn an_engine_that_vanishes_is_a_failure() {
     assert!(stream.next().await.is_none());
 }
 
+/// Tokens that were taken in are of the prompt that the client knows, and of another once that was counted.
+#[tokio::test]
+async fn progress_says_of_how_many_tokens() {
+    let progress = || event(&Step::Progress);
+    let second = Event::Accepted(crate::engine::Accepted {
+        tiles_per_page: vec![1],
+        pages: Vec::new(),
+        input_tokens: 9,
+    });
+    let events = tokio_stream::iter([progress(), Ok(second), progress(), Ok(done())]);
+    let accepted = v1::Accepted { input_tokens: 7, ..v1::Accepted::default() };
+    let wishes = wishes(false, false, None);
+    let answer = Answer::new(accepted, (events, None), generation(), wishes);
+    let messages: Vec<_> = answer.map(Result::unwrap).collect().await;
+    let counts: Vec<_> = messages
+        .iter()
+        .filter_map(|message| match &message.event {
+            Some(Message::Progress(progress)) => Some(progress.input_tokens),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(counts, [7, 9]);
+}
+
 #[tokio::test]
 async fn silence_is_broken() {
     let events = tokio_stream::iter([Ok(text("a"))]).chain(tokio_stream::pending());

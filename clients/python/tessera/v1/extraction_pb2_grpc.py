@@ -28,16 +28,24 @@ if _version_not_supported:
 class ExtractionServiceStub:
     """Reads fields, or free text, out of document pages with a vision-language model.
 
-    Failures are gRPC statuses with google.rpc.ErrorInfo (domain "tessera"), and
-    RetryInfo where the same request may succeed later. Reasons:
-    INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
+    Failures of this service are gRPC statuses with google.rpc.ErrorInfo (domain
+    "tessera"), and RetryInfo where the same request may succeed later. Reasons:
+    INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields,
+    at most 12 (metadata where more were found: wrong_fields, how many)
+    OUT_OF_RANGE: LIMIT_EXCEEDED, of a message beyond Limits.max_request_bytes
+    UNAUTHENTICATED: CREDENTIALS_MISSING, CREDENTIALS_INVALID
+    PERMISSION_DENIED: METHOD_NOT_ALLOWED
     NOT_FOUND: MODEL_NOT_FOUND
-    RESOURCE_EXHAUSTED: QUEUE_FULL, BATCH_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
+    RESOURCE_EXHAUSTED: QUEUE_FULL, BATCH_FULL, REQUEST_MEMORY_FULL,
+    QUOTA_IN_FLIGHT, QUOTA_PER_MINUTE, SLOW_CLIENT, ANSWER_TOO_LARGE,
+    REQUEST_TOO_LARGE_FOR_MEMORY
     UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
     DRAIN_TIMEOUT
     DEADLINE_EXCEEDED: DEADLINE
+    CANCELLED: CANCELLED, of a document of a batch
+    UNIMPLEMENTED: UNIMPLEMENTED, a method or a compression that is not known
     INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT,
-    CONSTRAINT, BUG
+    CONSTRAINT, BUG; MALFORMED_MESSAGE where bytes are no message
     The server ends an answer that is none: NON_FINITE_LOGITS (metadata: step, dtype
     and, where known, module, site, device_id), GIBBERISH (rule, step, ratio),
     REPETITION (rule, step, period, count). What came before stays delivered.
@@ -76,16 +84,24 @@ class ExtractionServiceStub:
 class ExtractionServiceServicer:
     """Reads fields, or free text, out of document pages with a vision-language model.
 
-    Failures are gRPC statuses with google.rpc.ErrorInfo (domain "tessera"), and
-    RetryInfo where the same request may succeed later. Reasons:
-    INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
+    Failures of this service are gRPC statuses with google.rpc.ErrorInfo (domain
+    "tessera"), and RetryInfo where the same request may succeed later. Reasons:
+    INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields,
+    at most 12 (metadata where more were found: wrong_fields, how many)
+    OUT_OF_RANGE: LIMIT_EXCEEDED, of a message beyond Limits.max_request_bytes
+    UNAUTHENTICATED: CREDENTIALS_MISSING, CREDENTIALS_INVALID
+    PERMISSION_DENIED: METHOD_NOT_ALLOWED
     NOT_FOUND: MODEL_NOT_FOUND
-    RESOURCE_EXHAUSTED: QUEUE_FULL, BATCH_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
+    RESOURCE_EXHAUSTED: QUEUE_FULL, BATCH_FULL, REQUEST_MEMORY_FULL,
+    QUOTA_IN_FLIGHT, QUOTA_PER_MINUTE, SLOW_CLIENT, ANSWER_TOO_LARGE,
+    REQUEST_TOO_LARGE_FOR_MEMORY
     UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
     DRAIN_TIMEOUT
     DEADLINE_EXCEEDED: DEADLINE
+    CANCELLED: CANCELLED, of a document of a batch
+    UNIMPLEMENTED: UNIMPLEMENTED, a method or a compression that is not known
     INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT,
-    CONSTRAINT, BUG
+    CONSTRAINT, BUG; MALFORMED_MESSAGE where bytes are no message
     The server ends an answer that is none: NON_FINITE_LOGITS (metadata: step, dtype
     and, where known, module, site, device_id), GIBBERISH (rule, step, ratio),
     REPETITION (rule, step, period, count). What came before stays delivered.
@@ -163,16 +179,24 @@ def add_ExtractionServiceServicer_to_server(servicer, server):
 class ExtractionService:
     """Reads fields, or free text, out of document pages with a vision-language model.
 
-    Failures are gRPC statuses with google.rpc.ErrorInfo (domain "tessera"), and
-    RetryInfo where the same request may succeed later. Reasons:
-    INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields
+    Failures of this service are gRPC statuses with google.rpc.ErrorInfo (domain
+    "tessera"), and RetryInfo where the same request may succeed later. Reasons:
+    INVALID_ARGUMENT: INVALID_FIELD, LIMIT_EXCEEDED; BadRequest names the fields,
+    at most 12 (metadata where more were found: wrong_fields, how many)
+    OUT_OF_RANGE: LIMIT_EXCEEDED, of a message beyond Limits.max_request_bytes
+    UNAUTHENTICATED: CREDENTIALS_MISSING, CREDENTIALS_INVALID
+    PERMISSION_DENIED: METHOD_NOT_ALLOWED
     NOT_FOUND: MODEL_NOT_FOUND
-    RESOURCE_EXHAUSTED: QUEUE_FULL, BATCH_FULL, SLOW_CLIENT, REQUEST_TOO_LARGE_FOR_MEMORY
+    RESOURCE_EXHAUSTED: QUEUE_FULL, BATCH_FULL, REQUEST_MEMORY_FULL,
+    QUOTA_IN_FLIGHT, QUOTA_PER_MINUTE, SLOW_CLIENT, ANSWER_TOO_LARGE,
+    REQUEST_TOO_LARGE_FOR_MEMORY
     UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
     DRAIN_TIMEOUT
     DEADLINE_EXCEEDED: DEADLINE
+    CANCELLED: CANCELLED, of a document of a batch
+    UNIMPLEMENTED: UNIMPLEMENTED, a method or a compression that is not known
     INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT,
-    CONSTRAINT, BUG
+    CONSTRAINT, BUG; MALFORMED_MESSAGE where bytes are no message
     The server ends an answer that is none: NON_FINITE_LOGITS (metadata: step, dtype
     and, where known, module, site, device_id), GIBBERISH (rule, step, ratio),
     REPETITION (rule, step, period, count). What came before stays delivered.

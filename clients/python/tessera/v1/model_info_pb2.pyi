@@ -221,7 +221,7 @@ class Device(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., compute_capability: _Optional[str] = ..., total_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., weight_bytes: _Optional[int] = ..., kv_cache_bytes: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_request_bytes", "max_pages", "max_page_pixels", "max_tiles_per_page", "max_input_tokens", "max_output_tokens", "max_running_requests", "max_queued_requests", "max_schema_bytes", "max_batch_in_flight", "max_queued_tokens")
+    __slots__ = ("max_request_bytes", "max_pages", "max_page_pixels", "max_tiles_per_page", "max_input_tokens", "max_output_tokens", "max_running_requests", "max_queued_requests", "max_schema_bytes", "max_batch_in_flight", "max_queued_tokens", "max_file_bytes", "max_prompt_bytes", "max_stop_sequences", "max_stop_sequence_bytes", "max_page_side", "max_file_pixels", "max_decode_bytes", "max_render_ms", "max_render_bytes", "max_request_memory_bytes", "max_bytes_besides_files", "max_event_bytes")
     MAX_REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_PAGES_FIELD_NUMBER: _ClassVar[int]
     MAX_PAGE_PIXELS_FIELD_NUMBER: _ClassVar[int]
@@ -233,6 +233,18 @@ class Limits(_message.Message):
     MAX_SCHEMA_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_BATCH_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     MAX_QUEUED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MAX_FILE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_PROMPT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_STOP_SEQUENCES_FIELD_NUMBER: _ClassVar[int]
+    MAX_STOP_SEQUENCE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_PAGE_SIDE_FIELD_NUMBER: _ClassVar[int]
+    MAX_FILE_PIXELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_DECODE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_RENDER_MS_FIELD_NUMBER: _ClassVar[int]
+    MAX_RENDER_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_REQUEST_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_BESIDES_FILES_FIELD_NUMBER: _ClassVar[int]
+    MAX_EVENT_BYTES_FIELD_NUMBER: _ClassVar[int]
     max_request_bytes: int
     max_pages: int
     max_page_pixels: int
@@ -244,7 +256,19 @@ class Limits(_message.Message):
     max_schema_bytes: int
     max_batch_in_flight: int
     max_queued_tokens: int
-    def __init__(self, max_request_bytes: _Optional[int] = ..., max_pages: _Optional[int] = ..., max_page_pixels: _Optional[int] = ..., max_tiles_per_page: _Optional[int] = ..., max_input_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_running_requests: _Optional[int] = ..., max_queued_requests: _Optional[int] = ..., max_schema_bytes: _Optional[int] = ..., max_batch_in_flight: _Optional[int] = ..., max_queued_tokens: _Optional[int] = ...) -> None: ...
+    max_file_bytes: int
+    max_prompt_bytes: int
+    max_stop_sequences: int
+    max_stop_sequence_bytes: int
+    max_page_side: int
+    max_file_pixels: int
+    max_decode_bytes: int
+    max_render_ms: int
+    max_render_bytes: int
+    max_request_memory_bytes: int
+    max_bytes_besides_files: int
+    max_event_bytes: int
+    def __init__(self, max_request_bytes: _Optional[int] = ..., max_pages: _Optional[int] = ..., max_page_pixels: _Optional[int] = ..., max_tiles_per_page: _Optional[int] = ..., max_input_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_running_requests: _Optional[int] = ..., max_queued_requests: _Optional[int] = ..., max_schema_bytes: _Optional[int] = ..., max_batch_in_flight: _Optional[int] = ..., max_queued_tokens: _Optional[int] = ..., max_file_bytes: _Optional[int] = ..., max_prompt_bytes: _Optional[int] = ..., max_stop_sequences: _Optional[int] = ..., max_stop_sequence_bytes: _Optional[int] = ..., max_page_side: _Optional[int] = ..., max_file_pixels: _Optional[int] = ..., max_decode_bytes: _Optional[int] = ..., max_render_ms: _Optional[int] = ..., max_render_bytes: _Optional[int] = ..., max_request_memory_bytes: _Optional[int] = ..., max_bytes_besides_files: _Optional[int] = ..., max_event_bytes: _Optional[int] = ...) -> None: ...
 
 class Capabilities(_message.Message):
     __slots__ = ("media_types", "built_in_schemas", "confidence_method", "json_schema_keywords", "constrained_decoding", "calibration")
