@@ -12,27 +12,20 @@ other work on the machine changes little; the others are what `tessera bench ser
 
 import argparse
 import base64
-import http.client
 import json
 import os
 import pathlib
 import re
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-READY_S_MAX = 60.0
+from server import Server
+
 FAKE = "fake:step=2ms,token=0us,tile=0ms"
 RULE = '\n[[rule]]\ncallers = ["*"]\nmethods = ["*"]\n'
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def openssl(*arguments, data=None):
@@ -91,64 +84,34 @@ def kinds(binary, at):
     ]
 
 
-class Server:
-    def __init__(self, binary, options, streams):
-        self.port, self.admin = free_port(), free_port()
-        addresses = ["--listen", f"127.0.0.1:{self.port}", "--admin-listen", f"127.0.0.1:{self.admin}"]
-        model = ["--weights", FAKE, "--slots", streams, "--slot-tokens", 1024, "--max-output-tokens", 256, "--queue", 256, "--log-level", "warn"]
-        command = [binary, "serve", *addresses, *model, *options]
-        self.process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
-        began = time.monotonic()
-        while not self.answers("/readyz"):
-            if self.process.poll() is not None or time.monotonic() - began > READY_S_MAX:
-                self.process.kill()
-                sys.exit("a server is not ready")
-            time.sleep(0.02)
+def serve(binary, options, streams):
+    model = ["--weights", FAKE, "--slots", streams, "--slot-tokens", 1024, "--max-output-tokens", 256, "--queue", 256]
+    return Server(binary, *model, "--log-level", "warn", *options)
 
-    def answers(self, path):
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=5)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            text = response.read().decode()
-            return text if response.status == 200 else ""
-        except OSError:
-            return ""
-        finally:
-            connection.close()
 
-    def seconds(self):
-        """Processor time that it took so far."""
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def calls(self):
-        """Calls of Extract that ended well so far."""
-        lines = self.answers("/metrics").splitlines()
-        of = [line for line in lines if line.startswith("rpc_server_call_duration_seconds_count") and "/Extract\"" in line]
-        return sum(int(line.rsplit(" ", 1)[1]) for line in of if '"OK"' in line)
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(timeout=60)
+def ended_well(server):
+    """Calls of Extract that ended well so far."""
+    lines = server.answers("/metrics").splitlines()
+    of = [line for line in lines if line.startswith("rpc_server_call_duration_seconds_count") and "/Extract\"" in line]
+    return sum(int(line.rsplit(" ", 1)[1]) for line in of if '"OK"' in line)
 
 
 def load(binary, server, scheme, options, a):
     """One round; milliseconds of the server for each call, and the table's last line."""
-    before, calls = server.seconds(), server.calls()
+    before, calls = server.processor_s(), ended_well(server)
     command = [
-        binary, "bench", "serve", "--server", f"{scheme}://127.0.0.1:{server.port}", "--concurrency", a.streams,
+        binary, "bench", "serve", "--server", f"{scheme}://{server.address}", "--concurrency", a.streams,
         "--requests", a.requests, "--warm-up", "1s", "--output-tokens", a.output_tokens, "--distinct", 1,
         "--prompt", "What is the total?", *options,
     ]
     report = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if report.returncode != 0:
         sys.exit(f"the load failed: {report.stderr}\n{report.stdout}")
-    calls = server.calls() - calls
+    calls = ended_well(server) - calls
     if calls < a.requests:
         sys.exit(f"the server ended {calls} calls well of {a.requests}")
     rows = [line for line in report.stdout.splitlines() if re.match(rf"\|?\s*{a.streams}\b", line)]
-    return (server.seconds() - before) / calls * 1e3, rows
+    return (server.processor_s() - before) / calls * 1e3, rows
 
 
 def main():
@@ -162,7 +125,7 @@ def main():
     a = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         all_kinds = kinds(a.binary, pathlib.Path(directory))
-        servers = [Server(a.binary, options, a.streams) for _, options, _, _ in all_kinds]
+        servers = [serve(a.binary, options, a.streams) for _, options, _, _ in all_kinds]
         took = {name: [] for name, _, _, _ in all_kinds}
         try:
             for number in range(a.rounds):

@@ -14,7 +14,6 @@ the medians, r2 the share of their variance that it explains.
 import argparse
 import os
 import pathlib
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "clients" / "python"))
 
 import grpc  # noqa: E402
+from server import Server  # noqa: E402
 from tessera.v1 import extraction_pb2, extraction_pb2_grpc  # noqa: E402
 
 TILES = [1, 3, 4, 5]
@@ -45,15 +45,6 @@ def made_pages(binary, folder):
     return pages
 
 
-def serve(binary):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    command = [binary, "serve", "--listen", address, "--devices", "cpu", "--dtype", "f32", "--prefix-cache", "off", "--guard", "off"]
-    server = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    return server, extraction_pb2_grpc.ExtractionServiceStub(grpc.insecure_channel(address))
-
-
 def read(stub, content, tokens_max):
     """Seconds to the first token and to the end, and tokens of the answer."""
     request = extraction_pb2.ExtractRequest(files=[extraction_pb2.InputFile(content=content)], prompt="Extract the fields as JSON.")
@@ -64,17 +55,6 @@ def read(stub, content, tokens_max):
             first = first or time.perf_counter()
             tokens += event.token_delta.token_count
     return first - start, time.perf_counter() - start, tokens
-
-
-def wait_until_ready(stub):
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return read(stub, RECEIPT.read_bytes(), 2)
-        except grpc.RpcError as error:
-            if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
 
 
 def line(points):
@@ -113,10 +93,11 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         pages = made_pages(a.binary, folder)
-    server, stub = serve(a.binary)
+    plain = ["--devices", "cpu", "--dtype", "f32", "--prefix-cache", "off", "--guard", "off"]
+    server = Server(a.binary, *plain)
+    stub = extraction_pb2_grpc.ExtractionServiceStub(grpc.insecure_channel(server.address))
     by_tiles, by_tokens = {tiles: [] for tiles in TILES}, {tokens: [] for tokens in TOKENS}
     try:
-        wait_until_ready(stub)
         for round_ in range(a.rounds + 1):
             for tiles in TILES:
                 first, _, _ = read(stub, pages[tiles], 2)
@@ -129,8 +110,7 @@ def main():
                 if round_:
                     by_tokens[tokens].append(whole)
     finally:
-        server.terminate()
-        server.wait()
+        server.stop()
 
     tiles = [(x, statistics.median(ys)) for x, ys in by_tiles.items()]
     tokens = [(x, statistics.median(ys)) for x, ys in by_tokens.items()]

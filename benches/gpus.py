@@ -19,51 +19,23 @@ Writes levels.csv and gpus.svg into `--out` and prints a Markdown table.
 import argparse
 import csv
 import pathlib
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 
+from server import Server
+
+# Weights from a cold disk.
+READY_S_MAX = 1800.0
 COLORS = ["#1f77b4", "#2ca02c", "#d62728", "#9467bd", "#8c564b"]
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Server:
-    """`tessera serve` on so many GPUs, in one layout."""
-
-    def __init__(self, a, gpus, options, slots):
-        self.listen, admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-        devices = ",".join(f"cuda:{index}" for index in range(gpus))
-        command = [a.binary, "serve", *model(a), "--devices", devices, *options, "--slots", str(slots), "--slot-tokens", "4096",
-                   "--prefill-chunk", "1024", "--queue", "1024", "--guard", "off", "--prefix-cache", "off",
-                   "--listen", self.listen, "--admin-listen", admin]
-        self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://{admin}/readyz", timeout=1) as reply:
-                    if reply.status == 200:
-                        return
-            except OSError:
-                pass
-            if self.process.poll() is not None:
-                self.log.seek(0)
-                sys.exit(f"{' '.join(command)}\n{self.log.read().decode()[-2000:]}")
-            time.sleep(0.1)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
+def serve(a, gpus, options, slots):
+    """A server on so many GPUs, in one layout."""
+    devices = ",".join(f"cuda:{index}" for index in range(gpus))
+    room = ["--slots", slots, "--slot-tokens", 4096, "--prefill-chunk", 1024, "--queue", 1024]
+    plain = ["--guard", "off", "--prefix-cache", "off"]
+    return Server(a.binary, *model(a), "--devices", devices, *options, *room, *plain, ready_s_max=READY_S_MAX)
 
 
 def model(a):
@@ -73,7 +45,7 @@ def model(a):
 def load(a, server, clients, requests):
     """The level's row of levels.csv."""
     with tempfile.TemporaryDirectory() as out:
-        command = [a.binary, "bench", "serve", "--server", f"http://{server.listen}", "--prompt", "Read.", "--tiles", str(a.tiles),
+        command = [a.binary, "bench", "serve", "--server", f"http://{server.address}", "--prompt", "Read.", "--tiles", str(a.tiles),
                    "--output-tokens", str(a.output_tokens), "--warm-up", "2s", "--concurrency", str(clients),
                    "--requests", str(requests), "--out", out]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -170,7 +142,7 @@ def main():
         if gpus > len(cards):
             continue
         for name, options, slots in layouts(a, gpus):
-            with Server(a, gpus, options, slots) as server:
+            with serve(a, gpus, options, slots) as server:
                 alone = load(a, server, 1, 4)
                 full = load(a, server, a.clients * gpus, a.clients * gpus * a.rounds)
             ms = lambda row, key: float(row[f"{key}_p50_s"]) * 1e3  # noqa: E731

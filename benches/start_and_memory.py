@@ -12,66 +12,20 @@ figure is larger.
 """
 
 import argparse
-import http.client
 import os
 import pathlib
-import socket
 import statistics
 import subprocess
 import sys
-import time
+
+from server import Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "models" / "tessera-tiny" / "samples"
-READY_S_MAX = 60.0
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def is_ready(port):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
-
-
-class Server:
-    """A server of its own, which is ready."""
-
-    def __init__(self, binary, options):
-        self.port, admin = free_port(), free_port()
-        addresses = ["--listen", f"127.0.0.1:{self.port}", "--admin-listen", f"127.0.0.1:{admin}"]
-        began = time.perf_counter()
-        self.process = subprocess.Popen(
-            [binary, "serve", "--devices", "cpu", *addresses, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while not is_ready(admin):
-            if self.process.poll() is not None:
-                sys.exit(f"the server ended with {self.process.returncode}")
-            if time.perf_counter() - began > READY_S_MAX:
-                self.stop()
-                sys.exit(f"the server was not ready after {READY_S_MAX} s")
-            time.sleep(0.005)
-        self.ready_s = time.perf_counter() - began
-
-    def memory_mb(self, name):
-        """A line of /proc/PID/status."""
-        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith(name + ":"):
-                return int(line.split()[1]) / 1024
-        sys.exit(f"no {name} in /proc/PID/status")
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(timeout=60)
+def serve(a):
+    return Server(a.binary, "--devices", "cpu", *a.options)
 
 
 def main():
@@ -88,15 +42,15 @@ def main():
 
     starts = []
     for _ in range(a.starts - 1):
-        server = Server(a.binary, a.options)
+        server = serve(a)
         starts.append(server.ready_s)
         server.stop()
-    server = Server(a.binary, a.options)
+    server = serve(a)
     try:
         starts.append(server.ready_s)
         idle = server.memory_mb("VmRSS")
         load = [
-            a.binary, "bench", "serve", "--server", f"http://127.0.0.1:{server.port}", "--images", str(SAMPLES),
+            a.binary, "bench", "serve", "--server", f"http://{server.address}", "--images", str(SAMPLES),
             "--concurrency", str(a.streams), "--requests", str(a.requests), "--warm-up", "1s",
         ]
         report = subprocess.run(load, capture_output=True, text=True)

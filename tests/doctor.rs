@@ -34,6 +34,7 @@ fn a_healthy_machine_is_described() {
         "weights f32",
         "bit for bit",
         "mlp_product",
+        "kernels  of vision_model, mlp1: compared with these operations, alike",
         "healthy",
     ];
     says(&output, 0, &parts);
@@ -43,6 +44,8 @@ fn a_healthy_machine_is_described() {
 fn a_module_in_f16_is_measured_against_its_range() {
     let output = doctor(&["--devices", "cpu", "--dtype", "f16", "--dtype-override", "vision=f32"]);
     says(&output, 0, &["% of f16, in language_model", "products of f16, sums f32, residual f32"]);
+    let output = doctor(&["--devices", "cpu", "--dtype", "bf16"]);
+    says(&output, 0, &["kernels  none of its own: the model serves by these operations"]);
 }
 
 #[test]
@@ -78,4 +81,51 @@ fn mistakes_are_explained() {
     let output =
         doctor(&["--devices", "cpu,gpu", "--dtype-override", "audio=f32", "--quantize", "q2"]);
     says(&output, 2, &["3 mistakes", "there is no device", "unknown module", "none, q8"]);
+}
+
+/// Commands of a page: lines of its shell blocks, and code in its text.
+fn commands(page: &str) -> (Vec<String>, Vec<String>) {
+    let (mut blocks, mut spans) = (Vec::new(), Vec::new());
+    let (mut is_block, mut is_shell) = (false, false);
+    for line in page.lines() {
+        if let Some(language) = line.strip_prefix("```") {
+            is_block = !is_block;
+            is_shell = is_block && language == "sh";
+        } else if is_shell {
+            blocks.push(line.split(" #").next().unwrap().trim().to_owned());
+        } else if !is_block {
+            spans.extend(line.split('`').skip(1).step_by(2).map(str::to_owned));
+        }
+    }
+    let is_ours = |command: &String| command.starts_with("tessera ");
+    blocks.retain(is_ours);
+    spans.retain(is_ours);
+    (blocks, spans)
+}
+
+/// Who has a symptom gets an answer: every command that the page shows can be given, here to the built-in model.
+#[test]
+fn the_commands_of_the_troubleshooting_page_work() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md");
+    let (blocks, spans) = commands(&std::fs::read_to_string(page).unwrap());
+    assert!(blocks.len() >= 4 && spans.len() >= 6, "{blocks:?} {spans:?}");
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tessera"));
+        command.env_clear().args(args).output().unwrap()
+    };
+    for command in &blocks {
+        let here = command.replace("./InternVL3-8B", "tessera-tiny").replace("10000", "10");
+        let here = here.replace("cuda:0,cuda:1", "cpu,cpu");
+        let output = run(&here.split(' ').skip(1).collect::<Vec<_>>());
+        assert_eq!(output.status.code(), Some(0), "{command}: {}", text(&output.stderr));
+    }
+    for command in blocks.iter().chain(&spans) {
+        let words: Vec<&str> = command.split(' ').skip(1).collect();
+        let end = words.iter().position(|word| word.starts_with('-')).unwrap_or(words.len());
+        let help = run(&[&words[..end], &["--help"]].concat());
+        assert_eq!(help.status.code(), Some(0), "{command}");
+        for flag in words.iter().filter(|word| word.starts_with("--")) {
+            assert!(text(&help.stdout).contains(flag), "{command} has no {flag}");
+        }
+    }
 }

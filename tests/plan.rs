@@ -103,6 +103,89 @@ fn placed(plan: &Value) -> String {
     shown.join(" | ")
 }
 
+/// What scripts may rely on: these keys, and a placement for each module by its name in the original layout.
+#[test]
+fn the_object_has_its_keys() {
+    let plan = plan(&["--devices", "2xA10", "--device-map", "balanced"]);
+    let has = |value: &Value, keys: &[&str], is: fn(&Value) -> bool| {
+        keys.iter().all(|key| value.get(key).is_some_and(is))
+    };
+    assert!(plan["fits"].is_boolean());
+    for device in plan["devices"].as_array().unwrap() {
+        assert!(has(device, &["id", "name"], Value::is_string), "{device}");
+        let numbers = ["memory_bytes", "weights_bytes", "kv_bytes", "reserve_bytes"];
+        assert!(has(device, &numbers, Value::is_u64), "{device}");
+    }
+    let placements = plan["placements"].as_array().unwrap();
+    for placement in placements {
+        assert!(has(placement, &["module", "device", "dtype"], Value::is_string), "{placement}");
+        assert!(has(placement, &["bytes"], Value::is_u64), "{placement}");
+    }
+    let modules: Vec<&str> =
+        placements.iter().map(|placement| placement["module"].as_str().unwrap()).collect();
+    let layers = (0..28).map(|layer| format!("language_model.model.layers.{layer}"));
+    let before = ["vision_model", "mlp1", "language_model.model.embed_tokens"].map(str::to_owned);
+    let after = ["language_model.model.norm", "language_model.lm_head"].map(str::to_owned);
+    let expected: Vec<String> = before.into_iter().chain(layers).chain(after).collect();
+    assert_eq!(modules, expected);
+    let weights: u64 =
+        placements.iter().map(|placement| placement["bytes"].as_u64().unwrap()).sum();
+    assert_eq!(weights, 15_888_747_520);
+}
+
+#[test]
+fn every_device_that_has_a_name_can_be_planned_for() {
+    for (name, gib, dtype) in [
+        ("V100-16GB", 15.8, "f16"),
+        ("V100-32GB", 31.7, "f16"),
+        ("T4", 14.6, "f16"),
+        ("A10", 22.0, "bf16"),
+        ("A100-40GB", 39.4, "bf16"),
+        ("A100-80GB", 79.1, "bf16"),
+        ("L4", 22.0, "bf16"),
+        ("L40S", 44.4, "bf16"),
+        ("H100", 79.1, "bf16"),
+        ("H200", 139.8, "bf16"),
+        ("name:24GiB:cc8.6", 24.0, "bf16"),
+        ("name:24GiB:cc7.5", 24.0, "f16"),
+    ] {
+        let plan = plan(&["--devices", &format!("2x{name}")]);
+        let device = &plan["devices"][1];
+        assert_eq!(device["name"], name.split(':').next().unwrap());
+        let found = device["memory_bytes"].as_u64().unwrap() as f64 / f64::from(1 << 30);
+        assert!((found - gib).abs() < 0.1, "{name} has {found} GiB");
+        assert_eq!(plan["placements"][0]["dtype"], dtype, "{name}");
+    }
+}
+
+/// "`tessera plan` with the same options", says a server that does not start.
+#[test]
+fn the_server_s_own_options_are_understood() {
+    let own =
+        ["--devices", "auto", "--quantize", "none", "--kv-tokens", "auto", "--max-tiles", "auto"];
+    // What is free changes from one call to the next.
+    assert_eq!(plan(&own)["placements"], plan(&["--devices", "live"])["placements"]);
+    // Without CUDA there is none; not one by that name.
+    if !cfg!(feature = "cuda") {
+        refuse(
+            &["--devices", "cuda:0"],
+            &expect![[r#"
+                error: --devices: cuda:0 was asked for, but this binary has no CUDA: build with --features cuda, or use cpu
+                exit 2"#]],
+        );
+    }
+}
+
+/// Tiles of several pages go through the vision tower together, so small pages save no memory there.
+#[test]
+fn small_pages_take_the_vision_batch_that_a_server_makes() {
+    let activations = |tiles: &str| {
+        plan(&["--devices", "1xA10", "--max-tiles", tiles])["devices"][0]["activation_bytes"]
+            .clone()
+    };
+    assert_eq!(activations("1"), activations("12"));
+}
+
 /// Of GPUs with 16 GiB, 0.98 of it free.
 #[track_caller]
 fn check(gpus: usize, map: &str, expected: &str) {
@@ -220,6 +303,30 @@ fn what_does_not_fit_is_told_with_what_would() {
     assert_eq!(tessera(&["--devices", "2xT4"]).status.code(), Some(0));
 }
 
+/// Where no single change is enough, the smallest set of them; and where no change is, another device.
+#[test]
+fn the_nearest_that_fits_is_found() {
+    let advice = |args: &[&str]| {
+        let plan = plan(args);
+        assert_eq!(plan["fits"], false, "{args:?}");
+        plan["advice"][0].as_str().unwrap().to_owned()
+    };
+    let f32 = ["--devices", "1xA10", "--device-map", "cuda:0", "--dtype", "f32"];
+    assert_eq!(advice(&f32), "--dtype auto");
+    let tight = ["--devices", "x:12GiB:cc8.6", "--device-map", "cuda:0", "--slots", "8"];
+    let both = advice(&tight);
+    assert_eq!(both, "--quantize q8 --slots 1");
+    let changed = [&tight[..4], &both.split(' ').collect::<Vec<_>>()].concat();
+    assert_eq!(plan(&changed)["fits"], true);
+    let nearly = plan(&["--devices", "x:18.4GiB:cc8.6", "--device-map", "cuda:0"]);
+    let several = nearly["advice"].as_array().unwrap();
+    assert!(several[0].as_str().unwrap().starts_with("--slots "), "{several:?}");
+    assert!(several.contains(&json!("--embedding host")), "{several:?}");
+    let small = ["--devices", "x:4GiB:cc8.6", "--device-map", "cuda:0"];
+    assert_eq!(advice(&small), "one A10 instead");
+    assert_eq!(plan(&["--devices", "A10"])["fits"], true);
+}
+
 #[test]
 fn a_map_may_be_a_file() {
     let plan = plan(&["--devices", "2xH100", "--device-map", "map.json"]);
@@ -255,13 +362,37 @@ fn mistakes_say_what_to_do() {
     refuse(
         &["--devices", "2xA11"],
         &expect![[r#"
-        error: "A11" is no known device: give V100-16GB, V100-32GB, T4, A10, A100-40GB, A100-80GB, L4, L40S, H100, H200, cpu, or NAME:MEMORY:ccCAPABILITY as in mine:24GiB:cc8.6
+        error: --devices: "A11" is no known device: give V100-16GB, V100-32GB, T4, A10, A100-40GB, A100-80GB, L4, L40S, H100, H200, cpu, or NAME:MEMORY:ccCAPABILITY as in mine:24GiB:cc8.6; or, alone, live, or cuda:0,cuda:1 of this machine
         exit 2"#]],
     );
     refuse(
         &["--devices", "2xA10", "--device-map", "balance"],
         &expect![[r#"
             error: --device-map "balance" cannot be used: "balance" is no device map: give auto, balanced, balanced_low_0, sequential, internvl, cuda:N, cpu, or a JSON file
+            exit 2"#]],
+    );
+    refuse(
+        &["--devices", "2xA10", "--max-memory", "0=20"],
+        &expect![[r#"
+            error: --max-memory: "20" is so many bytes, which no device has: give the unit too, as in 20GiB
+            exit 2"#]],
+    );
+    refuse(
+        &["--devices", "2xA10", "--max-memory", "2=20GB"],
+        &expect![[r#"
+            error: --max-memory: there is no device cuda:2: the devices are cuda:0, cuda:1
+            exit 2"#]],
+    );
+    refuse(
+        &["--devices", "2xA10", "--dtype", "fp16"],
+        &expect![[r#"
+            error: --dtype: unknown dtype "fp16": use f32, bf16 or f16, or auto
+            exit 2"#]],
+    );
+    refuse(
+        &["--devices", "2xA10", "--dtype-override", "language.layers.20-40=f32"],
+        &expect![[r#"
+            error: --dtype-override language.layers.20-40=f32 names a layer that is not there: the model has 28, from 0 on
             exit 2"#]],
     );
     refuse(

@@ -372,7 +372,7 @@ fn unsafe_code_has_few_addresses() {
     let known = [
         "device/links/peer.rs",
         "device/open/cuda.rs",
-        "model/cpu/kernel.rs",
+        "model/cpu/kernel/avx2.rs",
         "model/cuda/attention.rs",
         "model/cuda/graph.rs",
         "model/cuda/hopper.rs",

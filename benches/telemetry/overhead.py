@@ -14,58 +14,33 @@ Traces go to files, or with --collector to a collector over OTLP; every step of 
 
 import argparse
 import json
-import os
 import pathlib
 import shlex
-import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benches"))
+
+from server import Server  # noqa: E402
+
 BINARY = ROOT / "target" / "release" / "tessera"  # Where --binary does not say otherwise.
 PAGES = sorted((ROOT / "models" / "tessera-tiny" / "samples").glob("receipt-*.png"))
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Server:
-    """One server, and what it took so far."""
-
-    def __init__(self, binary, options):
-        self.binary = binary
-        self.port = free_port()
-        command = [binary, "serve", "--listen", f"127.0.0.1:{self.port}", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        line = self.process.stdout.readline()
-        if not line.startswith("SERVING"):
-            raise SystemExit(f"the server said {line!r}")
-
-    def cpu_seconds(self):
-        """What its threads used so far, in user code and in the kernel."""
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def read(self, parallel):
-        """Has all pages read, by so many clients at once. The time, and the processor time of the server."""
-        address = f"127.0.0.1:{self.port}"
-        command = [self.binary, "extract", "--json", "--type", "receipt", "--server", address, *PAGES]
-        cpu, begin = self.cpu_seconds(), time.perf_counter()
-        clients = [
-            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(parallel)
-        ]
-        if any([client.wait() for client in clients]):
-            raise SystemExit("a client failed")
-        return time.perf_counter() - begin, self.cpu_seconds() - cpu
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
+def read(server, parallel):
+    """Has all pages read, by so many clients at once. The time, and the processor time of the server."""
+    command = [server.command[0], "extract", "--json", "--type", "receipt", "--server", server.address, *PAGES]
+    processor_s, begin = server.processor_s(), time.perf_counter()
+    clients = [
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(parallel)
+    ]
+    if any([client.wait() for client in clients]):
+        raise SystemExit("a client failed")
+    return time.perf_counter() - begin, server.processor_s() - processor_s
 
 
 def spans_in(directory):
@@ -95,15 +70,15 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         to = ["--otlp-endpoint", args.collector, "--otlp-signals", "traces"] if args.collector else None
         traced = ["--trace-level", args.level, *(to or ["--trace-dir", directory])]
-        servers = [Server(args.binary, [*shlex.split(args.serve), *options]) for options in (traced, [])]
+        servers = [Server(args.binary, *shlex.split(args.serve), *options) for options in (traced, [])]
         try:
             for server in servers:
-                server.read(args.parallel)  # Warm up.
+                read(server, args.parallel)  # Warm up.
             times, cpus, total = [], [], [0.0, 0.0]
             for number in range(args.rounds):
                 took = {}
                 for which in (0, 1) if number % 2 == 0 else (1, 0):
-                    took[which] = servers[which].read(args.parallel)
+                    took[which] = read(servers[which], args.parallel)
                     total[which] += took[which][1]
                 times.append(took[0][0] / took[1][0])
                 cpus.append(took[0][1] / took[1][1])

@@ -17,8 +17,8 @@ use crate::device::{self, DeviceError, DeviceRequest, DeviceSelection, Dtype};
 use crate::limits;
 use crate::model::internvl;
 use crate::placement::{
-    self, Advice, Demand, DeviceMap, DeviceSpec, DtypeOverride, DtypePolicy, ModelCost, Plan,
-    PolicyMode, Quantization, advise, limit_memory, parse_devices,
+    self, Advice, Demand, DeviceMap, DeviceSpec, DtypeOverride, DtypePolicy, Plan, PolicyMode,
+    Quantization, advise, limit_memory, parse_devices,
 };
 
 /// Tokens of a page beside its tiles: the question with its template, and a receipt's answer.
@@ -27,7 +27,7 @@ const ANSWER_TOKENS: usize = 512;
 
 const AFTER_HELP: &str = "\
 Devices:
-  live                       what this machine has, with what is free of it
+  live, cuda:0,cuda:1        this machine's, with what is free of them
   4xV100-32GB, 1xA100-80GB,2xA10, cpu    also V100-16GB, T4, A100-40GB, L4, L40S, H100, H200
   mine:24GiB:cc8.6           any other: a name, its memory, its compute capability
 
@@ -83,8 +83,8 @@ pub(super) struct PlanArgs {
     #[arg(long, value_name = "MODULE=DTYPE", value_delimiter = ',')]
     dtype_override: Vec<DtypeOverride>,
     /// Store the matrices of the decoder in 8 bits
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    quantize: Option<Format>,
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "none")]
+    quantize: Format,
     /// Where the embedding's table is: host leaves it in the host's memory
     #[arg(long, value_enum, value_name = "PLACE", default_value = "device")]
     embedding: Table,
@@ -94,15 +94,15 @@ pub(super) struct PlanArgs {
     /// Context of one request, pages and answer together; at most the model's own
     #[arg(long, value_name = "N", default_value = "8192", value_parser = count(1 << 20))]
     slot_tokens: u64,
-    /// Tokens of all requests together that the KV cache holds; unset: slots times slot-tokens
-    #[arg(long, value_name = "N", value_parser = count(limits::KV_TOKENS_MAX))]
-    kv_tokens: Option<u64>,
+    /// Tokens of all requests together that the KV cache holds; auto: slots times slot-tokens
+    #[arg(long, value_name = "N", default_value = "auto", value_parser = count_or_auto(limits::KV_TOKENS_MAX))]
+    kv_tokens: OrAuto,
     /// Prompt tokens taken in per step
     #[arg(long, value_name = "N", default_value = "512", value_parser = count(limits::PREFILL_CHUNK_TOKENS_MAX))]
     prefill_chunk: u64,
-    /// Most tiles a page is cut into; unset: as the model was trained
-    #[arg(long, value_name = "N", value_parser = count(limits::TILES_PER_PAGE_MAX as usize))]
-    max_tiles: Option<u64>,
+    /// Most tiles a page is cut into; auto: as the model was trained
+    #[arg(long, value_name = "N", default_value = "auto", value_parser = count_or_auto(limits::TILES_PER_PAGE_MAX as usize))]
+    max_tiles: OrAuto,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -125,12 +125,22 @@ enum Table {
 /// Weights in fewer bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
+    None,
     Q8,
 }
+
+/// A number; none where it is left to the model or to other options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct OrAuto(Option<usize>);
 
 /// A whole number from 1 to `max`.
 fn count(max: usize) -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..=max as u64)
+}
+
+/// A whole number from 1 to `max`, or `auto`; as the server reads it.
+fn count_or_auto(max: usize) -> impl Fn(&str) -> Result<OrAuto, value::Wrong> + Clone {
+    move |text| value::count_or_auto(text, &(1..=max)).map(OrAuto)
 }
 
 /// What one page takes of the KV cache.
@@ -196,10 +206,10 @@ fn report(args: &PlanArgs, devices: &[DeviceSpec]) -> Result<Report, Failure> {
     cost.host_embedding = args.embedding == Table::Host;
     let map = device_map(&args.device_map)?;
     let policy = policy(args)?;
-    let max_tiles = args.max_tiles.map(|tiles| tiles as u32);
+    let max_tiles = args.max_tiles.0.map(|tiles| tiles as u32);
     let tiles = tiles_per_page(&checkpoint, max_tiles).map_err(|error| usage(&error))?;
     let page = Page { tiles: tiles as usize, tokens_per_tile: cost.tokens_per_tile };
-    let demand = demand(args, &cost, devices, page);
+    let demand = demand(args, &config, devices);
     let plan =
         placement::plan(&cost, devices, &map, &policy, &demand).map_err(|error| usage(&error))?;
     let advice = advise(&cost, devices, &map, &policy, &demand, page.tokens());
@@ -216,21 +226,34 @@ fn usage(error: &dyn std::error::Error) -> Failure {
 }
 
 fn devices(args: &PlanArgs) -> Result<Vec<DeviceSpec>, Failure> {
-    let mut devices = if args.devices.trim() == "live" {
-        live()
-    } else {
-        parse_devices(&args.devices, host_bytes()).map_err(|error| usage(&error))?
+    let wrong = |option: &str, error: &dyn std::error::Error| {
+        Failure::new(Exit::Usage, format!("{option}: {error}"))
+    };
+    let mut devices = match live(&args.devices) {
+        Some(selection) => {
+            let opened = device::open(&selection).map_err(|error| wrong("--devices", &error))?;
+            DeviceSpec::of_opened(&opened)
+        }
+        None => parse_devices(&args.devices, host_bytes())
+            .map_err(|error| wrong("--devices", &error))?,
     };
     if let Some(limits) = &args.max_memory {
-        limit_memory(&mut devices, &[], limits).map_err(|error| usage(&error))?;
+        limit_memory(&mut devices, &[], limits).map_err(|error| wrong("--max-memory", &error))?;
     }
     Ok(devices)
 }
 
-/// The GPUs of this machine that this build can use, else the CPU; with what is free of them.
-fn live() -> Vec<DeviceSpec> {
-    let opened = device::open(&DeviceSelection::Auto).unwrap_or_default();
-    DeviceSpec::of_opened(&opened)
+/// The devices of this machine that `text` means, as the server's own option has them; none where it names others.
+fn live(text: &str) -> Option<DeviceSelection> {
+    if text.trim() == "live" {
+        return Some(DeviceSelection::Auto);
+    }
+    let selection: DeviceSelection = text.parse().ok()?;
+    let is_gpu = |device: &DeviceRequest| matches!(device, DeviceRequest::Cuda(_));
+    match &selection {
+        DeviceSelection::Auto => Some(selection),
+        DeviceSelection::Listed(listed) => listed.iter().any(is_gpu).then_some(selection),
+    }
 }
 
 /// What is free of this machine's memory.
@@ -250,7 +273,10 @@ fn device_map(text: &str) -> Result<DeviceMap, Failure> {
 fn policy(args: &PlanArgs) -> Result<DtypePolicy, Failure> {
     let requested = match args.dtype.as_str() {
         "auto" => None,
-        name => Some(name.parse::<Dtype>().map_err(|error| usage(&error))?),
+        name => Some(
+            name.parse::<Dtype>()
+                .map_err(|error| Failure::new(Exit::Usage, format!("--dtype: {error}, or auto")))?,
+        ),
     };
     Ok(DtypePolicy {
         requested,
@@ -259,20 +285,27 @@ fn policy(args: &PlanArgs) -> Result<DtypePolicy, Failure> {
             Policy::Fallback => PolicyMode::Fallback,
         },
         overrides: args.dtype_override.clone(),
-        quantization: args.quantize.map(|Format::Q8| Quantization::Q8),
+        quantization: match args.quantize {
+            Format::None => None,
+            Format::Q8 => Some(Quantization::Q8),
+        },
     })
 }
 
-/// As the server would run it: whole batches of tiles on GPUs, a tile at a time on the CPU.
-fn demand(args: &PlanArgs, cost: &ModelCost, devices: &[DeviceSpec], page: Page) -> Demand {
-    let gpu = devices.iter().any(|device| device.capability.is_some());
-    Demand {
-        slots: args.slots as usize,
-        slot_tokens: cost.context_max.unwrap_or(usize::MAX).min(args.slot_tokens as usize),
-        kv_tokens: args.kv_tokens.map(|tokens| tokens as usize),
-        tiles: if gpu { internvl::VISION_BATCH_TILES_GPU.min(page.tiles) } else { 1 },
+/// As the server would run it.
+fn demand(args: &PlanArgs, config: &internvl::Config, devices: &[DeviceSpec]) -> Demand {
+    let layout = internvl::LayoutOptions {
         prefill_rows: args.prefill_chunk as usize,
-    }
+        ..internvl::LayoutOptions::default()
+    };
+    let options = internvl::LoadOptions {
+        layout,
+        slots: args.slots as usize,
+        slot_tokens: Some(args.slot_tokens as usize),
+        kv_tokens: args.kv_tokens.0,
+        ..internvl::LoadOptions::default()
+    };
+    internvl::demand(config, &options, devices)
 }
 
 /// Whether the checkpoint has an output matrix of its own although its configuration says otherwise,

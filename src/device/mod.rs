@@ -3,6 +3,7 @@
 //! The only module that asks whether CUDA is compiled in; callers hold no `cfg`.
 
 mod dtype;
+mod host;
 mod links;
 mod mark;
 mod open;

@@ -207,24 +207,12 @@ fn cpu_name() -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-fn host_memory() -> DeviceMemory {
-    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let field = |name: &str| {
-        info.lines()
-            .find_map(|line| {
-                line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse::<u64>().ok()
-            })
-            .map_or(0, |kib| kib * 1024)
-    };
-    DeviceMemory { total_bytes: field("MemTotal:"), free_bytes: field("MemAvailable:") }
-}
-
 impl DeviceHandle {
     /// Memory of the device, now; zeros where the system does not say.
     pub fn memory(&self) -> DeviceMemory {
         match self.device {
             Device::Cuda(_) => cuda::memory(&self.device),
-            _ => host_memory(),
+            _ => super::host::memory(),
         }
     }
 

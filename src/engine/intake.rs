@@ -102,11 +102,11 @@ impl Intake {
         let mut state = self.lock();
         let (unread, read) = std::mem::take(&mut state.requests)
             .into_iter()
-            .partition(|request| request.outlet.is_closed());
+            .partition(|waiting: &Waiting| waiting.request.outlet.is_closed());
         state.requests = read;
         drop(state);
         // Outside of the lock: their tickets change the board.
-        let unread: VecDeque<Request> = unread;
+        let unread: VecDeque<Waiting> = unread;
         drop(unread);
         self.changed.notify_all();
     }

@@ -6,13 +6,13 @@ use super::auto::largest;
 use super::cost::{Demand, ModelCost, ModuleKind};
 use super::device_map::DeviceMap;
 use super::dtype_policy::{DtypePolicy, Quantization};
-use super::fleet::DeviceSpec;
+use super::fleet::{DeviceSpec, presets};
 use super::plan::{Plan, plan};
 
 /// More devices of a kind than that are another purchase.
 const MORE_DEVICES_MAX: usize = 8;
 
-/// One change that is enough by itself.
+/// One change that is enough by itself, or the smallest set of changes where none is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Advice {
     /// Another strategy, with all else as it is.
@@ -21,6 +21,14 @@ pub enum Advice {
     ShorterSlots(usize),
     FewerKvTokens(usize),
     Quantize,
+    /// The embedding's table stays in the host's memory.
+    HostEmbedding,
+    /// Each device's own dtype instead of the one asked for.
+    AutoDtype,
+    /// All of these together.
+    Together(Vec<Advice>),
+    /// The smallest one of the known devices that has room for everything.
+    OtherDevice(String),
     /// So many more devices of this name.
     MoreDevices {
         count: usize,
@@ -36,6 +44,13 @@ impl fmt::Display for Advice {
             Self::FewerKvTokens(tokens) => write!(f, "--kv-tokens {tokens}"),
             Self::ShorterSlots(tokens) => write!(f, "--slot-tokens {tokens}"),
             Self::Quantize => f.write_str("--quantize q8"),
+            Self::HostEmbedding => f.write_str("--embedding host"),
+            Self::AutoDtype => f.write_str("--dtype auto"),
+            Self::Together(changes) => {
+                let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+                f.write_str(&changes.join(" "))
+            }
+            Self::OtherDevice(name) => write!(f, "one {name} instead"),
             Self::MoreDevices { count, name } => write!(f, "{count} more {name}"),
         }
     }
@@ -87,6 +102,14 @@ pub fn advise(
         let most = largest(longest, demand.tokens(), kv_tokens);
         advice.push(Advice::FewerKvTokens((most / 256 * 256).max(longest) as usize));
     }
+    let on_host = ModelCost { host_embedding: true, ..cost.clone() };
+    if !cost.host_embedding && fits(plan(&on_host, devices, map, policy, demand).ok()) {
+        advice.push(Advice::HostEmbedding);
+    }
+    let auto_dtype = DtypePolicy { requested: None, ..policy.clone() };
+    if policy.requested.is_some() && fits(try_plan(devices, map, &auto_dtype, *demand)) {
+        advice.push(Advice::AutoDtype);
+    }
     let q8 = DtypePolicy { quantization: Some(Quantization::Q8), ..policy.clone() };
     if policy.quantization.is_none() && fits(try_plan(devices, map, &q8, *demand)) {
         advice.push(Advice::Quantize);
@@ -94,7 +117,53 @@ pub fn advise(
     advice.extend(more_devices(cost, devices, map, &now, |devices| {
         fits(try_plan(devices, map, policy, *demand))
     }));
+    if advice.is_empty() {
+        let shortest = demand.slot_tokens.min(page_tokens);
+        let works = |policy: &DtypePolicy, slots, slot_tokens| {
+            let demand = Demand { slots, slot_tokens, kv_tokens: None, ..*demand };
+            fits(try_plan(devices, map, policy, demand))
+        };
+        advice.extend(together(policy, demand, shortest, works));
+    }
+    if advice.is_empty() {
+        let on_one = |device: &DeviceSpec| {
+            let devices = std::slice::from_ref(device);
+            fits(try_plan(devices, &DeviceMap::Auto, policy, *demand))
+        };
+        let mut known = presets();
+        known.sort_by_key(|device| device.memory_bytes);
+        let found = known.into_iter().find(on_one);
+        advice.extend(found.map(|device| Advice::OtherDevice(device.name)));
+    }
     advice
+}
+
+/// The smallest set of changes that is enough, of 8-bit weights, one slot and a slot of `shortest` tokens.
+fn together(
+    policy: &DtypePolicy,
+    demand: &Demand,
+    shortest: usize,
+    works: impl Fn(&DtypePolicy, usize, usize) -> bool,
+) -> Option<Advice> {
+    let q8 = DtypePolicy { quantization: Some(Quantization::Q8), ..policy.clone() };
+    let all = (1, shortest);
+    let as_they_are = (demand.slots, demand.slot_tokens);
+    let one_slot = (1, demand.slot_tokens);
+    let short = (demand.slots, shortest);
+    let changes = [(policy, all), (&q8, one_slot), (&q8, short), (&q8, all)];
+    let (policy_found, (slots, tokens)) =
+        changes.into_iter().find(|(policy, (slots, tokens))| works(policy, *slots, *tokens))?;
+    let mut changes = Vec::new();
+    if policy_found.quantization != policy.quantization {
+        changes.push(Advice::Quantize);
+    }
+    if slots != as_they_are.0 {
+        changes.push(Advice::FewerSlots(slots));
+    }
+    if tokens != as_they_are.1 {
+        changes.push(Advice::ShorterSlots(tokens));
+    }
+    Some(Advice::Together(changes))
 }
 
 /// More of the kind that is short of memory, where the map spreads over what there is.

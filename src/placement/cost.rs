@@ -106,8 +106,8 @@ pub struct Demand {
     pub slots: usize,
     /// Longest sequence, prompt and answer.
     pub slot_tokens: usize,
-    /// Tokens of all sequences together for which the KV cache has room, at least one of the longest; none:
-    /// all of the longest.
+    /// Tokens of all sequences together for which the KV cache has room, at least one of the longest and never more
+    /// than all slots can fill; none: all that they can.
     pub kv_tokens: Option<usize>,
     /// Tiles that go through the vision tower together.
     pub tiles: usize,
@@ -119,7 +119,8 @@ impl Demand {
     /// Tokens whose keys and values are allocated when the model loads.
     pub fn tokens(&self) -> u64 {
         let all = self.slots as u64 * self.slot_tokens as u64;
-        self.kv_tokens.map_or(all, |tokens| tokens.max(self.slot_tokens) as u64)
+        let longest = self.slot_tokens as u64;
+        self.kv_tokens.map_or(all, |tokens| (tokens as u64).min(all).max(longest))
     }
 }
 
@@ -276,6 +277,15 @@ mod tests {
 
     fn decision(compute: Dtype, weights: WeightFormat) -> DtypeDecision {
         DtypeDecision { requested: compute, compute, weights, reason: String::new() }
+    }
+
+    #[test]
+    fn the_cache_is_never_larger_than_its_slots() {
+        let tokens = |slots, kv_tokens| {
+            Demand { slots, slot_tokens: 100, kv_tokens, tiles: 1, prefill_rows: 1 }.tokens()
+        };
+        assert_eq!([tokens(4, None), tokens(4, Some(250)), tokens(4, Some(900))], [400, 250, 400]);
+        assert_eq!([tokens(1, Some(250)), tokens(1, Some(10))], [100, 100]);
     }
 
     #[test]

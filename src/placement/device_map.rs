@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::cost::{ModelCost, ModuleKind};
 use super::fleet::device_id;
+use super::pattern::{LAYERS, layer_number};
 
 /// How modules are spread over devices.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,19 +45,22 @@ pub enum MapError {
     Twice(String),
     #[error("the device map puts {module:?} on {value}: give a number, \"cuda:N\" or \"cpu\"")]
     Device { module: String, value: String },
-    #[error("the device map has {0:?}, which is no module of this model: {NAMES}")]
-    UnknownModule(String),
+    #[error("the device map has {key:?}, which is no module of this model: {hint}")]
+    UnknownModule { key: String, hint: String },
     #[error("the device map has {key:?}, but {module} is placed as a whole: give {module}")]
     TooFine { key: String, module: String },
     #[error("{module} is in the device map as {first:?} and as {second:?}: leave one of them out")]
     Overlap { module: String, first: String, second: String },
-    #[error("the device map does not say where {} {} put: add {}", .0.join(", "), if .0.len() == 1 { "is" } else { "are" }, if .0.len() == 1 { "it" } else { "them" })]
+    #[error("the device map does not say where {} {} put: add {}", with_runs(.0), if .0.len() == 1 { "is" } else { "are" }, if .0.len() == 1 { "it" } else { "them" })]
     Missing(Vec<String>),
 }
 
 const NAMES: &str = "use vision_model, mlp1, language_model.model.embed_tokens, \
 language_model.model.layers.N, language_model.model.norm, language_model.lm_head, a prefix of them, \
 or their names in the -hf layout";
+
+/// Names more like each other than this are typing errors.
+const LIKENESS_MIN: f64 = 0.75;
 
 /// Prefixes of the `-hf` layouts and what they are in the original one. The first that fits counts.
 const LAYOUTS: [(&str, &str); 6] = [
@@ -217,8 +221,36 @@ fn meant(key: &str, cost: &ModelCost) -> Result<Vec<usize>, MapError> {
     }
     match cost.modules.iter().find(|module| is_in(&name, &module.name)) {
         Some(module) => Err(MapError::TooFine { key: key.to_owned(), module: module.name.clone() }),
-        None => Err(MapError::UnknownModule(key.to_owned())),
+        None => Err(MapError::UnknownModule { key: key.to_owned(), hint: hint(&name, cost) }),
     }
+}
+
+/// What may have been meant by `name`, in the original layout's names.
+fn hint(name: &str, cost: &ModelCost) -> String {
+    if layer_number(name).is_some() {
+        return format!("it has {} layers, from 0 on", cost.layers());
+    }
+    let prefixes = ["language_model", "language_model.model", LAYERS];
+    let modules = cost.modules.iter().map(|module| module.name.as_str());
+    let like = |known: &str| strsim::normalized_levenshtein(known, name);
+    let nearest = prefixes.into_iter().chain(modules).max_by(|a, b| like(a).total_cmp(&like(b)));
+    match nearest.filter(|known| like(known) >= LIKENESS_MIN) {
+        Some(known) => format!("did you mean {known}?"),
+        None => NAMES.to_owned(),
+    }
+}
+
+/// Names with commas between, layers that follow each other as the first and the last of them.
+fn with_runs(names: &[String]) -> String {
+    let follows = |a: &String, b: &String| {
+        let (a, b) = (layer_number(a), layer_number(b));
+        a.zip(b).is_some_and(|(a, b)| a + 1 == b)
+    };
+    let runs = names.chunk_by(follows).map(|run| match run {
+        [first, _, .., last] => format!("{first} to {last}"),
+        few => few.join(", "),
+    });
+    runs.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether `module` is `prefix` or inside it; everything is inside the empty name.
@@ -296,9 +328,28 @@ mod tests {
             &["language_model.lm_head is in the device map as", "\"lm_head\""],
         );
         refuse(r#"{"": 0, "language_model.model.layers.2": 0}"#, &["layers.2", "no module"]);
-        refuse(r#"{"": 0, "audio": 0}"#, &["\"audio\""]);
+        refuse(r#"{"": 0, "language_model.model.layers.2": 0}"#, &["has 2 layers, from 0 on"]);
+        refuse(r#"{"": 0, "audio": 0}"#, &["\"audio\"", "use vision_model"]);
+        refuse(r#"{"language_modle": 0}"#, &["did you mean language_model?"]);
+        refuse(
+            r#"{"model.language_model.layrs": 0}"#,
+            &["did you mean language_model.model.layers?"],
+        );
         refuse(r#"{"mlp1.1": 0}"#, &["mlp1 is placed as a whole"]);
         refuse(r#"{"mlp1": 0, "mlp1": 1}"#, &["\"mlp1\" twice"]);
+    }
+
+    #[test]
+    fn what_is_missing_is_told_in_short() {
+        let cost = tiny_cost(28);
+        let DeviceMap::Explicit(map) = DeviceMap::from_json(r#"{"vision_model": 0}"#).unwrap()
+        else {
+            panic!("not explicit")
+        };
+        let expected = "the device map does not say where mlp1, language_model.model.embed_tokens, \
+                        language_model.model.layers.0 to language_model.model.layers.27, \
+                        language_model.model.norm, language_model.lm_head are put: add them";
+        assert_eq!(resolve(&map, &cost).unwrap_err().to_string(), expected);
     }
 
     #[test]

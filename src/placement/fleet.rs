@@ -7,6 +7,12 @@ use crate::device::{ComputeCapability, DeviceHandle};
 /// More devices than any one machine has.
 const DEVICES_MAX: usize = 64;
 
+/// Less than any device has: bytes that lack their unit.
+const MEMORY_BYTES_MIN: u64 = 1 << 20;
+
+/// The first GPUs that kernels are compiled for: V100.
+const CAPABILITY_MIN: ComputeCapability = ComputeCapability { major: 7, minor: 0 };
+
 /// One device, before or without opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceSpec {
@@ -42,20 +48,32 @@ pub enum FleetError {
     #[error("no device is named: give for example 4xV100-32GB, 1xA100-80GB,2xA10, cpu or live")]
     Empty,
     #[error(
-        "{name:?} is no known device: give {known}, cpu, or NAME:MEMORY:ccCAPABILITY as in mine:24GiB:cc8.6"
+        "{name:?} is no known device: give {known}, cpu, or NAME:MEMORY:ccCAPABILITY as in mine:24GiB:cc8.6; or, alone, live, or cuda:0,cuda:1 of this machine"
     )]
     Unknown { name: String, known: String },
+    #[error("{0:?} is a count without a device: give for example 2xA10")]
+    NoDevice(String),
+    #[error(
+        "{0:?} has no name, or that of the processor: give NAME:MEMORY:ccCAPABILITY as in mine:24GiB:cc8.6"
+    )]
+    NoName(String),
     #[error("{0:?}: give 1 to {DEVICES_MAX} devices")]
     Count(String),
     #[error("{0:?} is no compute capability: give it as in cc8.6")]
     Capability(String),
+    #[error(
+        "compute capability {0} is too old: kernels are made for {CAPABILITY_MIN} (V100) and later"
+    )]
+    TooOld(String),
     #[error(transparent)]
     Size(#[from] NoSize),
+    #[error("{0:?} is so many bytes, which no device has: give the unit too, as in 20GiB")]
+    NoUnit(String),
     #[error("{0:?} is no DEVICE=MEMORY: give for example 0=20GiB,1=22GiB,cpu=32GiB")]
     NoLimit(String),
-    #[error("--max-memory names {name}, which is not there: the devices are {known}")]
+    #[error("there is no device {name}: the devices are {known}")]
     NoSuchDevice { name: String, known: String },
-    #[error("--max-memory names {0} twice")]
+    #[error("{0} stands there twice: give each device once")]
     Twice(String),
 }
 
@@ -87,6 +105,17 @@ const PRESETS: [Preset; 10] = [
     preset("H200", 143_155, 9, 0),
 ];
 
+/// One of each device that needs no more than its name.
+pub(super) fn presets() -> Vec<DeviceSpec> {
+    let spec = |preset: &Preset| DeviceSpec {
+        id: "cuda:0".to_owned(),
+        name: preset.name.to_owned(),
+        capability: Some(preset.capability),
+        memory_bytes: preset.memory_bytes,
+    };
+    PRESETS.iter().map(spec).collect()
+}
+
 /// A device without its number.
 struct Kind {
     name: String,
@@ -101,6 +130,9 @@ pub fn parse_devices(text: &str, host_bytes: u64) -> Result<Vec<DeviceSpec>, Fle
     let mut kinds = Vec::new();
     for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         let (count, name) = counted(item)?;
+        if name.is_empty() {
+            return Err(FleetError::NoDevice(item.to_owned()));
+        }
         for _ in 0..count {
             kinds.push(kind(name)?);
         }
@@ -129,9 +161,12 @@ fn counted(item: &str) -> Result<(usize, &str), FleetError> {
 fn kind(text: &str) -> Result<Kind, FleetError> {
     let mut fields = text.splitn(3, ':');
     let name = fields.next().unwrap_or_default();
-    let memory_bytes = fields.next().map(parse_bytes).transpose()?;
-    if let Some(text) = fields.next() {
-        let capability = Some(capability(text)?);
+    let memory_bytes = fields.next().map(memory).transpose()?;
+    if let Some(capability_text) = fields.next() {
+        let capability = Some(capability(capability_text)?);
+        if name.is_empty() || name.eq_ignore_ascii_case("cpu") {
+            return Err(FleetError::NoName(text.to_owned()));
+        }
         return Ok(Kind { name: name.to_owned(), capability, memory_bytes });
     }
     if name.eq_ignore_ascii_case("cpu") {
@@ -149,14 +184,26 @@ fn kind(text: &str) -> Result<Kind, FleetError> {
     })
 }
 
+/// A device's memory: not a number that lacks its unit.
+fn memory(text: &str) -> Result<u64, FleetError> {
+    match parse_bytes(text)? {
+        bytes if bytes < MEMORY_BYTES_MIN => Err(FleetError::NoUnit(text.trim().to_owned())),
+        bytes => Ok(bytes),
+    }
+}
+
 fn capability(text: &str) -> Result<ComputeCapability, FleetError> {
     let wrong = || FleetError::Capability(text.to_owned());
     let number = text.strip_prefix("cc").ok_or_else(wrong)?;
     let (major, minor) = number.split_once('.').ok_or_else(wrong)?;
-    Ok(ComputeCapability {
+    let capability = ComputeCapability {
         major: major.parse().map_err(|_| wrong())?,
         minor: minor.parse().map_err(|_| wrong())?,
-    })
+    };
+    if capability < CAPABILITY_MIN {
+        return Err(FleetError::TooOld(capability.to_string()));
+    }
+    Ok(capability)
 }
 
 fn numbered(kinds: Vec<Kind>, host_bytes: u64) -> Vec<DeviceSpec> {
@@ -186,30 +233,38 @@ fn numbered(kinds: Vec<Kind>, host_bytes: u64) -> Vec<DeviceSpec> {
 }
 
 /// Lowers the memory of devices to what `text` allows: `0=20GiB,cuda:1=22GiB,cpu=32GiB`. It may name those of
-/// `others` too, which are not planned for here.
+/// `others` too, which are not planned for here, and the processor where nothing is placed on it.
 pub fn limit_memory(
     devices: &mut [DeviceSpec],
     others: &[String],
     text: &str,
 ) -> Result<(), FleetError> {
-    let mut seen = Vec::new();
-    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
-        let (name, size) =
-            item.split_once('=').ok_or_else(|| FleetError::NoLimit(item.to_owned()))?;
-        let limit = parse_bytes(size)?;
-        let id = device_id(name.trim());
-        if seen.contains(&id) {
-            return Err(FleetError::Twice(id));
-        }
+    let has_cpus = devices.iter().any(|device| device.capability.is_none());
+    for (id, limit) in parse_limits(text)? {
         let known = devices.iter().map(|device| device.id.as_str()).collect::<Vec<_>>().join(", ");
         match devices.iter_mut().find(|device| device.id == id) {
             Some(device) => device.memory_bytes = device.memory_bytes.min(limit),
-            None if others.contains(&id) => {}
+            None if others.contains(&id) || (id == "cpu" && !has_cpus) => {}
             None => return Err(FleetError::NoSuchDevice { name: id, known }),
         }
-        seen.push(id);
     }
     Ok(())
+}
+
+/// Ids and bytes of `0=20GiB,cuda:1=22GiB,cpu=32GiB`. A limit of 0 keeps a device free.
+pub fn parse_limits(text: &str) -> Result<Vec<(String, u64)>, FleetError> {
+    let mut limits: Vec<(String, u64)> = Vec::new();
+    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        let named = item.split_once('=').filter(|(name, _)| !name.trim().is_empty());
+        let (name, size) = named.ok_or_else(|| FleetError::NoLimit(item.to_owned()))?;
+        let limit = if parse_bytes(size)? == 0 { 0 } else { memory(size)? };
+        let id = device_id(name.trim());
+        if limits.iter().any(|(known, _)| *known == id) {
+            return Err(FleetError::Twice(id));
+        }
+        limits.push((id, limit));
+    }
+    Ok(limits)
 }
 
 /// The id that people mean: a bare number is a GPU's.
@@ -279,6 +334,11 @@ mod tests {
         limit_memory(&mut both, &[], "0=20GiB, cuda:1=100GiB, cpu=32GB").unwrap();
         let memory: Vec<u64> = both.iter().map(|device| device.memory_bytes).collect();
         assert_eq!(memory, [20 << 30, devices("A10")[0].memory_bytes, 32_000_000_000]);
+        // Nothing may lie there; and a limit of what is not used holds.
+        let mut gpus = devices("2xA10");
+        limit_memory(&mut gpus, &[], "0=0,1=20GiB,cpu=32GiB").unwrap();
+        let memory: Vec<u64> = gpus.iter().map(|device| device.memory_bytes).collect();
+        assert_eq!(memory, [0, 20 << 30]);
     }
 
     #[test]
@@ -291,6 +351,12 @@ mod tests {
         assert!(wrong(" , ").contains("no device"));
         assert!(wrong("mine:24GiB:8.6").contains("cc8.6"));
         assert!(wrong("mine:24G:cc8.6").contains("24G"));
+        assert!(wrong("mine:24:cc8.6").contains("give the unit too"));
+        assert!(wrong("2x").contains("count without a device"));
+        assert!(wrong("p40:24GiB:cc6.1").contains("6.1 is too old"));
+        assert!(wrong(":24GiB:cc8.6").contains("no name"));
+        assert!(wrong("cpu:24GiB:cc8.6").contains("no name"));
+        assert!(wrong("live,A10").contains("alone, live"));
         let others = ["cuda:2".to_owned()];
         limit_memory(&mut devices("2xA10"), &others, "0=1GiB,2=1GiB").unwrap();
         let limit =
@@ -298,5 +364,8 @@ mod tests {
         assert!(limit("3=1GiB").contains("cuda:0, cuda:1"), "{}", limit("3=1GiB"));
         assert!(limit("0=1GiB,cuda:0=2GiB").contains("twice"));
         assert!(limit("20GiB").contains("DEVICE=MEMORY"));
+        assert!(limit("=20GiB").contains("DEVICE=MEMORY"));
+        assert!(limit("0=20").contains("give the unit too"), "{}", limit("0=20"));
+        assert!(limit("0=20gib").contains("20gib"));
     }
 }

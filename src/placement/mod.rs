@@ -31,7 +31,7 @@ pub use dtype_policy::{
     DtypeDecision, DtypeOverride, DtypePolicy, DtypeRefused, OverrideError, PolicyMode,
     Quantization, WeightFormat,
 };
-pub use fleet::{DeviceSpec, FleetError, limit_memory, parse_devices};
+pub use fleet::{DeviceSpec, FleetError, limit_memory, parse_devices, parse_limits};
 pub(crate) use pattern::layer_number;
 pub use pattern::{ModulePattern, UnknownPattern};
 pub use plan::{DevicePlan, Plan, PlanError, PlannedModule, Problem, plan, ranges};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-const LAYERS: &str = "language_model.model.layers";
+pub(super) const LAYERS: &str = "language_model.model.layers";
 
 /// Modules that an option applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,16 @@ impl ModulePattern {
             Matches::Layers(range) => {
                 layer_number(module).is_some_and(|number| range.contains(&number))
             }
+        }
+    }
+}
+
+impl ModulePattern {
+    /// The last decoder layer that the pattern names by its number.
+    pub(super) fn last_layer(&self) -> Option<u32> {
+        match &self.matches {
+            Matches::Prefix(_) => None,
+            Matches::Layers(range) => Some(*range.end()),
         }
     }
 }

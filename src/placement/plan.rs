@@ -7,10 +7,11 @@ use super::auto::{self, Choice};
 use super::bytes::Bytes;
 use super::cost::{Demand, ModelCost};
 use super::device_map::{self, DeviceMap, MapError};
-use super::dtype_policy::{DtypeDecision, DtypePolicy, DtypeRefused};
+use super::dtype_policy::{DtypeDecision, DtypeOverride, DtypePolicy, DtypeRefused};
 use super::fleet::DeviceSpec;
 use super::prices::Prices;
 use super::split_model;
+use crate::device::Dtype;
 
 /// A placement with its accounts.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +78,10 @@ pub enum PlanError {
     UnknownDevice { id: String, known: String },
     #[error(transparent)]
     Map(#[from] MapError),
+    #[error(
+        "--dtype-override {pattern}={dtype} names a layer that is not there: the model has {layers}, from 0 on"
+    )]
+    OverrideOfNothing { pattern: String, dtype: Dtype, layers: usize },
     #[error(transparent)]
     Dtype(#[from] DtypeRefused),
 }
@@ -92,6 +97,13 @@ pub fn plan(
 ) -> Result<Plan, PlanError> {
     if devices.is_empty() {
         return Err(PlanError::NoDevices);
+    }
+    let layers = cost.layers();
+    let beyond =
+        |own: &&DtypeOverride| own.modules.last_layer().is_some_and(|last| last as usize >= layers);
+    if let Some(own) = policy.overrides.iter().find(beyond) {
+        let (pattern, dtype) = (own.modules.to_string(), own.dtype);
+        return Err(PlanError::OverrideOfNothing { pattern, dtype, layers });
     }
     let prices = Prices::new(cost, devices, policy, demand)?;
     let choice = match map {
@@ -186,8 +198,10 @@ fn device_plan(prices: &Prices<'_>, choice: &Choice, device: usize) -> DevicePla
     DevicePlan {
         spec: prices.devices[device].clone(),
         weight_bytes: usage.weights,
-        kv_bytes: usage.kv_per_token * tokens,
-        activation_bytes: usage.peak + usage.standing + usage.held_per_token * tokens,
+        kv_bytes: usage.kv_per_token.saturating_mul(tokens),
+        activation_bytes: (usage.held_per_token.saturating_mul(tokens))
+            .saturating_add(usage.peak)
+            .saturating_add(usage.standing),
         reserve_bytes: if here.is_empty() { 0 } else { prices.reserve(device) },
         kv_tokens: prices.tokens(device, &usage),
     }
@@ -195,7 +209,8 @@ fn device_plan(prices: &Prices<'_>, choice: &Choice, device: usize) -> DevicePla
 
 impl DevicePlan {
     pub fn used_bytes(&self) -> u64 {
-        self.weight_bytes + self.kv_bytes + self.activation_bytes + self.reserve_bytes
+        let parts = [self.weight_bytes, self.kv_bytes, self.activation_bytes, self.reserve_bytes];
+        parts.into_iter().fold(0, u64::saturating_add)
     }
 
     /// Whether anything is placed here.

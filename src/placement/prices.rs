@@ -100,11 +100,10 @@ impl<'a> Prices<'a> {
 
     /// Bytes of a device that holds `usage` and KV entries of `tokens`.
     pub(super) fn total(&self, device: usize, usage: &Usage, tokens: u64) -> u64 {
-        self.reserve(device)
-            + usage.weights
-            + usage.peak
-            + usage.standing
-            + (usage.kv_per_token + usage.held_per_token).saturating_mul(tokens)
+        let by_token = (usage.kv_per_token + usage.held_per_token).saturating_mul(tokens);
+        [self.reserve(device), usage.weights, usage.peak, usage.standing]
+            .into_iter()
+            .fold(by_token, u64::saturating_add)
     }
 
     /// Tokens for which the device has room; none where nothing grows with them.

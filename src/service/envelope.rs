@@ -16,6 +16,7 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use super::call::Call;
+use super::error;
 use super::leaving::{self, is_endless};
 use super::orca::LoadMeter;
 use super::trace;

@@ -430,4 +430,89 @@ mod tests {
             ]
         );
     }
+
+    /// What a model that was loaded says of itself, all the way to the wire.
+    #[test]
+    fn a_loaded_model_is_described() {
+        use crate::model::Runner as _;
+        use crate::model::internvl::{LayoutOptions, LoadOptions, load};
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/micro-a");
+        let dtypes = DtypePolicy {
+            requested: Some(Dtype::F16),
+            overrides: vec!["vision=f32".parse().unwrap()],
+            quantization: Some(Quantization::Q8),
+            ..DtypePolicy::default()
+        };
+        let options = LoadOptions {
+            devices: "cpu,cpu".parse().unwrap(),
+            layout: LayoutOptions { map: "internvl".parse().unwrap(), ..LayoutOptions::default() },
+            dtypes,
+            slots: 2,
+            slot_tokens: Some(128),
+            compare_weights: true,
+            image_token_id: Some(3),
+            ..LoadOptions::default()
+        };
+        let checkpoint = crate::checkpoint::Checkpoint::Dir(dir);
+        let model = load(&checkpoint, &options, &mut |_| {}).unwrap();
+        let spec = model.spec();
+        let (f32, f16) = (v1::Dtype::F32, v1::Dtype::F16);
+        let told: Vec<_> = placements(&spec.placements)
+            .into_iter()
+            .map(|told| {
+                let dtypes = [
+                    told.requested_dtype(),
+                    told.weight_dtype(),
+                    told.compute_dtype(),
+                    told.accumulate_dtype(),
+                    told.residual_dtype(),
+                ];
+                (told.module, told.device_id, dtypes)
+            })
+            .collect();
+        let entry =
+            |module: &str, device: &str, dtypes| (module.to_owned(), device.to_owned(), dtypes);
+        let (whole, half) = ([f32; 5], [f16, f16, f16, f32, f32]);
+        let eight = [f16, v1::Dtype::Q8, f16, f32, f32];
+        let expected = [
+            entry("vision_model", "cpu:0", whole),
+            entry("mlp1", "cpu:0", half),
+            entry("language_model.model.embed_tokens", "cpu:0", half),
+            entry("language_model.model.layers.0-1", "cpu:0", eight),
+            entry("language_model.model.norm", "cpu:0", half),
+            entry("language_model.lm_head", "cpu:0", eight),
+        ];
+        assert_eq!(told, expected);
+        let policy = dtype_policy(&spec.policy);
+        assert_eq!((policy.requested(), policy.quantization()), (f16, v1::Dtype::Q8));
+        assert_eq!(policy.overrides, ["vision=f32"]);
+        let verified = verification(spec);
+        let tensors: usize = spec.placements.iter().map(|placement| placement.tensors).sum();
+        assert_eq!(verified.tensors as usize, tensors);
+        assert!(verified.tensors_compared > 40, "{}", verified.tensors_compared);
+        let [one] = &spec.devices[..] else { panic!("{:?}", spec.devices) };
+        let told = device(one);
+        let weights: u64 = spec.placements.iter().map(|placement| placement.weight_bytes).sum();
+        assert_eq!((told.id.as_str(), told.weight_bytes), ("cpu:0", weights));
+        let kv_tokens = (spec.kv_blocks * spec.block_tokens) as u64;
+        assert_eq!((kv_tokens, told.kv_cache_bytes), (256, 256 * spec.kv_bytes_per_token));
+        assert!(told.total_bytes >= told.free_bytes && told.free_bytes > 0, "{told:?}");
+    }
+
+    /// Layers that differ in why they have their dtype are told apart.
+    #[test]
+    fn a_reason_is_never_lost() {
+        let reason = "its mlp_product reaches 40000 in f16; f32 is used".to_owned();
+        let moved = Placement { dtype_reason: reason, ..placement("m.layers.1", "cuda:0") };
+        let told = placements(&[
+            placement("m.layers.0", "cuda:0"),
+            moved.clone(),
+            placement("m.layers.2", "cuda:0"),
+        ]);
+        let told: Vec<_> =
+            told.iter().map(|told| (told.module.as_str(), told.dtype_reason.as_str())).collect();
+        let expected =
+            [("m.layers.0", ""), ("m.layers.1", &moved.dtype_reason), ("m.layers.2", "")];
+        assert_eq!(told, expected);
+    }
 }

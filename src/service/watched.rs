@@ -106,7 +106,7 @@ async fn unread(open: &Mutex<Open>, longest: Duration) -> Duration {
         if waited >= longest {
             return waited;
         }
-        tokio::time::sleep(longest - waited).await;
+        tokio::time::sleep(longest.saturating_sub(waited)).await;
     }
 }
 

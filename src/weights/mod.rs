@@ -46,7 +46,9 @@ pub enum WeightsError {
         "{file} of {checkpoint} is not a whole safetensors file ({message}): download it again"
     )]
     Corrupt { checkpoint: Checkpoint, file: String, message: String },
-    #[error("no tensor {name} in {checkpoint}: its config.json describes another model")]
+    #[error(
+        "no tensor {name} in {checkpoint}: a file of the download is missing, or its config.json describes another model"
+    )]
     MissingTensor { checkpoint: Checkpoint, name: String },
     #[error("tensor {name} in {file} has shape {found:?}, config.json says {expected:?}")]
     Shape { name: String, file: String, found: Vec<usize>, expected: Vec<usize> },
@@ -114,7 +116,7 @@ impl Weights {
         self
     }
 
-    /// Tensors that were read back and found equal.
+    /// Tensors of the files that were read back and found equal.
     pub fn compared(&self) -> usize {
         self.compared.get()
     }
@@ -174,15 +176,9 @@ impl ModuleWeights<'_> {
             Source::Files(files) => {
                 let view = files.view(name, shape)?;
                 let tensor = self.read(&view, shape, device).map_err(place)?;
-                if self.weights.compare {
+                if self.compares() {
                     let stored = self.read(&view, shape, &Device::Cpu).map_err(place)?;
-                    if !same_bits(&stored, &tensor).map_err(place)? {
-                        return Err(WeightsError::Differs {
-                            name: name.to_owned(),
-                            device: self.device.id.clone(),
-                        });
-                    }
-                    self.weights.compared.set(self.weights.compared.get() + 1);
+                    self.compare(name, &[(stored, tensor.clone())])?;
                 }
                 files.release(name);
                 Ok(tensor)
@@ -205,6 +201,25 @@ impl ModuleWeights<'_> {
         self.weights.used.borrow_mut().insert(name.to_owned());
         let view = files.view(name, shape)?;
         Ok(Some((view.dtype, view.bytes)))
+    }
+
+    /// Whether what lies on the device is to be compared with the files.
+    pub fn compares(&self) -> bool {
+        self.weights.compare
+    }
+
+    /// Compares what was made of the stored tensor `name` on the host with what lies on the device.
+    pub fn compare(&self, name: &str, pairs: &[(Tensor, Tensor)]) -> Result<(), WeightsError> {
+        for (stored, placed) in pairs {
+            if !same_bits(stored, placed).map_err(|error| self.cannot_place(name, &error))? {
+                return Err(WeightsError::Differs {
+                    name: name.to_owned(),
+                    device: self.device.id.clone(),
+                });
+            }
+        }
+        self.weights.compared.set(self.weights.compared.get() + 1);
+        Ok(())
     }
 
     /// What [`stored`](Self::stored) showed of `name` was read.

@@ -498,8 +498,13 @@ async fn a_slow_reader_gets_longer_deltas_and_every_completion() {
         },
     );
     let stream = client.extract(request).await.unwrap().into_inner();
-    // The model has written what it may while nobody reads.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // The model has written what it may while nobody reads: it stands still.
+    let steps = || server.probe.steps.load(std::sync::atomic::Ordering::SeqCst);
+    let mut before = usize::MAX;
+    while before != steps() {
+        before = steps();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let (events, status) = collect(stream).await;
     assert_eq!(status.code(), Code::Ok, "{status:?}");
     let told: Vec<(String, String)> = fields(&events)

@@ -121,6 +121,19 @@ fn grouped(placements: &[Placement]) -> Vec<String> {
         .collect()
 }
 
+/// What serves by other operations than those that show every place.
+fn kernels(sites: &[SiteRange]) -> String {
+    let served = sites.iter().filter(|site| site.site.starts_with("served_"));
+    let mut modules: Vec<&str> = served.map(|site| site.module.as_str()).collect();
+    modules.dedup();
+    let of = match modules[..] {
+        [] => return "  kernels  none of its own: the model serves by these operations".to_owned(),
+        [first, _, .., last] => format!("{first} ... {last}"),
+        _ => modules.join(", "),
+    };
+    format!("  kernels  of {of}: compared with these operations, alike")
+}
+
 /// The largest magnitude of each place, with the share of its dtype's range.
 fn probe(sites: &[SiteRange], term: &Term) -> Vec<String> {
     if sites.is_empty() {
@@ -140,11 +153,12 @@ fn probe(sites: &[SiteRange], term: &Term) -> Vec<String> {
             Some(_) => {}
         }
     }
+    lines.push(kernels(sites));
     for site in worst {
         let share = f64::from(site.max_abs) / f64::from(max_of(site.dtype)) * 100.0;
         let share = if share < 0.001 { "<0.001".to_owned() } else { format!("{share:.3}") };
         lines.push(format!(
-            "  {:<12} {:>12.3}  {share} % of {}, in {}",
+            "  {:<18} {:>12.3}  {share} % of {}, in {}",
             site.site, site.max_abs, site.dtype, site.module
         ));
     }

@@ -74,7 +74,7 @@ fn bar(device: &DevicePlan) -> String {
     let whole = device.spec.memory_bytes.max(device.used_bytes()).max(1);
     let mut bar = String::new();
     let mut drawn = 0;
-    let mut sum = 0;
+    let mut sum = 0_u64;
     let parts = [
         ('█', device.weight_bytes),
         ('▓', device.kv_bytes),
@@ -83,7 +83,7 @@ fn bar(device: &DevicePlan) -> String {
         ('·', whole),
     ];
     for (sign, bytes) in parts {
-        sum = (sum + bytes).min(whole);
+        sum = sum.saturating_add(bytes).min(whole);
         // Rounded at the sum, so that the parts never add up to more than the bar.
         let end = (sum as f64 / whole as f64 * BAR_COLUMNS as f64).round() as usize;
         bar.extend(std::iter::repeat_n(sign, end - drawn));

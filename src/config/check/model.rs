@@ -9,7 +9,7 @@ use super::Reader;
 use crate::checkpoint::Checkpoint;
 use crate::device::{DeviceRequest, DeviceSelection, Dtype};
 use crate::model::fake::Pace;
-use crate::placement::{DtypeOverride, DtypePolicy, PolicyMode, Quantization, parse_bytes};
+use crate::placement::{DtypeOverride, DtypePolicy, PolicyMode, Quantization, parse_limits};
 use crate::prompt::{PromptStyle, Questions};
 use crate::weights::WeightSource;
 
@@ -70,13 +70,10 @@ fn prompts(text: &str) -> Result<PathBuf, Wrong> {
 /// Checked against devices when they are open.
 fn max_memory(text: &str) -> Result<String, Wrong> {
     let remedy = "give DEVICE=MEMORY with commas between: 0=20GiB,1=22GiB,cpu=32GiB";
-    for one in text.split(',') {
-        let size = one.split_once('=').and_then(|(_, size)| parse_bytes(size.trim()).ok());
-        if size.is_none() {
-            return Err(Wrong::new(format!("has a mistake in {:?}", one.trim()), remedy));
-        }
+    match parse_limits(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(Wrong::new(format!("has a mistake: {error}"), remedy)),
     }
-    Ok(text.to_owned())
 }
 
 fn dtypes(reader: &mut Reader<'_>) -> Option<DtypePolicy> {

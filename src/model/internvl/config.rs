@@ -15,8 +15,22 @@ pub enum ConfigError {
     )]
     Architecture { found: String },
     #[error("config.json: {field} is {value}, but {rule}")]
-    Value { field: &'static str, value: String, rule: String },
+    Value { field: String, value: String, rule: String },
+    /// A field is missing, or of another type.
+    #[error("config.json: {field}{message}")]
+    Field { field: String, message: String },
 }
+
+/// More of any of them than any model has: so that no product of sizes overflows.
+const LAYERS_MAX: usize = 1 << 10;
+const HEADS_MAX: usize = 1 << 12;
+const WIDTH_MAX: usize = 1 << 20;
+const VOCAB_MAX: usize = 1 << 24;
+const TILE_PX_MAX: usize = 1 << 13;
+const POSITIONS_MAX: usize = 1 << 30;
+
+/// Of an image: pages are red, green and blue.
+const CHANNELS: usize = 3;
 
 /// Both towers and what joins them.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,13 +177,24 @@ impl Config {
         // The architecture is checked first: another model's file may lack every field below.
         let value: Value = checkpoint.require_json("config.json")?;
         check_architecture(&value)?;
-        let raw: RawConfig =
-            serde_json::from_value(value).map_err(|source| CheckpointError::Json {
-                checkpoint: checkpoint.clone(),
-                name: "config.json".to_owned(),
-                source,
-            })?;
-        raw.check()
+        let is_hf = value.get("text_config").is_some();
+        let raw: RawConfig = serde_path_to_error::deserialize(value).map_err(|error| {
+            // "." is the file as a whole.
+            let path = Some(error.path().to_string()).filter(|path| path != ".");
+            let message = error.inner().to_string().replace("usize", "a whole number");
+            ConfigError::Field {
+                field: path.map_or_else(String::new, |path| format!("{path}: ")),
+                message,
+            }
+        })?;
+        raw.check().map_err(|error| match error {
+            // The name that stands in this file.
+            ConfigError::Value { field, value, rule } if is_hf => {
+                let field = field.replace("llm_config.", "text_config.");
+                ConfigError::Value { field, value, rule }
+            }
+            other => other,
+        })
     }
 
     /// Patches on one side of a tile.
@@ -211,8 +236,22 @@ fn require(
     if ok {
         Ok(())
     } else {
-        Err(ConfigError::Value { field, value: value.to_string(), rule: rule.into() })
+        Err(ConfigError::Value {
+            field: field.to_owned(),
+            value: value.to_string(),
+            rule: rule.into(),
+        })
     }
+}
+
+/// A size that models can have.
+fn require_size(field: &'static str, size: usize, max: usize) -> Result<(), ConfigError> {
+    require((1..=max).contains(&size), field, &size, format!("it must be from 1 to {max}"))
+}
+
+/// The small number that norms add before they divide.
+fn require_eps(field: &'static str, eps: f64) -> Result<(), ConfigError> {
+    require((0.0..1.0).contains(&eps), field, &eps, "it must be from 0 to 1")
 }
 
 impl RawConfig {
@@ -244,11 +283,16 @@ impl RawConfig {
             image_token_id: self.image_token_id,
         };
         let side = config.shuffle_side();
+        let grid = config.patch_grid();
+        // One over a whole number, give or take what decimals lose.
+        let is_exact = (self.downsample_ratio * side as f64 - 1.0).abs() < 1e-6;
         require(
-            side >= 1 && config.patch_grid().is_multiple_of(side),
+            is_exact && side >= 1 && grid.is_multiple_of(side),
             "downsample_ratio",
             &self.downsample_ratio,
-            format!("a grid of {0}x{0} patches does not divide by it", config.patch_grid()),
+            format!(
+                "it must be one over a number that {grid}, the side of the patch grid, divides by"
+            ),
         )?;
         Ok(config)
     }
@@ -256,18 +300,34 @@ impl RawConfig {
 
 impl RawVision {
     fn check(self, force_image_size: Option<usize>) -> Result<VisionConfig, ConfigError> {
-        let image_size = force_image_size
-            .map_or_else(|| self.image_size.square("vision_config.image_size"), Ok)?;
+        for (field, size, max) in [
+            ("vision_config.hidden_size", self.hidden_size, WIDTH_MAX),
+            ("vision_config.num_hidden_layers", self.num_hidden_layers, LAYERS_MAX),
+            ("vision_config.num_attention_heads", self.num_attention_heads, HEADS_MAX),
+            ("vision_config.intermediate_size", self.intermediate_size, WIDTH_MAX),
+        ] {
+            require_size(field, size, max)?;
+        }
+        require_eps("vision_config.layer_norm_eps", self.layer_norm_eps)?;
+        require(
+            self.num_channels == CHANNELS,
+            "vision_config.num_channels",
+            &self.num_channels,
+            format!("pages have {CHANNELS}"),
+        )?;
+        let image_size = match force_image_size {
+            Some(side) => require_size("force_image_size", side, TILE_PX_MAX).map(|()| side),
+            None => self.image_size.square("vision_config.image_size"),
+        }?;
         let patch_size = self.patch_size.square("vision_config.patch_size")?;
         require(
-            patch_size > 0 && image_size.is_multiple_of(patch_size),
+            image_size.is_multiple_of(patch_size),
             "vision_config.patch_size",
             &patch_size,
             format!("{image_size} pixels do not divide by it"),
         )?;
         require(
-            self.num_attention_heads > 0
-                && self.hidden_size.is_multiple_of(self.num_attention_heads),
+            self.hidden_size.is_multiple_of(self.num_attention_heads),
             "vision_config.num_attention_heads",
             &self.num_attention_heads,
             format!("hidden_size {} does not divide by it", self.hidden_size),
@@ -279,7 +339,7 @@ impl RawVision {
             "rms_norm" => VisionNorm::Rms,
             other => {
                 return Err(ConfigError::Value {
-                    field: "vision_config.norm_type",
+                    field: "vision_config.norm_type".to_owned(),
                     value: other.to_owned(),
                     rule: "only layer_norm and rms_norm are known".to_owned(),
                 });
@@ -303,15 +363,18 @@ impl RawVision {
 
 impl Side {
     fn square(&self, field: &'static str) -> Result<usize, ConfigError> {
-        match *self {
-            Self::One(side) => Ok(side),
-            Self::Two([height, width]) if height == width => Ok(height),
-            Self::Two(sides) => Err(ConfigError::Value {
-                field,
-                value: format!("{sides:?}"),
-                rule: "tiles are square".to_owned(),
-            }),
-        }
+        let side = match *self {
+            Self::One(side) => side,
+            Self::Two([height, width]) if height == width => height,
+            Self::Two(sides) => {
+                return Err(ConfigError::Value {
+                    field: field.to_owned(),
+                    value: format!("{sides:?}"),
+                    rule: "tiles are square".to_owned(),
+                });
+            }
+        };
+        require_size(field, side, TILE_PX_MAX).map(|()| side)
     }
 }
 
@@ -326,6 +389,17 @@ impl RawText {
         if !matches!(architecture, "Qwen2ForCausalLM" | "Qwen2Model" | "qwen2") {
             return Err(ConfigError::Architecture { found: architecture.to_owned() });
         }
+        for (field, size, max) in [
+            ("llm_config.vocab_size", self.vocab_size, VOCAB_MAX),
+            ("llm_config.hidden_size", self.hidden_size, WIDTH_MAX),
+            ("llm_config.num_hidden_layers", self.num_hidden_layers, LAYERS_MAX),
+            ("llm_config.num_attention_heads", self.num_attention_heads, HEADS_MAX),
+            ("llm_config.intermediate_size", self.intermediate_size, WIDTH_MAX),
+            ("llm_config.max_position_embeddings", self.max_position_embeddings, POSITIONS_MAX),
+        ] {
+            require_size(field, size, max)?;
+        }
+        require_eps("llm_config.rms_norm_eps", self.rms_norm_eps)?;
         let kv_heads = self.num_key_value_heads.unwrap_or(self.num_attention_heads);
         require(
             kv_heads > 0 && self.num_attention_heads.is_multiple_of(kv_heads),
@@ -333,12 +407,18 @@ impl RawText {
             &kv_heads,
             format!("{} heads do not divide by it", self.num_attention_heads),
         )?;
+        require(
+            self.head_dim.is_some() || self.hidden_size.is_multiple_of(self.num_attention_heads),
+            "llm_config.num_attention_heads",
+            &self.num_attention_heads,
+            format!("hidden_size {} does not divide by it", self.hidden_size),
+        )?;
         let head_dim = self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads);
         require(
-            head_dim > 0 && head_dim.is_multiple_of(2),
+            (2..=HEADS_MAX).contains(&head_dim) && head_dim.is_multiple_of(2),
             "llm_config.head_dim",
             &head_dim,
-            "rotary embedding needs an even, positive one",
+            format!("rotary embedding needs an even one, from 2 to {HEADS_MAX}"),
         )?;
         let act = self.hidden_act.as_deref().unwrap_or("silu");
         require(act == "silu", "llm_config.hidden_act", act, "only silu is known")?;
@@ -371,6 +451,12 @@ impl RawText {
         let null = Value::Null;
         let scaling = self.rope_parameters.as_ref().or(self.rope_scaling.as_ref()).unwrap_or(&null);
         let theta = scaling["rope_theta"].as_f64().or(self.rope_theta).unwrap_or(10_000.0);
+        require(
+            theta.is_finite() && theta > 0.0,
+            "llm_config.rope_theta",
+            &theta,
+            "rotary embedding needs a positive one",
+        )?;
         let kind = scaling["rope_type"].as_str().or(scaling["type"].as_str()).unwrap_or("default");
         match kind {
             "default" => Ok(Rope { theta, dynamic_factor: None }),
@@ -385,7 +471,7 @@ impl RawText {
                 Ok(Rope { theta, dynamic_factor: factor })
             }
             other => Err(ConfigError::Value {
-                field: "llm_config.rope_scaling.rope_type",
+                field: "llm_config.rope_scaling.rope_type".to_owned(),
                 value: other.to_owned(),
                 rule: "only default and dynamic are known".to_owned(),
             }),
@@ -408,6 +494,68 @@ mod tests {
         assert_eq!(config.tokens_per_tile(), 256);
         assert_eq!(config.vision.image_size, 448);
         assert!(config.text.tied_embeddings);
+    }
+
+    /// The embedded configuration with one value changed, by its path.
+    fn changed(path: &str, value: Value) -> String {
+        let mut config: Value = Checkpoint::Embedded.require_json("config.json").unwrap();
+        *config.pointer_mut(path).unwrap_or_else(|| panic!("no {path}")) = value;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+        Config::load(&Checkpoint::Dir(dir.path().to_owned())).unwrap_err().to_string()
+    }
+
+    /// Whatever a file says: an error that names the field, and no division by zero or overflow later.
+    #[test]
+    fn sizes_that_no_model_has_are_refused_by_name() {
+        let huge = || Value::from(1_u64 << 62);
+        for (section, fields) in [
+            (
+                "text_config",
+                &[
+                    "vocab_size",
+                    "hidden_size",
+                    "num_hidden_layers",
+                    "num_attention_heads",
+                    "intermediate_size",
+                    "max_position_embeddings",
+                ][..],
+            ),
+            (
+                "vision_config",
+                &["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"],
+            ),
+        ] {
+            for field in fields {
+                for value in [Value::from(0), huge()] {
+                    let error = changed(&format!("/{section}/{field}"), value);
+                    let field = format!("{section}.{field} is");
+                    assert!(error.contains(&field) && error.contains("from 1 to"), "{error}");
+                }
+            }
+        }
+        for (path, value, parts) in [
+            ("/vision_config/image_size", huge(), ["image_size", "from 1 to"]),
+            ("/vision_config/patch_size", Value::from(0), ["patch_size", "from 1 to"]),
+            ("/text_config/hidden_size", Value::from(257), ["num_attention_heads", "257"]),
+            ("/text_config/rms_norm_eps", Value::from(-1), ["rms_norm_eps", "from 0 to 1"]),
+            ("/downsample_ratio", Value::from(2.0), ["downsample_ratio", "one over"]),
+            ("/downsample_ratio", Value::from(0.55), ["downsample_ratio", "one over"]),
+            (
+                "/text_config/hidden_size",
+                Value::from("256"),
+                ["text_config.hidden_size: ", "a whole number"],
+            ),
+            (
+                "/vision_config/num_hidden_layers",
+                Value::from(-1),
+                ["vision_config.num_hidden_layers: ", "-1"],
+            ),
+            ("/vision_config", Value::Null, ["vision_config: ", "null"]),
+        ] {
+            let error = changed(path, value);
+            assert!(parts.iter().all(|part| error.contains(part)), "{path}: {error}");
+        }
     }
 
     #[test]

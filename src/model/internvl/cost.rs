@@ -20,7 +20,7 @@ const FUSED_VECTOR: usize = 8;
 const FUSED_GROUP_MAX: usize = 8;
 
 /// Tiles that go through the vision tower together on a GPU.
-pub const VISION_BATCH_TILES_GPU: usize = 8;
+pub(super) const VISION_BATCH_TILES_GPU: usize = 8;
 
 /// The costs of every module of the model that `config` describes.
 ///

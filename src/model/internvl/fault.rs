@@ -25,6 +25,18 @@ pub(super) fn served(part: Part, x: Tensor) -> Result<Tensor> {
     Tensor::cat(&[behind, first], D::Minus1)
 }
 
+/// Whether the decoder is to be taken for one with kernels of its own.
+#[cfg(not(test))]
+pub(super) fn has_decoder_kernels() -> bool {
+    false
+}
+
+/// Whether the decoder is to be taken for one with kernels of its own: where a test has made them wrong.
+#[cfg(test)]
+pub(super) fn has_decoder_kernels() -> bool {
+    WRONG.get().is_some_and(|part| !matches!(part, Part::Vision | Part::Projector))
+}
+
 #[cfg(test)]
 thread_local! {
     /// The part whose serving kernels are wrong on this thread.

@@ -178,6 +178,11 @@ impl Decoder {
         }
     }
 
+    /// Whether it serves by other operations than the plain ones that show every place.
+    pub(super) fn has_kernels(&self) -> bool {
+        self.fused.is_some() || fault::has_decoder_kernels()
+    }
+
     /// Makes ready what decoding steps need, once the weights are final. `never` is not chosen.
     pub(super) fn prepare(&mut self, never: u32) -> Result<()> {
         self.with_fused(|fused, stack| fused.prepare(stack, never)).map(|_| ())

@@ -3,8 +3,7 @@
 use super::config::Config;
 use super::cost::{VISION_BATCH_TILES_GPU, cost};
 use super::home::{Home, Homes};
-use super::language::Room;
-use super::load::{LoadError, LoadOptions};
+use super::load::{LoadError, LoadOptions, room};
 use super::observe::Part;
 use crate::device::{self, DeviceHandle, DeviceRequest, DeviceSelection};
 use crate::model::cache::BLOCK_TOKENS;
@@ -31,7 +30,7 @@ pub struct LayoutOptions {
 /// Why the model cannot be placed.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
-    #[error(transparent)]
+    #[error("--max-memory: {0}")]
     Memory(#[from] FleetError),
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -52,7 +51,6 @@ pub(super) fn decide(
     config: &Config,
     weights: &Weights,
     options: &LoadOptions,
-    room: Room,
 ) -> Result<Layout, LoadError> {
     let (opened, others) = open_for(options)?;
     let mut specs = DeviceSpec::of_opened(&opened);
@@ -63,17 +61,7 @@ pub(super) fn decide(
     // A stored output matrix wins over a configuration that says it is the embedding.
     cost.tied_head &= !weights.contains("language_model.lm_head.weight");
     cost.host_embedding = options.layout.host_embedding;
-    let on_gpu = specs.iter().any(|spec| spec.capability.is_some());
-    let demand = Demand {
-        slots: room.slots,
-        slot_tokens: room.slot_tokens,
-        kv_tokens: Some(room.kv_blocks * BLOCK_TOKENS),
-        tiles: if on_gpu { VISION_BATCH_TILES_GPU } else { 1 },
-        prefill_rows: match options.layout.prefill_rows {
-            0 => PREFILL_ROWS_DEFAULT,
-            rows => rows,
-        },
-    };
+    let demand = demand(config, options, &specs);
     let plan = plan(&cost, &specs, &options.layout.map, &options.dtypes, &demand)
         .map_err(LayoutError::from)?;
     if !plan.fits {
@@ -86,6 +74,24 @@ pub(super) fn decide(
         layout.homes.host = device::open(&host)?.into_iter().next();
     }
     Ok(layout)
+}
+
+/// What loading with `options` asks of `devices`. The KV cache is made of whole blocks.
+pub fn demand(config: &Config, options: &LoadOptions, devices: &[DeviceSpec]) -> Demand {
+    let room = room(config, options);
+    let on_gpu = devices.iter().any(|device| device.capability.is_some());
+    Demand {
+        slots: room.slots,
+        slot_tokens: room.slot_tokens.next_multiple_of(BLOCK_TOKENS),
+        // All slots full, unless it is said.
+        kv_tokens: options.kv_tokens.map(|_| room.kv_blocks * BLOCK_TOKENS),
+        // Tiles of several pages go together.
+        tiles: if on_gpu { VISION_BATCH_TILES_GPU } else { 1 },
+        prefill_rows: match options.layout.prefill_rows {
+            0 => PREFILL_ROWS_DEFAULT,
+            rows => rows,
+        },
+    }
 }
 
 /// The devices to plan with, and the names of those that other replicas have. A map that names its devices

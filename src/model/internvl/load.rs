@@ -26,9 +26,6 @@ use crate::weights::{WeightSource, Weights, WeightsError};
 /// Tokens a slot holds unless asked otherwise: a page of 13 tiles, its prompt and a long answer.
 const SLOT_TOKENS_DEFAULT: usize = 8192;
 
-/// How often modules are moved to f32 and probed again: one that overflowed can have hidden another.
-const PROBES_MAX: usize = 4;
-
 /// How to load a model.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
@@ -79,11 +76,11 @@ pub enum LoadError {
     )]
     NotFinite { module: String, site: &'static str, dtype: Dtype },
     #[error(
-        "{module} reaches {max_abs:.0} in f16 ({site}), too near to the end of its range at 65504: use --dtype-override {module}=f32, or --dtype-policy fallback"
+        "{module} reaches {max_abs:.0} in f16 ({site}), too near to the end of its range at 65504: use --dtype-override {remedy}, or --dtype-policy fallback"
     )]
-    NearF16Max { module: String, site: &'static str, max_abs: f32 },
+    NearF16Max { module: String, site: &'static str, max_abs: f32, remedy: String },
     #[error(
-        "the start-up probe's logits by the {way} differ by {distance:.4} of their spread from those by plain operations, and {tolerance} is taken; {module} is the first whose result does: these kernels are wrong on this device; try another dtype, for example --dtype-override {module}=f32, and report it"
+        "what the start-up probe gives by the {way} differs by {distance:.4} of its spread from what plain operations give, and {tolerance} is taken; {module} is the first whose result does: these kernels are wrong on this device; try another dtype, for example --dtype-override {module}=f32, and report it"
     )]
     WaysDiffer { way: &'static str, module: String, distance: f32, tolerance: f32 },
     #[error(
@@ -96,7 +93,7 @@ pub enum LoadError {
 pub fn check(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<(), LoadError> {
     let config = Config::load(checkpoint)?;
     let weights = Weights::open(checkpoint, options.weights)?;
-    layout::decide(&config, &weights, options, room(&config, options)).map(|_| ())
+    layout::decide(&config, &weights, options).map(|_| ())
 }
 
 /// Loads the model that `checkpoint` describes. `progress` is told what is done, for people.
@@ -112,7 +109,7 @@ pub fn load(
         .ok_or_else(|| LoadError::NoImageToken(checkpoint.clone()))?;
     let room = room(&config, options);
     let weights = Weights::open(checkpoint, options.weights)?.comparing(options.compare_weights);
-    let layout = layout::decide(&config, &weights, options, room)?;
+    let layout = layout::decide(&config, &weights, options)?;
     warn_of_fallbacks(&layout.homes);
     let links =
         Links::open(&layout.devices, &layout.homes.crossings()).map_err(LoadError::Links)?;
@@ -166,7 +163,8 @@ fn build(
     })
 }
 
-/// Runs the probe, and moves modules to f32 whose f16 numbers come too near to the end.
+/// Runs the probe, and moves modules to f32 whose f16 numbers come too near to the end: again and again, since
+/// one that overflows hides what comes after it.
 fn probed(
     model: &mut InternVl,
     weights: &Weights,
@@ -176,23 +174,25 @@ fn probed(
     let Some(input) = &options.probe else { return Ok(None) };
     progress("probing");
     let mut probed = model.probe(input, Way::Plain).map_err(LoadError::Probe)?;
-    for attempt in 0..PROBES_MAX {
-        if attempt > 0 {
-            probed = model.probe(input, Way::Plain).map_err(LoadError::Probe)?;
-        }
+    // Each round moves one module at least.
+    for _ in 0..model.homes().iter().count() {
         let near = verify::near_the_end_of_f16(&probed.sites);
         if near.is_empty() {
             break;
         }
+        // All that are known now, so that nobody has to start once for each.
+        let remedy = near.iter().map(|site| format!("{}=f32", site.module)).collect::<Vec<_>>();
         for site in near {
             let (module, max_abs) = (site.module.clone(), site.max_abs);
             if options.dtypes.mode == PolicyMode::Strict {
-                return Err(LoadError::NearF16Max { module, site: site.site, max_abs });
+                let (site, remedy) = (site.site, remedy.join(","));
+                return Err(LoadError::NearF16Max { module, site, max_abs, remedy });
             }
             let reason = format!("its {} reaches {max_abs:.0} in f16; f32 is used", site.site);
             tracing::warn!(module, reason, "moved to f32");
             model.move_to_f32(&module, reason, weights)?;
         }
+        probed = model.probe(input, Way::Plain).map_err(LoadError::Probe)?;
     }
     require_finite(&probed.sites)?;
     Ok(Some(probed))
@@ -217,8 +217,8 @@ fn served(
     plain: Probed,
 ) -> Result<Vec<SiteRange>, LoadError> {
     let tolerance = verify::tolerance(model.homes());
-    let close = |way: &'static str, logits: &[f32], first: Option<Part>| {
-        let distance = verify::distance(logits, &plain.logits);
+    let close = |way: &'static str, found: &[f32], expected: &[f32], first: Option<Part>| {
+        let distance = verify::distance(found, expected);
         tracing::debug!(way, distance, tolerance, "probed");
         // Not a number is no small distance either.
         if distance <= tolerance {
@@ -230,10 +230,19 @@ fn served(
     let served = model.probe(input, Way::Served).map_err(LoadError::Probe)?;
     require_finite(&served.sites)?;
     let first = verify::first_different(&served.rows, &plain.rows, tolerance);
-    close("prefill kernels", &served.logits, first)?;
+    let expected = plain.logits.unwrap_or_default();
+    match &served.logits {
+        Some(logits) => close("prefill kernels", logits, &expected, first)?,
+        // The decoder serves by what was run already: its input is the same, so are its logits.
+        None if served.features.is_empty() => {}
+        None => {
+            let first = first.or(Some(Part::Projector));
+            close("vision kernels", &served.features, &plain.features, first)?;
+        }
+    }
     if let Some((logits, choice)) = model.probe_decoding(input).map_err(LoadError::Probe)? {
         let way = "decoding step";
-        close(way, &logits, None)?;
+        close(way, &logits, &expected, None)?;
         let expected = Choice::greedy(&logits, model.spec.image_token_id, None);
         if (choice.token, choice.is_finite) != (expected.token, expected.is_finite) {
             let (chosen, expected) = (choice.token, expected.token);
@@ -333,7 +342,7 @@ fn passes(homes: &Homes) -> usize {
     if all_gpus { devices.len() } else { 1 }
 }
 
-fn room(config: &Config, options: &LoadOptions) -> Room {
+pub(super) fn room(config: &Config, options: &LoadOptions) -> Room {
     let (slots, slot_tokens) = (options.slots.max(1), slot_tokens(config, options.slot_tokens));
     Room { slots, slot_tokens, kv_blocks: pool_blocks(slots, slot_tokens, options.kv_tokens) }
 }
@@ -403,6 +412,10 @@ mod tests {
     }
 
     fn load_micro() -> Result<InternVl, LoadError> {
+        load_micro_in(Dtype::F32)
+    }
+
+    fn load_micro_in(dtype: Dtype) -> Result<InternVl, LoadError> {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/micro-a");
         let checkpoint = Checkpoint::Dir(dir);
         let image_token_id = 3;
@@ -412,9 +425,26 @@ mod tests {
             slots: 1,
             slot_tokens: Some(256),
             image_token_id: Some(image_token_id),
+            dtypes: DtypePolicy { requested: Some(dtype), ..DtypePolicy::default() },
             ..LoadOptions::default()
         };
         load(&checkpoint, &options, &mut |_| {})
+    }
+
+    /// On a CPU the vision tower has kernels of its own, in f32. The rest serves by what the probe ran, which is not
+    /// run again.
+    #[test]
+    fn only_what_serves_by_other_operations_is_run_again() {
+        let served = |dtype| -> Vec<String> {
+            let model = load_micro_in(dtype).unwrap();
+            let sites = &model.spec.verification.probe;
+            let served = sites.iter().filter(|site| site.site.starts_with("served_"));
+            let mut modules: Vec<String> = served.map(|site| site.module.clone()).collect();
+            modules.dedup();
+            modules
+        };
+        assert_eq!(served(Dtype::F32), ["vision_model", "mlp1"]);
+        assert_eq!(served(Dtype::F16), [""; 0]);
     }
 
     /// Kernels that are wrong where the model serves, and only there, are found before it does, and named.
@@ -424,8 +454,11 @@ mod tests {
         for part in [Part::Vision, Part::Projector, Part::Layer(0), Part::Layer(1), Part::Head] {
             let error = with_wrong_kernels(part, load_micro).unwrap_err();
             match &error {
-                LoadError::WaysDiffer { way: "prefill kernels", module, distance, tolerance } => {
+                LoadError::WaysDiffer { way, module, distance, tolerance } => {
                     assert_eq!(*module, part.to_string());
+                    let of_pages = matches!(part, Part::Vision | Part::Projector);
+                    let expected = if of_pages { "vision kernels" } else { "prefill kernels" };
+                    assert_eq!(*way, expected, "{part}");
                     assert!(distance > tolerance, "{part}: {distance}");
                 }
                 other => panic!("{part}: {other}"),

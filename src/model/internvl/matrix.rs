@@ -1,9 +1,10 @@
 //! Matrices of a part, dense or in 8 bits as its place says.
 
+use candle_core::{DType, Device, Tensor};
+
 use super::home::Home;
 use crate::model::layers::Linear;
-use crate::weights::{Loaded, Weights};
-use candle_core::Tensor;
+use crate::weights::{Loaded, ModuleWeights, Weights};
 
 impl Home {
     /// A product with the rows of `parts`, each a name and a shape, one below the other. 8-bit weights
@@ -24,13 +25,38 @@ impl Home {
             .iter()
             .map(|(name, shape)| matrices.stored(name, shape))
             .collect::<Loaded<_>>()?;
-        let linear = match stored {
-            Some(rows) => Linear::quantized(&rows, width, bias, self.candle_device()),
+        let linear = match &stored {
+            Some(rows) => Linear::quantized(rows, width, bias, self.candle_device()),
             None => Linear::new(matrices.stacked(parts)?, bias).quantize(),
-        };
+        }
+        .map_err(place)?;
+        if let Some(rows) = stored.filter(|_| matrices.compares()) {
+            compare(&matrices, parts, &rows, width, &linear)?;
+        }
         for (name, _) in parts {
             matrices.release(name);
         }
-        linear.map_err(place)
+        Ok(linear)
     }
+}
+
+/// Compares the 8-bit weights of `linear` with what the host makes of the stored rows once more.
+fn compare(
+    matrices: &ModuleWeights<'_>,
+    parts: &[(String, Vec<usize>)],
+    rows: &[(DType, &[u8])],
+    width: usize,
+    linear: &Linear,
+) -> Loaded<()> {
+    let mut first_row = 0;
+    for ((name, shape), rows) in parts.iter().zip(rows) {
+        let place = |error: candle_core::Error| matrices.cannot_place(name, &error);
+        let again = Linear::quantized(&[*rows], width, None, &Device::Cpu).map_err(place)?;
+        let here = |tensor: Tensor| tensor.narrow(0, first_row, shape[0]).map_err(place);
+        let placed = linear.weights().into_iter().map(here).collect::<Loaded<Vec<_>>>()?;
+        let pairs: Vec<_> = again.weights().into_iter().zip(placed).collect();
+        matrices.compare(name, &pairs)?;
+        first_row += shape[0];
+    }
+    Ok(())
 }

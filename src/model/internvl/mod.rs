@@ -26,8 +26,8 @@ mod verify;
 mod vision;
 
 pub use config::{Config, ConfigError};
-pub use cost::{VISION_BATCH_TILES_GPU, cost};
-pub use layout::{LayoutError, LayoutOptions};
+pub use cost::cost;
+pub use layout::{LayoutError, LayoutOptions, demand};
 pub use load::{LoadError, LoadOptions, check, load};
 pub use probe::ProbeInput;
 pub use runner::InternVl;

@@ -40,8 +40,10 @@ pub(super) struct Probed {
     pub(super) sites: Vec<SiteRange>,
     /// The last row of what each part makes, in the same order.
     pub(super) rows: Vec<(Part, Vec<f32>)>,
-    /// After the last token.
-    pub(super) logits: Vec<f32>,
+    /// Rows of the page's tiles, as the decoder takes them in.
+    pub(super) features: Vec<f32>,
+    /// After the last token; none where the decoder was not run.
+    pub(super) logits: Option<Vec<f32>>,
 }
 
 /// Largest magnitudes by place, and the last row that each part made.
@@ -108,13 +110,19 @@ impl Observe for FirstNonFinite {
 }
 
 impl InternVl {
-    /// Runs `input` through the whole model and measures every place that can be seen on this way.
+    /// Runs `input` through the whole model and measures every place that can be seen on this way. What serves by
+    /// the plain operations has no other way, and is not run a second time.
     pub(super) fn probe(&mut self, input: &ProbeInput, way: Way) -> Result<Probed> {
         let mut ranges = Ranges { way, seen: BTreeMap::new(), rows: BTreeMap::new() };
+        let has_decoder = way == Way::Plain || self.decoder.has_kernels();
+        let has_pages = has_decoder || self.vision.has_kernels();
         let slot = Slot(0);
-        let ran = self.run_observed(slot, input, &mut ranges);
+        let ran = self.take_pages(slot, input, has_pages, &mut ranges).and_then(|features| {
+            let decode = has_decoder.then(|| self.take_tokens(slot, input, &mut ranges));
+            Ok((features, decode.transpose()?))
+        });
         self.release(slot);
-        let logits = ran?;
+        let (features, logits) = ran?;
         let sites = ranges.seen.into_iter().map(|((part, site), range)| SiteRange {
             module: part.to_string(),
             site: if way == Way::Plain { site.name() } else { site.served_name() },
@@ -123,7 +131,7 @@ impl InternVl {
             is_finite: range.is_finite,
         });
         let rows = ranges.rows.into_iter().collect();
-        Ok(Probed { sites: sites.collect(), rows, logits })
+        Ok(Probed { sites: sites.collect(), rows, features, logits })
     }
 
     /// The logits after the last token of `input` where that is taken in by a decoding step of its own, and the
@@ -138,7 +146,9 @@ impl InternVl {
         }
         let slot = Slot(0);
         let prompt = ProbeInput { tokens: before.to_vec(), ..input.clone() };
-        let ran = self.run_observed(slot, &prompt, &mut Blind);
+        let ran = self
+            .take_pages(slot, &prompt, true, &mut Blind)
+            .and_then(|_| self.take_tokens(slot, &prompt, &mut Blind));
         self.release(slot);
         ran?;
         let blocks = self.spec.blocks_of_one(input.tokens.len());
@@ -154,19 +164,32 @@ impl InternVl {
         Ok(choice.map(|choice| (logits, choice)))
     }
 
+    /// Encodes the tiles of `input`, where it `has_pages` to run, for `slot`; returns their rows.
+    fn take_pages(
+        &mut self,
+        slot: Slot,
+        input: &ProbeInput,
+        has_pages: bool,
+        observer: &mut dyn Observe,
+    ) -> Result<Vec<f32>> {
+        if input.tiles == 0 || !has_pages {
+            return Ok(Vec::new());
+        }
+        let pixels = PixelTiles { tiles: input.tiles, data: PixelData::Values(&input.pixels) };
+        let tensor = self.pixel_tensor(&[SlotTiles { slot, first_tile: 0, pixels }])?;
+        let rows = self.features(&tensor, observer)?;
+        let values = rows.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
+        self.features.insert(slot, 0, rows);
+        Ok(values)
+    }
+
     /// Returns the logits after the last token.
-    fn run_observed(
+    fn take_tokens(
         &mut self,
         slot: Slot,
         input: &ProbeInput,
         observer: &mut dyn Observe,
     ) -> Result<Vec<f32>> {
-        if input.tiles > 0 {
-            let pixels = PixelTiles { tiles: input.tiles, data: PixelData::Values(&input.pixels) };
-            let tensor = self.pixel_tensor(&[SlotTiles { slot, first_tile: 0, pixels }])?;
-            let rows = self.features(&tensor, observer)?;
-            self.features.insert(slot, 0, rows);
-        }
         let blocks = self.spec.blocks_of_one(input.tokens.len());
         let segment = Segment {
             slot,

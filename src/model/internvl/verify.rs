@@ -27,7 +27,7 @@ pub(super) fn placements(model: &InternVl) -> Result<Vec<Placement>, LoadError> 
         model.visit(part, &mut |name, tensor| {
             bytes += (tensor.elem_count() * tensor.dtype().size_in_bytes()) as u64;
             tensors += 1;
-            if let Some(found) = difference(&lies, tensor) {
+            if let Some(found) = difference(&lies, name, tensor) {
                 wrong.push(format!("{part}.{name} {found}"));
             }
         });
@@ -55,16 +55,22 @@ pub(super) fn placements(model: &InternVl) -> Result<Vec<Placement>, LoadError> 
 }
 
 /// How `tensor` differs from what `home` says.
-fn difference(home: &Home, tensor: &Tensor) -> Option<String> {
+fn difference(home: &Home, name: &str, tensor: &Tensor) -> Option<String> {
+    use candle_core::DType;
     if !tensor.device().same_device(home.candle_device()) {
         return Some(format!("is not on {}", home.device.id));
     }
-    let found = tensor.dtype();
-    let planned = found == home.compute()
-        || found == home.residual()
-        // 8-bit weights and their scales.
-        || (home.is_quantized() && matches!(found, candle_core::DType::U8 | candle_core::DType::F32));
-    (!planned).then(|| format!("is {found:?}, not {}", home.decision.compute))
+    let (found, compute) = (tensor.dtype(), home.compute());
+    // Matrices are what products read. What is one value for a column may be added to the residual, in its dtype.
+    let is_matrix = tensor.rank() > 1 && name.ends_with("weight");
+    let planned: &[DType] = match (is_matrix, home.is_quantized()) {
+        (true, true) => &[DType::U8],
+        (true, false) => &[compute],
+        // Scales of 8-bit weights are f32.
+        (false, true) => &[compute, home.residual(), DType::F32],
+        (false, false) => &[compute, home.residual()],
+    };
+    (!planned.contains(&found)).then(|| format!("is {found:?}, not {:?}", planned[0]))
 }
 
 /// Why the model must not be served: the first place whose numbers are not finite.
@@ -105,8 +111,12 @@ pub(super) fn first_different(
     rows.iter().find(differs).map(|(part, _)| *part)
 }
 
-/// Modules that come too near to the end of f16's range, each with its worst place.
+/// Modules that come too near to the end of f16's range, each with its worst place. `sites` are in the order of a
+/// prompt: what follows a module whose numbers are not finite was made from those, and says nothing of itself.
 pub(super) fn near_the_end_of_f16(sites: &[SiteRange]) -> Vec<&SiteRange> {
+    let broken = first_broken(sites).map(|site| &site.module);
+    let seen = broken.and_then(|module| sites.iter().rposition(|site| site.module == *module));
+    let sites = &sites[..seen.map_or(sites.len(), |last| last + 1)];
     let mut worst: Vec<&SiteRange> = Vec::new();
     for site in sites.iter().filter(|site| site.dtype == Dtype::F16) {
         if site.is_finite && site.max_abs <= F16_MAX_ABS {
@@ -146,6 +156,44 @@ mod tests {
     }
 
     #[test]
+    fn a_matrix_in_the_residual_s_dtype_is_not_as_planned() {
+        use candle_core::{DType, Device};
+
+        use crate::device;
+        use crate::placement::{DtypeDecision, Quantization, WeightFormat};
+        let home = |weights| Home {
+            index: 0,
+            device: device::open(&"cpu".parse().unwrap()).unwrap().remove(0),
+            decision: DtypeDecision {
+                requested: Dtype::F16,
+                compute: Dtype::F16,
+                weights,
+                reason: String::new(),
+            },
+        };
+        let (dense, q8) = (
+            home(WeightFormat::Dense(Dtype::F16)),
+            home(WeightFormat::Quantized(Quantization::Q8)),
+        );
+        let tensor = |dtype, rank: usize| {
+            Tensor::ones(vec![2; rank], DType::F32, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
+        };
+        for (home, name, dtype, rank, is_right) in [
+            (&dense, "mlp.down_proj.weight", DType::F16, 2, true),
+            (&dense, "mlp.down_proj.weight", DType::F32, 2, false),
+            (&dense, "input_layernorm.weight", DType::F32, 1, true),
+            (&dense, "input_layernorm.weight", DType::BF16, 1, false),
+            (&dense, "embeddings.position_embedding", DType::F32, 2, true),
+            (&q8, "mlp.down_proj.weight", DType::U8, 2, true),
+            (&q8, "mlp.down_proj.weight", DType::F16, 2, false),
+            (&q8, "mlp.down_proj.scales", DType::F32, 1, true),
+        ] {
+            let found = difference(home, name, &tensor(dtype, rank));
+            assert_eq!(found.is_none(), is_right, "{name} in {dtype:?}: {found:?}");
+        }
+    }
+
+    #[test]
     fn only_f16_has_an_end_to_come_near_to() {
         let sites = [
             site("a", Dtype::F16, 32_000.0),
@@ -154,10 +202,15 @@ mod tests {
             site("c", Dtype::F32, 1e30),
             site("d", Dtype::Bf16, 1e30),
             site("e", Dtype::F16, f32::INFINITY),
+            site("e", Dtype::F16, f32::NAN),
+            // Made from what is broken.
+            site("f", Dtype::F16, f32::NAN),
+            site("g", Dtype::F16, 60_000.0),
         ];
         let near: Vec<_> =
             near_the_end_of_f16(&sites).iter().map(|s| (&*s.module, s.max_abs)).collect();
-        assert_eq!(near, [("b", 60_000.0), ("e", f32::INFINITY)]);
+        let modules: Vec<&str> = near.iter().map(|(module, _)| *module).collect();
+        assert_eq!((modules, near[0].1), (vec!["b", "e"], 60_000.0));
         assert_eq!(first_broken(&sites).map(|site| &*site.module), Some("e"));
     }
 }

@@ -75,6 +75,12 @@ impl VisionTower {
         &self.home
     }
 
+    /// Whether it may serve by other operations than the plain ones that show every place.
+    pub(super) fn has_kernels(&self) -> bool {
+        let of_cpu = |layer: &Layer| layer.on_cpu(&self.config).is_some();
+        !self.home.candle_device().is_cpu() || self.layers.iter().any(of_cpu)
+    }
+
     pub(super) fn visit(&self, visit: Visit<'_>) {
         self.patch_embedding.visit("embeddings.patch_embedding", visit);
         visit("embeddings.class_embedding", &self.class_embedding);

@@ -123,6 +123,14 @@ impl Linear {
     }
 
     /// Shows the stored tensors of the product called `name`.
+    /// The weight, and the scales that belong to it where it is in 8 bits; each has a row for each output.
+    pub(in crate::model) fn weights(&self) -> Vec<Tensor> {
+        match &self.0 {
+            Kind::Dense { weight, .. } => vec![weight.clone()],
+            Kind::Quantized(layer) => layer.weights().to_vec(),
+        }
+    }
+
     pub(in crate::model) fn visit(&self, name: &str, visit: Visit<'_>) {
         let bias = match &self.0 {
             Kind::Dense { weight, bias } => {

@@ -118,6 +118,11 @@ impl QuantizedLinear {
         Ok(self.bias.as_ref())
     }
 
+    /// Weight and scales.
+    pub(super) fn weights(&self) -> [Tensor; 2] {
+        [self.weight.clone(), self.scales.clone()]
+    }
+
     /// Shows weight and scales, and returns the bias.
     pub(super) fn visit(&self, name: &str, visit: Visit<'_>) -> Option<&Tensor> {
         visit(&format!("{name}.weight"), &self.weight);

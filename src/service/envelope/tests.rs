@@ -80,7 +80,7 @@ async fn outcome(
     let mut service = EnvelopeLayer {
         cut: cut.clone(),
         leaving: CancellationToken::new(),
-        unread_max: Duration::from_secs(60),
+        unread_max: Duration::from_mins(1),
         telemetry: Telemetry::default(),
         load: load(),
     }
