@@ -172,7 +172,7 @@ async fn a_model_that_dies_once_it_is_replaced_takes_nothing_with_it() {
             let error = end_of(events).await;
             let expected = match kind {
                 FaultKind::Panic => matches!(error, EngineError::Panicked { .. }),
-                _ => matches!(error, EngineError::Run(_) | EngineError::Stopped),
+                _ => matches!(error, EngineError::Run(_) | EngineError::Rejected(_)),
             };
             assert!(expected, "{kind:?}: {error}");
         }
