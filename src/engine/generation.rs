@@ -181,8 +181,8 @@ impl Switch {
     /// Whether requests go to another model than the one whose threads have `bell`.
     pub(super) fn has_replaced(&self, bell: &Bell) -> bool {
         let is_its = |replica: &Replica| Arc::ptr_eq(&replica.bell.inbox, &bell.inbox);
-        let current = &self.read().current;
-        current.as_ref().is_some_and(|current| !current.replicas.iter().any(is_its))
+        let state = self.read();
+        state.current.as_ref().is_some_and(|current| !current.replicas.iter().any(is_its))
     }
 
     /// Whether the threads of all models were told to end.

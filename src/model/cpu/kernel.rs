@@ -14,11 +14,8 @@ pub(super) const PANEL: usize = 16;
 /// Rows whose sums are in registers together: with two registers each, twelve of sixteen.
 pub(super) const STRIP: usize = 6;
 
-/// Sums that are in registers together where a weight is taken as it is stored: enough for additions to overlap.
-const SUMS: usize = 8;
-
-/// Rows of `x` that are multiplied together, at most: each with two rows of weights.
-const DOT_ROWS: usize = 4;
+/// Rows of weights that are taken as they are stored together: enough sums for additions to overlap.
+const DOTS: usize = 8;
 
 /// Which implementation multiplies. They round differently, each always in the same way.
 #[derive(Clone, Copy, Debug)]
@@ -172,17 +169,19 @@ impl Kernel {
         (out, stride): (&mut [f32], usize),
     ) {
         // Rows of weights stay in the caches until all rows of `x` were multiplied with them.
-        for (group, weight) in weight.chunks(SUMS * inner).enumerate() {
-            for first in (0..rows).step_by(DOT_ROWS) {
-                let count = DOT_ROWS.min(rows - first);
+        for (group, weight) in weight.chunks(DOTS * inner).enumerate() {
+            let mut first = 0;
+            while first < rows {
+                let count = dot_rows(rows - first);
                 let x = &x[first * inner..][..count * inner];
-                let out = (&mut out[first * stride + group * SUMS..], stride);
+                let out = (&mut out[first * stride + group * DOTS..], stride);
                 match count {
-                    1 => self.dots_of_rows::<1, SUMS>(x, weight, inner, out),
+                    1 => self.dots_of_rows::<1, DOTS>(x, weight, inner, out),
                     2 => self.dots_of_rows::<2, 4>(x, weight, inner, out),
-                    3 => self.dots_of_rows::<3, 2>(x, weight, inner, out),
-                    _ => self.dots_of_rows::<DOT_ROWS, 2>(x, weight, inner, out),
+                    3 => self.dots_of_rows::<3, 4>(x, weight, inner, out),
+                    _ => self.dots_of_rows::<4, 2>(x, weight, inner, out),
                 }
+                first += count;
             }
         }
     }
@@ -228,6 +227,12 @@ impl Kernel {
             Self::Portable => portable::dots(x, weight),
         }
     }
+}
+
+/// Of so many rows of `x`, how many are multiplied together next. Three, by four rows of weights, fill the registers
+/// best; four, by two, are better than three and one.
+fn dot_rows(left: usize) -> usize {
+    if left == 4 { 4 } else { left.min(3) }
 }
 
 /// Plain Rust, for any processor.

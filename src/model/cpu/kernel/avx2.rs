@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
-use super::{PANEL, STRIP, SUMS, Start};
+use super::{PANEL, STRIP, Start};
 
 const LANES: usize = 8;
 
@@ -129,7 +129,6 @@ fn dots_avx2<const ROWS: usize, const COLUMNS: usize>(
     x: [&[f32]; ROWS],
     weight: [&[f32]; COLUMNS],
 ) -> [[f32; COLUMNS]; ROWS] {
-    const { assert!(ROWS * COLUMNS <= SUMS) };
     let steps = x.iter().chain(&weight).map(|row| row.len() / LANES).min().unwrap_or(0);
     let mut x_wide: [&[[f32; LANES]]; ROWS] = [&[]; ROWS];
     for (wide, x) in x_wide.iter_mut().zip(x) {
@@ -142,25 +141,24 @@ fn dots_avx2<const ROWS: usize, const COLUMNS: usize>(
     let mut wide = [[_mm256_setzero_ps(); COLUMNS]; ROWS];
     for step in 0..steps {
         let mut x = [_mm256_setzero_ps(); ROWS];
-        for row in 0..ROWS {
-            x[row] = load(&x_wide[row][step]);
+        for (x, wide) in x.iter_mut().zip(&x_wide) {
+            *x = load(&wide[step]);
         }
-        for column in 0..COLUMNS {
-            let weight = load(&weight_wide[column][step]);
-            for row in 0..ROWS {
-                wide[row][column] = _mm256_fmadd_ps(x[row], weight, wide[row][column]);
+        for (column, weight) in weight_wide.iter().enumerate() {
+            let weight = load(&weight[step]);
+            for (wide, x) in wide.iter_mut().zip(x) {
+                wide[column] = _mm256_fmadd_ps(x, weight, wide[column]);
             }
         }
     }
-    let mut all = [_mm256_setzero_ps(); SUMS];
-    for (all, wide) in all.iter_mut().zip(wide.as_flattened()) {
-        *all = *wide;
-    }
-    let mut sums = [0.0; SUMS];
-    store(add_lanes(all), &mut sums);
     let mut out = [[0.0; COLUMNS]; ROWS];
-    for (out, sum) in out.as_flattened_mut().iter_mut().zip(sums) {
-        *out = sum;
+    let of_eight = wide.as_flattened().chunks(LANES).zip(out.as_flattened_mut().chunks_mut(LANES));
+    for (wide, out) in of_eight {
+        let mut all = [_mm256_setzero_ps(); LANES];
+        all[..wide.len()].copy_from_slice(wide);
+        let mut sums = [0.0; LANES];
+        store(add_lanes(all), &mut sums);
+        out.copy_from_slice(&sums[..out.len()]);
     }
     for (x, out) in x.iter().zip(&mut out) {
         let (_, x) = x.as_chunks::<LANES>();
@@ -175,7 +173,7 @@ fn dots_avx2<const ROWS: usize, const COLUMNS: usize>(
 /// The sums of the lanes of each register, all in the same order: each half's with the other's, then in pairs.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn add_lanes(wide: [__m256; SUMS]) -> __m256 {
+fn add_lanes(wide: [__m256; LANES]) -> __m256 {
     let [a, b, c, d, e, f, g, h] = wide;
     let (ae, bf, cg, dh) = (add_halves(a, e), add_halves(b, f), add_halves(c, g), add_halves(d, h));
     let (aebf, cgdh) = (add_pairs(ae, bf), add_pairs(cg, dh));

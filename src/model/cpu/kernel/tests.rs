@@ -53,7 +53,9 @@ fn strips_equal_the_sum_of_products_in_f64() {
 #[test]
 fn dots_are_the_same_whatever_stands_beside_them() {
     for kernel in kernels() {
-        for (rows, columns, inner) in [(1, 1, 5), (5, 7, 67), (3, 8, 64), (4, 4, 8)] {
+        for (rows, columns, inner) in
+            [(1, 1, 5), (1, 17, 24), (5, 7, 67), (3, 8, 64), (4, 4, 8), (10, 21, 43)]
+        {
             let (x, weight) = (ramp(rows * inner, 1), ramp(columns * inner, 2));
             let mut out = vec![1.0; rows * columns];
             kernel.dots(rows, (&x, &weight), inner, (&mut out, columns));
