@@ -366,7 +366,10 @@ fn functions_are_short() {
     report("functions are short", &wrong);
 }
 
-/// Each place has its own safety comment; a new one is a decision, not a habit.
+/// What the compiler does not check.
+const UNSAFE: [&str; 4] = ["unsafe {", "unsafe impl", "unsafe fn", "unsafe extern"];
+
+/// A new place is a decision, not a habit.
 #[test]
 fn unsafe_code_has_few_addresses() {
     let known = [
@@ -392,12 +395,34 @@ fn unsafe_code_has_few_addresses() {
         .filter(|source| !known.iter().any(|known| source.path.ends_with(known)))
         .flat_map(|source| {
             let code = source.code.lines().enumerate();
-            code.filter(|(_, line)| line.contains("unsafe {") || line.contains("unsafe fn"))
+            code.filter(|(_, line)| UNSAFE.iter().any(|form| line.contains(form)))
                 .map(|(number, _)| source.at(number + 1))
                 .collect::<Vec<_>>()
         })
         .collect();
     report(&format!("unsafe code is in {} only", known.join(", ")), &wrong);
+}
+
+/// Right above it, in the lines of the same paragraph.
+#[test]
+fn unsafe_code_says_why_it_is_sound() {
+    let mut found = 0;
+    let mut wrong = Vec::new();
+    for source in sources("src") {
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (number, line) in source.code.lines().enumerate() {
+            if !UNSAFE[..2].iter().any(|form| line.contains(form)) {
+                continue;
+            }
+            found += 1;
+            let above = lines[..number].iter().rev().take_while(|line| !line.trim().is_empty());
+            if !above.take(8).any(|line| line.contains("// SAFETY: ")) {
+                wrong.push(source.at(number + 1));
+            }
+        }
+    }
+    assert!(found > 40, "{found} places were found");
+    report("unsafe code has a comment `SAFETY:` that says why it is sound", &wrong);
 }
 
 #[test]
