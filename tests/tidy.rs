@@ -377,6 +377,7 @@ fn unsafe_code_has_few_addresses() {
         "device/open/cuda.rs",
         "model/cpu/kernel/avx2.rs",
         "model/cuda/attention.rs",
+        "model/cuda/fp8.rs",
         "model/cuda/graph.rs",
         "model/cuda/hopper.rs",
         "model/cuda/transfer.rs",

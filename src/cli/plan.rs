@@ -127,6 +127,7 @@ enum Table {
 enum Format {
     None,
     Q8,
+    Fp8,
 }
 
 /// A number; none where it is left to the model or to other options.
@@ -288,6 +289,7 @@ fn policy(args: &PlanArgs) -> Result<DtypePolicy, Failure> {
         quantization: match args.quantize {
             Format::None => None,
             Format::Q8 => Some(Quantization::Q8),
+            Format::Fp8 => Some(Quantization::Fp8),
         },
     })
 }

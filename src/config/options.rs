@@ -140,7 +140,7 @@ pub const ALL: [Spec; 62] = [
         .help("Dtypes of single modules: vision=f32,language.layers.0-3=f32,lm_head=f32"),
     Spec::new(Key::Quantize, "quantize", MODEL)
         .takes("FORMAT", "none")
-        .help("q8: decoder matrices as 8-bit integers, half the memory of bf16; or none"),
+        .help("Decoder matrices in half the memory of bf16: q8, 8-bit integers; fp8, 8-bit floats, on H100 and H200; or none"),
     Spec::new(Key::Embedding, "embedding", MODEL)
         .takes("PLACE", "device")
         .help("device, or host: a GPU gets the rows that it needs from the host's memory, which has the table"),

@@ -81,6 +81,12 @@ impl ComputeCapability {
     pub fn has_bf16(self) -> bool {
         self >= Self { major: 8, minor: 0 }
     }
+
+    /// Whether there are products of 8-bit floats with a scale for each row of both sides: H100, H200. Tensor cores of L4 and
+    /// L40S take 8-bit floats as well, and later GPUs others too, but cublasLt has these products for 9.0 only.
+    pub fn has_fp8(self) -> bool {
+        self.major == 9
+    }
 }
 
 impl Default for Share {

@@ -6,6 +6,8 @@
 #[cfg(feature = "cuda")]
 pub(super) mod attention;
 #[cfg(feature = "cuda")]
+pub(super) mod fp8;
+#[cfg(feature = "cuda")]
 pub(super) mod graph;
 #[cfg(feature = "cuda")]
 mod hopper;
@@ -26,4 +28,4 @@ pub(super) mod vision;
 #[cfg(not(feature = "cuda"))]
 mod without;
 #[cfg(not(feature = "cuda"))]
-pub(super) use without::{product, q8, transfer};
+pub(super) use without::{fp8, product, q8, transfer};

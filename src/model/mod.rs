@@ -10,6 +10,7 @@ pub mod pending;
 pub mod runner;
 pub mod times;
 
+mod byte_matrix;
 mod cache;
 mod cpu;
 mod cuda;

@@ -1,10 +1,12 @@
 //! What a model needs, module by module, before any device or dtype is known: a table of numbers of
 //! values. Whoever knows the architecture fills it in; pricing it in bytes is the planner's.
 
-use super::dtype_policy::{DtypeDecision, WeightFormat};
+use super::dtype_policy::{DtypeDecision, Quantization, WeightFormat};
 use crate::device::{ComputeCapability, Dtype};
 
 /// Bytes of one f32, which scores, sums and scales are whatever the weights are.
+/// What a product of 8-bit floats may take beside its numbers, as in `cuda/fp8.rs`.
+const PRODUCT_WORKSPACE_BYTES: u64 = 32 << 20;
 const F32_BYTES: u64 = Dtype::F32.size_bytes() as u64;
 
 /// One model, as far as placing it matters.
@@ -229,6 +231,11 @@ impl ModuleCost {
         };
         if rows <= rows_max {
             return 0;
+        }
+        if decision.weights == WeightFormat::Quantized(Quantization::Fp8) {
+            // The other side of the product in 8 bits, with its scales, and what the library takes for itself.
+            let columns = self.parts.iter().map(|part| part.columns).max().unwrap_or(0);
+            return rows as u64 * (columns + F32_BYTES) + PRODUCT_WORKSPACE_BYTES;
         }
         let values = self.parts.iter().map(|part| part.rows * part.columns).max().unwrap_or(0);
         values * decision.compute.size_bytes() as u64

@@ -28,6 +28,9 @@ pub struct DtypeOverride {
 pub enum Quantization {
     /// 8-bit integers with one f32 scale for each output row.
     Q8,
+    /// 8-bit floats (e4m3) with one f32 scale for each output row. Products of many rows round their other side to 8 bits
+    /// too.
+    Fp8,
 }
 
 /// How the matrices of a module lie in memory.
@@ -47,7 +50,7 @@ pub struct DtypePolicy {
     pub overrides: Vec<DtypeOverride>,
     /// Applies to the matrices of decoder layers and to the output matrix; embeddings, norms, the
     /// vision tower and the projector stay in the compute dtype, and so does every module that an
-    /// override names.
+    /// override names. The output matrix has integers in any case: they are nearer to its weights.
     pub quantization: Option<Quantization>,
 }
 
@@ -58,19 +61,21 @@ pub struct DtypeDecision {
     /// Of matrix products' inputs; sums, softmax, norms and `RoPE` are f32 everywhere.
     pub compute: Dtype,
     pub weights: WeightFormat,
-    /// Empty where `compute` is `requested`.
+    /// Why it is not what was asked for; else empty.
     pub reason: String,
 }
 
 /// Why a module cannot have its dtype, under [`PolicyMode::Strict`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{module} was asked to be {requested}, but {reason}: use --dtype auto, f16 or f32, or --dtype-policy fallback"
+    "{module} was asked to be {requested}, but {reason}: use {remedy}, or --dtype-policy fallback"
 )]
 pub struct DtypeRefused {
     pub module: String,
-    pub requested: Dtype,
+    pub requested: WeightFormat,
     pub reason: String,
+    /// What else to ask for.
+    pub remedy: &'static str,
 }
 
 /// What is wrong with the text of an override.
@@ -98,22 +103,67 @@ impl DtypePolicy {
         let own = self.overrides.iter().rev().find(|own| own.modules.matches(module));
         let asked = own.map(|own| own.dtype).or(self.requested);
         let requested = asked.unwrap_or_else(|| suitable(capability));
-        let (compute, reason) = match capability {
-            Some(capability) if requested == Dtype::Bf16 && !capability.has_bf16() => {
-                (Dtype::F16, format!("compute capability {capability} has no bf16 arithmetic"))
-            }
-            _ => (requested, String::new()),
-        };
-        if !reason.is_empty() && self.mode == PolicyMode::Strict {
-            return Err(DtypeRefused { module: module.to_owned(), requested, reason });
+        let mut compute = requested;
+        let mut reasons = Vec::new();
+        if let Some(capability) = capability.filter(|it| !it.has_bf16())
+            && requested == Dtype::Bf16
+        {
+            let reason = format!("compute capability {capability} has no bf16 arithmetic");
+            self.refuse(
+                module,
+                WeightFormat::Dense(requested),
+                "--dtype auto, f16 or f32",
+                &reason,
+            )?;
+            reasons.push(format!("{reason}; f16 is used"));
+            compute = Dtype::F16;
         }
-        let quantization = self.quantization.filter(|_| own.is_none() && is_quantizable(module));
-        Ok(DtypeDecision {
-            requested,
-            compute,
-            weights: quantization.map_or(WeightFormat::Dense(compute), WeightFormat::Quantized),
-            reason: if reason.is_empty() { reason } else { format!("{reason}; f16 is used") },
-        })
+        let mut weights = WeightFormat::Dense(compute);
+        if let Some(asked) = self.quantization.filter(|_| own.is_none() && is_quantizable(module)) {
+            weights = WeightFormat::Quantized(asked);
+            if let Some(reason) = lacks(asked, compute, capability) {
+                self.refuse(module, weights, "--quantize q8", &reason)?;
+                reasons.push(format!("{reason}; q8 is used"));
+                weights = WeightFormat::Quantized(Quantization::Q8);
+            } else if module == HEAD {
+                weights = WeightFormat::Quantized(Quantization::Q8);
+            }
+        }
+        Ok(DtypeDecision { requested, compute, weights, reason: reasons.join("; ") })
+    }
+
+    /// What cannot be had is an error where nothing else will do.
+    fn refuse(
+        &self,
+        module: &str,
+        requested: WeightFormat,
+        remedy: &'static str,
+        reason: &str,
+    ) -> Result<(), DtypeRefused> {
+        match self.mode {
+            PolicyMode::Fallback => Ok(()),
+            PolicyMode::Strict => {
+                let (module, reason) = (module.to_owned(), reason.to_owned());
+                Err(DtypeRefused { module, requested, reason, remedy })
+            }
+        }
+    }
+}
+
+/// Why weights of this format cannot be multiplied.
+fn lacks(
+    format: Quantization,
+    compute: Dtype,
+    capability: Option<ComputeCapability>,
+) -> Option<String> {
+    match (format, capability) {
+        (Quantization::Q8, _) => None,
+        (Quantization::Fp8, None) => Some("a CPU has no products of 8-bit floats".to_owned()),
+        (Quantization::Fp8, Some(capability)) if !capability.has_fp8() => Some(format!(
+            "compute capability {capability} has no products of 8-bit floats with scales of rows"
+        )),
+        (Quantization::Fp8, Some(_)) => (compute == Dtype::F32)
+            .then(|| "products of 8-bit floats are for bf16 and f16".to_owned()),
     }
 }
 
@@ -126,9 +176,11 @@ fn suitable(capability: Option<ComputeCapability>) -> Dtype {
     }
 }
 
+const HEAD: &str = "language_model.lm_head";
+
 /// Modules that are read whole for every token, which is what fewer bits make faster.
 fn is_quantizable(module: &str) -> bool {
-    super::pattern::layer_number(module).is_some() || module == "language_model.lm_head"
+    super::pattern::layer_number(module).is_some() || module == HEAD
 }
 
 impl DtypeDecision {
@@ -162,6 +214,7 @@ impl fmt::Display for WeightFormat {
         match self {
             Self::Dense(dtype) => dtype.fmt(f),
             Self::Quantized(Quantization::Q8) => f.write_str("q8"),
+            Self::Quantized(Quantization::Fp8) => f.write_str("fp8"),
         }
     }
 }
@@ -243,6 +296,37 @@ mod tests {
         assert_eq!(weights("language_model.model.layers.0"), WeightFormat::Dense(Dtype::F32));
         for module in ["vision_model", "mlp1", "language_model.model.embed_tokens"] {
             assert_eq!(weights(module), WeightFormat::Dense(Dtype::Bf16), "{module}");
+        }
+    }
+
+    #[test]
+    fn floats_of_8_bits_are_for_gpus_that_multiply_them() {
+        let ask = |mode, requested, module, capability| {
+            let quantization = Some(Quantization::Fp8);
+            let policy = DtypePolicy { mode, quantization, ..policy(requested) };
+            policy.decide(module, capability)
+        };
+        let [q8, fp8] = [Quantization::Q8, Quantization::Fp8].map(WeightFormat::Quantized);
+        // H100; and the output matrix, which has integers without being asked.
+        for (module, expected) in [(LAYER, fp8), (HEAD, q8)] {
+            let had = ask(PolicyMode::Strict, None, module, capability(9, 0)).unwrap();
+            assert_eq!((had.weights, had.reason.as_str()), (expected, ""));
+        }
+        // L40S, A10, V100, the CPU, and f32 on a GPU that could.
+        let lacking = [
+            (None, capability(8, 9), "compute capability 8.9"),
+            (None, capability(8, 6), "compute capability 8.6"),
+            (None, capability(7, 0), "compute capability 7.0"),
+            (None, None, "a CPU"),
+            (Some(Dtype::F32), capability(9, 0), "bf16 and f16"),
+        ];
+        for (requested, capability, why) in lacking {
+            let had = ask(PolicyMode::Fallback, requested, LAYER, capability).unwrap();
+            assert_eq!(had.weights, q8);
+            assert!(had.reason.contains(why) && had.reason.ends_with("q8 is used"), "{had:?}");
+            let refused = ask(PolicyMode::Strict, requested, LAYER, capability).unwrap_err();
+            let text = refused.to_string();
+            assert!(text.contains("to be fp8") && text.contains("--quantize q8"), "{text}");
         }
     }
 

@@ -207,6 +207,7 @@ fn weight_dtype(format: WeightFormat) -> v1::Dtype {
     match format {
         WeightFormat::Dense(dense) => dtype(dense),
         WeightFormat::Quantized(Quantization::Q8) => v1::Dtype::Q8,
+        WeightFormat::Quantized(Quantization::Fp8) => v1::Dtype::Fp8,
     }
 }
 

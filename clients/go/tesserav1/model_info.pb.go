@@ -259,6 +259,8 @@ const (
 	Dtype_DTYPE_F16         Dtype = 3
 	// 8-bit integers with one f32 scale for each output row.
 	Dtype_DTYPE_Q8 Dtype = 4
+	// 8-bit floats (e4m3) with one f32 scale for each output row.
+	Dtype_DTYPE_FP8 Dtype = 5
 )
 
 // Enum value maps for Dtype.
@@ -269,6 +271,7 @@ var (
 		2: "DTYPE_BF16",
 		3: "DTYPE_F16",
 		4: "DTYPE_Q8",
+		5: "DTYPE_FP8",
 	}
 	Dtype_value = map[string]int32{
 		"DTYPE_UNSPECIFIED": 0,
@@ -276,6 +279,7 @@ var (
 		"DTYPE_BF16":        2,
 		"DTYPE_F16":         3,
 		"DTYPE_Q8":          4,
+		"DTYPE_FP8":         5,
 	}
 )
 
@@ -1899,14 +1903,15 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\x16LINK_ROUTE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fLINK_ROUTE_HOST\x10\x01\x12\x13\n" +
 	"\x0fLINK_ROUTE_PEER\x10\x02\x12\x15\n" +
-	"\x11LINK_ROUTE_STAGED\x10\x03*Z\n" +
+	"\x11LINK_ROUTE_STAGED\x10\x03*i\n" +
 	"\x05Dtype\x12\x15\n" +
 	"\x11DTYPE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tDTYPE_F32\x10\x01\x12\x0e\n" +
 	"\n" +
 	"DTYPE_BF16\x10\x02\x12\r\n" +
 	"\tDTYPE_F16\x10\x03\x12\f\n" +
-	"\bDTYPE_Q8\x10\x04*\x80\x01\n" +
+	"\bDTYPE_Q8\x10\x04\x12\r\n" +
+	"\tDTYPE_FP8\x10\x05*\x80\x01\n" +
 	"\x10ConfidenceMethod\x12!\n" +
 	"\x1dCONFIDENCE_METHOD_UNSPECIFIED\x10\x00\x12'\n" +
 	"#CONFIDENCE_METHOD_TOKEN_PROBABILITY\x10\x01\x12 \n" +

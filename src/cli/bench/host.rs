@@ -65,6 +65,7 @@ fn name(dtype: Dtype) -> &'static str {
         Dtype::Bf16 => "bf16",
         Dtype::F16 => "f16",
         Dtype::Q8 => "q8",
+        Dtype::Fp8 => "fp8",
         Dtype::Unspecified => "unknown",
     }
 }

@@ -86,7 +86,10 @@ fn dtypes(reader: &mut Reader<'_>) -> Option<DtypePolicy> {
     });
     let overrides = reader.read_or_unset(Key::DtypeOverride, overrides);
     let quantization = reader.read(Key::Quantize, |text| {
-        value::one_of(text, &[("none", None), ("q8", Some(Quantization::Q8))])
+        value::one_of(
+            text,
+            &[("none", None), ("q8", Some(Quantization::Q8)), ("fp8", Some(Quantization::Fp8))],
+        )
     });
     Some(DtypePolicy {
         requested: requested?,

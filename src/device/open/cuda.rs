@@ -61,7 +61,9 @@ pub(super) fn give_back(device: &Device) {
         // SAFETY: a pool of the driver's; blocks that are in use stay.
         unsafe { sys::cuMemPoolTrimTo(pool, 0).result() }
     });
-    if let Err(error) = trimmed {
+    // A driver that has ended, as the process does, has given everything back already.
+    let ended = |error: &DriverError| error.0 == sys::CUresult::CUDA_ERROR_DEINITIALIZED;
+    if let Some(error) = trimmed.err().filter(|error| !ended(error)) {
         tracing::warn!(%error, "memory of a model that is gone stays with this process");
     }
 }

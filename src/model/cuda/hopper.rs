@@ -11,6 +11,8 @@ use super::launch::{
     Argument, BOX_BYTES, Grid, Module, attribute, clusters_at_once, expect, launch_clusters,
     module, multiprocessors, suffix,
 };
+use super::q8::prefix;
+use crate::model::byte_matrix::ByteMatrix;
 
 const PRODUCT: Module = module!("hopper_product");
 
@@ -58,17 +60,14 @@ struct Plan {
 }
 
 impl Plan {
-    /// For `[m, k] · [n, k]ᵀ` with weights of so many bytes, or none where a cluster has too many rows. The GPU
-    /// runs `at_once` clusters of `cluster` blocks, with `shared_memory` bytes each.
+    /// For `[m, k] · [n, k]ᵀ`, or none where a cluster has too many rows. The GPU runs `at_once` clusters of `cluster` blocks, with `shared_memory` bytes each.
     fn new(
         [m, n, k]: [usize; 3],
-        weight_bytes: usize,
         (cluster, at_once): (usize, usize),
         shared_memory: usize,
     ) -> Option<Self> {
         let (width, tiles_max) = WIDTHS.into_iter().find(|(width, _)| *width >= m)?;
-        let chunk = BOX_BYTES / weight_bytes;
-        let chunks = k.div_ceil(chunk);
+        let chunks = k.div_ceil(BOX_BYTES);
         let rows = n.div_ceil(at_once.max(1)).next_multiple_of(ROWS_STEP);
         let passes = rows.div_ceil(TILE_ROWS * tiles_max);
         if at_once == 0 || cluster > 1 && (passes > 1 || chunks < cluster) {
@@ -77,7 +76,7 @@ impl Plan {
         let pass_rows = rows.div_ceil(passes).next_multiple_of(ROWS_STEP);
         let tiles = if pass_rows <= TILES_FEW * TILE_ROWS { TILES_FEW } else { tiles_max };
         let weight_tile = pass_rows.next_multiple_of(8) * BOX_BYTES;
-        let stage = weight_tile + width * chunk * 2;
+        let stage = weight_tile + width * BOX_BYTES * 2;
         let beyond = tiles * TILE_ROWS * BOX_BYTES - weight_tile;
         let fixed = STAGE_ALIGNMENT + beyond + STAGES_MAX * BARRIER_BYTES;
         let turns = passes * chunks.div_ceil(cluster);
@@ -119,25 +118,16 @@ fn at_once(device: &CudaDevice, cluster: usize, shared_memory: usize) -> Result<
     Ok(count)
 }
 
-/// `x · weightᵀ` of `[m, k]` and `[n, k]` to `out`, `[m, n]` in the dtype of `x` or f32. The weight is of the
-/// dtype of `x`, or bytes with `[n]` scales. All rows begin at 16-byte boundaries.
+/// `x · weightᵀ` of `[m, k]` and `[n, k]` to `out`, `[m, n]` in the dtype of `x` or f32. All rows begin at 16-byte
+/// boundaries.
 #[expect(unsafe_code, reason = "a kernel launch")]
-pub(super) fn product_into(
-    x: &Tensor,
-    weight: &Tensor,
-    scales: Option<&Tensor>,
-    out: &Tensor,
-) -> Result<()> {
-    let ((m, k), n) = (x.dims2()?, weight.dim(0)?);
-    expect(weight, &[n, k], if scales.is_some() { DType::U8 } else { x.dtype() })?;
-    if let Some(scales) = scales {
-        expect(scales, &[n], DType::F32)?;
-    }
+pub(super) fn product_into(x: &Tensor, weight: &ByteMatrix, out: &Tensor) -> Result<()> {
+    let ((m, k), (n, _)) = (x.dims2()?, weight.dims()?);
+    expect(&weight.bytes, &[n, k], DType::U8)?;
     let out_is_f32 = out.dtype() == DType::F32;
     expect(out, &[m, n], if out_is_f32 { DType::F32 } else { x.dtype() })?;
     let device = x.device().as_cuda_device()?;
-    let bytes = weight.dtype().size_in_bytes();
-    if !takes(device, x.dtype())? || m == 0 || m > ROWS_MAX || !(k * bytes).is_multiple_of(16) {
+    if !takes(device, x.dtype())? || m == 0 || m > ROWS_MAX || !k.is_multiple_of(16) {
         bail!("no streamed product of {:?} in {:?}", x.shape(), x.dtype());
     }
     let shared_memory =
@@ -145,25 +135,24 @@ pub(super) fn product_into(
     let mut chosen = None;
     for cluster in CLUSTERS {
         let at_once = at_once(device, cluster, shared_memory)?;
-        let plan = Plan::new([m, n, k], bytes, (cluster, at_once), shared_memory);
+        let plan = Plan::new([m, n, k], (cluster, at_once), shared_memory);
         chosen = plan.or(chosen);
         if chosen.is_some_and(|plan| plan.rows >= CLUSTER_ROWS_MIN) {
             break;
         }
     }
     let Some(plan) = chosen else {
-        bail!("no streamed product of {m} rows with {:?}", weight.shape())
+        bail!("no streamed product of {m} rows with {:?}", weight.bytes.shape())
     };
     let Plan { width, tiles, cluster, clusters, rows, pass_rows, stages, shared_bytes } = plan;
-    let kind = if scales.is_some() { "q8_" } else { "" };
-    let (from, to) = (suffix(x.dtype())?, suffix(out.dtype())?);
-    let name = format!("product_{from}_{kind}{to}_{width}_{tiles}");
+    let (from, format, to) = (suffix(x.dtype())?, prefix(weight.format), suffix(out.dtype())?);
+    let name = format!("product_{from}_{format}_{to}_{width}_{tiles}");
     let rest = pass_rows % TILE_ROWS;
     let arguments = [
-        Argument::Boxes(weight, TILE_ROWS),
-        Argument::Boxes(weight, if rest == 0 { TILE_ROWS } else { rest }),
+        Argument::Boxes(&weight.bytes, TILE_ROWS),
+        Argument::Boxes(&weight.bytes, if rest == 0 { TILE_ROWS } else { rest }),
         Argument::Boxes(x, width),
-        scales.into(),
+        Argument::Tensor(&weight.scales),
         Argument::Tensor(out),
         Argument::Int(m),
         Argument::Int(n),
@@ -190,7 +179,7 @@ mod tests {
         for m in [1, 8, 9, 64, 65, 128] {
             for n in [1, 4, 130, 3584, 4608, 37_888, 151_674] {
                 for (cluster, at_once) in [(1, 132), (2, 66), (4, 30)] {
-                    let Some(plan) = Plan::new([m, n, 3584], 2, (cluster, at_once), SHARED) else {
+                    let Some(plan) = Plan::new([m, n, 3584], (cluster, at_once), SHARED) else {
                         assert!(cluster > 1, "{m} {n}");
                         continue;
                     };

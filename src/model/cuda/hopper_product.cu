@@ -1,6 +1,6 @@
 // Products of up to 128 rows with a stored matrix, y = x . weightT, on compute capability 9.0: reading the
-// matrix at the memory's speed is all that counts. x is [m, k], weight [n, k] in x's type or in signed bytes
-// with an f32 scale for each row, y [m, n]; a row of k begins at a 16-byte boundary.
+// matrix at the memory's speed is all that counts. x is [m, k], weight [n, k] in x's type or in bytes, integers or
+// floats, with an f32 scale for each row, y [m, n]; a row of k begins at a 16-byte boundary.
 //
 // There is one block on each multiprocessor. A cluster of blocks takes `rows` rows of the matrix, so that
 // all clusters have the same work; its blocks share k, and add up at the end through each other's shared memory. One
@@ -11,10 +11,9 @@
 //
 // Names and block shapes are known to hopper.rs and benches/kernels/hopper.py.
 
+#include "bytes.cuh"
 #include "hopper.cuh"
 #include "tensor_cores.cuh"
-
-typedef unsigned char byte;
 
 constexpr int TILE_ROWS = 64;
 constexpr int GROUP_THREADS = 128;
@@ -108,24 +107,6 @@ __device__ __forceinline__ void copy_tiles(const Product &p, const Memory<W, N, 
     }
 }
 
-// Two signed bytes to two numbers, exactly.
-__device__ __forceinline__ word to_pair(word bytes, __half) {
-    // 1024 + u has u in its low bits.
-    const word v = __byte_perm(bytes ^ 0x8080u, 0x64646464u, 0x4140), offset = 0x64806480u;
-    const __half2 d = __hsub2(*reinterpret_cast<const __half2 *>(&v), *reinterpret_cast<const __half2 *>(&offset));
-    return *reinterpret_cast<const word *>(&d);
-}
-
-// A bf16 has room for seven bits behind its leading one, so the sign is apart: 128 + the low seven bits,
-// minus 128, or minus 256 for a negative number.
-__device__ __forceinline__ word to_pair(word bytes, __nv_bfloat16) {
-    const word v = __byte_perm(bytes, 0x43434343u, 0x4140);
-    const word high = v & 0xff7fff7fu, low = v & 0xff80ff80u;
-    const __nv_bfloat162 d = __hsub2(*reinterpret_cast<const __nv_bfloat162 *>(&high),
-                                     *reinterpret_cast<const __nv_bfloat162 *>(&low));
-    return *reinterpret_cast<const word *>(&d);
-}
-
 __device__ __forceinline__ word load_two_bytes(word address) {
     unsigned short v;
     asm volatile("ld.shared.u16 %0, [%1];" : "=h"(v) : "r"(address) : "memory");
@@ -152,9 +133,8 @@ __device__ __forceinline__ void multiply_stage(float (&sums)[TILES][N / 2], word
 
 // Bytes become the left operand in registers, half a stage of one tile at a time, while the products of the
 // one before are under way.
-template <typename T, int N, int GROUPS, int TILES>
-__device__ __forceinline__ void multiply_stage(float (&sums)[TILES][N / 2], word weights, word x, int group, int add,
-                                               byte) {
+template <typename T, int N, int GROUPS, int TILES, typename W>
+__device__ __forceinline__ void multiply_bytes(float (&sums)[TILES][N / 2], word weights, word x, int group, int add) {
     const int lane = threadIdx.x % 32, row = threadIdx.x / 32 % 4 * 16 + lane / 4;
     word left[2][4][4];
 #pragma unroll
@@ -167,7 +147,7 @@ __device__ __forceinline__ void multiply_stage(float (&sums)[TILES][N / 2], word
             const word place = from + ((half * 4 + step) ^ (lane / 4)) * 16;
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                a[step][i] = to_pair(load_two_bytes(place + i % 2 * 8 * ROW_BYTES + i / 2 * 8), T());
+                a[step][i] = to_pair(load_two_bytes(place + i % 2 * 8 * ROW_BYTES + i / 2 * 8), T(), W());
             }
         }
         begin_products();
@@ -180,6 +160,18 @@ __device__ __forceinline__ void multiply_stage(float (&sums)[TILES][N / 2], word
         // The registers of the turn before are free for the next.
         await_products<1>();
     }
+}
+
+template <typename T, int N, int GROUPS, int TILES>
+__device__ __forceinline__ void multiply_stage(float (&sums)[TILES][N / 2], word weights, word x, int group, int add,
+                                               Int8) {
+    multiply_bytes<T, N, GROUPS, TILES, Int8>(sums, weights, x, group, add);
+}
+
+template <typename T, int N, int GROUPS, int TILES>
+__device__ __forceinline__ void multiply_stage(float (&sums)[TILES][N / 2], word weights, word x, int group, int add,
+                                               E4m3) {
+    multiply_bytes<T, N, GROUPS, TILES, E4m3>(sums, weights, x, group, add);
 }
 
 // Writes a tile's sums, whose first row is `row` of the matrix, where there is one block in a cluster.
@@ -382,10 +374,14 @@ __device__ __forceinline__ void product(const Product &p) {
     PRODUCT(NAME, T, W, Y, 128, 2, 2)                                                                          \
     PRODUCT(NAME, T, W, Y, 128, 2, 3)
 
-PRODUCTS_OF(bf16_q8_bf16, __nv_bfloat16, byte, __nv_bfloat16)
-PRODUCTS_OF(bf16_q8_f32, __nv_bfloat16, byte, float)
-PRODUCTS_OF(f16_q8_f16, __half, byte, __half)
-PRODUCTS_OF(f16_q8_f32, __half, byte, float)
+#define PRODUCTS_OF_BYTES(FORMAT, W)                                                                           \
+    PRODUCTS_OF(bf16_##FORMAT##_bf16, __nv_bfloat16, W, __nv_bfloat16)                                         \
+    PRODUCTS_OF(bf16_##FORMAT##_f32, __nv_bfloat16, W, float)                                                  \
+    PRODUCTS_OF(f16_##FORMAT##_f16, __half, W, __half)                                                         \
+    PRODUCTS_OF(f16_##FORMAT##_f32, __half, W, float)
+
+PRODUCTS_OF_BYTES(q8, Int8)
+PRODUCTS_OF_BYTES(fp8, E4m3)
 
 // Faster alone, but not in whole steps: for measurements.
 #ifdef DENSE

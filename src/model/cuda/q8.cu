@@ -1,22 +1,21 @@
 // Products with 8-bit weights: out[m, n] = (x[m, k] . weights[n, k]^T) * scales[n] + addend.
 //
-// Weights are signed bytes, row by row, with one f32 scale per row; x, the addend and usually the output
-// are f16, bf16 or f32; sums are f32. Reading the weights is what these products cost, so each kernel
-// reads them 16 bytes at a time and turns them into numbers in registers:
+// Weights are bytes, row by row, with one f32 scale per row: signed integers (q8) or 8-bit floats (fp8). x, the addend
+// and usually the output are f16, bf16 or f32; sums are f32. Reading the weights is what these products cost, so each
+// kernel reads them 16 bytes at a time and turns them into numbers in registers:
 //
-//   q8_gemv_*        up to 8 rows of x, on plain cores. Every architecture.
-//   q8_thin_*        a few dozen rows of x, on tensor cores. From sm_80.
-//   q8_dequantise_*  the dense matrix, for products of many rows by the library.
+//   *_gemv_*        up to 8 rows of x, on plain cores. Every architecture.
+//   *_thin_*        a few dozen rows of x, on tensor cores. From sm_80.
+//   *_dequantise_*  the dense matrix, for products of many rows by the library.
 //
-// All but dequantise need k to be a multiple of 16 and rows that begin at 16-byte boundaries. Names and block shapes are known to q8.rs and benches/kernels/q8.py.
+// All but dequantise need k to be a multiple of 16 and rows that begin at 16-byte boundaries. Names and block shapes are
+// known to q8.rs and benches/kernels/q8.py.
 
-#include "numbers.cuh"
-
-typedef unsigned char byte;
+#include "bytes.cuh"
 
 // What a product is made of; the kernels' arguments in their order.
 struct Product {
-    const byte *weights; // [n, k], two's complement
+    const byte *weights; // [n, k]
     const float *scales; // [n]
     const void *x;       // [m, k]
     const void *addend;  // null, [n] or [m, n], of x's type
@@ -60,15 +59,6 @@ __device__ __forceinline__ uint4 load_once(const byte *at) {
     return v;
 }
 
-// Four signed bytes. 2^23 + u has u in its low bits, so a byte moved there and a subtraction make a float.
-__device__ __forceinline__ void to_floats(word bytes, float *out) {
-    const word biased = bytes ^ 0x80808080u;
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        out[i] = __uint_as_float(__byte_perm(biased, 0x4b000000u, 0x7650 + i)) - 8388736.0f;
-    }
-}
-
 __device__ __forceinline__ void load8(const float *x, float *out) {
     const float4 a = reinterpret_cast<const float4 *>(x)[0];
     const float4 b = reinterpret_cast<const float4 *>(x)[1];
@@ -99,7 +89,7 @@ __device__ __forceinline__ void load8(const __nv_bfloat16 *x, float *out) {
 }
 
 // A block computes a few columns of the output for up to M rows of x; its threads share k.
-template <typename T, int M> __device__ __forceinline__ void gemv(const Product &p) {
+template <typename T, typename W, int M> __device__ __forceinline__ void gemv(const Product &p) {
     constexpr int ROWS = M <= GEMV_FEW ? GEMV_ROWS_OF_FEW : GEMV_ROWS_OF_MORE;
     constexpr int PIECES = M <= GEMV_FEW ? 1 : 2;
     const int first = blockIdx.x * ROWS;
@@ -131,8 +121,8 @@ template <typename T, int M> __device__ __forceinline__ void gemv(const Product 
 #pragma unroll
                 for (int r = 0; r < ROWS; r++) {
                     float ws[8];
-                    to_floats(half ? raw[i][r].z : raw[i][r].x, ws);
-                    to_floats(half ? raw[i][r].w : raw[i][r].y, ws + 4);
+                    to_floats(half ? raw[i][r].z : raw[i][r].x, ws, W());
+                    to_floats(half ? raw[i][r].w : raw[i][r].y, ws + 4, W());
 #pragma unroll
                     for (int j = 0; j < M; j++) {
 #pragma unroll
@@ -167,18 +157,23 @@ template <typename T, int M> __device__ __forceinline__ void gemv(const Product 
         for (int warp = 0; warp < blockDim.x / 32; warp++) {
             sum += partial[warp][threadIdx.x];
         }
-        finish<T>(p, row, column, sum, p.scales[column]);
+        finish<T>(p, row, column, sum, p.scales[column] * W::FACTOR);
     }
 }
 
-#define GEMV(NAME, T, M)                                                                                       \
+#define GEMV(FORMAT, W, NAME, T, M)                                                                            \
     extern "C" __global__ void __launch_bounds__(32 * GEMV_WARPS_MAX)                                          \
-        q8_gemv_##NAME##_##M(const byte *weights, const float *scales, const void *x, const void *addend,      \
-                             void *out, int addend_stride, int out_is_f32, int m, int n, int k) {              \
+        FORMAT##_gemv_##NAME##_##M(const byte *weights, const float *scales, const void *x, const void *addend, \
+                                   void *out, int addend_stride, int out_is_f32, int m, int n, int k) {        \
         begin_kernel();                                                                                        \
-        gemv<T, M>({weights, scales, x, addend, out, addend_stride, out_is_f32, m, n, k});                     \
+        gemv<T, W, M>({weights, scales, x, addend, out, addend_stride, out_is_f32, m, n, k});                  \
     }
-#define GEMVS(NAME, T) GEMV(NAME, T, 1) GEMV(NAME, T, 2) GEMV(NAME, T, 4) GEMV(NAME, T, 8)
+#define GEMVS_OF(FORMAT, W, NAME, T)                                                                           \
+    GEMV(FORMAT, W, NAME, T, 1)                                                                                \
+    GEMV(FORMAT, W, NAME, T, 2)                                                                                \
+    GEMV(FORMAT, W, NAME, T, 4)                                                                                \
+    GEMV(FORMAT, W, NAME, T, 8)
+#define GEMVS(NAME, T) GEMVS_OF(q8, Int8, NAME, T) GEMVS_OF(fp8, E4m3, NAME, T)
 
 GEMVS(f32, float)
 GEMVS(f16, __half)
@@ -186,35 +181,9 @@ GEMVS(f16, __half)
 GEMVS(bf16, __nv_bfloat16)
 #endif
 
-// ---- tensor cores: conversion and product ---------------------------------------------------------------
+// ---- tensor cores: product ----------------------------------------------------------------------------
 
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
-
-// Four signed bytes to four f16, exactly: 1024 + u has u in its low bits.
-__device__ __forceinline__ void to_halves(word bytes, word out[2], __half) {
-    const word biased = bytes ^ 0x80808080u;
-    const word offset = 0x64806480u; // 1152 twice
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-        const word v = __byte_perm(biased, 0x64646464u, i ? 0x4342 : 0x4140);
-        const __half2 d = __hsub2(*reinterpret_cast<const __half2 *>(&v), *reinterpret_cast<const __half2 *>(&offset));
-        out[i] = *reinterpret_cast<const word *>(&d);
-    }
-}
-
-// Four signed bytes to four bf16, exactly. A bf16 has room for seven bits behind its leading one, so the
-// sign is apart: 128 + the low seven bits, minus 128, or minus 256 for a negative number.
-__device__ __forceinline__ void to_halves(word bytes, word out[2], __nv_bfloat16) {
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-        const word v = __byte_perm(bytes, 0x43434343u, i ? 0x4342 : 0x4140);
-        const word high = v & 0xff7fff7fu;
-        const word low = v & 0xff80ff80u;
-        const __nv_bfloat162 d = __hsub2(*reinterpret_cast<const __nv_bfloat162 *>(&high),
-                                         *reinterpret_cast<const __nv_bfloat162 *>(&low));
-        out[i] = *reinterpret_cast<const word *>(&d);
-    }
-}
 
 __device__ __forceinline__ void multiply(float c[4], const word a[4], word b0, word b1, __half) {
     asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
@@ -302,7 +271,7 @@ __device__ __forceinline__ void copy_x(const Product &p, int first_x, int depth,
 // core's left matrix, so that few rows of x waste little: its right one is 8 wide. The order of k within
 // a product is free as long as both sides keep to it: of 64 bytes of a row of weights each of four
 // threads takes 16 in a row, for four tensor-core steps of four, and the same 16 elements of x.
-template <typename T, int N>
+template <typename T, typename W, int N>
 __device__ __forceinline__ void multiply_half(Sums<N> &sums, const byte *weights, const byte *x, int part) {
     // Eights of rows of x that are loaded at once: the sums of as many need not wait for each other.
     constexpr int TOGETHER = N / 8 < 4 ? N / 8 : 4;
@@ -315,10 +284,8 @@ __device__ __forceinline__ void multiply_half(Sums<N> &sums, const byte *weights
         const word words[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
         for (int step = 0; step < 4; step++) {
-            word pair[2];
-            to_halves(words[step], pair, T());
-            a[i / 2][step][i % 2] = pair[0];
-            a[i / 2][step][i % 2 + 2] = pair[1];
+            a[i / 2][step][i % 2] = to_pair(words[step], T(), W());
+            a[i / 2][step][i % 2 + 2] = to_pair(words[step] >> 16, T(), W());
         }
     }
 #pragma unroll
@@ -351,7 +318,7 @@ constexpr int THIN_STAGES = 2;
 // A block computes THIN_ROWS columns of the output for N rows of x; the grid's second dimension walks
 // more of these. The warps take turns along k, each with tiles of its own, and add up at the end: until
 // then no warp waits for another.
-template <typename T, int N> __device__ __forceinline__ void thin(const Product &p) {
+template <typename T, typename W, int N> __device__ __forceinline__ void thin(const Product &p) {
     extern __shared__ uint4 shared[];
     constexpr int TILE = THIN_ROWS * DEPTH + N * DEPTH * 2;
     const int warp = threadIdx.x / 32, group = threadIdx.x % 32 / 4, member = threadIdx.x % 4;
@@ -390,7 +357,7 @@ template <typename T, int N> __device__ __forceinline__ void thin(const Product 
         const byte *weights = mine + stage * TILE;
 #pragma unroll
         for (int part = 0; part < DEPTH / 64; part++) {
-            multiply_half<T, N>(sums, weights, weights + THIN_ROWS * DEPTH, part);
+            multiply_half<T, W, N>(sums, weights, weights + THIN_ROWS * DEPTH, part);
         }
         __syncwarp();
         copy_next_weights(stage, ahead);
@@ -419,14 +386,16 @@ template <typename T, int N> __device__ __forceinline__ void thin(const Product 
     }
 }
 
-#define THIN(NAME, T, N)                                                                                       \
+#define THIN(FORMAT, W, NAME, T, N)                                                                            \
     extern "C" __global__ void __launch_bounds__(32 * THIN_WARPS_MAX)                                           \
-        q8_thin_##NAME##_##N(const byte *weights, const float *scales, const void *x, const void *addend,      \
-                             void *out, int addend_stride, int out_is_f32, int m, int n, int k) {              \
+        FORMAT##_thin_##NAME##_##N(const byte *weights, const float *scales, const void *x, const void *addend, \
+                                   void *out, int addend_stride, int out_is_f32, int m, int n, int k) {        \
         let_next_kernel_begin();                                                                               \
-        thin<T, N>({weights, scales, x, addend, out, addend_stride, out_is_f32, m, n, k});                     \
+        thin<T, W, N>({weights, scales, x, addend, out, addend_stride, out_is_f32, m, n, k});                  \
     }
-#define THINS(NAME, T) THIN(NAME, T, 8) THIN(NAME, T, 16) THIN(NAME, T, 32)
+#define THINS_OF(FORMAT, W, NAME, T)                                                                           \
+    THIN(FORMAT, W, NAME, T, 8) THIN(FORMAT, W, NAME, T, 16) THIN(FORMAT, W, NAME, T, 32)
+#define THINS(NAME, T) THINS_OF(q8, Int8, NAME, T) THINS_OF(fp8, E4m3, NAME, T)
 
 THINS(f16, __half)
 THINS(bf16, __nv_bfloat16)
@@ -436,11 +405,11 @@ THINS(bf16, __nv_bfloat16)
 // ---- dequantise ----------------------------------------------------------------------------------------
 
 // out[n, k] = weights * scales. A block takes a part of one row; the grid's second dimension walks rows.
-template <typename T>
+template <typename T, typename W>
 __device__ __forceinline__ void dequantise(const byte *weights, const float *scales, T *out, int n, int k) {
     const int piece = blockIdx.x * blockDim.x + threadIdx.x;
     for (int row = blockIdx.y; row < n; row += gridDim.y) {
-        const float scale = scales[row];
+        const float scale = scales[row] * W::FACTOR;
         const size_t at = (size_t)row * k + (size_t)piece * 16;
         if (k % 16 == 0 && piece * 16 < k) {
             const uint4 raw = load_once(weights + at);
@@ -449,7 +418,7 @@ __device__ __forceinline__ void dequantise(const byte *weights, const float *sca
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 float f[4];
-                to_floats(words[i], f);
+                to_floats(words[i], f, W());
 #pragma unroll
                 for (int j = 0; j < 4; j++) {
                     values[4 * i + j] = from_float<T>(f[j] * scale);
@@ -461,18 +430,21 @@ __device__ __forceinline__ void dequantise(const byte *weights, const float *sca
             }
         } else {
             for (int i = 0; i < 16 && piece * 16 + i < k; i++) {
-                out[at + i] = from_float<T>((float)(signed char)weights[at + i] * scale);
+                float f[4];
+                to_floats(weights[at + i], f, W());
+                out[at + i] = from_float<T>(f[0] * scale);
             }
         }
     }
 }
 
-#define DEQUANTISE(NAME, T)                                                                                    \
-    extern "C" __global__ void q8_dequantise_##NAME(const byte *weights, const float *scales, T *out, int n,   \
-                                                    int k) {                                                   \
+#define DEQUANTISE_OF(FORMAT, W, NAME, T)                                                                      \
+    extern "C" __global__ void FORMAT##_dequantise_##NAME(const byte *weights, const float *scales, T *out,    \
+                                                          int n, int k) {                                      \
         begin_kernel();                                                                                        \
-        dequantise<T>(weights, scales, out, n, k);                                                             \
+        dequantise<T, W>(weights, scales, out, n, k);                                                          \
     }
+#define DEQUANTISE(NAME, T) DEQUANTISE_OF(q8, Int8, NAME, T) DEQUANTISE_OF(fp8, E4m3, NAME, T)
 
 DEQUANTISE(f32, float)
 DEQUANTISE(f16, __half)

@@ -1,4 +1,4 @@
-//! Launches the kernels of `q8.cu`: products with 8-bit weights.
+//! Launches the kernels of `q8.cu`: products with 8-bit weights, integers or floats.
 
 use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute as Attribute;
 use candle_core::{CudaDevice, DType, Result, Tensor, bail};
@@ -8,6 +8,8 @@ use super::launch::{
     Argument, GRID_MAX, Grid, Module, attribute, expect, has_tensor_cores, launch, module,
     multiprocessors, suffix, uninit,
 };
+use crate::model::byte_matrix::ByteMatrix;
+use crate::placement::Quantization;
 
 const Q8: Module = module!("q8");
 
@@ -127,19 +129,17 @@ pub(in crate::model) fn takes(x: &Tensor, addend: Option<&Tensor>) -> bool {
     x.is_contiguous() && aligned && addend && (1..=rows_max).contains(&m)
 }
 
-/// `x · weightᵀ + addend` of `[m, k]`, `[n, k]` bytes with `[n]` scales, and `[n]` or `[m, n]`; in the dtype
-/// of `x`.
+/// `x · weightᵀ + addend` of `[m, k]`, `[n, k]`, and `[n]` or `[m, n]`; in the dtype of `x`.
 #[expect(unsafe_code, reason = "memory that is not yet written")]
 pub(in crate::model) fn product(
     x: &Tensor,
-    weight: &Tensor,
-    scales: &Tensor,
+    weight: &ByteMatrix,
     addend: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let (rows, columns) = (x.dim(0)?, weight.dim(0)?);
+    let (rows, (columns, _)) = (x.dim(0)?, weight.dims()?);
     // SAFETY: a product writes all of its result.
     let out = unsafe { uninit(x.device().as_cuda_device()?, (rows, columns), x.dtype()) }?;
-    product_into(x, weight, scales, addend, &out)?;
+    product_into(x, weight, addend, &out)?;
     Ok(out)
 }
 
@@ -147,14 +147,12 @@ pub(in crate::model) fn product(
 #[expect(unsafe_code, reason = "a kernel launch")]
 pub(in crate::model) fn product_into(
     x: &Tensor,
-    weight: &Tensor,
-    scales: &Tensor,
+    weight: &ByteMatrix,
     addend: Option<&Tensor>,
     out: &Tensor,
 ) -> Result<()> {
-    let ((m, k), n) = (x.dims2()?, weight.dim(0)?);
-    expect(weight, &[n, k], DType::U8)?;
-    expect(scales, &[n], DType::F32)?;
+    let ((m, k), (n, _)) = (x.dims2()?, weight.dims()?);
+    expect(&weight.bytes, &[n, k], DType::U8)?;
     let out_is_f32 = out.dtype() == DType::F32;
     expect(out, &[m, n], if out_is_f32 { DType::F32 } else { x.dtype() })?;
     if !takes(x, addend) {
@@ -174,13 +172,13 @@ pub(in crate::model) fn product_into(
     let device = x.device().as_cuda_device()?;
     let gpu = Gpu::of(device)?;
     if gpu.streams && x.dtype() != DType::F32 && addend.is_none() && m >= STREAMED_ROWS_MIN {
-        return hopper::product_into(x, weight, Some(scales), out);
+        return hopper::product_into(x, weight, out);
     }
     let Plan { kernel, width, grid, threads, shared_bytes } = Plan::new([m, n, k], x.dtype(), gpu);
-    let name = format!("q8_{kernel}_{}_{width}", suffix(x.dtype())?);
+    let name = format!("{}_{kernel}_{}_{width}", prefix(weight.format), suffix(x.dtype())?);
     let arguments = [
-        Argument::Tensor(weight),
-        Argument::Tensor(scales),
+        Argument::Tensor(&weight.bytes),
+        Argument::Tensor(&weight.scales),
         Argument::Tensor(x),
         addend.into(),
         Argument::Tensor(out),
@@ -196,18 +194,20 @@ pub(in crate::model) fn product_into(
     unsafe { launch(device, &Q8, &name, grid, &arguments) }
 }
 
-/// The dense weight of `[n, k]` bytes and `[n]` scales.
+/// The format's part of the kernels' names.
+pub(super) fn prefix(format: Quantization) -> &'static str {
+    match format {
+        Quantization::Q8 => "q8",
+        Quantization::Fp8 => "fp8",
+    }
+}
+
+/// The dense weight, `[n, k]`.
 #[expect(unsafe_code, reason = "memory that is not yet written, and a kernel launch")]
-pub(in crate::model) fn dequantise(
-    weight: &Tensor,
-    scales: &Tensor,
-    dtype: DType,
-) -> Result<Tensor> {
-    let (n, k) = weight.dims2()?;
-    expect(weight, &[n, k], DType::U8)?;
-    expect(scales, &[n], DType::F32)?;
-    let name = format!("q8_dequantise_{}", suffix(dtype)?);
-    let device = weight.device().as_cuda_device()?;
+pub(in crate::model) fn dequantise(weight: &ByteMatrix, dtype: DType) -> Result<Tensor> {
+    let (n, k) = weight.dims()?;
+    let name = format!("{}_dequantise_{}", prefix(weight.format), suffix(dtype)?);
+    let device = weight.bytes.device().as_cuda_device()?;
     let grid = Grid {
         blocks: [k.div_ceil(DEQUANTISE_ELEMENTS * DEQUANTISE_THREADS), n.min(GRID_MAX), 1],
         threads: DEQUANTISE_THREADS,
@@ -216,8 +216,8 @@ pub(in crate::model) fn dequantise(
     // SAFETY: the kernel writes all n * k elements.
     let out = unsafe { uninit(device, (n, k), dtype) }?;
     let arguments = [
-        Argument::Tensor(weight),
-        Argument::Tensor(scales),
+        Argument::Tensor(&weight.bytes),
+        Argument::Tensor(&weight.scales),
         Argument::Tensor(&out),
         Argument::Int(n),
         Argument::Int(k),

@@ -12,8 +12,24 @@ pub(in crate::model) mod product {
     }
 }
 
+pub(in crate::model) mod fp8 {
+    use candle_core::{DType, Result, Tensor, bail};
+
+    use crate::model::byte_matrix::ByteMatrix;
+
+    pub(in crate::model) fn takes(_: &Tensor, _: &ByteMatrix) -> bool {
+        false
+    }
+
+    pub(in crate::model) fn product(_: &Tensor, _: &ByteMatrix, _: DType) -> Result<Tensor> {
+        bail!("this build has no CUDA")
+    }
+}
+
 pub(in crate::model) mod q8 {
     use candle_core::{DType, Result, Tensor, bail};
+
+    use crate::model::byte_matrix::ByteMatrix;
 
     pub(in crate::model) fn takes(_x: &Tensor, _addend: Option<&Tensor>) -> bool {
         false
@@ -21,14 +37,13 @@ pub(in crate::model) mod q8 {
 
     pub(in crate::model) fn product(
         _: &Tensor,
-        _: &Tensor,
-        _: &Tensor,
+        _: &ByteMatrix,
         _: Option<&Tensor>,
     ) -> Result<Tensor> {
         bail!("this build has no CUDA")
     }
 
-    pub(in crate::model) fn dequantise(_: &Tensor, _: &Tensor, _: DType) -> Result<Tensor> {
+    pub(in crate::model) fn dequantise(_: &ByteMatrix, _: DType) -> Result<Tensor> {
         bail!("this build has no CUDA")
     }
 }

@@ -4,7 +4,7 @@ use candle_core::{DType, Device};
 
 use super::observe::Part;
 use crate::device::{DeviceHandle, Dtype};
-use crate::placement::{DtypeDecision, WeightFormat};
+use crate::placement::{DtypeDecision, Quantization, WeightFormat};
 use crate::weights::{ModuleWeights, Weights};
 
 /// One part's place.
@@ -74,8 +74,12 @@ impl Home {
         &self.device.device
     }
 
-    pub(super) fn is_quantized(&self) -> bool {
-        matches!(self.decision.weights, WeightFormat::Quantized(_))
+    /// How matrices lie in memory, where that is not the compute dtype.
+    pub(super) fn quantization(&self) -> Option<Quantization> {
+        match self.decision.weights {
+            WeightFormat::Dense(_) => None,
+            WeightFormat::Quantized(format) => Some(format),
+        }
     }
 
     /// Weights of matrices.

@@ -315,7 +315,7 @@ fn load_head(
     let alike = homes.host.is_none()
         && embedding.index == head.index
         && embedding.compute() == head.compute();
-    if is_tied && alike && !head.is_quantized() {
+    if is_tied && alike && head.quantization().is_none() {
         return Ok(Linear::new(embed_tokens.clone(), None));
     }
     let name = if is_tied { "language_model.model.embed_tokens.weight" } else { NAME };

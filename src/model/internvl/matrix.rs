@@ -4,6 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::home::Home;
 use crate::model::layers::Linear;
+use crate::placement::Quantization;
 use crate::weights::{Loaded, ModuleWeights, Weights};
 
 impl Home {
@@ -16,9 +17,9 @@ impl Home {
         bias: Option<Tensor>,
     ) -> Loaded<Linear> {
         let matrices = self.matrices(weights);
-        if !self.is_quantized() {
+        let Some(format) = self.quantization() else {
             return Ok(Linear::new(matrices.stacked(parts)?, bias));
-        }
+        };
         let (first, width) = parts.first().map_or(("", 0), |(name, shape)| (name, shape[1]));
         let place = |error: candle_core::Error| matrices.cannot_place(first, &error);
         let stored: Option<Vec<_>> = parts
@@ -26,12 +27,12 @@ impl Home {
             .map(|(name, shape)| matrices.stored(name, shape))
             .collect::<Loaded<_>>()?;
         let linear = match &stored {
-            Some(rows) => Linear::quantized(rows, width, bias, self.candle_device()),
-            None => Linear::new(matrices.stacked(parts)?, bias).quantize(),
+            Some(rows) => Linear::quantized(rows, width, format, bias, self.candle_device()),
+            None => Linear::new(matrices.stacked(parts)?, bias).quantize(format),
         }
         .map_err(place)?;
         if let Some(rows) = stored.filter(|_| matrices.compares()) {
-            compare(&matrices, parts, &rows, width, &linear)?;
+            compare(&matrices, parts, &rows, (width, format), &linear)?;
         }
         for (name, _) in parts {
             matrices.release(name);
@@ -45,13 +46,14 @@ fn compare(
     matrices: &ModuleWeights<'_>,
     parts: &[(String, Vec<usize>)],
     rows: &[(DType, &[u8])],
-    width: usize,
+    (width, format): (usize, Quantization),
     linear: &Linear,
 ) -> Loaded<()> {
     let mut first_row = 0;
     for ((name, shape), rows) in parts.iter().zip(rows) {
         let place = |error: candle_core::Error| matrices.cannot_place(name, &error);
-        let again = Linear::quantized(&[*rows], width, None, &Device::Cpu).map_err(place)?;
+        let again =
+            Linear::quantized(&[*rows], width, format, None, &Device::Cpu).map_err(place)?;
         let here = |tensor: Tensor| tensor.narrow(0, first_row, shape[0]).map_err(place);
         let placed = linear.weights().into_iter().map(here).collect::<Loaded<Vec<_>>>()?;
         let pairs: Vec<_> = again.weights().into_iter().zip(placed).collect();

@@ -63,7 +63,7 @@ fn difference(home: &Home, name: &str, tensor: &Tensor) -> Option<String> {
     let (found, compute) = (tensor.dtype(), home.compute());
     // Matrices are what products read. What is one value for a column may be added to the residual, in its dtype.
     let is_matrix = tensor.rank() > 1 && name.ends_with("weight");
-    let planned: &[DType] = match (is_matrix, home.is_quantized()) {
+    let planned: &[DType] = match (is_matrix, home.quantization().is_some()) {
         (true, true) => &[DType::U8],
         (true, false) => &[compute],
         // Scales of 8-bit weights are f32.

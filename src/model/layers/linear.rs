@@ -6,6 +6,7 @@ use super::Visit;
 use super::quantized::QuantizedLinear;
 use crate::model::cpu::{self, LinearProduct, ProductOf};
 use crate::model::cuda;
+use crate::placement::Quantization;
 
 /// `x · weightᵀ + bias`.
 #[derive(Debug, Clone)]
@@ -32,17 +33,19 @@ impl Linear {
     pub(in crate::model) fn quantized(
         parts: &[(DType, &[u8])],
         width: usize,
+        format: Quantization,
         bias: Option<Tensor>,
         device: &Device,
     ) -> Result<Self> {
-        Ok(Self(Kind::Quantized(QuantizedLinear::from_rows(parts, width, bias, device)?)))
+        let layer = QuantizedLinear::from_rows(parts, width, format, bias, device)?;
+        Ok(Self(Kind::Quantized(layer)))
     }
 
     /// The same layer with an 8-bit weight, on the same device.
-    pub(in crate::model) fn quantize(self) -> Result<Self> {
+    pub(in crate::model) fn quantize(self, format: Quantization) -> Result<Self> {
         match self.0 {
             Kind::Dense { weight, bias } => {
-                Ok(Self(Kind::Quantized(QuantizedLinear::from_dense(&weight, bias)?)))
+                Ok(Self(Kind::Quantized(QuantizedLinear::from_dense(&weight, format, bias)?)))
             }
             Kind::Quantized(_) => Ok(self),
         }
@@ -218,10 +221,13 @@ mod tests {
             .flat_map(|x| x.to_le_bytes())
             .collect();
         let dense = Linear::new(weight, None);
-        let stored = Linear::quantized(&[(DType::F32, &bytes)], 40, None, &Device::Cpu).unwrap();
+        let stored =
+            Linear::quantized(&[(DType::F32, &bytes)], 40, Quantization::Q8, None, &Device::Cpu)
+                .unwrap();
+        let again = |layer: Linear| layer.quantize(Quantization::Q8).unwrap();
         // 40 products, each off by at most half of 1/127 of the largest weight, which is 1.
         let bound = 40.0 * 0.5 / 127.0;
-        for layer in [dense.clone().quantize().unwrap().quantize().unwrap(), stored] {
+        for layer in [again(again(dense.clone())), stored] {
             let pairs = [
                 (layer.forward(&x).unwrap(), dense.forward(&x).unwrap()),
                 (

@@ -1,8 +1,9 @@
 //! Matrix product with a stored 8-bit `[out, in]` weight.
 //!
-//! Weights are symmetric signed bytes with one f32 scale per output row: a row's largest magnitude is
-//! 127. Activations keep their dtype and sums are f32, so all that is lost is the rounding of weights.
-//! A decoding step reads half the bytes of bf16 weights.
+//! Weights are bytes with one f32 scale per output row: symmetric signed integers, a row's largest magnitude being 127,
+//! or 8-bit floats, 448. Sums are f32. Integers are multiplied with activations in their own dtype, so all that is lost is
+//! the rounding of weights; so are floats in the few rows of a decoding step, while many rows are rounded to 8 bits
+//! themselves, which doubles the rate of tensor cores. A decoding step reads half the bytes of bf16 weights.
 
 use candle_core::{
     CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
@@ -11,9 +12,11 @@ use half::{bf16, f16};
 
 use super::Visit;
 use super::linear::wide_product;
+use crate::model::byte_matrix::ByteMatrix;
 use crate::model::cpu;
 use crate::model::cpu::q8::{Rows, product, quantise};
 use crate::model::cuda;
+use crate::placement::Quantization;
 
 /// Rows of `x` for which the kernels read weights as bytes in every dtype.
 const FEW_ROWS: usize = 8;
@@ -21,10 +24,7 @@ const FEW_ROWS: usize = 8;
 /// `x · (weight * scales)ᵀ + bias`.
 #[derive(Debug, Clone)]
 pub(in crate::model) struct QuantizedLinear {
-    /// `[out, in]`, signed bytes: the library has no type for them.
-    weight: Tensor,
-    /// `[out]`, f32.
-    scales: Tensor,
+    weight: ByteMatrix,
     /// `[out]`, of the activations' dtype.
     bias: Option<Tensor>,
 }
@@ -35,52 +35,60 @@ impl QuantizedLinear {
     pub(in crate::model) fn from_rows(
         parts: &[(DType, &[u8])],
         width: usize,
+        format: Quantization,
         bias: Option<Tensor>,
         device: &Device,
     ) -> Result<Self> {
         let (mut bytes, mut scales) = (Vec::new(), Vec::new());
         for (dtype, elements) in parts {
             let part = match dtype {
-                DType::F32 => quantise(elements.as_chunks().0, width, f32::from_le_bytes),
-                DType::F16 => {
-                    quantise(elements.as_chunks().0, width, |x| f16::from_le_bytes(x).to_f32())
-                }
-                DType::BF16 => {
-                    quantise(elements.as_chunks().0, width, |x| bf16::from_le_bytes(x).to_f32())
-                }
+                DType::F32 => quantise(elements.as_chunks().0, width, format, f32::from_le_bytes),
+                DType::F16 => quantise(elements.as_chunks().0, width, format, |x| {
+                    f16::from_le_bytes(x).to_f32()
+                }),
+                DType::BF16 => quantise(elements.as_chunks().0, width, format, |x| {
+                    bf16::from_le_bytes(x).to_f32()
+                }),
                 other => bail!("{other:?} weights cannot be quantised"),
             }?;
             bytes.extend(part.0);
             scales.extend(part.1);
         }
-        Self::place(bytes, scales, width, bias, device)
+        Self::place((bytes, scales), width, format, bias, device)
     }
 
     /// Quantises a dense `[out, in]` weight and leaves it on its device.
-    pub(in crate::model) fn from_dense(weight: &Tensor, bias: Option<Tensor>) -> Result<Self> {
+    pub(in crate::model) fn from_dense(
+        weight: &Tensor,
+        format: Quantization,
+        bias: Option<Tensor>,
+    ) -> Result<Self> {
         let (_, width) = weight.dims2()?;
         let host = weight.to_device(&Device::Cpu)?.contiguous()?;
         let (storage, layout) = host.storage_and_layout();
         let range = layout.start_offset()..layout.start_offset() + host.elem_count();
-        let (bytes, scales) = match &*storage {
-            Storage::Cpu(CpuStorage::F32(x)) => quantise(&x[range], width, |x| x),
-            Storage::Cpu(CpuStorage::F16(x)) => quantise(&x[range], width, f16::to_f32),
-            Storage::Cpu(CpuStorage::BF16(x)) => quantise(&x[range], width, bf16::to_f32),
+        let quantised = match &*storage {
+            Storage::Cpu(CpuStorage::F32(x)) => quantise(&x[range], width, format, |x| x),
+            Storage::Cpu(CpuStorage::F16(x)) => quantise(&x[range], width, format, f16::to_f32),
+            Storage::Cpu(CpuStorage::BF16(x)) => quantise(&x[range], width, format, bf16::to_f32),
             _ => bail!("{:?} weights cannot be quantised", host.dtype()),
         }?;
-        Self::place(bytes, scales, width, bias, weight.device())
+        Self::place(quantised, width, format, bias, weight.device())
     }
 
     fn place(
-        bytes: Vec<u8>,
-        scales: Vec<f32>,
+        (bytes, scales): (Vec<u8>, Vec<f32>),
         width: usize,
+        format: Quantization,
         bias: Option<Tensor>,
         device: &Device,
     ) -> Result<Self> {
         let rows = scales.len();
-        let weight = Tensor::from_vec(bytes, (rows, width), device)?;
-        Ok(Self { weight, scales: Tensor::from_vec(scales, rows, device)?, bias })
+        let bytes = Tensor::from_vec(bytes, (rows, width), device)?;
+        let scales = Tensor::from_vec(scales, rows, device)?;
+        let weight = ByteMatrix { bytes, scales, format };
+        weight.dims()?;
+        Ok(Self { weight, bias })
     }
 
     /// `[rows, in]` to `[rows, out]`, in the dtype of `x`.
@@ -110,7 +118,9 @@ impl QuantizedLinear {
     #[cfg(feature = "cuda")]
     pub(super) fn product_into(&self, x: &Tensor, out: &Tensor) -> Result<Option<&Tensor>> {
         if self.takes(x) {
-            cuda::q8::product_into(x, &self.weight, &self.scales, None, out)?;
+            cuda::q8::product_into(x, &self.weight, None, out)?;
+        } else if cuda::fp8::takes(x, &self.weight) {
+            cuda::fp8::product_into(x, &self.weight, out)?;
         } else {
             let weight = self.dense(x.dtype())?;
             cuda::product::product_into(x, &weight, out)?;
@@ -120,13 +130,13 @@ impl QuantizedLinear {
 
     /// Weight and scales.
     pub(super) fn weights(&self) -> [Tensor; 2] {
-        [self.weight.clone(), self.scales.clone()]
+        [self.weight.bytes.clone(), self.weight.scales.clone()]
     }
 
     /// Shows weight and scales, and returns the bias.
     pub(super) fn visit(&self, name: &str, visit: Visit<'_>) -> Option<&Tensor> {
-        visit(&format!("{name}.weight"), &self.weight);
-        visit(&format!("{name}.scales"), &self.scales);
+        visit(&format!("{name}.weight"), &self.weight.bytes);
+        visit(&format!("{name}.scales"), &self.weight.scales);
         self.bias.as_ref()
     }
 
@@ -137,16 +147,19 @@ impl QuantizedLinear {
         let addend = addend.map(|addend| addend.to_dtype(out)).transpose()?;
         let addend = addend.as_ref();
         if cuda::q8::takes(x, addend) {
-            return cuda::q8::product(x, &self.weight, &self.scales, addend);
+            return cuda::q8::product(x, &self.weight, addend);
         }
-        if cpu::takes(x) && addend.is_none_or(cpu::takes) {
+        let is_integers = self.weight.format == Quantization::Q8;
+        if is_integers && cpu::takes(x) && addend.is_none_or(cpu::takes) {
             let addend = addend.cloned();
-            return x.apply_op2_no_bwd(
-                &self.weight,
-                &QuantizedProduct { scales: self.scales.clone(), addend },
-            );
+            let product = QuantizedProduct { scales: self.weight.scales.clone(), addend };
+            return x.apply_op2_no_bwd(&self.weight.bytes, &product);
         }
-        let product = x.matmul(&self.dense(x.dtype())?.t()?)?;
+        let product = if cuda::fp8::takes(x, &self.weight) {
+            cuda::fp8::product(x, &self.weight, out)?
+        } else {
+            x.matmul(&self.dense(x.dtype())?.t()?)?
+        };
         match addend {
             Some(addend) => product.broadcast_add(addend),
             None => Ok(product),
@@ -160,6 +173,9 @@ impl QuantizedLinear {
             (DType::F16, DType::F32) if x.dim(0)? <= FEW_ROWS => {
                 return self.product(&x.to_dtype(out)?, addend, out);
             }
+            (_, DType::F32) if cuda::fp8::takes(x, &self.weight) => {
+                cuda::fp8::product(x, &self.weight, out)?
+            }
             (DType::F16, DType::F32) => wide_product(x, &self.dense(DType::F16)?)?,
             _ => self.product(x, None, x.dtype())?.to_dtype(out)?,
         };
@@ -171,14 +187,15 @@ impl QuantizedLinear {
 
     /// The weight as it is multiplied, in `dtype`.
     fn dense(&self, dtype: DType) -> Result<Tensor> {
-        if self.weight.device().is_cuda() {
-            return cuda::q8::dequantise(&self.weight, &self.scales, dtype);
+        let ByteMatrix { bytes, scales, format } = &self.weight;
+        if bytes.device().is_cuda() {
+            return cuda::q8::dequantise(&self.weight, dtype);
         }
-        self.weight.apply_op2_no_bwd(&self.scales, &Dequantise { dtype })
+        bytes.apply_op2_no_bwd(scales, &Dequantise { dtype, format: *format })
     }
 }
 
-/// `x · weightᵀ` of `[rows, in]` and `[out, in]` bytes, plus the addend, `[out]` or `[rows, out]`.
+/// `x · weightᵀ` of `[rows, in]` and `[out, in]` signed integers, plus the addend, `[out]` or `[rows, out]`.
 struct QuantizedProduct {
     scales: Tensor,
     addend: Option<Tensor>,
@@ -198,7 +215,7 @@ impl CustomOp2 for QuantizedProduct {
     ) -> Result<(CpuStorage, Shape)> {
         let scales = self.scales.storage_and_layout();
         let addend = self.addend.as_ref().map(Tensor::storage_and_layout);
-        let weight = Rows::new((weight, weight_layout), on_cpu(&scales)?)?;
+        let weight = Rows::new((weight, weight_layout), on_cpu(&scales)?, Quantization::Q8)?;
         product((x, x_layout), weight, addend.as_ref().map(on_cpu).transpose()?)
     }
 }
@@ -217,6 +234,7 @@ where
 /// The dense weight of bytes `[out, in]` and scales `[out]`.
 struct Dequantise {
     dtype: DType,
+    format: Quantization,
 }
 
 impl CustomOp2 for Dequantise {
@@ -231,7 +249,7 @@ impl CustomOp2 for Dequantise {
         scales: &CpuStorage,
         scales_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let weight = Rows::new((weight, weight_layout), (scales, scales_layout))?;
+        let weight = Rows::new((weight, weight_layout), (scales, scales_layout), self.format)?;
         Ok((weight.dequantise(self.dtype)?, weight_layout.shape().clone()))
     }
 }
@@ -251,7 +269,16 @@ mod tests {
         x.to_device(&Device::Cpu).unwrap().to_dtype(DType::F64).unwrap()
     }
 
-    /// `layer` against the library's product in f64, of the weight that it has after rounding.
+    /// `x` as a product of many rows with 8-bit floats has it on a GPU.
+    fn rounded(layer: &QuantizedLinear, x: &Tensor, addend: Option<&Tensor>) -> Tensor {
+        if cuda::q8::takes(x, addend) || !cuda::fp8::takes(x, &layer.weight) {
+            return x.clone();
+        }
+        let same = QuantizedLinear::from_dense(x, Quantization::Fp8, None).unwrap();
+        same.dense(DType::F32).unwrap()
+    }
+
+    /// `layer` against the library's product in f64, of the numbers that it has after rounding.
     /// `unit` is the rounding of what it returns.
     #[track_caller]
     fn check(layer: &QuantizedLinear, x: &Tensor, residual: Option<&Tensor>, unit: f64) {
@@ -261,8 +288,9 @@ mod tests {
         };
         assert_eq!(ours.dtype(), x.dtype());
         let weight = wide(&layer.dense(DType::F32).unwrap());
-        let mut expected = wide(x).matmul(&weight.t().unwrap()).unwrap();
-        if let Some(addend) = residual.or(layer.bias.as_ref()) {
+        let addend = residual.or(layer.bias.as_ref());
+        let mut expected = wide(&rounded(layer, x, addend)).matmul(&weight.t().unwrap()).unwrap();
+        if let Some(addend) = addend {
             expected = expected.broadcast_add(&wide(addend)).unwrap();
         }
         let error = (wide(&ours) - &expected).unwrap().abs().unwrap();
@@ -274,13 +302,25 @@ mod tests {
 
     /// All ways to call a layer, on `device`, in `dtype`.
     fn check_shapes(shapes: &[(usize, usize, usize)], device: &Device, dtype: DType, unit: f64) {
+        for format in [Quantization::Q8, Quantization::Fp8] {
+            check_format(format, shapes, device, dtype, unit);
+        }
+    }
+
+    fn check_format(
+        format: Quantization,
+        shapes: &[(usize, usize, usize)],
+        device: &Device,
+        dtype: DType,
+        unit: f64,
+    ) {
         for &(rows, inner, columns) in shapes {
             let place = |x: Tensor| x.to_dtype(dtype).unwrap().to_device(device).unwrap();
             let (x, weight) = (place(ramp(rows, inner, 1)), place(ramp(columns, inner, 2)));
             let bias = place(ramp(1, columns, 3)).squeeze(0).unwrap();
-            let biased = QuantizedLinear::from_dense(&weight, Some(bias)).unwrap();
+            let biased = QuantizedLinear::from_dense(&weight, format, Some(bias)).unwrap();
             check(&biased, &x, None, unit);
-            let plain = QuantizedLinear::from_dense(&weight, None).unwrap();
+            let plain = QuantizedLinear::from_dense(&weight, format, None).unwrap();
             check(&plain, &x, None, unit);
             check(&plain, &x, Some(&place(ramp(rows, columns, 4))), unit);
         }
@@ -311,19 +351,21 @@ mod tests {
         let stored: Vec<Vec<u8>> = parts.iter().map(bytes).collect();
         let rows: Vec<(DType, &[u8])> =
             stored.iter().map(|bytes| (DType::BF16, bytes.as_slice())).collect();
-        let ours = QuantizedLinear::from_rows(&rows, 37, None, &Device::Cpu).unwrap();
+        let format = Quantization::Q8;
+        let ours = QuantizedLinear::from_rows(&rows, 37, format, None, &Device::Cpu).unwrap();
         let dense = Tensor::cat(&parts, 0).unwrap().to_dtype(DType::BF16).unwrap();
-        let theirs = QuantizedLinear::from_dense(&dense, None).unwrap();
+        let theirs = QuantizedLinear::from_dense(&dense, format, None).unwrap();
         let content = |layer: &QuantizedLinear| {
             let bits = |x: f32| x.to_bits();
             (
-                layer.weight.to_vec2::<u8>().unwrap(),
-                layer.scales.to_vec1().unwrap().into_iter().map(bits).collect::<Vec<_>>(),
+                layer.weight.bytes.to_vec2::<u8>().unwrap(),
+                layer.weight.scales.to_vec1().unwrap().into_iter().map(bits).collect::<Vec<_>>(),
             )
         };
         assert_eq!(content(&ours), content(&theirs));
-        assert_eq!(ours.weight.dims(), [8, 37]);
-        let refused = QuantizedLinear::from_rows(&[(DType::U8, &[0])], 1, None, &Device::Cpu);
+        assert_eq!(ours.weight.bytes.dims(), [8, 37]);
+        let part: &[(DType, &[u8])] = &[(DType::U8, &[0])];
+        let refused = QuantizedLinear::from_rows(part, 1, format, None, &Device::Cpu);
         assert!(refused.is_err());
     }
 
@@ -332,12 +374,18 @@ mod tests {
     #[cfg(feature = "cuda")]
     #[test]
     fn the_gpu_computes_the_same() {
-        let device = crate::device::open(crate::device::DeviceRequest::Cuda(0)).unwrap().device;
+        let gpu = &"cuda:0".parse().unwrap();
+        let device = crate::device::open(gpu).unwrap().remove(0).device;
         // Every kernel: one row, few, more, and so many that the weight is dequantised; widths that are
         // no multiple of 16, which also go that way; columns that fill no tile.
         let mut shapes = vec![(3, 33, 7), (9, 100, 130), (1, 16, 1)];
         for rows in [1, 2, 8, 9, 16, 17, 32, 33, 64, 65, 128, 129, 300] {
-            shapes.extend([(rows, 3600, 257), (rows, 3584, 4608), (rows, 176, 15167)]);
+            shapes.extend([
+                (rows, 3600, 257),
+                (rows, 3584, 4608),
+                (rows, 176, 15168),
+                (rows, 176, 15167),
+            ]);
         }
         check_shapes(&shapes, &device, DType::F32, 1e-5);
         check_shapes(&shapes, &device, DType::F16, 2e-3);

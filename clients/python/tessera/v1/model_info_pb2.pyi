@@ -45,6 +45,7 @@ class Dtype(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DTYPE_BF16: _ClassVar[Dtype]
     DTYPE_F16: _ClassVar[Dtype]
     DTYPE_Q8: _ClassVar[Dtype]
+    DTYPE_FP8: _ClassVar[Dtype]
 
 class ConfidenceMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -74,6 +75,7 @@ DTYPE_F32: Dtype
 DTYPE_BF16: Dtype
 DTYPE_F16: Dtype
 DTYPE_Q8: Dtype
+DTYPE_FP8: Dtype
 CONFIDENCE_METHOD_UNSPECIFIED: ConfidenceMethod
 CONFIDENCE_METHOD_TOKEN_PROBABILITY: ConfidenceMethod
 CONFIDENCE_METHOD_CALIBRATED: ConfidenceMethod
