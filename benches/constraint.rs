@@ -307,7 +307,8 @@ impl Advance {
 
 /// Many answers, step by step as the engine goes: tokens are taken on this thread and on others, masks begin, and a
 /// forward pass of `pass` runs beside them. What the step thread spends is what the GPU would wait for: `wait_us`
-/// for masks, `take_us` for what follows from the choices, and `alone_us` for the latter on one thread.
+/// for masks, `take_us` for what follows from the choices, and `alone_us` for the latter on one thread. `free` is the part
+/// of the tokens after which free text goes on, so that nobody waits for what follows.
 fn in_steps(writer: &Writer, rows: usize, pass: Duration) -> Result<(), Box<dyn Error>> {
     let texts: Vec<String> =
         ANSWERS.iter().map(|(_, sample)| answer(sample)).collect::<Result<_, _>>()?;
@@ -329,7 +330,7 @@ fn in_steps(writer: &Writer, rows: usize, pass: Duration) -> Result<(), Box<dyn 
         answer.constraint.begin_mask(&mut Begun::default());
         answers.push(answer);
     }
-    let (mut waits, mut takes, mut alone) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut waits, mut takes, mut alone, mut free) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for step in 0..STEPS {
         std::thread::sleep(pass);
         let start = Instant::now();
@@ -348,7 +349,9 @@ fn in_steps(writer: &Writer, rows: usize, pass: Duration) -> Result<(), Box<dyn 
             next: None,
             begun: Begun::default(),
         };
-        let advances = answers.drain(..).zip(tokens).enumerate().map(advance).collect();
+        let advances: Vec<Advance> =
+            answers.drain(..).zip(tokens).enumerate().map(advance).collect();
+        free += advances.iter().filter(|one| one.constraint.stays_free(one.token)).count();
         // In turn, so that both meet the same answers on the same machine.
         let is_alone = step % 2 == 1;
         let start = Instant::now();
@@ -375,10 +378,11 @@ fn in_steps(writer: &Writer, rows: usize, pass: Duration) -> Result<(), Box<dyn 
         }
     }
     println!(
-        "{{\"vocabulary\": \"{}\", \"rows\": {rows}, \"pass_us\": {}, \"wait_us\": {}, \"take_us\": {}, \
-         \"alone_us\": {}}}",
+        "{{\"vocabulary\": \"{}\", \"rows\": {rows}, \"pass_us\": {}, \"free\": {:.2}, \"wait_us\": {}, \
+         \"take_us\": {}, \"alone_us\": {}}}",
         writer.name,
         pass.as_micros(),
+        free as f64 / (rows * STEPS) as f64,
         spread(&mut waits),
         spread(&mut takes),
         spread(&mut alone)
@@ -386,18 +390,26 @@ fn in_steps(writer: &Writer, rows: usize, pass: Duration) -> Result<(), Box<dyn 
     Ok(())
 }
 
-/// All of them one token further, and the masks of what follows begun.
-fn together(mut advances: Vec<Advance>, is_alone: bool) -> Vec<Advance> {
+/// All of them one token further, and the masks of what follows begun. Those in free text go on beside the pass.
+fn together(advances: Vec<Advance>, is_alone: bool) -> Vec<Advance> {
+    let stays_free = |advance: &Advance| advance.constraint.stays_free(advance.token);
+    let (mut free, mut held): (Vec<Advance>, Vec<Advance>) =
+        advances.into_iter().partition(stays_free);
     if is_alone {
-        advances.iter_mut().for_each(Advance::go);
+        held.iter_mut().for_each(Advance::go);
     } else {
-        advances = each(advances, Advance::go);
+        held = each(held, Advance::go);
     }
     let mut begun = Begun::default();
-    for advance in &mut advances {
+    for advance in &mut held {
         begun.append(&mut advance.begun);
     }
-    advances
+    for advance in &mut free {
+        advance.constraint.take_beside(advance.token, &mut begun);
+        advance.next = Some((Vec::new(), true));
+    }
+    held.append(&mut free);
+    held
 }
 
 /// Mean, median, 99th percentile and greatest.

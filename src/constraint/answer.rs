@@ -58,6 +58,20 @@ impl Constraint {
         self.idle()?.consume_token(token).map_err(failed)
     }
 
+    /// Whether nothing is forced after `token`, and the answer is not over with it, as far as can be told without the
+    /// parser: it is ordinary text in the middle of free text. What may follow need not be waited for then. Where it was
+    /// the last that fits, the next mask allows what is forced and no more.
+    pub fn stays_free(&self, token: u32) -> bool {
+        self.mask.as_ref().is_some_and(Mask::is_free) && self.shelf.plain.has(token)
+    }
+
+    /// As [`take`](Self::take) and [`begin_mask`](Self::begin_mask), both on another thread. What goes wrong is told by the
+    /// mask.
+    pub fn take_beside(&mut self, token: u32, begun: &mut Begun) {
+        self.mask = None;
+        self.begin(Some(token), begun);
+    }
+
     /// Whether the answer is whole: nothing may follow.
     pub fn is_over(&mut self) -> Result<bool, ConstraintError> {
         Ok(self.idle()?.is_stopped())
@@ -65,9 +79,13 @@ impl Constraint {
 
     /// Begins to compute which tokens may come next, on another thread once `begun` is handed over.
     pub fn begin_mask(&mut self, begun: &mut Begun) {
-        if self.mask.is_some() {
-            return;
+        if self.mask.is_none() {
+            self.begin(None, begun);
         }
+    }
+
+    /// Begins the mask of what may follow `token`, or what was said so far.
+    fn begin(&mut self, token: Option<u32>, begun: &mut Begun) {
         let (mask, promise) = Mask::promised();
         self.mask = Some(mask);
         // Where there is no parser the promise is broken here, and whoever waits hears of it.
@@ -81,7 +99,9 @@ impl Constraint {
         let (sender, receiver) = sync_channel(1);
         self.state = State::Busy(receiver);
         begun.push(move || {
-            promise.keep(allowed(reader.matcher()));
+            let matcher = reader.matcher();
+            let taken = token.map_or(Ok(()), |token| matcher.consume_token(token).map_err(failed));
+            promise.keep(taken.and_then(|()| allowed(matcher)));
             // Where nobody listens any more the request has ended.
             if let Err(SendError(reader)) = sender.send(reader) {
                 shelf.give_back(reader);

@@ -8,7 +8,15 @@ use super::ConstraintError;
 ///
 /// It can be handed on before it is known: whoever reads it waits.
 #[derive(Debug, Clone)]
-pub struct Mask(Arc<OnceLock<Result<Vec<u32>, ConstraintError>>>);
+pub struct Mask(Arc<OnceLock<Result<Known, ConstraintError>>>);
+
+/// A mask that is known.
+#[derive(Debug)]
+struct Known {
+    words: Vec<u32>,
+    /// Whether half of all tokens and more may come next: the answer is in the middle of free text.
+    is_free: bool,
+}
 
 /// The other end of a mask that is on its way. A mask whose promise is gone has failed: nobody waits for ever.
 pub(super) struct Promise(Mask);
@@ -18,7 +26,7 @@ pub(super) struct Promise(Mask);
 impl Mask {
     /// One that is known.
     pub fn of(words: Vec<u32>) -> Self {
-        Self(Arc::new(OnceLock::from(Ok(words))))
+        Self(Arc::new(OnceLock::from(Ok(Known::new(words)))))
     }
 
     /// One to be known once its promise is kept.
@@ -29,12 +37,21 @@ impl Mask {
 
     /// The words, or why there are none. Waits.
     pub fn wait(&self) -> Result<&[u32], ConstraintError> {
-        self.0.wait().as_deref().map_err(Clone::clone)
+        self.known().map(|known| known.words.as_slice()).map_err(Clone::clone)
     }
 
     /// The words, for those to whom a mask that failed allows nothing. Waits.
     pub fn words(&self) -> &[u32] {
-        self.0.wait().as_deref().unwrap_or_default()
+        self.known().map_or(&[], |known| &known.words)
+    }
+
+    /// Whether the answer is in the middle of free text, where most tokens may come next. Waits.
+    pub fn is_free(&self) -> bool {
+        self.known().is_ok_and(|known| known.is_free)
+    }
+
+    fn known(&self) -> Result<&Known, &ConstraintError> {
+        self.0.wait().as_ref()
     }
 }
 
@@ -47,12 +64,22 @@ impl PartialEq for Mask {
 
 impl Eq for Mask {}
 
+// === impl Known ===
+
+impl Known {
+    fn new(words: Vec<u32>) -> Self {
+        let allowed: usize = words.iter().map(|word| word.count_ones() as usize).sum();
+        let all = words.len() * u32::BITS as usize;
+        Self { is_free: 2 * allowed >= all, words }
+    }
+}
+
 // === impl Promise ===
 
 impl Promise {
     pub(super) fn keep(self, words: Result<Vec<u32>, ConstraintError>) {
         // It is set here or where it is dropped, once.
-        drop(self.0.0.set(words));
+        drop(self.0.0.set(words.map(Known::new)));
     }
 }
 
@@ -91,6 +118,13 @@ mod tests {
         assert!(matches!(mask.wait(), Err(ConstraintError::Answer { .. })));
         assert!(mask.words().is_empty());
         assert!(worker.join().is_err());
+    }
+
+    #[test]
+    fn half_of_all_tokens_are_most() {
+        let is_free = |words: &[u32]| Mask::of(words.to_vec()).is_free();
+        assert!(is_free(&[u32::MAX, 0]) && is_free(&[0x5555_5555; 3]));
+        assert!(!is_free(&[u32::MAX >> 1, 0]) && !is_free(&[1]));
     }
 
     #[test]

@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use llguidance::Matcher;
 
+use super::vocabulary::Plain;
 use crate::limits;
 use crate::schema::Grammar;
 
 /// Where parsers of one grammar are taken from and given back.
 pub(super) struct Shelf {
     pub(super) grammar: Grammar,
+    pub(super) plain: Arc<Plain>,
     parsers: Mutex<Parsers>,
     /// Parsers that wait on all shelves of a vocabulary.
     waiting: Arc<AtomicUsize>,
@@ -35,9 +37,15 @@ pub(super) struct Reader {
 // === impl Shelf ===
 
 impl Shelf {
-    pub(super) fn new(grammar: Grammar, matcher: Matcher, waiting: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(
+        grammar: Grammar,
+        matcher: Matcher,
+        plain: Arc<Plain>,
+        waiting: Arc<AtomicUsize>,
+    ) -> Self {
         let model = Reader { matcher: Box::new(matcher), answers: 0 };
-        Self { grammar, parsers: Mutex::new(Parsers { model, waiting: Vec::new() }), waiting }
+        let parsers = Mutex::new(Parsers { model, waiting: Vec::new() });
+        Self { grammar, plain, parsers, waiting }
     }
 
     /// A parser that nobody else has: others would share its lexer, and wait for one another at every token.

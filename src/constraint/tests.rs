@@ -136,6 +136,53 @@ fn answer(grammar: &Grammar, mut choose: impl FnMut(&[u32], &[u32]) -> u32) -> (
     (text_of(&tokens), chosen)
 }
 
+/// An answer that goes on beside something else where its text is free is the same answer: what may follow is the same at each
+/// token, and what is forced.
+#[test]
+fn free_text_goes_on_on_another_thread() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let (mut free, mut held) = (0, 0);
+    for kind in [DocumentKind::Receipt, DocumentKind::Invoice, DocumentKind::BankStatement] {
+        let grammar = Schema::of(kind).grammar();
+        let [mut here, mut beside] = [(); 2].map(|()| VOCABULARY.constrain(&grammar).unwrap());
+        assert_eq!(here.forced(), beside.forced());
+        while !here.is_over().unwrap() {
+            let mask = here.mask().unwrap().to_vec();
+            beside.begin_mask(&mut Begun::default());
+            assert_eq!(beside.mask().unwrap(), mask);
+            let allowed: Vec<u32> =
+                (0..VOCAB_SIZE as u32).filter(|&token| is_set(&mask, token)).collect();
+            let token = allowed[rng.random_range(0..allowed.len())];
+            if PROMPTER.stop_ids().contains(&token) {
+                break;
+            }
+            let stays_free = beside.stays_free(token);
+            here.take(token).unwrap();
+            if stays_free {
+                free += 1;
+                beside.take_beside(token, &mut Begun::default());
+            } else {
+                held += 1;
+                beside.take(token).unwrap();
+            }
+            assert_eq!(here.forced(), beside.forced());
+        }
+    }
+    assert!(free > 20 && held > 20, "{free} tokens of free text, {held} others");
+}
+
+/// A token that may not follow is told by the mask after it.
+#[test]
+fn what_goes_wrong_on_another_thread_is_told() {
+    let mut constraint =
+        VOCABULARY.constrain(&Schema::of(DocumentKind::Receipt).grammar()).unwrap();
+    constraint.forced().unwrap();
+    let mask = constraint.mask().unwrap();
+    let refused = (0..VOCAB_SIZE as u32).find(|&token| !is_set(mask, token)).unwrap();
+    constraint.take_beside(refused, &mut Begun::default());
+    assert!(matches!(constraint.mask(), Err(ConstraintError::Answer { .. })));
+}
+
 /// What of `schema` lines can say, and a text so that there is something.
 fn sayable_in_lines(schema: &Schema) -> Schema {
     let is_sayable = |property: &Property| {

@@ -21,6 +21,7 @@ use crate::schema::Grammar;
 /// What one model can write, with the grammars that were asked for last.
 pub struct Vocabulary {
     factory: ParserFactory,
+    plain: Arc<Plain>,
     /// The newest last.
     shelves: Mutex<VecDeque<Arc<Shelf>>>,
     /// Parsers that wait on shelves.
@@ -38,10 +39,30 @@ fn slices() -> Vec<String> {
     slices
 }
 
+/// Tokens of ordinary text: after one of them free text goes on, in every grammar. Quotes, bars, brackets, colons, line ends
+/// and what escapes are none.
+pub(super) struct Plain(Vec<bool>);
+
 /// A model's tokens. Special ones and gaps have no bytes that a grammar could ask for.
 struct Tokens<E> {
     trie: TokTrie,
     encode: E,
+}
+
+// === impl Plain ===
+
+impl Plain {
+    fn of(words: &[Vec<u8>]) -> Self {
+        // Bytes beyond ASCII are parts of letters.
+        let is_ordinary = |byte: &u8| {
+            byte.is_ascii_alphanumeric() || !byte.is_ascii() || b" .,-/&'()#%$".contains(byte)
+        };
+        Self(words.iter().map(|word| !word.is_empty() && word.iter().all(is_ordinary)).collect())
+    }
+
+    pub(super) fn has(&self, token: u32) -> bool {
+        self.0.get(token as usize).is_some_and(|is_plain| *is_plain)
+    }
 }
 
 // === impl Tokens ===
@@ -86,13 +107,14 @@ impl Vocabulary {
         }
         let first = stop_ids.first().copied();
         let first = first.ok_or_else(|| wrong("no token ends an answer".to_owned()))?;
+        let plain = Arc::new(Plain::of(&words));
         let trie = TokTrie::from(&TokRxInfo::new(words.len() as u32, first), &words)
             .with_eos_tokens(stop_ids);
         let tokens: TokEnv = Arc::new(Tokens { trie, encode });
         let mut factory = ParserFactory::new(&tokens, InferenceCapabilities::default(), &slices())
             .map_err(|error| wrong(error.to_string()))?;
         factory.quiet().limits_mut().verbose_errors = false;
-        Ok(Self { factory, shelves: Mutex::default(), waiting: Arc::default() })
+        Ok(Self { factory, plain, shelves: Mutex::default(), waiting: Arc::default() })
     }
 
     /// An answer to be, held to `grammar`.
@@ -105,8 +127,9 @@ impl Vocabulary {
             .factory
             .create_parser(TopLevelGrammar::from_lark(grammar.as_str().to_owned()))
             .map_err(|error| ConstraintError::Grammar { message: error.to_string() })?;
-        let waiting = Arc::clone(&self.waiting);
-        let shelf = Arc::new(Shelf::new(grammar.clone(), Matcher::new(Ok(parser)), waiting));
+        let (plain, waiting) = (Arc::clone(&self.plain), Arc::clone(&self.waiting));
+        let matcher = Matcher::new(Ok(parser));
+        let shelf = Arc::new(Shelf::new(grammar.clone(), matcher, plain, waiting));
         self.keep(Arc::clone(&shelf));
         Ok(Constraint::new(shelf))
     }

@@ -67,6 +67,16 @@ impl Constrained {
         some.next().is_some_and(|word| word.is_power_of_two()) && some.next().is_none()
     }
 
+    /// Whether nothing that must be known at once follows from `token`: free text goes on.
+    pub(super) fn stays_free(&self, token: u32) -> bool {
+        self.opening.is_empty() && self.constraint.stays_free(token)
+    }
+
+    /// The answer goes on with a token after which it stays free. What may follow is `begun`.
+    pub(super) fn take_beside(&mut self, token: u32, begun: &mut Begun) {
+        self.constraint.take_beside(token, begun);
+    }
+
     /// The tokens that the answer begins with, once.
     pub(super) fn opening(&mut self) -> Option<Vec<u32>> {
         (!self.opening.is_empty()).then(|| std::mem::take(&mut self.opening))
@@ -93,12 +103,14 @@ impl Advance {
         Self { constrained, token, next, begun, spent: Duration::ZERO }
     }
 
-    /// Takes all of them further at once, on several threads, and begins the masks of what may follow. Comes back in
-    /// some order.
-    pub(super) fn all<K: Send + 'static>(advances: Vec<(K, Self)>) -> Vec<(K, Self)> {
+    /// Takes all of them further at once, on several threads, and adds the masks of what may follow to `begun`. Comes back
+    /// in some order.
+    pub(super) fn all<K: Send + 'static>(
+        advances: Vec<(K, Self)>,
+        begun: &mut Begun,
+    ) -> Vec<(K, Self)> {
         let mut advances = constraint::each(advances, |(_, advance)| advance.go());
         // Not before all are done: masks would stand in their way.
-        let mut begun = Begun::default();
         for (_, advance) in &mut advances {
             begun.append(&mut advance.begun);
         }

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::Sequence;
-use crate::constraint::{ConstraintError, Mask};
+use crate::constraint::{Begun, ConstraintError, Mask};
 use crate::engine::answer::Verdict;
 use crate::engine::clock::Clock;
 use crate::engine::constrained::{Advance, Constrained};
@@ -22,6 +22,8 @@ pub(in crate::engine) struct Chosen {
     logprob: Option<f32>,
     /// Tokens that the answer begins with, instead of it.
     opening: Option<Vec<u32>>,
+    /// Held to a grammar, and in the middle of free text: what follows from the token is found out beside the next step.
+    stays_free: bool,
 }
 
 /// Why no token can be chosen.
@@ -107,10 +109,12 @@ impl Sequence {
         let is_asked = self.scores || self.trace.has(Level::Numbers);
         let logprob = is_chosen.then(|| logprob(token, output, is_asked)).flatten();
         let goes_on = opening.is_none() && !stop_ids.contains(&token);
-        let constrained = if goes_on { self.constrained.take() } else { None };
+        let stays_free =
+            goes_on && self.constrained.as_ref().is_some_and(|held| held.stays_free(token));
+        let constrained = if goes_on && !stays_free { self.constrained.take() } else { None };
         let advance = constrained.map(|constrained| Advance::new(constrained, token));
         self.trace.waits(clock);
-        Ok((Chosen { token, logprob, opening }, advance))
+        Ok((Chosen { token, logprob, opening, stays_free }, advance))
     }
 
     /// Adds the token and those that it forces, sends the text that they complete, and says whether the answer is
@@ -119,10 +123,11 @@ impl Sequence {
         &mut self,
         chosen: Chosen,
         advance: Option<Advance>,
+        begun: &mut Begun,
         stop_ids: &[u32],
         (now, clock): (Instant, &dyn Clock),
     ) -> Result<Option<FinishReason>, Spoilt> {
-        let Chosen { token, logprob, opening } = chosen;
+        let Chosen { token, logprob, opening, stays_free } = chosen;
         let mut next = None;
         if let Some(advance) = advance {
             let (constrained, done, spent) = advance.done();
@@ -144,6 +149,11 @@ impl Sequence {
             is_whole = next.is_whole;
         }
         let finish = self.take_all(tokens, logprob, (is_whole, stop_ids), now)?;
+        if let Some(constrained) =
+            self.constrained.as_mut().filter(|_| stays_free && finish.is_none())
+        {
+            constrained.take_beside(token, begun);
+        }
         if let Some(piece) = self.answer.piece() {
             self.outlet.piece(&piece, now);
         }

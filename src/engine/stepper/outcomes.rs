@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{End, Stepper};
+use crate::constraint::Begun;
 use crate::device::Dtype;
 use crate::engine::EngineError;
 use crate::engine::constrained::Advance;
@@ -46,18 +47,21 @@ impl Stepper {
             }
         }
         // The devices wait for what follows from the choices: all answers go through their grammars at once.
-        for (turn, advance) in Advance::all(advances) {
+        // Masks begin as they are many, and the last when this is dropped.
+        let mut begun = Begun::default();
+        for (turn, advance) in Advance::all(advances, &mut begun) {
             turns[turn].advance = Some(advance);
         }
         let mut sensible = Vec::new();
         for turn in turns {
             let Planned { id, slot, prefill, .. } = turn.planned;
-            let end = self.go_on(turn, &mut pass, now);
+            let end = self.go_on(turn, &mut begun, &mut pass, now);
             if prefill && !matches!(end, Some(End::Failed(_))) {
                 sensible.push((id, slot));
             }
             ended.extend(end.map(|end| (id, end)));
         }
+        drop(begun);
         pass.finished();
         for (id, slot) in sensible {
             self.publish(id, slot);
@@ -100,11 +104,17 @@ impl Stepper {
     }
 
     /// An answer goes on with the token that was chosen. Says how it ends, if it does.
-    fn go_on(&mut self, turn: Turn, pass: &mut Pass, now: Instant) -> Option<End> {
+    fn go_on(
+        &mut self,
+        turn: Turn,
+        begun: &mut Begun,
+        pass: &mut Pass,
+        now: Instant,
+    ) -> Option<End> {
         let Turn { planned, chosen, advance } = turn;
         let sequence = self.sequences.get_mut(&planned.id)?;
         let clock = self.clock.as_ref();
-        let went_on = sequence.go_on(chosen, advance, &self.stop_ids, (now, clock));
+        let went_on = sequence.go_on(chosen, advance, begun, &self.stop_ids, (now, clock));
         sequence.trace.chose(&planned, pass, clock);
         match went_on {
             Ok(None) => {
