@@ -20,7 +20,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
@@ -218,12 +218,7 @@ impl Server {
         let spec = tokio::select! {
             biased;
             // It serves while the model loads, and may fail long before.
-            served = &mut self.serving => {
-                return Err(match served {
-                    Ok(Err(error)) => error.into(),
-                    _ => self.model_error(),
-                });
-            }
+            served = &mut self.serving => return Err(self.serve_error(served)),
             spec = loaded => spec,
         };
         let Some(spec) = spec else { return Err(self.model_error()) };
@@ -240,11 +235,16 @@ impl Server {
         };
         tokio::select! {
             () = failed => self.model_error(),
-            served = &mut self.serving => match served {
-                Ok(Err(error)) => error.into(),
-                // Nobody told it to stop: its task died.
-                _ => self.model_error(),
-            },
+            served = &mut self.serving => self.serve_error(served),
+        }
+    }
+
+    /// Why serving ended that nobody told to.
+    fn serve_error(&self, served: Result<Result<Ended, ServeError>, JoinError>) -> AppError {
+        match served {
+            Ok(Err(error)) => error.into(),
+            // Its task died.
+            _ => self.model_error(),
         }
     }
 

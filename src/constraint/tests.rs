@@ -191,9 +191,7 @@ fn sayable_in_lines(schema: &Schema) -> Schema {
     };
     let mut properties: Vec<Property> =
         schema.properties().iter().filter(|property| is_sayable(property)).cloned().collect();
-    let name = "a text of its own".to_owned();
-    let (description, absent) = (String::new(), Absent::Never);
-    properties.push(Property { name, description, kind: Kind::TEXT, absent });
+    properties.push(Property::new("a text of its own", Kind::TEXT, Absent::Never));
     Schema::new(properties).unwrap()
 }
 

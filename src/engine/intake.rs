@@ -100,13 +100,13 @@ impl Intake {
     /// one that waits, and others are refused for it.
     pub(super) fn forget_unread(&self) {
         let mut state = self.lock();
-        let (unread, read) = std::mem::take(&mut state.requests)
-            .into_iter()
-            .partition(|waiting: &Waiting| waiting.request.outlet.is_closed());
+        let (unread, read): (VecDeque<Waiting>, VecDeque<Waiting>) =
+            std::mem::take(&mut state.requests)
+                .into_iter()
+                .partition(|waiting| waiting.request.outlet.is_closed());
         state.requests = read;
         drop(state);
         // Outside of the lock: their tickets change the board.
-        let unread: VecDeque<Waiting> = unread;
         drop(unread);
         self.changed.notify_all();
     }

@@ -98,12 +98,7 @@ fn forms(document: DocumentKind) -> &'static [(&'static str, Form)] {
 }
 
 pub(super) fn properties(document: DocumentKind) -> Vec<Property> {
-    let property = |&(name, form): &(&str, Form)| Property {
-        name: name.to_owned(),
-        description: String::new(),
-        kind: kind(form),
-        absent: Absent::NotFound,
-    };
+    let property = |&(name, form): &(&str, Form)| Property::new(name, kind(form), Absent::NotFound);
     forms(document).iter().map(property).collect()
 }
 

@@ -123,6 +123,15 @@ pub struct Problem {
     pub what: String,
 }
 
+// === impl Property ===
+
+impl Property {
+    /// Without a description.
+    pub fn new(name: impl Into<String>, kind: Kind, absent: Absent) -> Self {
+        Self { name: name.into(), description: String::new(), kind, absent }
+    }
+}
+
 // === impl Schema ===
 
 impl Schema {

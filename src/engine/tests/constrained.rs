@@ -8,7 +8,7 @@ use crate::engine::FinishReason;
 use crate::schema::{Absent, DocumentKind, Grammar, Kind, Property, Schema};
 
 fn property(name: &str, kind: Kind) -> Property {
-    Property { name: name.to_owned(), description: String::new(), kind, absent: Absent::Null }
+    Property::new(name, kind, Absent::Null)
 }
 
 /// A few short values.

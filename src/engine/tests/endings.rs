@@ -60,12 +60,7 @@ fn ended(done: Result<Done, EngineError>) -> Ended {
 /// A schema with much room for loops: long texts, long lists, lists of objects.
 fn roomy() -> Schema {
     let text = |chars_max| Kind::Text { chars_min: 0, chars_max };
-    let property = |name: &str, kind: Kind| Property {
-        name: name.to_owned(),
-        description: String::new(),
-        kind,
-        absent: Absent::Never,
-    };
+    let property = |name: &str, kind: Kind| Property::new(name, kind, Absent::Never);
     let line = Kind::Object(vec![property("what", text(40)), property("count", Kind::Integer)]);
     Schema::new(vec![
         property("title", text(2048)),
@@ -156,13 +151,7 @@ fn a_model_that_is_sure_of_its_circles_is_taken_at_its_word() {
     let text = r#"{"numbers": ["#.to_owned() + &"0, ".repeat(100) + "0]}";
     options.script = answering(&text).script;
     let numbers = Kind::List { item: Box::new(Kind::Integer), items_min: 0, items_max: 256 };
-    let numbers = Property {
-        name: "numbers".to_owned(),
-        description: String::new(),
-        kind: numbers,
-        absent: Absent::Never,
-    };
-    let schema = Schema::new(vec![numbers]).unwrap();
+    let schema = Schema::new(vec![Property::new("numbers", numbers, Absent::Never)]).unwrap();
     let config = Config { events_buffered: 2 * LIMIT, ..Config::default() };
     let mut stage = Stage::with(options, config);
     let grammar = Some(schema.grammar());

@@ -9,18 +9,12 @@ use super::*;
 use crate::schema::{Absent, DocumentKind, Kind, Printed, Property};
 
 fn schema() -> Schema {
-    let property = |name: &str, kind, absent| Property {
-        name: name.to_owned(),
-        description: String::new(),
-        kind,
-        absent,
-    };
     Schema::new(vec![
-        property("supplier", Kind::TEXT, Absent::Null),
-        property("total", Kind::Printed(Printed::Money), Absent::Null),
-        property("count", Kind::Integer, Absent::Null),
-        property("paid", Kind::Boolean, Absent::LeftOut),
-        property("tags", Kind::list_of(Kind::TEXT), Absent::Null),
+        Property::new("supplier", Kind::TEXT, Absent::Null),
+        Property::new("total", Kind::Printed(Printed::Money), Absent::Null),
+        Property::new("count", Kind::Integer, Absent::Null),
+        Property::new("paid", Kind::Boolean, Absent::LeftOut),
+        Property::new("tags", Kind::list_of(Kind::TEXT), Absent::Null),
     ])
     .unwrap()
 }
@@ -177,12 +171,7 @@ fn the_last_line_of_a_cut_answer_is_left_out() {
 }
 
 fn amounts() -> Schema {
-    let property = |name: &str, kind| Property {
-        name: name.to_owned(),
-        description: String::new(),
-        kind,
-        absent: Absent::Null,
-    };
+    let property = |name: &str, kind| Property::new(name, kind, Absent::Null);
     Schema::new(vec![
         property("total", Kind::Decimal),
         property("rates", Kind::list_of(Kind::Decimal)),

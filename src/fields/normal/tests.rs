@@ -48,12 +48,7 @@ fn a_field_that_the_schema_does_not_have_is_not_understood() {
 /// Values of the caller's own schema, also inside lists and objects.
 #[test]
 fn values_of_any_schema() {
-    let property = |name: &str, kind| Property {
-        name: name.to_owned(),
-        description: String::new(),
-        kind,
-        absent: Absent::Null,
-    };
+    let property = |name: &str, kind| Property::new(name, kind, Absent::Null);
     let line = Kind::Object(vec![
         property("on", Kind::Printed(Printed::Date)),
         property("price", Kind::Printed(Printed::Money)),

@@ -55,7 +55,7 @@ impl Embedding {
             return of(ids);
         }
         let rows = Tensor::zeros((ids.len(), self.table.dim(1)?), residual, device)?;
-        for run in text_runs(ids, image) {
+        for (_, run) in runs(ids, image).filter(|(is_image, _)| !is_image) {
             rows.slice_set(&of(&ids[run.clone()])?.to_device(device)?, 0, run.start)?;
         }
         Ok(rows)
@@ -107,16 +107,14 @@ fn put<T>(table: &[T], width: usize, ids: &[u32], to: &mut [u32], pack: impl Fn(
     }
 }
 
-/// Ranges of `ids` that are not `image`.
-fn text_runs(ids: &[u32], image: u32) -> Vec<Range<usize>> {
+/// The ranges of `ids` in which text and images take turns, each with whether it is `image`.
+pub(super) fn runs(ids: &[u32], image: u32) -> impl Iterator<Item = (bool, Range<usize>)> {
     let mut start = 0;
-    ids.chunk_by(|a, b| (*a == image) == (*b == image))
-        .filter_map(|run| {
-            let range = start..start + run.len();
-            start = range.end;
-            (run[0] != image).then_some(range)
-        })
-        .collect()
+    ids.chunk_by(move |a, b| (*a == image) == (*b == image)).map(move |run| {
+        let range = start..start + run.len();
+        start = range.end;
+        (run[0] == image, range)
+    })
 }
 
 #[cfg(test)]
@@ -132,7 +130,7 @@ mod tests {
         let policy = DtypePolicy { requested: Some(compute), ..DtypePolicy::default() };
         let decision = policy.decide("language_model.model.embed_tokens", None).unwrap();
         let cpu = device::open(&DeviceSelection::Listed(vec![DeviceRequest::Cpu])).unwrap();
-        Embedding { table, home: Home { index: 0, device: cpu[0].clone(), decision } }
+        Embedding { table: table, home: Home { index: 0, device: cpu[0].clone(), decision } }
     }
 
     #[test]
@@ -164,8 +162,11 @@ mod tests {
     }
 
     #[test]
-    fn only_rows_of_text_are_read() {
-        assert_eq!(text_runs(&[9, 9, 1, 2, 9, 3], 9), [2..4, 5..6]);
-        assert!(text_runs(&[9], 9).is_empty());
+    fn text_and_images_take_turns() {
+        let found = |ids: &[u32]| runs(ids, 9).collect::<Vec<_>>();
+        assert_eq!(found(&[9, 9, 1, 2, 9]), [(true, 0..2), (false, 2..4), (true, 4..5)]);
+        assert_eq!(found(&[1, 9]), [(false, 0..1), (true, 1..2)]);
+        assert_eq!(found(&[1, 2]), [(false, 0..2)]);
+        assert!(found(&[]).is_empty());
     }
 }

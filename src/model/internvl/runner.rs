@@ -6,6 +6,7 @@ use std::time::Instant;
 use candle_core::{Result, Tensor};
 
 use super::config::{Config, VisionConfig};
+use super::embedding::runs;
 use super::features::FeatureRows;
 use super::fused::{Chosen, DecodeRow, Decoded};
 use super::home::{Homes, Hosts};
@@ -149,7 +150,8 @@ impl InternVl {
         let mut first_row = 0;
         for segment in segments {
             let mut image_row = segment.image_tokens_before;
-            for run in image_runs(segment.tokens, self.spec.image_token_id) {
+            let runs = runs(segment.tokens, self.spec.image_token_id);
+            for (_, run) in runs.filter(|(is_image, _)| *is_image) {
                 let mut at = first_row + run.start;
                 for rows in self.features.rows(segment.slot, image_row..image_row + run.len())? {
                     x.slice_set(&rows, 0, at)?;
@@ -231,19 +233,6 @@ fn decode_rows<'a>(segments: &[Segment<'a>], image_token_id: u32) -> Option<Vec<
         _ => None,
     };
     segments.iter().map(row).collect()
-}
-
-/// Ranges of `tokens` that are image tokens.
-fn image_runs(tokens: &[u32], image_token_id: u32) -> Vec<std::ops::Range<usize>> {
-    let mut start = 0;
-    tokens
-        .chunk_by(|a, b| (*a == image_token_id) == (*b == image_token_id))
-        .filter_map(|run| {
-            let range = start..start + run.len();
-            start = range.end;
-            (run[0] == image_token_id).then_some(range)
-        })
-        .collect()
 }
 
 impl Runner for InternVl {
@@ -337,17 +326,5 @@ impl Runner for InternVl {
 
     fn release(&mut self, slot: Slot) {
         self.features.release(slot);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::image_runs;
-
-    #[test]
-    fn runs_are_found_wherever_they_stand() {
-        assert_eq!(image_runs(&[1, 9, 9, 2, 9], 9), [1..3, 4..5]);
-        assert_eq!(image_runs(&[9, 9, 1], 9), std::iter::once(0..2).collect::<Vec<_>>());
-        assert!(image_runs(&[1, 2], 9).is_empty());
     }
 }

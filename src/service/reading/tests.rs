@@ -5,12 +5,7 @@ use crate::engine::{Timings, Usage};
 use crate::schema::{Absent, Kind as SchemaKind, Property};
 
 fn schema() -> Schema {
-    let property = |name: &str, kind| Property {
-        name: name.to_owned(),
-        description: String::new(),
-        kind,
-        absent: Absent::Null,
-    };
+    let property = |name: &str, kind| Property::new(name, kind, Absent::Null);
     Schema::new(vec![
         property("SUPPLIER", SchemaKind::TEXT),
         property("TOTAL", SchemaKind::Decimal),
