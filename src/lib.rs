@@ -1,6 +1,6 @@
 //! Tessera reads documents with InternVL3 and streams what it reads over gRPC.
 //!
-//! Modules in reading order. Arrows only point down this list's floors, which `tests/tidy.rs`
+//! Modules in reading order. Arrows only point down this list's floors, which `tests/tidy`
 //! holds; `docs/ARCHITECTURE.md` says why.
 //!
 //! | floor | modules |

@@ -1,4 +1,4 @@
-//! Weight files mapped into memory: one of the four files with unsafe code, which `tests/tidy.rs`
+//! Weight files mapped into memory: one of the four files with unsafe code, which `tests/tidy`
 //! names.
 
 use std::fs::File;

@@ -16,6 +16,7 @@ mod guard;
 mod health;
 mod hostile;
 mod interop;
+mod kind;
 mod load;
 mod metrics;
 mod model_info;
