@@ -4,10 +4,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+mod runner;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use runner::{argmax, blocks_of, image_token_id, options};
 use serde::Deserialize;
 use tessera::checkpoint::Checkpoint;
 use tessera::device::Dtype;
@@ -48,27 +51,9 @@ fn golden(model: &str, case: &str) -> Golden {
 
 fn model(name: &str, dtype: Dtype) -> InternVl {
     let checkpoint = Checkpoint::open(&golden_dir().join(name)).unwrap();
-    let options = LoadOptions {
-        devices: "cpu".parse().unwrap(),
-        dtypes: DtypePolicy { requested: Some(dtype), ..DtypePolicy::default() },
-        slots: 3,
-        slot_tokens: Some(256),
-        image_token_id: Some(image_token_id(&checkpoint)),
-        ..LoadOptions::default()
-    };
+    let dtypes = DtypePolicy { requested: Some(dtype), ..DtypePolicy::default() };
+    let options = LoadOptions { dtypes, ..options(&checkpoint, "cpu") };
     load(&checkpoint, &options, &mut |_| ()).unwrap()
-}
-
-/// The id of `<IMG_CONTEXT>`, from whichever tokenizer file the model directory has.
-fn image_token_id(checkpoint: &Checkpoint) -> u32 {
-    let added: Option<HashMap<String, u32>> = checkpoint.json("added_tokens.json").unwrap();
-    if let Some(id) = added.and_then(|added| added.get("<IMG_CONTEXT>").copied()) {
-        return id;
-    }
-    let tokenizer: serde_json::Value = checkpoint.require_json("tokenizer.json").unwrap();
-    let tokens = tokenizer["added_tokens"].as_array().unwrap();
-    let token = tokens.iter().find(|token| token["content"] == "<IMG_CONTEXT>").unwrap();
-    token["id"].as_u64().unwrap() as u32
 }
 
 fn values(tensor: &Tensor) -> Vec<f32> {
@@ -113,31 +98,12 @@ fn check_activations(name: &str, expected: &str, case: &str) {
     }
 }
 
-/// KV blocks of a test's sequences: 4 each, one sequence after the other.
-fn blocks_of(slot: u32) -> &'static [u32] {
-    const EACH: usize = 4;
-    static BLOCKS: [u32; 4 * EACH] = {
-        let mut blocks = [0; 4 * EACH];
-        let mut index = 0;
-        while index < blocks.len() {
-            blocks[index] = index as u32;
-            index += 1;
-        }
-        blocks
-    };
-    &BLOCKS[slot as usize * EACH..][..EACH]
-}
-
-fn argmax(row: &[f32]) -> u32 {
-    (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b]).then(b.cmp(a))).unwrap() as u32
-}
-
 /// Takes in `tokens` from `start` on, in one segment, and returns the logits that follow.
 fn step(model: &mut InternVl, slot: u32, start: usize, all: &[u32], end: usize) -> Vec<f32> {
     let image_token = model.spec().image_token_id;
     let segment = Segment {
         slot: Slot(slot),
-        blocks: blocks_of(slot),
+        blocks: blocks_of(slot, 4),
         start,
         tokens: &all[start..end],
         image_tokens_before: all[..start].iter().filter(|id| **id == image_token).count(),
@@ -262,7 +228,7 @@ fn batched_and_chunked_equals_alone() {
         |all: &[u32], end: usize| all[..end].iter().filter(|id| **id == image_token).count();
     let segment = |slot, all: &'static [u32], start, end: usize| Segment {
         slot: Slot(slot),
-        blocks: blocks_of(slot),
+        blocks: blocks_of(slot, 4),
         start,
         tokens: &all[start..end],
         image_tokens_before: images(all, start),

@@ -4,10 +4,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+mod runner;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{D, DType, Device, Tensor};
+use runner::{argmax, blocks_of};
 use serde::Deserialize;
 use tempfile::TempDir;
 use tessera::checkpoint::Checkpoint;
@@ -81,44 +84,15 @@ fn page() -> ProbeInput {
 
 fn options(dtype: Dtype, mode: PolicyMode, probe: bool) -> LoadOptions {
     LoadOptions {
-        devices: "cpu,cpu".parse().unwrap(),
         layout: LayoutOptions { map: "internvl".parse().unwrap(), ..LayoutOptions::default() },
         dtypes: DtypePolicy { requested: Some(dtype), mode, ..DtypePolicy::default() },
         probe: probe.then(page),
-        slots: 2,
-        slot_tokens: Some(256),
-        image_token_id: image_token_id(),
-        ..LoadOptions::default()
+        ..runner::options(&Checkpoint::open(&golden()).unwrap(), "cpu,cpu")
     }
-}
-
-fn image_token_id() -> Option<u32> {
-    let added: HashMap<String, u32> =
-        Checkpoint::open(&golden()).unwrap().require_json("added_tokens.json").unwrap();
-    added.get("<IMG_CONTEXT>").copied()
 }
 
 fn load_from(dir: &TempDir, options: &LoadOptions) -> Result<InternVl, LoadError> {
     load(&Checkpoint::open(dir.path()).unwrap(), options, &mut |_| ())
-}
-
-/// KV blocks of a test's sequences: 4 each, one sequence after the other.
-fn blocks_of(slot: u32) -> &'static [u32] {
-    const EACH: usize = 4;
-    static BLOCKS: [u32; 4 * EACH] = {
-        let mut blocks = [0; 4 * EACH];
-        let mut index = 0;
-        while index < blocks.len() {
-            blocks[index] = index as u32;
-            index += 1;
-        }
-        blocks
-    };
-    &BLOCKS[slot as usize * EACH..][..EACH]
-}
-
-fn argmax(row: &[f32]) -> u32 {
-    (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b]).then(b.cmp(a))).unwrap() as u32
 }
 
 /// Tokens chosen after `prompt`, one at a time.
@@ -128,7 +102,7 @@ fn greedy(model: &mut InternVl, prompt: &[u32], count: usize) -> Vec<u32> {
     for _ in 0..count {
         let segment = Segment {
             slot: Slot(0),
-            blocks: blocks_of(0),
+            blocks: blocks_of(0, 4),
             start,
             tokens: &tokens[start..],
             image_tokens_before: 0,
@@ -227,7 +201,7 @@ fn a_nan_that_appears_while_serving_is_located() {
         model.encode(&[SlotTiles { slot: Slot(1), first_tile: 0, pixels }]).unwrap();
         let segment = Segment {
             slot: Slot(1),
-            blocks: blocks_of(1),
+            blocks: blocks_of(1, 4),
             start: 0,
             tokens: &page.tokens,
             image_tokens_before: 0,
@@ -261,7 +235,7 @@ fn a_healthy_model_has_nothing_to_locate() {
     let tokens = [1, 2, 3];
     let segment = Segment {
         slot: Slot(0),
-        blocks: blocks_of(0),
+        blocks: blocks_of(0, 4),
         start: 0,
         tokens: &tokens,
         image_tokens_before: 0,

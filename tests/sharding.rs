@@ -3,10 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+mod runner;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use runner::{argmax, blocks_of, options};
 use tessera::checkpoint::Checkpoint;
 use tessera::device::{Dtype, LinkRoute};
 use tessera::model::internvl::{InternVl, LayoutOptions, LoadOptions, load};
@@ -14,8 +17,6 @@ use tessera::model::{
     PixelData, PixelTiles, Runner as _, Segment, Slot, SlotTiles, StepBatch, Want,
 };
 use tessera::placement::{DeviceMap, DtypePolicy, Quantization, WeightFormat};
-
-const IMAGE_TOKEN: u32 = 15;
 
 /// An explicit map of the built-in model's six layers: stages of the same length, in order.
 fn stages(count: usize) -> DeviceMap {
@@ -42,30 +43,12 @@ fn tiny(count: usize, dtypes: DtypePolicy) -> InternVl {
 
 fn tiny_with(count: usize, map: DeviceMap, dtypes: DtypePolicy) -> InternVl {
     let options = LoadOptions {
-        devices: vec!["cpu"; count].join(",").parse().unwrap(),
         layout: LayoutOptions { map, ..LayoutOptions::default() },
         dtypes,
-        slots: 2,
-        slot_tokens: Some(1024),
-        image_token_id: Some(IMAGE_TOKEN),
-        ..LoadOptions::default()
+        slot_tokens: Some(512),
+        ..options(&Checkpoint::Embedded, &vec!["cpu"; count].join(","))
     };
     load(&Checkpoint::Embedded, &options, &mut |_| ()).unwrap()
-}
-
-/// KV blocks of a test's sequences: 16 each, one sequence after the other.
-fn blocks_of(slot: u32) -> &'static [u32] {
-    const EACH: usize = 16;
-    static BLOCKS: [u32; 4 * EACH] = {
-        let mut blocks = [0; 4 * EACH];
-        let mut index = 0;
-        while index < blocks.len() {
-            blocks[index] = index as u32;
-            index += 1;
-        }
-        blocks
-    };
-    &BLOCKS[slot as usize * EACH..][..EACH]
 }
 
 fn segment(
@@ -76,7 +59,14 @@ fn segment(
     wants_logits: bool,
 ) -> Segment<'_> {
     let want = if wants_logits { Want::Logits } else { Want::Nothing };
-    Segment { slot: Slot(slot), blocks: blocks_of(slot), start, tokens, image_tokens_before, want }
+    Segment {
+        slot: Slot(slot),
+        blocks: blocks_of(slot, 8),
+        start,
+        tokens,
+        image_tokens_before,
+        want,
+    }
 }
 
 /// A page of one tile and a prompt in two chunks beside a text in another slot, then decode steps:
@@ -103,8 +93,7 @@ fn answers(model: &mut InternVl) -> (Vec<f32>, Vec<u32>) {
             .rows()
             .map(|row| {
                 all.extend_from_slice(row);
-                let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-                best.map_or(0, |(id, _)| id as u32)
+                argmax(row)
             })
             .collect()
     };
@@ -195,15 +184,9 @@ fn every_strategy_gives_the_same_answer() {
 
 #[test]
 fn a_model_that_does_not_fit_is_not_loaded() {
-    let options = LoadOptions {
-        devices: "cpu".parse().unwrap(),
-        layout: LayoutOptions {
-            max_memory: Some("cpu=1MiB".to_owned()),
-            ..LayoutOptions::default()
-        },
-        image_token_id: Some(IMAGE_TOKEN),
-        ..LoadOptions::default()
-    };
+    let layout =
+        LayoutOptions { max_memory: Some("cpu=1MiB".to_owned()), ..LayoutOptions::default() };
+    let options = LoadOptions { layout, ..options(&Checkpoint::Embedded, "cpu") };
     let error = load(&Checkpoint::Embedded, &options, &mut |_| ()).unwrap_err().to_string();
     assert!(error.contains("does not fit") && error.contains("tessera plan"), "{error}");
 }
@@ -280,16 +263,14 @@ fn eight_bit_weights_are_half_of_bf16_and_nearly_as_good() {
 #[test]
 fn every_weight_can_be_compared_with_its_file() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/micro-a");
+    let checkpoint = Checkpoint::open(&dir).unwrap();
     let compared = |quantization| {
         let options = LoadOptions {
-            devices: "cpu".parse().unwrap(),
             compare_weights: true,
-            slots: 1,
-            image_token_id: Some(IMAGE_TOKEN),
             dtypes: DtypePolicy { quantization, ..DtypePolicy::default() },
-            ..LoadOptions::default()
+            ..options(&checkpoint, "cpu")
         };
-        let model = load(&Checkpoint::open(&dir).unwrap(), &options, &mut |_| ()).unwrap();
+        let model = load(&checkpoint, &options, &mut |_| ()).unwrap();
         model.spec().verification.tensors_compared
     };
     let file = std::fs::read(dir.join("model.safetensors")).unwrap();
