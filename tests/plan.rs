@@ -340,13 +340,16 @@ fn the_table_of_the_embedding_can_stay_on_the_host() {
         let output = tessera(&["--devices", "1xA10", "--embedding", place, "--json"]);
         let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
         let placed = plan["placements"][2].clone();
-        (plan["devices"][0]["weights_bytes"].as_u64().unwrap(), placed)
+        let bytes = |bytes: &Value| bytes.as_u64().unwrap();
+        let (gpu, host) = (&plan["devices"][0]["weights_bytes"], &plan["host_weights_bytes"]);
+        (bytes(gpu), bytes(host), placed)
     };
-    let ((beside, there), (apart, host)) = (weights("device"), weights("host"));
+    let ((beside, none, there), (apart, held, host)) = (weights("device"), weights("host"));
     assert_eq!(there["module"], "language_model.model.embed_tokens");
     assert_eq!((&there["device"], &host["device"]), (&"cuda:0".into(), &"cpu".into()));
     assert_eq!(beside - apart, host["bytes"].as_u64().unwrap());
     assert_eq!(host["bytes"], there["bytes"]);
+    assert_eq!((none, held), (0, beside - apart));
 }
 
 /// Runs to the end and compares what stands on stderr, and the exit code.

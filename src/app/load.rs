@@ -12,7 +12,8 @@ use crate::device::Share;
 use crate::engine::{LoadError, LoadProgress, Loaded};
 use crate::fields::{Calibration, CalibrationError};
 use crate::limits;
-use crate::model::{Runner as _, internvl};
+use crate::model::Runner as _;
+use crate::model::internvl::{self, HostTables};
 use crate::preprocess;
 use crate::prompt::{PromptOptions, Prompter, Questions};
 use crate::weights::WeightSource;
@@ -26,6 +27,8 @@ pub struct Loader {
     model: ModelConfig,
     requests: RequestConfig,
     share: Share,
+    /// Of the replicas that are loaded together.
+    tables: HostTables,
 }
 
 /// How often values of the model are right, where it has a file that says so and may be used. Weights that
@@ -58,7 +61,12 @@ struct TilingFiles {
 
 impl Loader {
     pub fn new(config: &Config) -> Self {
-        Self { model: config.model.clone(), requests: config.requests, share: Share::default() }
+        Self {
+            model: config.model.clone(),
+            requests: config.requests,
+            share: Share::default(),
+            tables: HostTables::default(),
+        }
     }
 
     /// What loads each replica, on its part of the devices.
@@ -66,8 +74,11 @@ impl Loader {
         &self,
     ) -> Vec<impl FnOnce(&LoadProgress) -> Result<Loaded, LoadError> + Send + 'static + use<>> {
         let replicas = self.model.replicas;
+        // A model that is loaded later reads its own files.
+        let tables = HostTables::default();
         let one = |replica| {
-            let loader = Self { share: Share { replica, replicas }, ..self.clone() };
+            let (share, tables) = (Share { replica, replicas }, tables.clone());
+            let loader = Self { share, tables, ..self.clone() };
             move |progress: &LoadProgress| loader.load(progress)
         };
         (0..replicas).map(one).collect()
@@ -77,7 +88,7 @@ impl Loader {
     pub fn load(&self, progress: &LoadProgress) -> Result<Loaded, LoadError> {
         let checkpoint = self.model.checkpoint.resolved()?;
         let model = ModelConfig { checkpoint, ..self.model.clone() };
-        Self { model, ..*self }.load_all(progress)
+        Self { model, ..self.clone() }.load_all(progress)
     }
 
     fn load_all(&self, progress: &LoadProgress) -> Result<Loaded, LoadError> {
@@ -198,6 +209,7 @@ impl Loader {
             slot_tokens: Some(self.requests.slot_tokens),
             kv_tokens: self.requests.kv_tokens,
             image_token_id: Some(image_token_id),
+            tables: self.tables.clone(),
         }
     }
 }

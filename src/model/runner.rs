@@ -74,6 +74,8 @@ pub struct Placement {
     pub weight_bytes: u64,
     /// Stored tensors, each of which was found on the device and in a dtype that this entry names.
     pub tensors: usize,
+    /// Its weights are read by all replicas that have it there in this dtype.
+    pub is_shared: bool,
 }
 
 /// What start-up checked.

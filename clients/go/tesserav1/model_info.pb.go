@@ -637,6 +637,8 @@ type ModulePlacement struct {
 	ComputeDtype Dtype `protobuf:"varint,5,opt,name=compute_dtype,json=computeDtype,proto3,enum=tessera.v1.Dtype" json:"compute_dtype,omitempty"`
 	// Why a dtype differs from `requested_dtype`. Empty: none does.
 	DtypeReason string `protobuf:"bytes,6,opt,name=dtype_reason,json=dtypeReason,proto3" json:"dtype_reason,omitempty"`
+	// Weights that replicas read together count in the first of them: in the
+	// others 0. Of a device they add up to Device.weight_bytes.
 	WeightBytes uint64 `protobuf:"varint,7,opt,name=weight_bytes,json=weightBytes,proto3" json:"weight_bytes,omitempty"`
 	// Of matrix products' sums, softmax, norms and rotary positions.
 	AccumulateDtype Dtype `protobuf:"varint,8,opt,name=accumulate_dtype,json=accumulateDtype,proto3,enum=tessera.v1.Dtype" json:"accumulate_dtype,omitempty"`
@@ -1056,6 +1058,8 @@ func (x *SiteRange) GetMaxAbs() float32 {
 }
 
 // Memory in bytes, at the time of the call.
+// Something of the model is there: a module, or as "cpu" only weights that stay
+// in the host's memory (--embedding host).
 type Device struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "cuda:0", "cpu"

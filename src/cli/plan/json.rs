@@ -39,6 +39,7 @@ fn value(report: &Report) -> Value {
         "slot_tokens": report.demand.slot_tokens,
         "reserved_kv_tokens": report.demand.tokens(),
         "devices": devices,
+        "host_weights_bytes": host_weights_bytes(&plan.placements),
         "placements": placements,
         "crossings": plan.crossings,
         "kv_bytes_per_token": plan.kv_bytes_per_token,
@@ -54,6 +55,11 @@ fn value(report: &Report) -> Value {
         "problems": plan.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "advice": report.advice.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
+}
+
+/// Of a GPU's modules whose weights stay in the host's memory. Replicas of one dtype share them.
+fn host_weights_bytes(placements: &[PlannedModule]) -> u64 {
+    placements.iter().filter(|placed| placed.on_host).map(|placed| placed.bytes).sum()
 }
 
 fn device(device: &DevicePlan) -> Value {

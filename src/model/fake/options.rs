@@ -91,6 +91,7 @@ fn placement() -> Placement {
         dtype_reason: String::new(),
         weight_bytes: 0,
         tensors: 0,
+        is_shared: false,
     }
 }
 

@@ -5,6 +5,7 @@
 //! instead: 1.1 GB in the 8B shape.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use candle_core::cpu_backend::CpuStorage;
 use candle_core::{DType, Result, Storage, Tensor, bail};
@@ -15,18 +16,25 @@ use crate::model::layers::Visit;
 use crate::weights::{Loaded, Weights};
 
 pub(super) struct Embedding {
-    /// `[vocab, hidden]`
-    table: Tensor,
+    /// `[vocab, hidden]`; in the host's memory other replicas of the model read it too.
+    table: Arc<Tensor>,
     /// Where rows begin.
     home: Home,
 }
 
 impl Embedding {
     pub(super) fn load(config: &TextConfig, homes: &Homes, weights: &Weights) -> Loaded<Self> {
+        const NAME: &str = "language_model.model.embed_tokens.weight";
         let shape = [config.vocab_size, config.hidden_size];
-        let table = homes.table();
-        let table =
-            table.matrices(weights).tensor("language_model.model.embed_tokens.weight", &shape)?;
+        let home = homes.table();
+        let matrices = home.matrices(weights);
+        let load = || matrices.tensor(NAME, &shape);
+        let table = match &homes.host {
+            Some(host) => host.tables.table(home.compute(), load)?,
+            None => Arc::new(load()?),
+        };
+        // It was used, whoever read it.
+        matrices.stored(NAME, &shape)?;
         Ok(Self { table, home: homes.embedding.clone() })
     }
 
@@ -130,7 +138,10 @@ mod tests {
         let policy = DtypePolicy { requested: Some(compute), ..DtypePolicy::default() };
         let decision = policy.decide("language_model.model.embed_tokens", None).unwrap();
         let cpu = device::open(&DeviceSelection::Listed(vec![DeviceRequest::Cpu])).unwrap();
-        Embedding { table: table, home: Home { index: 0, device: cpu[0].clone(), decision } }
+        Embedding {
+            table: Arc::new(table),
+            home: Home { index: 0, device: cpu[0].clone(), decision },
+        }
     }
 
     #[test]

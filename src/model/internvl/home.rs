@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device};
 
+use super::host_table::Host;
 use super::observe::Part;
 use crate::device::{DeviceHandle, Dtype};
 use crate::placement::{DtypeDecision, Quantization, WeightFormat};
@@ -20,7 +21,7 @@ pub(super) struct Home {
 #[derive(Debug, Clone)]
 pub(super) struct Homes {
     /// The host, where the embedding's table stays in its memory; none: the table is where its rows begin.
-    pub(super) host: Option<DeviceHandle>,
+    pub(super) host: Option<Host>,
     pub(super) vision: Home,
     pub(super) projector: Home,
     pub(super) embedding: Home,
@@ -119,8 +120,8 @@ impl Homes {
 
     /// Where the embedding's table is: as its rows are, but for the device.
     pub(super) fn table(&self) -> Home {
-        let device = self.host.as_ref().unwrap_or(&self.embedding.device).clone();
-        Home { device, ..self.embedding.clone() }
+        let device = self.host.as_ref().map_or(&self.embedding.device, |host| &host.device);
+        Home { device: device.clone(), ..self.embedding.clone() }
     }
 
     pub(super) fn get_mut(&mut self, part: Part) -> &mut Home {

@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::cost::{VISION_BATCH_TILES_GPU, cost};
 use super::home::{Home, Homes};
+use super::host_table::Host;
 use super::load::{LoadError, LoadOptions, room};
 use super::observe::Part;
 use crate::device::{self, DeviceHandle, DeviceRequest, DeviceSelection};
@@ -71,7 +72,8 @@ pub(super) fn decide(
     let mut layout = layout(config, &opened, &plan);
     if plan.placements.iter().any(|module| module.on_host) {
         let host = DeviceSelection::Listed(vec![DeviceRequest::Cpu]);
-        layout.homes.host = device::open(&host)?.into_iter().next();
+        let host = device::open(&host)?.into_iter().next();
+        layout.homes.host = host.map(|device| Host { device, tables: options.tables.clone() });
     }
     Ok(layout)
 }

@@ -6,6 +6,7 @@ use super::config::{Config, ConfigError};
 use super::cost::VISION_BATCH_TILES_GPU;
 use super::features::FeatureRows;
 use super::home::{Home, Homes, Hosts};
+use super::host_table::HostTables;
 use super::language::{Decoder, Room};
 use super::layout::{self, LayoutError};
 use super::observe::Part;
@@ -48,6 +49,8 @@ pub struct LoadOptions {
     pub kv_tokens: Option<usize>,
     /// The tokenizer's id of the image placeholder; needed where `config.json` does not say it.
     pub image_token_id: Option<u32>,
+    /// Tables in the host's memory, the same for all replicas of a model.
+    pub tables: HostTables,
 }
 
 /// Why a model could not be loaded.
@@ -307,6 +310,9 @@ fn spec(
                 * (room.kv_blocks * BLOCK_TOKENS) as u64,
         }
     };
+    // With the embedding's table; where it is a device too, it stands there already.
+    let host = homes.host.as_ref().map(|host| &host.device);
+    let host = host.filter(|host| devices.iter().all(|device| device.id != host.id));
     Ok(ModelSpec {
         replicas: 1,
         name: checkpoint.name(),
@@ -328,7 +334,7 @@ fn spec(
             .first()
             .map_or(homes.head.decision.compute, |home| home.decision.compute),
         policy: options.dtypes.clone(),
-        devices: devices.iter().enumerate().map(device_use).collect(),
+        devices: devices.iter().chain(host).enumerate().map(device_use).collect(),
         placements,
         links: model.decoder.links().used(),
         verification: Verification { tensors_compared: weights.compared(), probe: Vec::new() },
@@ -395,75 +401,4 @@ fn warn_of_unused(weights: &Weights) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::model::internvl::fault::with_wrong_kernels;
-
-    /// A tile of a pattern, and a prompt that has it.
-    fn probe(config: &Config, image_token_id: u32) -> ProbeInput {
-        let side = config.vision.image_size;
-        let pixels = (0..3 * side * side).map(|i| ((i * 7919) % 2003) as f32 / 1001.0 - 1.0);
-        let mut tokens = vec![5, 9];
-        tokens.extend(std::iter::repeat_n(image_token_id, config.tokens_per_tile()));
-        tokens.extend([80, 7, 133]);
-        ProbeInput { pixels: pixels.collect(), tiles: 1, tokens }
-    }
-
-    fn load_micro() -> Result<InternVl, LoadError> {
-        load_micro_in(Dtype::F32)
-    }
-
-    fn load_micro_in(dtype: Dtype) -> Result<InternVl, LoadError> {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/micro-a");
-        let checkpoint = Checkpoint::Dir(dir);
-        let image_token_id = 3;
-        let options = LoadOptions {
-            devices: "cpu".parse()?,
-            probe: Some(probe(&Config::load(&checkpoint)?, image_token_id)),
-            slots: 1,
-            slot_tokens: Some(256),
-            image_token_id: Some(image_token_id),
-            dtypes: DtypePolicy { requested: Some(dtype), ..DtypePolicy::default() },
-            ..LoadOptions::default()
-        };
-        load(&checkpoint, &options, &mut |_| {})
-    }
-
-    /// On a CPU the vision tower has kernels of its own, in f32. The rest serves by what the probe ran, which is not
-    /// run again.
-    #[test]
-    fn only_what_serves_by_other_operations_is_run_again() {
-        let served = |dtype| -> Vec<String> {
-            let model = load_micro_in(dtype).unwrap();
-            let sites = &model.spec.verification.probe;
-            let served = sites.iter().filter(|site| site.site.starts_with("served_"));
-            let mut modules: Vec<String> = served.map(|site| site.module.clone()).collect();
-            modules.dedup();
-            modules
-        };
-        assert_eq!(served(Dtype::F32), ["vision_model", "mlp1"]);
-        assert_eq!(served(Dtype::F16), [""; 0]);
-    }
-
-    /// Kernels that are wrong where the model serves, and only there, are found before it does, and named.
-    #[test]
-    fn a_wrong_kernel_is_found_and_its_module_named() {
-        load_micro().unwrap();
-        for part in [Part::Vision, Part::Projector, Part::Layer(0), Part::Layer(1), Part::Head] {
-            let error = with_wrong_kernels(part, load_micro).unwrap_err();
-            match &error {
-                LoadError::WaysDiffer { way, module, distance, tolerance } => {
-                    assert_eq!(*module, part.to_string());
-                    let of_pages = matches!(part, Part::Vision | Part::Projector);
-                    let expected = if of_pages { "vision kernels" } else { "prefill kernels" };
-                    assert_eq!(*way, expected, "{part}");
-                    assert!(distance > tolerance, "{part}: {distance}");
-                }
-                other => panic!("{part}: {other}"),
-            }
-            assert!(error.to_string().contains(&format!("{part} is the first")), "{error}");
-        }
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ mod fused;
 #[path = "fused/without.rs"]
 mod fused;
 mod home;
+mod host_table;
 mod language;
 mod laps;
 mod layout;
@@ -27,6 +28,7 @@ mod vision;
 
 pub use config::{Config, ConfigError};
 pub use cost::cost;
+pub use host_table::HostTables;
 pub use layout::{LayoutError, LayoutOptions, demand};
 pub use load::{LoadError, LoadOptions, check, load};
 pub use probe::ProbeInput;

@@ -42,6 +42,7 @@ pub(super) fn placements(model: &InternVl) -> Result<Vec<Placement>, LoadError> 
             dtype_reason: home.decision.reason.clone(),
             weight_bytes: bytes,
             tensors,
+            is_shared: part == Part::Embedding && model.homes().host.is_some(),
         });
     }
     if wrong.is_empty() {

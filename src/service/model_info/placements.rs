@@ -113,6 +113,7 @@ mod tests {
             dtype_reason: String::new(),
             weight_bytes: 10,
             tensors: 1,
+            is_shared: false,
         }
     }
 

@@ -220,6 +220,9 @@ export type ModulePlacement = Message<"tessera.v1.ModulePlacement"> & {
   dtypeReason: string;
 
   /**
+   * Weights that replicas read together count in the first of them: in the
+   * others 0. Of a device they add up to Device.weight_bytes.
+   *
    * @generated from field: uint64 weight_bytes = 7;
    */
   weightBytes: bigint;
@@ -429,6 +432,8 @@ export const SiteRangeSchema: GenMessage<SiteRange> = /*@__PURE__*/
 
 /**
  * Memory in bytes, at the time of the call.
+ * Something of the model is there: a module, or as "cpu" only weights that stay
+ * in the host's memory (--embedding host).
  *
  * @generated from message tessera.v1.Device
  */
