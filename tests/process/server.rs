@@ -46,13 +46,15 @@ impl Server {
         let admin = free();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tessera"));
         command
-            .args(["serve", "--listen", &address.to_string(), "--verify", "none"])
+            .args(["serve", "--listen", &address.to_string()])
             .args(["--admin-listen", &admin.to_string(), "--drain-propagation", "100ms"])
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        if !flags.contains(&"--log-level") {
-            command.args(["--log-level", "warn"]);
+        for [flag, value] in [["--log-level", "warn"], ["--verify", "none"]] {
+            if !flags.contains(&flag) {
+                command.args([flag, value]);
+            }
         }
         change(&mut command);
         Self { address, admin, process: command.spawn().unwrap() }
