@@ -47,6 +47,8 @@ pub const PDF_DPI_DEFAULT: u32 = 200;
 pub const PDF_PAGE_MS_MAX: u64 = 20_000;
 /// Memory of the process that renders one PDF.
 pub const PDF_MEMORY_BYTES_MAX: u64 = 3 << 30;
+/// Bytes of the text of one PDF page; of a page with more it is not known.
+pub const PDF_TEXT_BYTES_MAX: usize = 256 << 10;
 /// Pages of a TIFF file, of which a request may name some.
 pub const TIFF_DIRECTORIES_MAX: usize = 4096;
 /// Bytes of the prompt text of one request.

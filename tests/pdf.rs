@@ -104,6 +104,30 @@ fn endless() -> Vec<u8> {
     pages((100.0, 100.0), &[("/F Do", "/XObject << /F 5 0 R >>")], &more)
 }
 
+/// Lines of text, each as a content stream draws it from the left: a string, or pieces with gaps between them.
+fn lines(lines: &[&str]) -> String {
+    let mut out = "BT /F0 12 Tf 14 TL 10 180 Td\n".to_owned();
+    for line in lines {
+        let shown =
+            if line.starts_with('[') { format!("{line} TJ") } else { format!("({line}) Tj") };
+        writeln!(out, "{shown} T*").unwrap();
+    }
+    out + "ET"
+}
+
+/// Pages of such lines, in a font that every reader of PDF files has.
+fn of_text(contents: &[&str]) -> Vec<u8> {
+    let fonts = "/Font << /F0 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >>";
+    let contents: Vec<(&str, &str)> = contents.iter().map(|content| (*content, fonts)).collect();
+    pages((300.0, 200.0), &contents, &[])
+}
+
+fn texts(bytes: &[u8]) -> Vec<Option<String>> {
+    let pages = read(bytes, &wanted(&[], 72), &DecodeLimits::default()).unwrap();
+    let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    pages.into_iter().map(|page| page.text.map(words)).collect()
+}
+
 fn renderers() -> [PdfRenderer; 2] {
     [PdfRenderer::Here, PdfRenderer::Process(PathBuf::from(env!("CARGO_BIN_EXE_tessera")))]
 }
@@ -197,6 +221,33 @@ fn an_image_in_a_pdf_keeps_its_pixels() {
         apart.fold((0_u64, 0), |(sum, most), apart| (sum + u64::from(apart), most.max(apart)));
     let mean = sum as f64 / rgb.as_raw().len() as f64;
     assert!(mean < 1.0, "mean {mean}, most {most}");
+}
+
+/// The text of a page: as it was put there, seen or not; words that stand apart are apart, and letters that are
+/// drawn one by one are words.
+#[test]
+fn a_page_brings_its_text() {
+    let first = lines(&["ACME Pty Ltd", "[(T) 80 (otal) -3000 ($5.00)]", "[(tax) -300 (invoice)]"]);
+    // Each letter at its place, and a scan's unseen text.
+    let second = "BT /F0 10 Tf 1 0 0 1 10 50 Tm (A) Tj 1 0 0 1 16.67 50 Tm (B) Tj 1 0 0 1 23.34 50 Tm (N) Tj ET \
+        BT 3 Tr /F0 10 Tf 10 20 Td (unseen) Tj ET";
+    let turned = "BT /F0 10 Tf 0 1 -1 0 50 10 Tm (upwards) Tj ( 7) Tj ET";
+    let found = texts(&of_text(&[&first, second, turned, "0 g 0 0 10 10 re f"]));
+    let expected =
+        [Some("ACME Pty Ltd Total $5.00 tax invoice"), Some("ABN unseen"), Some("upwards 7"), None];
+    assert_eq!(found, expected.map(|text| text.map(str::to_owned)));
+    assert_eq!(texts(&squares(1)), [None]);
+}
+
+/// Nothing is said of a page where a letter does not say what it is: it might be in any value.
+#[test]
+fn a_page_with_a_letter_that_is_unknown_has_no_text() {
+    let fonts = "/Font << /F0 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica \
+        /Encoding << /Type /Encoding /Differences [65 /secret] >> >> >>";
+    let content = |text: &str| format!("BT /F0 12 Tf 10 10 Td ({text}) Tj ET");
+    let (known, unknown) = (content("BCD"), content("ABC"));
+    let bytes = pages((100.0, 50.0), &[(&known, fonts), (&unknown, fonts)], &[]);
+    assert_eq!(texts(&bytes), [Some("BCD".to_owned()), None]);
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn pages_of_a_tiff_are_chosen_by_number() {
         let found = chosen(numbers).unwrap();
         let expected: Vec<NumberedPage> = numbers
             .iter()
-            .map(|&number| NumberedPage { number, page: all[number - 1].clone() })
+            .map(|&number| NumberedPage { number, page: all[number - 1].clone(), text: None })
             .collect();
         assert_eq!(found, expected, "{numbers:?}");
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::client::Answer;
 use super::refusal::Refusal;
 use super::view::{Seconds, disagreements, seconds, tokens_per_second};
-use crate::pb::v1::{ExtractedField, FinishReason};
+use crate::pb::v1::{ExtractedField, FinishReason, PageSource};
 
 /// What is known of one field.
 #[derive(Debug, Serialize)]
@@ -19,6 +19,18 @@ struct Details {
     /// Left out where the value is not understood.
     #[serde(skip_serializing_if = "Option::is_none")]
     normalized: Option<Value>,
+    /// Left out where it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<Origin>,
+}
+
+/// Where a value is from.
+#[derive(Debug, Serialize)]
+struct Origin {
+    /// Index into `files`.
+    file: u32,
+    /// In the file; the first is 1.
+    number: u32,
 }
 
 /// All of a document but its fields.
@@ -55,7 +67,11 @@ pub(super) fn answered(files: &[String], answer: &Answer) -> String {
     let usage = completed.usage.unwrap_or_default();
     let rest = Rest {
         fields_error: &completed.document_error,
-        field_details: completed.fields.iter().map(details).collect(),
+        field_details: completed
+            .fields
+            .iter()
+            .map(|field| details(field, &accepted.pages))
+            .collect(),
         disagreements: disagreements(completed).collect(),
         text: &completed.text,
         finish_reason: match completed.finish_reason() {
@@ -84,11 +100,13 @@ pub(super) fn answered(files: &[String], answer: &Answer) -> String {
     format!("{{\"files\":{},\"fields\":{fields},{}", json(&files), &rest[1..])
 }
 
-fn details(field: &ExtractedField) -> (&str, Details) {
+fn details<'a>(field: &'a ExtractedField, pages: &[PageSource]) -> (&'a str, Details) {
+    let page = field.page.and_then(|page| pages.get(page as usize));
     let details = Details {
         confidence: field.confidence,
         min_token_probability: field.min_token_probability,
         normalized: field.normalized.clone().map(value),
+        page: page.map(|page| Origin { file: page.file, number: page.page }),
     };
     (&field.pointer, details)
 }
@@ -134,6 +152,7 @@ mod tests {
                 model: "tessera-tiny".to_owned(),
                 model_revision: "0123".to_owned(),
                 tiles_per_page: vec![3],
+                pages: vec![PageSource { page: 7, ..PageSource::default() }],
                 ..Accepted::default()
             },
             completed: Completed {
@@ -147,6 +166,7 @@ mod tests {
                     normalized: Some(prost_types::Value {
                         kind: Some(Kind::StringValue("1.10".to_owned())),
                     }),
+                    page: Some(0),
                     ..ExtractedField::default()
                 }],
                 document_json: Some("{\n\"TOTAL\": 1.10}".to_owned()),
@@ -161,7 +181,7 @@ mod tests {
         };
         let line = answered(&["a.png".to_owned()], &answer);
         assert!(serde_json::from_str::<Value>(&line).is_ok());
-        expect![[r#"{"files":["a.png"],"fields":{ "TOTAL": 1.10},"field_details":{"/TOTAL":{"confidence":0.75,"min_token_probability":0.5,"normalized":"1.10"}},"text":"{\n\"TOTAL\": 1.10}","finish_reason":"stop","model":"tessera-tiny","model_revision":"0123","request_id":"r-1","tiles_per_page":[3],"input_tokens":800,"output_tokens":9,"seconds":{"queue":0.0,"preprocess":0.0,"vision":0.0,"prefill":0.0,"decode":0.0,"first_token":0.0,"total":0.0},"tokens_per_second":null}"#]]
+        expect![[r#"{"files":["a.png"],"fields":{ "TOTAL": 1.10},"field_details":{"/TOTAL":{"confidence":0.75,"min_token_probability":0.5,"normalized":"1.10","page":{"file":0,"number":7}}},"text":"{\n\"TOTAL\": 1.10}","finish_reason":"stop","model":"tessera-tiny","model_revision":"0123","request_id":"r-1","tiles_per_page":[3],"input_tokens":800,"output_tokens":9,"seconds":{"queue":0.0,"preprocess":0.0,"vision":0.0,"prefill":0.0,"decode":0.0,"first_token":0.0,"total":0.0},"tokens_per_second":null}"#]]
             .assert_eq(&line);
     }
 }

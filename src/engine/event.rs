@@ -28,7 +28,7 @@ pub struct Accepted {
 }
 
 /// Where a page came from, and its size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageSource {
     /// Index of the job's file.
     pub file: usize,
@@ -36,6 +36,8 @@ pub struct PageSource {
     pub page: usize,
     pub width_px: u32,
     pub height_px: u32,
+    /// What there is to read on it, where its file says that.
+    pub text: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -91,10 +91,10 @@ impl Prepare for Preparer {
             // A file at a time: decoded pages are the largest thing here.
             let decoded = self.decode(file, page_file, pages.sources.len(), (&job.span, go_on))?;
             let key = self.prefix_cache.then(|| file_key(&page_file.content));
-            for NumberedPage { number, page } in decoded {
+            for NumberedPage { number, page, text } in decoded {
                 go_on()?;
                 let (width_px, height_px) = (page.width_px(), page.height_px());
-                pages.sources.push(PageSource { file, page: number, width_px, height_px });
+                pages.sources.push(PageSource { file, page: number, width_px, height_px, text });
                 self.add_page(&mut pages, &page, &tiling, &job.span);
                 if let Some(key) = key {
                     let Grid { columns, rows } = grid_of(&page, &tiling);

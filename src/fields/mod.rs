@@ -10,6 +10,7 @@ mod escape;
 mod mend;
 mod normal;
 mod number;
+mod page;
 mod reader;
 
 pub use calibration::{
@@ -20,4 +21,5 @@ pub use check::{Check, Evidence, Rule, check};
 pub use confidence::{Confidence, TokenScore};
 pub use mend::{Mended, Repair, held_lines, mend, mend_lines};
 pub use normal::{Normal, Normals, is_list, note};
+pub use page::PageTexts;
 pub use reader::{Field, FieldEvent, FieldReader, FieldValue};

@@ -17,6 +17,7 @@ use super::stream::{Answer, Wishes};
 use super::validate::{self, Task};
 use super::{convert, trace};
 use crate::engine::{self, EngineError, Event, Events, Job, Place};
+use crate::fields::PageTexts;
 use crate::pb::v1;
 use crate::prompt::{AnswerStyle, Question, QuestionError, Questions};
 use crate::schema::{DocumentKind, Schema};
@@ -127,6 +128,7 @@ pub(super) async fn begin(
         record.pages = Some(first.tiles_per_page.len());
         record.input_tokens = Some(first.input_tokens);
     });
+    let texts = PageTexts::new(first.pages.iter().map(|page| page.text.as_deref()));
     let accepted = v1::Accepted {
         request_id: id,
         model: bounds.model,
@@ -137,7 +139,7 @@ pub(super) async fn begin(
         input_tokens: first.input_tokens as u32,
         prompt_template: template,
     };
-    Ok(Answer::new(accepted, (events, pending), generation, wishes))
+    Ok(Answer::new((accepted, texts), (events, pending), generation, wishes))
 }
 
 // === impl Second ===

@@ -10,7 +10,7 @@ use super::document::{self, NotADocument};
 use crate::engine::{Done, FinishReason, Text};
 use crate::fields::{
     self, Calibration, Check, Confidence, Field, FieldEvent, FieldReader, FieldValue, Mended,
-    Normal, Normals, OTHER_KINDS, Repair, Rule, TokenScore,
+    Normal, Normals, OTHER_KINDS, PageTexts, Repair, Rule, TokenScore,
 };
 use crate::pb::v1;
 use crate::pb::v1::extract_response::Event as Message;
@@ -39,8 +39,8 @@ pub(super) struct Reading {
     asked: Option<Form>,
     normals: Normals,
     calibration: Option<Arc<Calibration>>,
-    /// The page that all fields are from, where that is known.
-    page: Option<u32>,
+    /// By which the page that a field is from is known.
+    pages: Arc<PageTexts>,
 }
 
 /// A whole answer.
@@ -72,9 +72,9 @@ impl Reading {
     pub(super) fn new(
         asked: Option<Form>,
         calibration: Option<Arc<Calibration>>,
-        page: Option<u32>,
+        pages: Arc<PageTexts>,
     ) -> Self {
-        Self { asked, calibration, page, ..Self::default() }
+        Self { asked, calibration, pages, ..Self::default() }
     }
 
     /// Takes the next piece of the answer; says what it brought, in order.
@@ -158,8 +158,10 @@ impl Reading {
     fn complete(&mut self, field: Field, said: &Range<usize>) -> Message {
         let confidence = self.confidence(&field, said);
         let schema = self.asked.as_ref().map(|form| Arc::clone(&form.schema));
+        let kind = schema.as_ref().and_then(|schema| schema.kind_at(&field.pointer));
+        let page = self.pages.page_of(&field, kind).map(|page| page as u32);
         let normal = schema.and_then(|schema| fields::note(&mut self.normals, &schema, &field));
-        let field = v1::ExtractedField { page: self.page, ..extracted(field, confidence, normal) };
+        let field = v1::ExtractedField { page, ..extracted(field, confidence, normal) };
         self.completed.push(field.clone());
         Message::FieldCompleted(field)
     }

@@ -17,7 +17,7 @@ use super::kind::{Begun, Pending};
 use super::reading::{Form, Reading};
 use super::{convert, error};
 use crate::engine::{Done, EngineError, Event, Phase, Progress, Text};
-use crate::fields::Calibration;
+use crate::fields::{Calibration, PageTexts};
 use crate::limits;
 use crate::pb::v1;
 use crate::pb::v1::extract_response::Event as Message;
@@ -50,8 +50,8 @@ pub(super) struct Answer<E> {
     refused: Option<Status>,
     /// None where nobody wants fields.
     reading: Option<Reading>,
-    /// The page that all fields are from, where there is one only.
-    page: Option<u32>,
+    /// By which the page that a field is from is known.
+    pages: Arc<PageTexts>,
     fields: FieldTrace,
     /// Messages that one event made; no other event is taken before they are sent.
     ready: VecDeque<Message>,
@@ -74,11 +74,6 @@ const NO_PROGRESS: Progress = Progress {
     output_tokens: 0,
 };
 
-/// The index of the document's page, where it has no other.
-fn only_page(accepted: &v1::Accepted) -> Option<u32> {
-    (accepted.pages.len() == 1).then_some(0)
-}
-
 /// Why `message` cannot be sent: clients would end the call without a word about the answer.
 fn too_large(message: &Message) -> Option<Status> {
     let bytes = message.encoded_len();
@@ -87,12 +82,13 @@ fn too_large(message: &Message) -> Option<Status> {
 
 impl<E> Answer<E> {
     pub(super) fn new(
-        accepted: v1::Accepted,
+        (accepted, pages): (v1::Accepted, PageTexts),
         (events, pending): (E, Option<Pending<E>>),
         generation: Generation,
         wishes: Wishes,
     ) -> Self {
-        let (page, input_tokens) = (only_page(&accepted), accepted.input_tokens as usize);
+        let (pages, input_tokens) = (Arc::new(pages), accepted.input_tokens as usize);
+        let (asked, calibration) = (wishes.asked.clone(), wishes.calibration.clone());
         Self {
             fields: FieldTrace::begin(generation.request_trace()),
             events,
@@ -101,8 +97,8 @@ impl<E> Answer<E> {
             refused: None,
             generation,
             reading: (wishes.fields || wishes.asked.is_some())
-                .then(|| Reading::new(wishes.asked.clone(), wishes.calibration.clone(), page)),
-            page,
+                .then(|| Reading::new(asked, calibration, Arc::clone(&pages))),
+            pages,
             ready: VecDeque::new(),
             sequence: 0,
             progress: NO_PROGRESS,
@@ -167,7 +163,8 @@ impl<E> Answer<E> {
                 self.events = events;
                 (self.progress, self.input_tokens) = (NO_PROGRESS, 0);
                 let calibration = self.wishes.calibration.clone();
-                self.reading = Some(Reading::new(Some(asked), calibration, self.page));
+                self.reading =
+                    Some(Reading::new(Some(asked), calibration, Arc::clone(&self.pages)));
                 self.ready.push_back(Message::DocumentType(v1::DocumentTypeFound {
                     document_type: convert::document_type(found.kind).into(),
                     confidence: found.confidence,

@@ -12,10 +12,7 @@ use tessera::pb::v1::extraction_service_client::ExtractionServiceClient;
 use tessera::prompt::Questions;
 use tonic::{Code, Streaming};
 
-use crate::support::{
-    SOON, Setup, assert_failure, collect, completed, fields as violations, file, open, question,
-    receipt, refuse,
-};
+use crate::support::{SOON, Setup, collect, completed, open, question, receipt};
 
 const ANSWER: &str =
     r#"{"SUPPLIER_NAME": "ACME Pty Ltd", "ITEMS": [{"PRICE": 1.50}], "TOTAL_AMOUNT": "$1.50"}"#;
@@ -307,46 +304,6 @@ async fn checks_raise_and_lower_confidence_at_the_end() {
     for index in [2, 3] {
         assert!((last[index] - sent[index] / 2.0).abs() < 1e-4, "{sent:?} {last:?}");
     }
-}
-
-/// Where a value is from is said where it is known.
-#[tokio::test]
-async fn the_only_page_is_the_page_of_every_field() {
-    let server = answering(ANSWER).start().await;
-    let (events, _) = collect(open(&server, receipt()).await).await;
-    let pages = |events: &[Event]| -> Vec<Option<u32>> {
-        completed(events).fields.iter().map(|field| field.page).collect()
-    };
-    assert_eq!(pages(&events), [Some(0); 3]);
-    let Event::Accepted(accepted) = &events[0] else { panic!("{events:?}") };
-    assert_eq!((accepted.pages.len(), accepted.pages[0].page), (1, 1));
-    let mut request = receipt();
-    request.files.push(request.files[0].clone());
-    let (events, _) = collect(open(&server, request).await).await;
-    assert_eq!(pages(&events), [None; 3]);
-}
-
-/// Of a file with several pages those that are asked for are read, in that order, and each is named.
-#[tokio::test]
-async fn pages_of_a_tiff_are_chosen_and_named() {
-    const TIFF: &[u8] = include_bytes!("../data/preprocess/decode/three-pages.tif");
-    let server = Setup { slot_tokens: 2000, ..answering(ANSWER) }.start().await;
-    let asking = |pages: &[u32]| {
-        let files = vec![
-            v1::InputFile { pages: pages.to_vec(), ..file(TIFF) },
-            v1::InputFile { pages: vec![2], ..file(TIFF) },
-        ];
-        v1::ExtractRequest { files, ..receipt() }
-    };
-    let (events, status) = collect(open(&server, asking(&[3, 1])).await).await;
-    assert_eq!(status.code(), Code::Ok, "{status:?}");
-    let Event::Accepted(accepted) = &events[0] else { panic!("{events:?}") };
-    let pages: Vec<_> =
-        accepted.pages.iter().map(|page| (page.file, page.page, page.width_px)).collect();
-    assert_eq!(pages, [(0, 3, 37), (0, 1, 37), (1, 2, 20)]);
-    let status = refuse(&server, asking(&[4])).await;
-    assert_failure(&status, Code::InvalidArgument, "INVALID_FIELD");
-    assert_eq!(violations(&status), ["files[0].pages"]);
 }
 
 /// While nobody reads, pieces of strings are joined into fewer and longer ones. What is complete is told one by one

@@ -22,6 +22,7 @@ mod metrics;
 mod model_info;
 mod orca;
 mod overload;
+mod pages;
 mod reflection;
 mod refusal;
 mod sampling;

@@ -1419,8 +1419,11 @@ type ExtractedField struct {
 	// value out of several is spelt as the schema has it. IS_GST_INCLUDED is a
 	// bool. Lists in one string are lists. What the page does not have is null.
 	Normalized *structpb.Value `protobuf:"bytes,6,opt,name=normalized,proto3" json:"normalized,omitempty"`
-	// Index into Accepted.pages of the page that has the value. Unset for a
-	// document of several pages: the model reads them together and does not say.
+	// Index into Accepted.pages of the page that has the value. Always set for a
+	// document of one page. The model reads several pages together and does not say
+	// where it found a value: then it is set only where each page is of a PDF that
+	// brings its text along, and the text of one page alone has the value as it is
+	// written here; of a list in one string, all its items.
 	Page          *uint32 `protobuf:"varint,7,opt,name=page,proto3,oneof" json:"page,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -137,7 +137,7 @@ class Field:
     min_token_probability: float | None
     #: In one form where it is understood: "5976.93", "2017-12-11". None: not, or not on the page.
     normalized: Any
-    #: Index into `Accepted.pages`. None: the document has several, and the model does not say.
+    #: Index into `Accepted.pages`. None: the document has several, of which not one alone is known to have it.
     page: int | None
     proto: pb.ExtractedField = field(repr=False, compare=False)
 

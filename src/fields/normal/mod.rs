@@ -30,7 +30,7 @@ pub enum Normal {
 pub type Normals = BTreeMap<String, Normal>;
 
 /// Between the items of a list.
-const SEPARATOR: char = '|';
+pub(super) const SEPARATOR: char = '|';
 
 /// How models say that the page does not have a value.
 const ABSENT: &[&str] = &["not_found", "not found", "n/a", "none", "null", "-", ""];
@@ -137,7 +137,7 @@ fn choice(choices: &[Value], text: &str) -> Option<String> {
     texts.into_iter().find(|choice| plain(choice) == plain(text)).map(str::to_owned)
 }
 
-fn is_absent(text: &str) -> bool {
+pub(super) fn is_absent(text: &str) -> bool {
     ABSENT.contains(&text.trim().to_lowercase().as_str())
 }
 
@@ -150,7 +150,7 @@ fn bool(text: &str) -> Option<bool> {
 }
 
 /// The eleven digits of an Australian Business Number.
-fn abn(text: &str) -> Option<String> {
+pub(super) fn abn(text: &str) -> Option<String> {
     let number = text.trim_start_matches(|c: char| c.is_ascii_alphabetic() || " .:".contains(c));
     let digits: String = number.chars().filter(|c| !" -.".contains(*c)).collect();
     (digits.len() == 11 && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)

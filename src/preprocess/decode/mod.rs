@@ -59,6 +59,9 @@ pub struct NumberedPage {
     /// The first is 1.
     pub number: usize,
     pub page: Page,
+    /// What there is to read on it, where its file says that: a PDF may, an image does not. It says nothing to
+    /// the model.
+    pub text: Option<String>,
 }
 
 /// Reads files.
@@ -182,7 +185,8 @@ impl Decoder {
                 reader.page = number;
                 // A page is named once.
                 let Some(view) = views[number - 1].take() else { continue };
-                pages.push(NumberedPage { number, page: reader.read(TiffDecoder::new(view))? });
+                let page = reader.read(TiffDecoder::new(view))?;
+                pages.push(NumberedPage { number, page, text: None });
             }
             return Ok(pages);
         }
@@ -199,7 +203,7 @@ impl Decoder {
                 page
             }
         };
-        Ok(vec![NumberedPage { number: 1, page }])
+        Ok(vec![NumberedPage { number: 1, page, text: None }])
     }
 }
 

@@ -22,7 +22,7 @@ fn read(
     finish_reason: FinishReason,
 ) -> (Vec<(String, String)>, Option<String>) {
     let form = Form { schema: Arc::new(schema()), style, held };
-    let mut reading = Reading::new(Some(form), None, None);
+    let mut reading = Reading::new(Some(form), None, Arc::default());
     for piece in answer.chars() {
         reading.push(&Text { text: piece.to_string(), tokens: 1, scores: Vec::new() });
     }
@@ -77,7 +77,7 @@ fn the_last_value_of_a_whole_answer_is_one() {
 fn confidence_is_of_the_value_itself() {
     let answer = "{\"COUNT\": 1, \"COUNT\": 2, 'TOTAL': 3}";
     let form = Form { schema: Arc::new(schema()), style: AnswerStyle::Json, held: false };
-    let mut reading = Reading::new(Some(form), None, None);
+    let mut reading = Reading::new(Some(form), None, Arc::default());
     let score = |value: &str, probability: f32| {
         let at = answer.find(value).unwrap();
         TokenScore { text: at..at + value.len(), logprob: probability.ln() }

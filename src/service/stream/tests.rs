@@ -53,7 +53,8 @@ fn receipt() -> Schema {
 }
 
 fn answering<E>(events: E, wishes: Wishes) -> Answer<E> {
-    Answer::new(v1::Accepted::default(), (events, None), generation(), wishes)
+    let accepted = (v1::Accepted::default(), PageTexts::default());
+    Answer::new(accepted, (events, None), generation(), wishes)
 }
 
 fn text(text: &str) -> Event {
@@ -182,7 +183,7 @@ async fn progress_says_of_how_many_tokens() {
     });
     let events = tokio_stream::iter([progress(), Ok(second), progress(), Ok(done())]);
     let accepted = v1::Accepted { input_tokens: 7, ..v1::Accepted::default() };
-    let wishes = wishes(false, false, None);
+    let (accepted, wishes) = ((accepted, PageTexts::default()), wishes(false, false, None));
     let answer = Answer::new(accepted, (events, None), generation(), wishes);
     let messages: Vec<_> = answer.map(Result::unwrap).collect().await;
     let counts: Vec<_> = messages

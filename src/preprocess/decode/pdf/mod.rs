@@ -1,9 +1,10 @@
-//! Pages of PDF files: rendered at a resolution, in a process of their own where there is one, because a
-//! file of a few bytes can ask for any amount of time and memory.
+//! Pages of PDF files: rendered at a resolution, with the text that they bring, in a process of their own where
+//! there is one, because a file of a few bytes can ask for any amount of time and memory.
 
 mod frames;
 mod process;
 mod render;
+mod text;
 
 use std::path::PathBuf;
 

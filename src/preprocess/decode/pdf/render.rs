@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use hayro::hayro_interpret::InterpreterSettings;
+use hayro::hayro_interpret::{InterpreterCache, InterpreterSettings};
 use hayro::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 use hayro::vello_cpu::Pixmap;
 use hayro::vello_cpu::color::palette::css::WHITE;
 use hayro::{PixmapSettings, RenderCache, RenderSettings, render as render_page};
 
-use super::PdfError;
+use super::{PdfError, text};
 use crate::preprocess::decode::{DecodeError, DecodeLimits, NumberedPage, Wanted, numbers};
 use crate::preprocess::page::Page;
 
@@ -29,7 +29,7 @@ pub(super) fn render(
     if pages.is_empty() {
         return Err(PdfError::NoPages.into());
     }
-    let cache = RenderCache::new();
+    let (cache, fonts) = (RenderCache::new(), InterpreterCache::new());
     let mut pixels_before = 0;
     for number in numbers(wanted, pages.len(), limits.pages_max)? {
         let page = &pages[number - 1];
@@ -57,11 +57,12 @@ pub(super) fn render(
             &RenderSettings::default(),
             &settings,
         );
+        let text = text::of(page, &fonts);
         let page = rgb(&pixmap).ok_or_else(|| {
             let problem = "the renderer returned no picture".to_owned();
             PdfError::Failed { page: number, problem }
         })?;
-        take(NumberedPage { number, page })?;
+        take(NumberedPage { number, page, text })?;
     }
     Ok(())
 }

@@ -650,8 +650,11 @@ export type ExtractedField = Message<"tessera.v1.ExtractedField"> & {
   normalized?: Value | undefined;
 
   /**
-   * Index into Accepted.pages of the page that has the value. Unset for a
-   * document of several pages: the model reads them together and does not say.
+   * Index into Accepted.pages of the page that has the value. Always set for a
+   * document of one page. The model reads several pages together and does not say
+   * where it found a value: then it is set only where each page is of a PDF that
+   * brings its text along, and the text of one page alone has the value as it is
+   * written here; of a list in one string, all its items.
    *
    * @generated from field: optional uint32 page = 7;
    */
