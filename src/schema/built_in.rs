@@ -2,7 +2,8 @@
 //!
 //! Values are strings as the page has them, lists are one string with bars, and `NOT_FOUND` stands
 //! for what is absent: the form of the guide's pipeline, and what `tessera-tiny` was trained to
-//! write.
+//! write. Names are the pipeline's but for one: it has a statement's descriptions in
+//! `LINE_ITEM_DESCRIPTIONS`, which are another thing on receipts.
 
 use serde_json::Value;
 

@@ -74,6 +74,27 @@ fn json_schema_text_becomes_properties() {
     }
 }
 
+/// The table for people has the fields of each kind, and says how many names there are.
+#[test]
+fn built_in_fields_are_documented() {
+    let text = include_str!("../../docs/schemas.md");
+    let (_, section) = text.split_once("## The built-in kinds").unwrap();
+    let mut names = std::collections::BTreeSet::new();
+    for kind in DocumentKind::ALL {
+        let row = section.lines().find(|line| {
+            let first = line.split('|').nth(1).unwrap_or_default();
+            first.contains(&format!("`{}`", kind.name()))
+        });
+        let row = row.unwrap_or_else(|| panic!("no row of {}", kind.name()));
+        let (kinds, told) = row[2..].split_once('|').unwrap();
+        let told: Vec<&str> = told.split('`').skip(1).step_by(2).collect();
+        assert_eq!(told, kind.fields().collect::<Vec<_>>(), "{}", kind.name());
+        assert!(kinds.contains(&told.len().to_string()), "{kinds}");
+        names.extend(told);
+    }
+    assert!(section.contains(&format!("These are {} names.", names.len())), "{}", names.len());
+}
+
 /// As pydantic writes it.
 #[test]
 fn references_are_followed() {
