@@ -132,6 +132,105 @@ fn the_bundled_samples_are_read_right_once() {
     assert!(calibration.apply("text", 0.95) < 0.95, "{calibration:?}");
 }
 
+/// The fields of the batch notebook: statements have their descriptions in those of line items.
+const NOTEBOOK_FIELDS: [&str; 19] = [
+    "DOCUMENT_TYPE",
+    "BUSINESS_ABN",
+    "SUPPLIER_NAME",
+    "BUSINESS_ADDRESS",
+    "PAYER_NAME",
+    "PAYER_ADDRESS",
+    "INVOICE_DATE",
+    "STATEMENT_DATE_RANGE",
+    "LINE_ITEM_DESCRIPTIONS",
+    "LINE_ITEM_QUANTITIES",
+    "LINE_ITEM_PRICES",
+    "LINE_ITEM_TOTAL_PRICES",
+    "IS_GST_INCLUDED",
+    "GST_AMOUNT",
+    "TOTAL_AMOUNT",
+    "TRANSACTION_DATES",
+    "TRANSACTION_AMOUNTS_PAID",
+    "TRANSACTION_AMOUNTS_RECEIVED",
+    "ACCOUNT_BALANCE",
+];
+
+/// The truth about samples as the notebook's table has it.
+fn notebook_table(path: &Path, names: &[&str]) {
+    let mut table = csv::Writer::from_path(path).unwrap();
+    table.write_record(["image_file"].iter().chain(&NOTEBOOK_FIELDS)).unwrap();
+    for name in names {
+        let sample = std::fs::read(Path::new(SAMPLES).join(format!("{name}.json"))).unwrap();
+        let sample: Value = serde_json::from_slice(&sample).unwrap();
+        let fields = &sample["fields"];
+        let cell = |field: &&str| {
+            let own = fields[*field].as_str();
+            let moved = fields["TRANSACTION_DESCRIPTIONS"].as_str();
+            let value = own.or(moved.filter(|_| *field == "LINE_ITEM_DESCRIPTIONS"));
+            value.unwrap_or("NOT_FOUND").to_owned()
+        };
+        let image = format!("{name}.png");
+        table.write_record([image].into_iter().chain(NOTEBOOK_FIELDS.iter().map(cell))).unwrap();
+    }
+    table.flush().unwrap();
+}
+
+/// A model in a directory, as people have theirs, and a labelled set as the notebook has its: a calibration of another
+/// model is refused, and the one that is made here is in force from the next start on.
+#[test]
+fn a_model_of_ones_own_is_calibrated() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("model");
+    std::fs::create_dir(&model).unwrap();
+    for entry in std::fs::read_dir(Path::new(SAMPLES).parent().unwrap()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.path().is_file() {
+            std::fs::copy(entry.path(), model.join(entry.file_name())).unwrap();
+        }
+    }
+    // The revision is made of the configuration: another name in it is another revision.
+    let config = model.join("config.json");
+    let mut value: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    value["_name_or_path"] = "of-ones-own".into();
+    std::fs::write(&config, value.to_string()).unwrap();
+    let truth = dir.path().join("truth.csv");
+    notebook_table(&truth, &["bank-statement-01", "receipt-01"]);
+    let [model, truth] = [&model, &truth].map(|path| path.display().to_string());
+    let set = ["--images", SAMPLES, "--truth", &truth, "--model", &model];
+    let [results, out] =
+        ["results", "eval"].map(|name| dir.path().join(name).display().to_string());
+    let first = [&set[..], &["--limit", "1", "--out", &out]].concat();
+
+    let output = eval(&first);
+    let told = text(&output.stderr);
+    assert!(!output.status.success() && told.contains("was made with the revision"), "{told}");
+
+    let file = Path::new(&model).join("calibration.json");
+    let output = Command::new(env!("CARGO_BIN_EXE_tessera"))
+        .env_clear()
+        .arg("calibrate")
+        .args(set)
+        .args(["--results", &results, "--method", "temperature", "--out"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    assert!(
+        stdout.contains("| all | 21 | "),
+        "seven of a statement, fourteen of a receipt: {stdout}"
+    );
+    let diagram = std::fs::read_to_string(Path::new(&results).join("reliability.svg")).unwrap();
+    assert!(diagram.contains("before: ECE") && diagram.contains("after: ECE"), "{diagram}");
+
+    let output = eval(&first);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let run = summary(Path::new(&out))["summary"]["run"].clone();
+    assert_eq!(run["calibrated"], true, "{run}");
+    let made: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!((&made["revision"], &made["documents"]), (&run["revision"], &2.into()), "{made}");
+}
+
 /// A page that is no image costs its fields, and is read again the next time.
 #[test]
 fn what_fails_scores_nothing() {
