@@ -1,5 +1,6 @@
 //! What there is without any backend: files, the terminal, the log.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::pin::Pin;
 use std::process::{Command, Stdio};
@@ -7,9 +8,11 @@ use std::task::{Context, Poll};
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use tessera::pb::v1::extract_response::Event;
 
 use crate::support::{
-    Process, TRACE_ID, extract, free_port, http, options, read, receipt, shown, spans, start_server,
+    PARENT_ID, Process, TRACE_ID, call, extract, finish, free_port, hex, http, options, read,
+    receipt, shown, spans, start_server,
 };
 
 #[tokio::test]
@@ -47,6 +50,7 @@ fn attribute(span: &Span, key: &str) -> Option<String> {
     match pair.value.as_ref()?.value.as_ref()? {
         Value::StringValue(text) => Some(text.clone()),
         Value::DoubleValue(number) => Some(number.to_string()),
+        Value::IntValue(number) => Some(number.to_string()),
         other => Some(format!("{other:?}")),
     }
 }
@@ -83,6 +87,61 @@ async fn content_is_in_a_trace_only_where_the_operator_wants_it() {
             }
         }
     }
+}
+
+/// How much is recorded, and of whom: what the operator set, where the caller did not decide.
+#[tokio::test]
+async fn the_operator_says_what_is_recorded() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let (_server, port) = start_server(&options(&[
+        "--trace-dir",
+        path,
+        "--trace-sample-ratio",
+        "0",
+        "--trace-level",
+        "1",
+        "--trace-level-max",
+        "4",
+        "--trace-steps",
+        "1",
+    ]));
+    // Of callers without a trace none is drawn.
+    let mut stream = call(port, receipt(), &[]).await.unwrap().into_inner();
+    let first = stream.message().await.unwrap().unwrap();
+    let Some(Event::Accepted(accepted)) = first.event else { panic!("{first:?}") };
+    assert_eq!(accepted.trace_id, "");
+    while stream.message().await.unwrap().is_some() {}
+    // A caller that records is followed, as far as the operator says.
+    let parent = format!("00-{TRACE_ID}-{PARENT_ID}-01");
+    let state = [("traceparent", parent.as_str()), ("tracestate", "vendor=7")];
+    finish(call(port, receipt(), &state).await.unwrap(), TRACE_ID).await;
+    let second = TRACE_ID.replace("4bf9", "5bf9");
+    let usage = extract(port, &second, "4").await.usage.unwrap();
+
+    let file = directory.path().join("spans.jsonl");
+    spans(&file, TRACE_ID);
+    let all = spans(&file, &second);
+    let of = |id: &str| -> Vec<&Span> { all.iter().filter(|s| hex(&s.trace_id) == id).collect() };
+    let steps = |id: &str| of(id).into_iter().filter(|s| s.name == "decode_step").count();
+    assert_eq!(steps(TRACE_ID), 0, "phases only");
+    assert!(of(TRACE_ID).iter().any(|s| s.name == "decode"));
+    assert!(of(TRACE_ID).iter().all(|span| span.trace_state == "vendor=7"), "{:?}", of(TRACE_ID));
+    let decode = of(&second).into_iter().find(|span| span.name == "decode").unwrap();
+    let count = |key: &str| attribute(decode, key).unwrap();
+    assert_eq!(count("tessera.decode.steps_in_trace"), format!("{}", steps(&second)));
+    let elided = usage.output_tokens as usize - steps(&second);
+    assert_eq!(count("tessera.decode.steps_elided"), elided.to_string());
+    assert!(elided > 0, "a cap of one step and those that stand out");
+    // At level 4 each says how probable its token was.
+    for step in of(&second).into_iter().filter(|span| span.name == "decode_step") {
+        let logprob: f64 = attribute(step, "tessera.step.logprob").unwrap().parse().unwrap();
+        assert!(logprob <= 0.0, "{step:?}");
+    }
+    // Steps of the engine are traces of their own.
+    let others = all.iter().filter(|span| span.name != "engine.step");
+    let ids: BTreeSet<String> = others.map(|span| hex(&span.trace_id)).collect();
+    assert_eq!(ids, BTreeSet::from([TRACE_ID.to_owned(), second]), "nothing of the first call");
 }
 
 /// Real time of the engine's thread: what the grammar takes of it is told apart from choosing.

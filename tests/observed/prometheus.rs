@@ -1,19 +1,15 @@
 //! The metrics of a loaded server in a real Prometheus: rules, alerts, every query of the dashboard, exemplars.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::{
-    Process, SOON, TRACE_ID, built, encoded, extract, free_port, json, open, options, receipt,
-    start, start_server, until_listening,
+    Process, SOON, TRACE_ID, built, deploy, encoded, extract, free_port, json, open, options,
+    receipt, start, start_server, until_listening,
 };
-
-fn deploy(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/observability").join(name)
-}
 
 fn passes(command: &mut Command) -> String {
     let output = command.output().unwrap();

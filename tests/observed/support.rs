@@ -39,17 +39,32 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// A file of `deploy/observability`.
+pub(crate) fn deploy(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/observability").join(name)
+}
+
+/// Where the collector writes, and that it does so soon.
+fn at_once(directory: &Path, name: &str) -> String {
+    format!("path: {}\n    flush_interval: 100ms", directory.join(name).display())
+}
+
 pub(crate) fn start_collector(binary: &Path, directory: &Path) -> (Process, u16, u16) {
     let (grpc, http) = (free_port(), free_port());
-    let config = format!(
-        "receivers:\n  otlp:\n    protocols:\n      grpc:\n        endpoint: 127.0.0.1:{grpc}\n      \
-         http:\n        endpoint: 127.0.0.1:{http}\nexporters:\n  file/traces:\n    path: {0}/traces.jsonl\n    \
-         flush_interval: 100ms\n  file/metrics:\n    path: {0}/metrics.jsonl\n    flush_interval: 100ms\n\
-         service:\n  telemetry:\n    metrics:\n      level: none\n  pipelines:\n    traces:\n      \
-         receivers: [otlp]\n      exporters: [file/traces]\n    metrics:\n      receivers: [otlp]\n      \
-         exporters: [file/metrics]\n",
-        directory.display()
-    );
+    // As operators get it, but for its ports and files.
+    let mut config = std::fs::read_to_string(deploy("collector.yaml")).unwrap();
+    for (shipped, own) in [
+        (" endpoint: 127.0.0.1:4317", format!(" endpoint: 127.0.0.1:{grpc}")),
+        (" endpoint: 127.0.0.1:4318", format!(" endpoint: 127.0.0.1:{http}")),
+        ("timeout: 1s", "timeout: 100ms".to_owned()),
+        ("path: traces.jsonl", at_once(directory, "traces.jsonl")),
+        ("path: metrics.jsonl", at_once(directory, "metrics.jsonl")),
+        // Of its own, on a port that another one may have.
+        ("service:\n", "service:\n  telemetry:\n    metrics:\n      level: none\n".to_owned()),
+    ] {
+        assert_eq!(config.matches(shipped).count(), 1, "{shipped} in {config}");
+        config = config.replace(shipped, &own);
+    }
     let path = directory.join("collector.yaml");
     std::fs::write(&path, config).unwrap();
     let log = directory.join("collector.log");
@@ -105,10 +120,20 @@ pub(crate) async fn open(
     trace_id: &str,
     level: &str,
 ) -> Result<Response<Streaming<v1::ExtractResponse>>, Status> {
-    let mut request = Request::new(request);
     let parent = format!("00-{trace_id}-{PARENT_ID}-01");
-    request.metadata_mut().insert("traceparent", parent.parse().unwrap());
-    request.metadata_mut().insert("x-trace-level", level.parse().unwrap());
+    call(port, request, &[("traceparent", &parent), ("x-trace-level", level)]).await
+}
+
+/// Begins a call with this metadata.
+pub(crate) async fn call(
+    port: u16,
+    request: v1::ExtractRequest,
+    metadata: &[(&'static str, &str)],
+) -> Result<Response<Streaming<v1::ExtractResponse>>, Status> {
+    let mut request = Request::new(request);
+    for (key, value) in metadata {
+        request.metadata_mut().insert(*key, value.parse().unwrap());
+    }
     let mut client =
         ExtractionServiceClient::connect(format!("http://127.0.0.1:{port}")).await.unwrap();
     client.extract(request).await
@@ -122,6 +147,14 @@ pub(crate) async fn read(
     level: &str,
 ) -> v1::Completed {
     let answer = open(port, request, trace_id, level).await.unwrap();
+    finish(answer, trace_id).await
+}
+
+/// Reads an answer in this trace to its end.
+pub(crate) async fn finish(
+    answer: Response<Streaming<v1::ExtractResponse>>,
+    trace_id: &str,
+) -> v1::Completed {
     let sent = answer.metadata().get("traceresponse").unwrap().to_str().unwrap();
     assert!(sent.starts_with(&format!("00-{trace_id}-")) && sent.ends_with("-01"), "{sent}");
     let mut stream = answer.into_inner();
