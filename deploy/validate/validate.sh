@@ -12,6 +12,9 @@ work=${WORK:-$(mktemp -d)}
 target=$(realpath -m "${CARGO_TARGET_DIR:-../target}")
 PATH="$target/deploy-tools:$PATH:$target/envoy/bin"
 skipped=0
+# With PyYAML, which `make deploy-tools` brings.
+python=$target/deploy-tools/venv/bin/python
+[ -x "$python" ] || python=python3
 
 have() {
     command -v "$1" >/dev/null && return 0
@@ -54,8 +57,11 @@ if have kustomize kustomize; then
     echo "kustomize: built"
 fi
 
-if have kubeconform "schemas of manifests" && have go "schemas of manifests"; then
-    [ -d "$work/schemas" ] || python3 validate/schemas.py "$work/schemas"
+if ! "$python" -c 'import yaml' 2>/dev/null; then
+    echo "skipped: schemas of manifests, $python has no PyYAML"
+    skipped=1
+elif have kubeconform "schemas of manifests" && have go "schemas of manifests"; then
+    [ -d "$work/schemas" ] || "$python" validate/schemas.py "$work/schemas"
     conform mesh/*.yaml
     if [ -d "$work/chart" ]; then conform "$work"/chart/*.yaml; fi
     if [ -d "$work/kustomize" ]; then conform "$work"/kustomize/*.yaml; fi
