@@ -2,8 +2,8 @@
 //! change. Open connections keep what they began with.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -14,6 +14,9 @@ use webpki::{EndEntityCert, KeyUsage};
 
 /// A certificate that ends sooner than this is worth a warning.
 const WARN_BEFORE_EXPIRY: Duration = Duration::from_hours(7 * 24);
+
+/// A server that runs for months says it again: nobody renewed the certificate since.
+const WARN_AGAIN: Duration = Duration::from_hours(24);
 
 /// Where the server's identity is. All files are PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub(super) struct Acceptor {
     files: TlsFiles,
     http1: bool,
     current: RwLock<Current>,
+    /// When the certificate's end was last looked at.
+    looked: Mutex<Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -117,6 +122,10 @@ impl TlsFiles {
 
     fn expires_soon(&self, content: &Content) -> Option<String> {
         let chain = certificates(&self.certificate, &content.certificate).ok()?;
+        if expired(&chain[0], Duration::ZERO) {
+            let path = self.certificate.clone();
+            return Some(format!("{}: clients refuse it", TlsError::Expired { path }));
+        }
         expired(&chain[0], WARN_BEFORE_EXPIRY).then(|| {
             format!("the certificate in {} expires within 7 days", self.certificate.display())
         })
@@ -169,7 +178,8 @@ impl Acceptor {
     pub(super) fn load(files: TlsFiles, http1: bool) -> Result<Self, TlsError> {
         let content = Content::read(&files)?;
         let config = Arc::new(files.config(&content, http1)?);
-        Ok(Self { files, http1, current: RwLock::new(Current { config, content }) })
+        let current = RwLock::new(Current { config, content });
+        Ok(Self { files, http1, current, looked: Mutex::new(Instant::now()) })
     }
 
     /// For the next connection.
@@ -180,7 +190,11 @@ impl Acceptor {
     /// Looks at the files again. What cannot be used is logged, and the last good one stays. Blocks.
     pub(super) fn reload(&self) {
         match self.changed() {
-            Ok(None) => {}
+            Ok(None) => {
+                if let Some(warning) = self.reminder(Instant::now()) {
+                    tracing::warn!("{warning}");
+                }
+            }
             Ok(Some(current)) => {
                 if let Some(warning) = self.files.expires_soon(&current.content) {
                     tracing::warn!("{warning}");
@@ -191,6 +205,17 @@ impl Acceptor {
             // Files are replaced one by one: the next look may find them whole.
             Err(error) => tracing::error!(%error, "certificate files changed and cannot be used"),
         }
+    }
+
+    /// That the certificate in force ends soon, or has ended: once a day.
+    fn reminder(&self, now: Instant) -> Option<String> {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_duration_since(*looked) < WARN_AGAIN {
+            return None;
+        }
+        *looked = now;
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        self.files.expires_soon(&current.content)
     }
 
     fn changed(&self) -> Result<Option<Current>, TlsError> {

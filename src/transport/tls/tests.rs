@@ -88,6 +88,17 @@ fn an_end_that_is_near_is_worth_a_word() {
     });
     let warning = files.paths().check().unwrap().unwrap();
     assert!(warning.ends_with("cert.pem expires within 7 days"), "{warning}");
+
+    // It is said again each day, and no longer once the certificate was renewed.
+    let acceptor = Acceptor::load(files.paths(), false).unwrap();
+    let (began, hours) = (Instant::now(), |hours| Duration::from_hours(hours));
+    assert_eq!(acceptor.reminder(began + hours(23)), None);
+    assert_eq!(acceptor.reminder(began + hours(25)).unwrap(), warning);
+    assert_eq!(acceptor.reminder(began + hours(48)), None);
+    assert_eq!(acceptor.reminder(began + hours(50)).unwrap(), warning);
+    files.renew(|_| {});
+    acceptor.reload();
+    assert_eq!(acceptor.reminder(began + hours(100)), None);
 }
 
 #[test]
