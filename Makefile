@@ -12,7 +12,7 @@ PROTOC = $(abspath clients/python/.venv/bin/python) -m grpc_tools.protoc
 # The clients test this binary: the dev profile, which the tests have built anyway.
 BINARY = $(abspath $(TARGET_DIR))/debug/tessera
 
-.PHONY: help demo test format lint unit docs binary interop python-env python go web collector backends proto deny deploy-check deploy-tools envoy release fuzz audit msrv proto-baseline
+.PHONY: help demo test format lint unit docs binary interop python-env python go web collector backends proto deny deploy-check deploy-tools envoy mesh release fuzz audit msrv proto-baseline
 # One after the other: they share two cores and one build directory.
 .NOTPARALLEL:
 
@@ -34,9 +34,13 @@ format:
 test: lint unit docs python go web proto deny
 	@echo "make test: all passed"
 
+# Fuzz targets are built by a job of their own: here they are kept compiling. No libFuzzer is needed for that.
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	cp Cargo.lock fuzz/Cargo.lock
+	CUSTOM_LIBFUZZER_PATH=/none/libFuzzer.a CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))" \
+		$(CARGO) clippy --manifest-path fuzz/Cargo.toml --bins -- -D warnings
 
 # Unit, integration and documentation tests, all in the dev profile: nothing is compiled twice.
 unit: interop
@@ -161,6 +165,15 @@ envoy:
 		"$$venv/bin/envoy" --version; \
 	else \
 		echo "Envoy: skipped, $(PYTHON) has no venv"; \
+	fi
+
+# Replicas in a mesh of Istio: its control plane, at the version of istioctl below, and Envoy. Minutes, the first time.
+mesh: binary envoy
+	@if command -v $(GO) >/dev/null; then \
+		cd tests/mesh && $(GO) vet . && \
+		TESSERA_BIN="$(BINARY)" ENVOY_BIN="$(abspath $(TARGET_DIR))/envoy/bin/envoy" $(GO) test -count=1 .; \
+	else \
+		echo "mesh: skipped, $(GO) is not installed"; \
 	fi
 
 # What deploy-check runs, at the versions that it is written for. Minutes, the first time.

@@ -37,7 +37,7 @@ if have helm "the chart"; then
     done <<'SHAPES'
 
 --set tls.secretName=t --set tls.clientAuth=require --set access.secretName=a
---set autoscaling.mode=keda --set serviceMonitor.enabled=true --set inferencePool.enabled=true
+--set autoscaling.mode=keda --set serviceMonitor.enabled=true --set inferencePool.enabled=true --set networkPolicy.extraEgress[0].ports[0].port=15012 --set networkPolicy.extraIngress[0].ports[0].port=15008
 --set autoscaling.mode=hpa --set gpu.count=2 --set gpu.runtimeClassName=nvidia --set model.path=/m --set model.volume.persistentVolumeClaim.claimName=c --set env.TESSERA_SLOTS=8
 --set service.headless=false --set networkPolicy.enabled=false --set podDisruptionBudget.enabled=false --set topologySpread.enabled=false
 SHAPES
