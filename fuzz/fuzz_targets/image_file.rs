@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tessera::preprocess::{Config, DecodeLimits, Orientation, decode, tile};
+use tessera::preprocess::{Config, DecodeLimits, Orientation, SampleValues, decode, tile};
 
 fuzz_target!(|bytes: &[u8]| {
     let limits = DecodeLimits::default();
@@ -13,6 +13,8 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(page.rgb().len() as u64, pixels * 3);
         let tiles = tile(page, &config);
         assert!(tiles.tiles >= 1 && tiles.tiles <= config.max_tiles + 1);
-        assert!(tiles.data.iter().all(|value| value.is_finite()));
+        assert_eq!(tiles.samples.len(), tiles.tiles as usize * 3 * 28 * 28);
+        let values = tiles.values(&SampleValues::new(&config));
+        assert!(values.len() == tiles.samples.len() && values.iter().all(|value| value.is_finite()));
     }
 });
