@@ -29,15 +29,17 @@ type batchStream = grpc.BidiStreamingServer[tesserav1.BatchExtractRequest, tesse
 // batchScript answers each document by its name.
 type batchScript struct {
 	tesserav1.UnimplementedExtractionServiceServer
-	play  func(*batchScript, batchStream, *tesserav1.ExtractRequest) error
+	play func(*batchScript, batchStream, *tesserav1.ExtractRequest) error
+	// Of the first call.
 	ended chan struct{}
+	once  sync.Once
 
 	mutex sync.Mutex
 	sent  []*tesserav1.ExtractRequest
 }
 
 func (s *batchScript) BatchExtract(stream batchStream) error {
-	defer close(s.ended)
+	defer s.once.Do(func() { close(s.ended) })
 	for {
 		message, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -45,6 +47,12 @@ func (s *batchScript) BatchExtract(stream batchStream) error {
 		}
 		if err != nil {
 			return err
+		}
+		if name := message.GetCancelRequestId(); name != "" {
+			if err := batchFails(stream, name, &tesserav1.ExtractError{Code: int32(codes.Canceled)}); err != nil {
+				return err
+			}
+			continue
 		}
 		s.mutex.Lock()
 		s.sent = append(s.sent, message.GetExtract())
