@@ -13,7 +13,7 @@ from tessera._batch import BatchEvent, BatchResult, BatchSource, Document
 from tessera._batch_aio import AsyncBatch, AsyncBatchStream
 from tessera._batch_sync import Batch, BatchStream
 from tessera._channel import TLS
-from tessera._client import Client, Stream
+from tessera._client import Client, ClientOptions, Stream
 from tessera._errors import (
     AuthenticationError,
     CallCancelledError,
@@ -43,7 +43,7 @@ from tessera._events import (
     TokenDelta,
     Usage,
 )
-from tessera._request import PageFile, Pages
+from tessera._request import Files, PageFile, Pages, Task
 
 __all__ = [
     "TLS",
@@ -61,6 +61,7 @@ __all__ = [
     "CallCancelledError",
     "Check",
     "Client",
+    "ClientOptions",
     "Completed",
     "DeadlineExceededError",
     "Document",
@@ -71,6 +72,7 @@ __all__ = [
     "FieldCompleted",
     "FieldDelta",
     "FieldViolation",
+    "Files",
     "IncompleteStreamError",
     "InvalidRequestError",
     "ModelNotFoundError",
@@ -81,6 +83,7 @@ __all__ = [
     "Progress",
     "ServerError",
     "Stream",
+    "Task",
     "TesseraError",
     "Timings",
     "TokenDelta",

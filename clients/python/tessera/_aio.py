@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from typing import Any, Unpack
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from typing import Any, NoReturn, Unpack
 
 import grpc
 import grpc.aio
@@ -12,9 +12,14 @@ import grpc.aio
 from tessera import _channel as channel_
 from tessera._batch import IN_FLIGHT, BatchSource, Ledger, batch_task
 from tessera._batch_aio import AsyncBatch, AsyncBatchStream
-from tessera._client import Call, Settings
+from tessera._client import Call, ClientOptions, Settings
 from tessera._closing import AsyncClosing
-from tessera._errors import IncompleteStreamError, OverloadedError, from_rpc_error
+from tessera._errors import (
+    IncompleteStreamError,
+    OverloadedError,
+    from_rpc_error,
+    left_by_caller,
+)
 from tessera._events import Accepted, Completed, Event, Extraction, from_response
 from tessera._request import Files, Task, build
 from tessera.v1 import extraction_pb2 as pb
@@ -26,14 +31,13 @@ class AsyncStream(AsyncClosing, AsyncIterator[Event]):
     """The events of one call; the last one is `Completed`.
 
     Leaving an `async with` block, `aclose` and `cancel` end the call, and with it the work on the
-    server. So does cancelling the task that reads.
+    server. So does cancelling the task that reads, or letting go of this.
     """
 
     def __init__(self, client: AsyncClient, request: pb.ExtractRequest, call: Call) -> None:
-        self._client, self._request, self._call = client, request, call
-        self._rpc: Any = None
-        self._closed = False
-        self._events = self._run()
+        # Neither knows this object: when nobody else does, it is gone, and with its generator the call.
+        self._current = _Current()
+        self._events = _read(client, request, call, self._current)
 
     def __aiter__(self) -> AsyncStream:
         return self
@@ -43,78 +47,105 @@ class AsyncStream(AsyncClosing, AsyncIterator[Event]):
 
     def cancel(self) -> None:
         """Ends the call: who reads gets `CallCancelledError`."""
-        self._closed = True
-        if self._rpc is not None:
-            self._rpc.cancel()
+        self._current.end()
 
     async def aclose(self) -> None:
         """Ends the call where it still runs, and the iterator."""
         self.cancel()
         await self._events.aclose()
 
-    async def _run(self) -> Any:
-        for attempt in range(1, self._client.attempts + 1):
+
+class _Current:
+    """The call of gRPC that a stream reads, of several where it is tried again."""
+
+    def __init__(self) -> None:
+        self._closed = asyncio.Event()
+        self._rpc: Any = None
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed.is_set()
+
+    def begin(self, rpc: Any) -> None:
+        self._rpc = rpc
+        if self.is_closed:
+            rpc.cancel()
+
+    def end(self) -> None:
+        self._closed.set()
+        if self._rpc is not None:
+            self._rpc.cancel()  # No effect on a call that has ended.
+
+    async def pause(self, seconds: float) -> None:
+        """Raises where the caller ends the call meanwhile."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
+        except TimeoutError:
+            return
+        raise left_by_caller()
+
+
+async def _read(
+    client: AsyncClient, request: pb.ExtractRequest, call: Call, current: _Current
+) -> AsyncGenerator[Event, None]:
+    try:
+        for attempt in range(1, client.attempts + 1):
             answered = False
             try:
-                async for event in self._once():
+                async for event in _once(client, request, call, current):
                     answered = True
                     yield event
                 return
             except OverloadedError as error:
-                delay = self._client.again(error, attempt, answered or self._closed)
-                if delay is None or not self._call.has(delay):
+                delay = client.again(error, attempt, answered)
+                if delay is None or not call.has(delay):
                     raise
-                await asyncio.sleep(delay)
-
-    async def _once(self) -> Any:
-        completed = False
-        self._rpc = self._client.stub.Extract(
-            self._request, timeout=self._call.left(), metadata=self._client.metadata(self._call)
-        )
-        try:
-            if self._closed:
-                self._rpc.cancel()
-            async for response in self._rpc:
-                event = from_response(response)
-                if event is not None:
-                    completed = isinstance(event, Completed)
-                    yield event
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
-        except asyncio.CancelledError:
-            # grpc.aio says this of a call that we ended; of our own task it must go on.
-            if self._closed and not _task_is_cancelled():
-                raise from_rpc_error(_Cancelled()) from None
-            raise
-        finally:
-            self._rpc.cancel()  # No effect on a call that has ended.
-        if not completed:
-            raise IncompleteStreamError()
+            await current.pause(delay)
+    finally:
+        current.end()
 
 
-def _task_is_cancelled() -> bool:
+async def _once(
+    client: AsyncClient, request: pb.ExtractRequest, call: Call, current: _Current
+) -> AsyncGenerator[Event, None]:
+    completed = False
+    rpc = client.stub.Extract(request, timeout=call.left(), metadata=client.metadata(call))
+    current.begin(rpc)
+    try:
+        async for response in rpc:
+            event = from_response(response)
+            if event is not None:
+                completed = isinstance(event, Completed)
+                yield event
+    except grpc.RpcError as error:
+        raise from_rpc_error(error) from error
+    except asyncio.CancelledError:
+        _raise_unless_of_call()
+    if not completed:
+        raise IncompleteStreamError()
+
+
+def _raise_unless_of_call() -> NoReturn:
+    """Where a `CancelledError` is handled: grpc.aio says this of a call that was ended, also by closing
+    the client; of our own task it must go on."""
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-class _Cancelled:
-    """A call that its own caller ended, as `grpc` presents a failure."""
-
-    def code(self) -> grpc.StatusCode:
-        return grpc.StatusCode.CANCELLED
-
-    def details(self) -> str:
-        return "the call was ended by its caller"
-
-    def trailing_metadata(self) -> tuple[()]:
-        return ()
+    if task is not None and task.cancelling() > 0:
+        raise
+    raise left_by_caller() from None
 
 
 class AsyncClient(AsyncClosing, Settings):
     """A connection to Tessera, for one event loop."""
 
-    def __init__(self, *args: Any, channel: grpc.aio.Channel | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        target: str = "localhost:50051",
+        *,
+        channel: grpc.aio.Channel | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> None:
+        super().__init__(target, **options)
         self._channel = channel or self._open()
         self.stub: Any = ExtractionServiceStub(self._channel)  # type: ignore[no-untyped-call]
 
@@ -186,8 +217,8 @@ class AsyncClient(AsyncClosing, Settings):
         those of `stream`, for all of them. A document that fails is a result with `error`, and the
         others go on; only a failure of the whole call is raised. `timeout` bounds the whole call.
         """
-        ledger = Ledger(batch_task(task, pieces=False), self.attempts, in_flight)
-        call = self.batch_call(timeout, metadata)
+        call = self.unbounded_call(timeout, metadata)
+        ledger = Ledger(batch_task(task, pieces=False), self.attempts, in_flight, call.end)
         return AsyncBatch(AsyncBatchStream(self, documents, ledger, call))
 
     def stream_batch(
@@ -200,8 +231,9 @@ class AsyncClient(AsyncClosing, Settings):
         **task: Unpack[Task],
     ) -> AsyncBatchStream:
         """As `batch`, with all events of every document as they happen."""
-        ledger = Ledger(batch_task(task, pieces=True), self.attempts, in_flight)
-        return AsyncBatchStream(self, documents, ledger, self.batch_call(timeout, metadata))
+        call = self.unbounded_call(timeout, metadata)
+        ledger = Ledger(batch_task(task, pieces=True), self.attempts, in_flight, call.end)
+        return AsyncBatchStream(self, documents, ledger, call)
 
     async def model_info(self, *, timeout: float | None = None) -> model_info_pb2.ModelStatus:
         """What is loaded, where, in which dtype, and every limit that a refusal names."""
@@ -212,23 +244,27 @@ class AsyncClient(AsyncClosing, Settings):
             )
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
+        except asyncio.CancelledError:
+            _raise_unless_of_call()
         status: model_info_pb2.ModelStatus = answer.status
         return status
 
     async def watch_model_info(
         self, *, timeout: float | None = None
-    ) -> AsyncIterator[model_info_pb2.ModelStatus]:
+    ) -> AsyncGenerator[model_info_pb2.ModelStatus, None]:
         """As `model_info`, again after each change, until the server drains. Without `timeout` it
         goes on for as long."""
-        call = self.call(timeout, ())
+        call = self.unbounded_call(timeout, ())
         rpc = self.stub.WatchModelInfo(
-            pb.WatchModelInfoRequest(), timeout=timeout, metadata=self.metadata(call)
+            pb.WatchModelInfoRequest(), timeout=call.left(), metadata=self.metadata(call)
         )
         try:
             async for answer in rpc:
                 yield answer.status
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
+        except asyncio.CancelledError:
+            _raise_unless_of_call()
         finally:
             rpc.cancel()
 

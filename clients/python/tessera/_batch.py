@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,13 +10,20 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from tessera._errors import TesseraError, from_batch_error
+from tessera._errors import (
+    CallCancelledError,
+    IncompleteStreamError,
+    TesseraError,
+    from_batch_error,
+)
 from tessera._events import Accepted, Completed, Event, Extraction, from_response
 from tessera._request import Files, Task, build
 from tessera.v1 import extraction_pb2 as pb
 
 #: Documents on their way at once. `Limits.max_batch_in_flight` of a server is the most that it takes.
 IN_FLIGHT = 16
+#: Messages that are received before they are read.
+AHEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,8 @@ class BatchEvent:
     #: What was given.
     source: Any = field(repr=False, compare=False)
     event: Event | None
-    #: A `TesseraError`; OSError, ValueError or TypeError where no request could be made of it.
+    #: A `TesseraError`. Where no request could be made of it: what reading its files raised, ValueError
+    #: or TypeError.
     error: Exception | None = None
 
     @property
@@ -78,7 +87,6 @@ class Entry:
     source: Any
     request: pb.ExtractRequest
     attempt: int = 1
-    accepted: Accepted | None = None
     answered: bool = False
     cancelled: bool = False
 
@@ -95,24 +103,35 @@ class Prepared:
 
 
 class Ledger:
-    """Which documents are on their way, and what each message means for them. Not for threads."""
+    """Which documents are on their way, what is to be sent, and what each message means. Not for threads."""
 
-    def __init__(self, task: Mapping[str, Any], attempts: int, in_flight: int) -> None:
+    def __init__(
+        self, task: Mapping[str, Any], attempts: int, in_flight: int, end: float = math.inf
+    ) -> None:
+        """No document is sent again at `end`, a time of `time.monotonic`, or later."""
         if in_flight < 1:
             raise ValueError("in_flight is at least 1")
-        self.task, self.attempts, self.in_flight = task, attempts, in_flight
+        self.task = task
+        self.attempts = attempts
+        self.in_flight = in_flight
+        self.end = end
         self.open: dict[str, Entry] = {}
-        #: Documents that the server says to send again, with the time for it.
-        self.again: deque[tuple[float, str]] = deque()
+        #: What is to be sent, in this order.
+        self.outbox: deque[pb.BatchExtractRequest] = deque()
+        #: Documents that the server says to send again, by time. The server does not have them.
+        self.again: list[tuple[float, Entry]] = []
+        #: Outcomes that are not of the server, until they are read.
+        self.told: deque[BatchEvent] = deque()
         self.taken = 0
-        #: Nothing more comes from the caller.
+        #: Whether there are no more to take.
         self.drained = False
-        #: The server has said something.
+        #: Whether the server has said anything at all.
         self.has_heard = False
 
     @property
     def has_room(self) -> bool:
-        return len(self.open) < self.in_flight and not self.drained
+        # Outcomes that nobody has read yet take room, too.
+        return len(self.open) + len(self.told) < self.in_flight and not self.drained
 
     @property
     def is_done(self) -> bool:
@@ -124,20 +143,21 @@ class Ledger:
         name = f"document-{index + 1}"
         try:
             request = self._request(source)
-        except (OSError, ValueError, TypeError) as error:
+        except Exception as error:  # Whatever a file says of itself: it is this document's alone.
             return Prepared(index, name, source, None, error)
         name = request.request_id = request.request_id or name
         return Prepared(index, name, source, request, None)
 
-    def admit(self, prepared: Prepared) -> BatchEvent | pb.BatchExtractRequest:
-        """The message for a document; an event where there is none."""
+    def admit(self, prepared: Prepared) -> None:
+        """A document is to be sent; one of which there is no request has its outcome."""
         name, error = prepared.request_id, prepared.error
         if name in self.open:
             error = ValueError(f"request_id {name!r} is on its way already: each needs its own")
         if error is not None or prepared.request is None:
-            return BatchEvent(prepared.index, name, prepared.source, None, error)
+            self.told.append(BatchEvent(prepared.index, name, prepared.source, None, error))
+            return
         self.open[name] = Entry(prepared.index, prepared.source, prepared.request)
-        return pb.BatchExtractRequest(extract=prepared.request)
+        self.outbox.append(pb.BatchExtractRequest(extract=prepared.request))
 
     def _request(self, source: BatchSource) -> pb.ExtractRequest:
         if isinstance(source, pb.ExtractRequest):
@@ -150,25 +170,34 @@ class Ledger:
             task["request_id"] = document.request_id
         return build(document.files, task)
 
-    def due(self, now: float) -> pb.BatchExtractRequest | None:
-        """The message for a document whose time to be sent again has come."""
-        while self.again and self.again[0][0] <= now:
-            entry = self.open.get(self.again.popleft()[1])
-            if entry is not None:
-                return pb.BatchExtractRequest(extract=entry.request)
+    def message(self, now: float) -> pb.BatchExtractRequest | None:
+        """What is to be sent next; None: nothing yet."""
+        if self.outbox:
+            return self.outbox.popleft()
+        if self.again and self.again[0][0] <= now:
+            return pb.BatchExtractRequest(extract=self.again.pop(0)[1].request)
         return None
 
     def wait(self, now: float) -> float | None:
-        """Seconds until `due` has something; None: nothing waits."""
+        """Seconds until a document is to be sent again; None: there is none."""
         return max(0.0, self.again[0][0] - now) if self.again else None
 
-    def cancel(self, request_id: str) -> pb.BatchExtractRequest | None:
-        """The message that stops a document; None: it has its outcome."""
+    def cancel(self, request_id: str) -> None:
+        """Stops a document, where it has no outcome."""
         entry = self.open.get(request_id)
-        if entry is None:
-            return None
+        if entry is None or entry.cancelled:
+            return
         entry.cancelled = True
-        return pb.BatchExtractRequest(cancel_request_id=request_id)
+        waiting = [each for each in self.again if each[1] is not entry]
+        if len(waiting) == len(self.again):
+            self.outbox.append(pb.BatchExtractRequest(cancel_request_id=request_id))
+            return
+        # The server knows nothing of it.
+        self.again = waiting
+        stopped = CallCancelledError(
+            "the document was stopped by its caller", code=grpc.StatusCode.CANCELLED
+        )
+        self.told.append(self._outcome(entry, None, stopped))
 
     def heard(self, message: pb.BatchExtractResponse, now: float) -> BatchEvent | None:
         """What a message says; None: nothing for the caller."""
@@ -188,8 +217,6 @@ class Ledger:
         if event is None:
             return None
         entry.answered = True
-        if isinstance(event, Accepted):
-            entry.accepted = event
         if isinstance(event, Completed):
             return self._outcome(entry, event, None)
         return BatchEvent(entry.index, message.request_id, entry.source, event)
@@ -200,9 +227,12 @@ class Ledger:
         again = error.code in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
         if final or not again or error.retry_after is None:
             return False
+        at = now + error.retry_after
+        if at >= self.end:
+            return False
         entry.attempt += 1
-        self.again.append((now + error.retry_after, entry.request.request_id))
-        self.again = deque(sorted(self.again))
+        self.again.append((at, entry))
+        self.again.sort(key=lambda each: each[0])
         return True
 
     def _outcome(
@@ -226,12 +256,12 @@ class Outcomes:
         if not happened.is_outcome:
             return None
         accepted = self._accepted.pop(happened.index, None)
-        answer = None
+        answer, error = None, happened.error
         if accepted is not None and isinstance(happened.event, Completed):
             answer = Extraction(accepted, happened.event)
-        return BatchResult(
-            happened.index, happened.request_id, happened.source, answer, happened.error
-        )
+        elif error is None:
+            error = IncompleteStreamError()
+        return BatchResult(happened.index, happened.request_id, happened.source, answer, error)
 
 
 def batch_task(task: Mapping[str, Any], *, pieces: bool) -> dict[str, Any]:

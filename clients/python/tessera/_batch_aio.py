@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
 
-from tessera._batch import BatchEvent, BatchResult, BatchSource, Ledger, Outcomes
+from tessera._batch import AHEAD, BatchEvent, BatchResult, BatchSource, Ledger, Outcomes
 from tessera._closing import AsyncClosing
-from tessera._errors import CallCancelledError, IncompleteStreamError, from_rpc_error
+from tessera._errors import IncompleteStreamError, from_rpc_error, left_by_caller
 from tessera.v1 import extraction_pb2 as pb
 
 if TYPE_CHECKING:
@@ -29,9 +29,11 @@ _STATUS_LIMIT_S = 2.0
 class AsyncBatchStream(AsyncClosing, AsyncIterator[BatchEvent]):
     """The events of all documents of one call, as they come; documents are mixed.
 
-    Documents are taken from their iterable as there is room for them; files are read on a thread.
-    Leaving an `async with` block, `aclose` and `cancel` end the call, and with it the work on every
-    document. So does cancelling the task that reads.
+    Documents are taken from their iterable as there is room for them, by a task that nothing else
+    waits for: an asynchronous iterable may be slow, or wait for the outcome of an earlier document;
+    another is asked on the event loop, and must not wait. Files are read on a thread. Leaving an
+    `async with` block, `aclose` and `cancel` end the call, and with it the work on every document.
+    So does cancelling the task that reads, or letting go of this.
     """
 
     def __init__(
@@ -41,17 +43,9 @@ class AsyncBatchStream(AsyncClosing, AsyncIterator[BatchEvent]):
         ledger: Ledger,
         call: Call,
     ) -> None:
-        self._client, self._call, self._ledger = client, call, ledger
-        self._documents = _each(documents)
-        #: Set where `_messages` may have more to do.
-        self._changed = asyncio.Event()
-        self._outbox: deque[pb.BatchExtractRequest] = deque()
-        #: Documents of which no request could be made.
-        self._unsent: deque[BatchEvent] = deque()
-        self._broken: BaseException | None = None
-        self._closed = False
-        self._rpc: Any = None
-        self._events = self._run()
+        # Neither knows this object: when nobody else does, it is gone, and with its generator the call.
+        self._work = _Work(_each(documents), ledger)
+        self._events = _read(client, call, self._work)
 
     def __aiter__(self) -> AsyncBatchStream:
         return self
@@ -61,125 +55,194 @@ class AsyncBatchStream(AsyncClosing, AsyncIterator[BatchEvent]):
 
     def cancel_document(self, request_id: str) -> None:
         """Stops one document: its outcome is a `CallCancelledError`. Nothing happens where it has its
-        outcome. Said to the server as soon as the iterable of documents is not waited for."""
-        message = self._ledger.cancel(request_id)
-        if message is not None:
-            self._outbox.append(message)
-            self._changed.set()
+        outcome."""
+        self._work.cancel_document(request_id)
 
     def cancel(self) -> None:
         """Ends the call: who reads gets `CallCancelledError`."""
-        self._closed = True
-        self._changed.set()
-        if self._rpc is not None:
-            self._rpc.cancel()
+        self._work.end()
 
     async def aclose(self) -> None:
         """Ends the call where it still runs, and the iterator."""
         self.cancel()
         await self._events.aclose()
 
-    async def _run(self) -> Any:
-        if self._closed:
-            raise _cancelled()
-        self._rpc = self._client.stub.BatchExtract(
-            self._messages(),
-            timeout=self._call.remaining(),
-            metadata=self._client.metadata(self._call),
-        )
-        try:
-            async for message in self._rpc:
-                event = self._ledger.heard(message, time.monotonic())
-                self._changed.set()
-                for unsent in self._take_unsent():
-                    yield unsent
-                if event is not None:
-                    yield event
-        except grpc.RpcError as error:
-            if self._broken is not None:
-                raise self._broken from None
-            if self._ledger.has_heard and error.details() == _FORGOTTEN:
+
+async def _read(client: AsyncClient, call: Call, work: _Work) -> AsyncGenerator[BatchEvent, None]:
+    if work.closed:
+        raise left_by_caller()
+    rpc = client.stub.BatchExtract(
+        work.messages(), timeout=call.left(), metadata=client.metadata(call)
+    )
+    try:
+        work.begin(rpc)
+        while (event := await work.next_event()) is not None:
+            yield event
+        failure = work.failure
+        if isinstance(failure, grpc.RpcError):
+            if work.has_heard and failure.details() == _FORGOTTEN:
                 # It was answered, then ended while a message was written, and how is not known any more.
-                raise IncompleteStreamError() from error
-            raise from_rpc_error(await self._status(error)) from error
-        except asyncio.CancelledError:
-            # grpc.aio says this of a call that we ended; of our own task it must go on.
-            task = asyncio.current_task()
-            if task is not None and task.cancelling() > 0:
-                raise
-            if self._broken is not None:
-                raise self._broken from None
-            raise _cancelled() from None
-        finally:
-            self.cancel()
-        for unsent in self._take_unsent():
-            yield unsent
-        if self._broken is not None:
-            raise self._broken
-        if not self._ledger.is_done:
+                raise IncompleteStreamError() from failure
+            raise from_rpc_error(await _status(client, call, failure)) from failure
+        if failure is not None:
+            raise failure
+        if not work.is_done:
             raise IncompleteStreamError()
+    finally:
+        work.end()
 
-    async def _status(self, error: Any) -> Any:
-        """What a call failed with. grpc.aio forgets the status of one that ends while a message is
-        written. Where nothing was answered yet the same call without messages fails alike, and says
-        why."""
-        if error.details() != _FORGOTTEN:
-            return error
-        rpc = self._client.stub.BatchExtract(
-            timeout=_STATUS_LIMIT_S, metadata=self._client.metadata(self._call)
-        )
-        try:
-            await rpc.read()
-        except grpc.RpcError as told:
-            late = told.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-            return error if late else told
-        finally:
-            rpc.cancel()
+
+async def _status(client: AsyncClient, call: Call, error: Any) -> Any:
+    """What a call failed with. grpc.aio forgets the status of one that ends while a message is
+    written. Where nothing was answered yet the same call without messages fails alike, and says
+    why."""
+    if error.details() != _FORGOTTEN:
         return error
+    rpc = client.stub.BatchExtract(timeout=_STATUS_LIMIT_S, metadata=client.metadata(call))
+    try:
+        await rpc.read()
+    except grpc.RpcError as told:
+        late = told.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        return error if late else told
+    finally:
+        rpc.cancel()
+    return error
 
-    def _take_unsent(self) -> list[BatchEvent]:
-        found = list(self._unsent)
-        self._unsent.clear()
-        return found
 
-    async def _messages(self) -> AsyncIterator[pb.BatchExtractRequest]:
+class _Work:
+    """What the tasks of a batch share: one takes documents, one of gRPC's asks for messages, one receives, and
+    one reads. None waits for another's work."""
+
+    def __init__(self, documents: AsyncIterator[BatchSource], ledger: Ledger) -> None:
+        self.closed = False
+        #: How the call ended. None: with OK.
+        self.failure: Exception | None = None
+        self._documents: AsyncIterator[BatchSource] | None = documents
+        self._ledger = ledger
+        self._to_take = asyncio.Event()
+        self._to_send = asyncio.Event()
+        self._to_receive = asyncio.Event()
+        self._to_read = asyncio.Event()
+        self._inbox: deque[pb.BatchExtractResponse] = deque()
+        self._rpc: Any = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_over = False
+        #: What the iterable of documents raised.
+        self._broken: Exception | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self._ledger.is_done
+
+    @property
+    def has_heard(self) -> bool:
+        return self._ledger.has_heard
+
+    def begin(self, rpc: Any) -> None:
+        self._rpc = rpc
+        works = (self._take_all(), self._receive_all())
+        self._tasks = [asyncio.create_task(work, name="tessera-batch") for work in works]
+
+    def end(self) -> None:
+        self.closed = True
+        if self._rpc is not None:
+            self._rpc.cancel()  # No effect on a call that has ended.
+        for task in self._tasks[:1]:
+            task.cancel()
+        self._notify_all()
+
+    def cancel_document(self, request_id: str) -> None:
+        self._ledger.cancel(request_id)
+        self._to_send.set()
+        self._to_read.set()
+
+    async def messages(self) -> AsyncIterator[pb.BatchExtractRequest]:
         """What is sent, as gRPC asks for it."""
-        while True:
-            ledger, now = self._ledger, time.monotonic()
-            if self._closed or self._broken is not None or ledger.is_done:
-                return
-            message = self._outbox.popleft() if self._outbox else ledger.due(now)
-            if message is None and ledger.has_room:
-                message = await self._take()
-                if message is None:
-                    continue
+        while not (self.closed or self._ledger.is_done):
+            now = time.monotonic()
+            message = self._ledger.message(now)
             if message is not None:
                 yield message
                 continue
-            self._changed.clear()
+            self._to_send.clear()
             try:
-                async with asyncio.timeout(ledger.wait(now)):
-                    await self._changed.wait()
+                async with asyncio.timeout(self._ledger.wait(now)):
+                    await self._to_send.wait()
             except TimeoutError:
                 pass
 
-    async def _take(self) -> pb.BatchExtractRequest | None:
-        """The next document's message; None: it became none, or there is no more."""
+    async def _take_all(self) -> None:
+        documents, self._documents = self._documents, None
         try:
-            source = await anext(self._documents)
-        except StopAsyncIteration:
-            self._ledger.drained = True
-            return None
+            while documents is not None and await self._waits_for_room():
+                try:
+                    source = await anext(documents)
+                except StopAsyncIteration:
+                    self._ledger.drained = True
+                    return
+                prepared = await asyncio.to_thread(self._ledger.prepare, source)
+                self._ledger.admit(prepared)
+                self._to_send.set()
+                self._to_read.set()
         except Exception as error:  # The caller's own: it must reach who reads.
             self._broken = error
             self._rpc.cancel()
-            return None
-        prepared = await asyncio.to_thread(self._ledger.prepare, source)
-        taken = self._ledger.admit(prepared)
-        if isinstance(taken, BatchEvent):
-            self._unsent.append(taken)
-            return None
-        return taken
+        finally:
+            self._notify_all()
+
+    async def _waits_for_room(self) -> bool:
+        """False: there is nobody to take documents for."""
+        while not (self.closed or self._ledger.has_room):
+            self._to_take.clear()
+            await self._to_take.wait()
+        return not self.closed
+
+    async def _receive_all(self) -> None:
+        try:
+            async for message in self._rpc:
+                self._inbox.append(message)
+                self._to_read.set()
+                while len(self._inbox) >= AHEAD and not self.closed:
+                    self._to_receive.clear()
+                    await self._to_receive.wait()
+        except asyncio.CancelledError:
+            # grpc.aio says this of a call that we ended.
+            self.failure = left_by_caller()
+        except Exception as error:
+            self.failure = error
+        finally:
+            self._is_over = True
+            self._notify_all()
+
+    async def next_event(self) -> BatchEvent | None:
+        """For the reader; None at the end."""
+        while True:
+            if self._ledger.told:
+                self._to_take.set()
+                return self._ledger.told.popleft()
+            if self._inbox:
+                event = self._heard(self._inbox.popleft())
+                if event is not None:
+                    return event
+            elif self._broken is not None:
+                raise self._broken
+            elif self._is_over:
+                return None
+            else:
+                self._to_read.clear()
+                await self._to_read.wait()
+
+    def _heard(self, message: pb.BatchExtractResponse) -> BatchEvent | None:
+        event = self._ledger.heard(message, time.monotonic())
+        self._to_receive.set()
+        if event is None or event.is_outcome:
+            self._to_send.set()
+            self._to_take.set()
+        return event
+
+    def _notify_all(self) -> None:
+        for each in (self._to_take, self._to_send, self._to_receive, self._to_read):
+            each.set()
 
 
 class AsyncBatch(AsyncClosing, AsyncIterator[BatchResult]):
@@ -209,10 +272,6 @@ class AsyncBatch(AsyncClosing, AsyncIterator[BatchResult]):
     async def aclose(self) -> None:
         """See `AsyncBatchStream.aclose`."""
         await self._stream.aclose()
-
-
-def _cancelled() -> CallCancelledError:
-    return CallCancelledError("the call was ended by its caller", code=grpc.StatusCode.CANCELLED)
 
 
 async def _each(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, TypedDict, Unpack
 
 import grpc
 
@@ -14,7 +15,13 @@ from tessera import _channel as channel_
 from tessera._batch import IN_FLIGHT, BatchSource, Ledger, batch_task
 from tessera._batch_sync import Batch, BatchStream
 from tessera._closing import Closing
-from tessera._errors import IncompleteStreamError, OverloadedError, TesseraError, from_rpc_error
+from tessera._errors import (
+    IncompleteStreamError,
+    OverloadedError,
+    TesseraError,
+    from_rpc_error,
+    left_by_caller,
+)
 from tessera._events import Accepted, Completed, Event, Extraction, from_response
 from tessera._request import Files, Task, build
 from tessera.v1 import extraction_pb2 as pb
@@ -25,14 +32,14 @@ from tessera.v1.extraction_pb2_grpc import ExtractionServiceStub
 class Stream(Closing, Iterator[Event]):
     """The events of one call; the last one is `Completed`.
 
-    Leaving a `with` block, `close` and `cancel` end the call, and with it the work on the server.
+    Leaving a `with` block, `close` and `cancel` end the call, and with it the work on the server. So
+    does letting go of this.
     """
 
     def __init__(self, client: Client, request: pb.ExtractRequest, call: Call) -> None:
-        self._client, self._request, self._call = client, request, call
-        self._rpc: Any = None
-        self._closed = False
-        self._events = self._run()
+        # Neither knows this object: when nobody else does, it is gone, and with its generator the call.
+        self._current = _Current()
+        self._events = _read(client, request, call, self._current)
 
     def __iter__(self) -> Stream:
         return self
@@ -42,48 +49,69 @@ class Stream(Closing, Iterator[Event]):
 
     def cancel(self) -> None:
         """Ends the call, from any thread: the thread that reads gets `CallCancelledError`."""
-        self._closed = True
-        if self._rpc is not None:
-            self._rpc.cancel()
+        self._current.end()
 
     def close(self) -> None:
         """Ends the call where it still runs, and the iterator."""
         self.cancel()
         self._events.close()
 
-    def _run(self) -> Generator[Event, None, None]:
-        for attempt in range(1, self._client.attempts + 1):
+
+class _Current:
+    """The call of gRPC that a stream reads, of several where it is tried again."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+        self._rpc: Any = None
+
+    def begin(self, rpc: Any) -> None:
+        self._rpc = rpc
+        if self.closed.is_set():
+            rpc.cancel()
+
+    def end(self) -> None:
+        self.closed.set()
+        if self._rpc is not None:
+            self._rpc.cancel()  # No effect on a call that has ended.
+
+
+def _read(
+    client: Client, request: pb.ExtractRequest, call: Call, current: _Current
+) -> Generator[Event, None, None]:
+    try:
+        for attempt in range(1, client.attempts + 1):
             answered = False
             try:
-                for event in self._once():
+                for event in _once(client, request, call, current):
                     answered = True
                     yield event
                 return
             except OverloadedError as error:
-                delay = self._client.again(error, attempt, answered or self._closed)
-                if delay is None or not self._call.has(delay):
+                delay = client.again(error, attempt, answered)
+                if delay is None or not call.has(delay):
                     raise
-                time.sleep(delay)
+            if current.closed.wait(delay):
+                raise left_by_caller()
+    finally:
+        current.end()
 
-    def _once(self) -> Iterator[Event]:
-        completed = False
-        self._rpc = self._client.stub.Extract(
-            self._request, timeout=self._call.left(), metadata=self._client.metadata(self._call)
-        )
-        try:
-            if self._closed:
-                self._rpc.cancel()
-            for response in self._rpc:
-                event = from_response(response)
-                if event is not None:
-                    completed = isinstance(event, Completed)
-                    yield event
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
-        finally:
-            self._rpc.cancel()  # No effect on a call that has ended.
-        if not completed:
-            raise IncompleteStreamError()
+
+def _once(
+    client: Client, request: pb.ExtractRequest, call: Call, current: _Current
+) -> Iterator[Event]:
+    completed = False
+    rpc = client.stub.Extract(request, timeout=call.left(), metadata=client.metadata(call))
+    current.begin(rpc)
+    try:
+        for response in rpc:
+            event = from_response(response)
+            if event is not None:
+                completed = isinstance(event, Completed)
+                yield event
+    except grpc.RpcError as error:
+        raise from_rpc_error(error) from error
+    if not completed:
+        raise IncompleteStreamError()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +121,23 @@ class Call:
     end: float
     metadata: channel_.Metadata
 
-    def left(self) -> float:
-        return max(0.001, self.end - time.monotonic())
-
-    def remaining(self) -> float | None:
-        """As `left`; None: there is no end."""
-        return None if math.isinf(self.end) else self.left()
+    def left(self) -> float | None:
+        """Seconds; None: there is no end."""
+        return None if math.isinf(self.end) else max(0.001, self.end - time.monotonic())
 
     def has(self, seconds: float) -> bool:
         return time.monotonic() + seconds < self.end
+
+
+class ClientOptions(TypedDict, total=False):
+    """Keyword arguments of `Client` and `AsyncClient`, which say what they mean."""
+
+    token: channel_.Token | None
+    tls: channel_.TLS | bool | None
+    timeout: float
+    attempts: int
+    metadata: channel_.Metadata
+    keepalive: float
 
 
 class Settings:
@@ -120,7 +156,8 @@ class Settings:
     ) -> None:
         """
         `target` is `host:port`, or a URL, where `https` means TLS. `token` is a bearer token, or how
-        to get one for each call. `timeout`, in seconds, bounds calls that name none. A call that
+        to get one for each call. `timeout`, in seconds, bounds calls that name none; `math.inf` is no
+        bound. A call that
         fails before its first event, and that the server says may be tried again, is tried up to
         `attempts` times. `metadata` goes with every call. After `keepalive` seconds of silence the
         server is asked whether it is still there.
@@ -135,8 +172,8 @@ class Settings:
     def call(self, timeout: float | None, metadata: channel_.Metadata) -> Call:
         return Call(time.monotonic() + (self.timeout if timeout is None else timeout), metadata)
 
-    def batch_call(self, timeout: float | None, metadata: channel_.Metadata) -> Call:
-        """A batch is as long as its caller makes it: without `timeout` it has no end."""
+    def unbounded_call(self, timeout: float | None, metadata: channel_.Metadata) -> Call:
+        """Of a call that is as long as its caller makes it: without `timeout` it has no end."""
         return Call(math.inf if timeout is None else time.monotonic() + timeout, metadata)
 
     def metadata(self, call: Call) -> list[tuple[str, str]]:
@@ -151,8 +188,14 @@ class Settings:
 class Client(Closing, Settings):
     """A connection to Tessera. Threads may share it."""
 
-    def __init__(self, *args: Any, channel: grpc.Channel | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        target: str = "localhost:50051",
+        *,
+        channel: grpc.Channel | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> None:
+        super().__init__(target, **options)
         self._channel = channel or self._open()
         self.stub: Any = ExtractionServiceStub(self._channel)  # type: ignore[no-untyped-call]
 
@@ -222,8 +265,9 @@ class Client(Closing, Settings):
         those of `stream`, for all of them. A document that fails is a result with `error`, and the
         others go on; only a failure of the whole call is raised. `timeout` bounds the whole call.
         """
-        ledger = Ledger(batch_task(task, pieces=False), self.attempts, in_flight)
-        return Batch(BatchStream(self, documents, ledger, self.batch_call(timeout, metadata)))
+        call = self.unbounded_call(timeout, metadata)
+        ledger = Ledger(batch_task(task, pieces=False), self.attempts, in_flight, call.end)
+        return Batch(BatchStream(self, documents, ledger, call))
 
     def stream_batch(
         self,
@@ -235,8 +279,9 @@ class Client(Closing, Settings):
         **task: Unpack[Task],
     ) -> BatchStream:
         """As `batch`, with all events of every document as they happen."""
-        ledger = Ledger(batch_task(task, pieces=True), self.attempts, in_flight)
-        return BatchStream(self, documents, ledger, self.batch_call(timeout, metadata))
+        call = self.unbounded_call(timeout, metadata)
+        ledger = Ledger(batch_task(task, pieces=True), self.attempts, in_flight, call.end)
+        return BatchStream(self, documents, ledger, call)
 
     def model_info(self, *, timeout: float | None = None) -> model_info_pb2.ModelStatus:
         """What is loaded, where, in which dtype, and every limit that a refusal names."""
@@ -253,12 +298,12 @@ class Client(Closing, Settings):
 
     def watch_model_info(
         self, *, timeout: float | None = None
-    ) -> Iterator[model_info_pb2.ModelStatus]:
+    ) -> Generator[model_info_pb2.ModelStatus, None, None]:
         """As `model_info`, again after each change, until the server drains. Without `timeout` it
         goes on for as long."""
-        call = self.call(timeout, ())
+        call = self.unbounded_call(timeout, ())
         rpc = self.stub.WatchModelInfo(
-            pb.WatchModelInfoRequest(), timeout=timeout, metadata=self.metadata(call)
+            pb.WatchModelInfoRequest(), timeout=call.left(), metadata=self.metadata(call)
         )
         try:
             for answer in rpc:

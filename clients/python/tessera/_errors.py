@@ -102,6 +102,11 @@ class IncompleteStreamError(TesseraError):
         )
 
 
+def left_by_caller() -> CallCancelledError:
+    """Of a call that its own caller ended."""
+    return CallCancelledError("the call was ended by its caller", code=grpc.StatusCode.CANCELLED)
+
+
 _CLASSES: dict[grpc.StatusCode, type[TesseraError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequestError,
     grpc.StatusCode.OUT_OF_RANGE: InvalidRequestError,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import math
 import shutil
 import socket
 import subprocess
@@ -253,6 +254,38 @@ def test_cancelling_a_task_ends_the_call(play: Start) -> None:
 
     asyncio.run(run())
     assert script.ended.wait(5)
+
+
+def test_a_wait_for_a_full_queue_is_cancelled_at_once(play: Start) -> None:
+    full = failing(grpc.StatusCode.RESOURCE_EXHAUSTED, info("QUEUE_FULL"), retry(60_000))
+    script, address = play(full)
+    begin = time.monotonic()
+    with Client(address) as client:
+        stream = client.stream(PAGE, prompt="What?")
+        threading.Timer(0.3, stream.cancel).start()
+        with pytest.raises(CallCancelledError):
+            next(stream)
+
+    async def run() -> None:
+        async with AsyncClient(address) as client:
+            stream = client.stream(PAGE, prompt="What?")
+            asyncio.get_running_loop().call_later(0.3, stream.cancel)
+            with pytest.raises(CallCancelledError):
+                await anext(stream)
+
+    asyncio.run(run())
+    assert time.monotonic() - begin < 20
+    assert len(script.metadata) == 2
+
+
+@both
+def test_a_client_may_have_no_deadline(play: Start, read: Read) -> None:
+    def part(context: grpc.ServicerContext) -> Iterator[pb.ExtractResponse]:
+        assert context.time_remaining() is None or context.time_remaining() > 1e6
+        yield from success(context)
+
+    _, address = play(part)
+    assert len(read(address, timeout=math.inf)) == 2
 
 
 def silent_after(address: str, quiet: threading.Event) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,28 @@ def test_types_are_whole() -> None:
         [sys.executable, "-m", "mypy"], cwd=HERE, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_wrong_calls_are_found_by_their_types(tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="needs mypy: install the extra `dev`")
+    program = tmp_path / "program.py"
+    lines = [
+        "from tessera import AsyncClient, Client, ClientOptions, Task",
+        'options: ClientOptions = {"timeout": 5.0}',
+        'task: Task = {"prompt": "What?"}',
+        'right = Client("localhost:50051", **options).batch([b"page"], **task)',
+        "Client(adress=1)",
+        'AsyncClient(timeout="5 s")',
+        'Client().stream(b"page", promt="What?")',
+    ]
+    program.write_text("\n".join(lines))
+    result = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", program.name],
+        cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "MYPYPATH": str(HERE)},
+    )
+    said = (line.split(":") for line in result.stdout.splitlines())
+    wrong = [int(parts[1]) for parts in said if parts[0] == program.name and parts[2] == " error"]
+    assert wrong == [5, 6, 7], result.stdout + result.stderr
 
 
 def test_the_wheel_works_where_nothing_else_is(tmp_path: Path) -> None:
