@@ -1,6 +1,7 @@
 // Many documents over one call, or by a call for each where the transport cannot stream up.
 import type { CallOptions as ConnectCallOptions, Client } from "@connectrpc/connect";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Answers } from "./answers.js";
 import { IncompleteStreamError, TesseraError } from "./errors.js";
 import { type ExtractEvent, known } from "./events.js";
 import { type BatchExtractRequestSchema, type BatchExtractResponse, EventKind, type ExtractRequest, type ExtractionService, Priority } from "./proto.js";
@@ -27,6 +28,8 @@ export interface BatchEvent {
 type Documents = Iterable<BatchDocument> | AsyncIterable<BatchDocument>;
 type Message = MessageInitShape<typeof BatchExtractRequestSchema>;
 
+const ROUSED = Symbol("roused");
+
 interface Entry {
   index: number;
   document: BatchDocument;
@@ -34,12 +37,16 @@ interface Entry {
   attempt: number;
   answered: boolean;
   stopped: () => void;
+  /** Runs while the document waits to be sent again: the server does not have it. */
+  waits?: ReturnType<typeof setTimeout> | undefined;
 }
 
 /** Settings of both ways. */
 export interface BatchSettings {
   inFlight: number;
   attempts: number;
+  /** In ms, as `Date.now()`: no document is sent again then, or later. */
+  end: number;
   /** Nobody sees the pieces: they need not be sent. */
   quiet: boolean;
 }
@@ -57,15 +64,17 @@ export class BatchCall {
   readonly #documents: AsyncIterator<BatchDocument>;
   readonly #open = new Map<string, Entry>();
   readonly #outbox: Message[] = [];
-  /** Documents of which no request could be made. */
-  #unsent: BatchEvent[] = [];
+  /** Outcomes that are not of the server, until they are read. */
+  readonly #told: BatchEvent[] = [];
   #taken = 0;
   #drained = false;
   #ended = false;
   #broken: { error: unknown } | undefined;
   /** The source was asked for a document, and has none yet. */
   #asked = false;
+  /** For the one that sends, and the one that reads: look again. */
   #wake = () => {};
+  #rouse = () => {};
 
   constructor(documents: Documents, settings: BatchSettings) {
     this.#documents = each(documents);
@@ -79,33 +88,45 @@ export class BatchCall {
     leave: AbortController,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<BatchEvent, void, undefined> {
+    const answers = new Answers(calls.batchExtract(this.#messages(leave), call), leave);
+    let failure: { error: unknown } | undefined;
     let done = false;
     try {
-      for await (const message of calls.batchExtract(this.#messages(leave), call)) {
-        yield* this.#takeUnsent();
-        const event = this.#heard(message);
+      for (let pending: Promise<BatchExtractResponse | undefined> | undefined; ; ) {
+        yield* this.#takeTold();
+        if (failure || done) break;
+        const roused = new Promise<typeof ROUSED>((resolve) => (this.#rouse = () => resolve(ROUSED)));
+        pending ??= answers.next();
+        let message: BatchExtractResponse | typeof ROUSED | undefined;
+        try {
+          message = await Promise.race([pending, roused]);
+        } catch (error) {
+          failure = { error };
+          continue;
+        }
+        if (message === ROUSED) continue;
+        pending = undefined;
+        done = message === undefined;
+        const event = message && this.#heard(message);
         this.#wake();
         if (event) yield event;
       }
-      yield* this.#takeUnsent();
-      done = this.#drained && this.#open.size === 0;
-    } catch (error) {
-      if (this.#broken) throw this.#broken.error;
-      throw TesseraError.from(error, signal);
     } finally {
       this.#ended = true;
-      leave.abort();
+      answers.leave();
       this.#wake();
-      for (const entry of this.#open.values()) entry.document.signal?.removeEventListener("abort", entry.stopped);
+      for (const entry of [...this.#open.values()]) this.#close(entry, false);
     }
     if (this.#broken) throw this.#broken.error;
-    if (!done) throw new IncompleteStreamError();
+    if (failure) throw TesseraError.from(failure.error, signal);
+    if (!this.#drained || this.#open.size > 0) throw new IncompleteStreamError();
   }
 
-  #takeUnsent(): BatchEvent[] {
-    const found = this.#unsent;
-    this.#unsent = [];
-    return found;
+  *#takeTold(): Generator<BatchEvent, void, undefined> {
+    for (let event = this.#told.shift(); event; event = this.#told.shift()) {
+      this.#wake();
+      yield event;
+    }
   }
 
   /** What is sent, as the transport asks for it. */
@@ -119,12 +140,17 @@ export class BatchCall {
           continue;
         }
         // Not waited for alone: what is sent meanwhile may be what its source waits for.
-        if (!this.#asked && !this.#drained && this.#open.size < this.#settings.inFlight) void this.#take(leave);
+        if (!this.#asked && !this.#drained && this.#hasRoom()) void this.#take(leave);
         await changed;
       }
     } finally {
       await ended(this.#documents, this.#asked);
     }
+  }
+
+  /** Outcomes that nobody has read yet take room, too. */
+  #hasRoom(): boolean {
+    return this.#open.size + this.#told.length < this.#settings.inFlight;
   }
 
   /** Puts the next document's message into the outbox, unless it became none or there is no more. */
@@ -154,16 +180,32 @@ export class BatchCall {
       if (this.#ended) return;
       if (this.#open.has(requestId)) throw new TypeError(`requestId ${JSON.stringify(requestId)} is on its way already: each needs its own`);
       if (signal?.aborted) throw cancelled(signal);
-      const stopped = () => {
-        this.#outbox.push({ message: { case: "cancelRequestId", value: requestId } });
-        this.#wake();
-      };
-      signal?.addEventListener("abort", stopped, { once: true });
-      this.#open.set(requestId, { index, document: value, request, attempt: 1, answered: false, stopped });
+      const entry: Entry = { index, document: value, request, attempt: 1, answered: false, stopped: () => this.#stop(entry) };
+      signal?.addEventListener("abort", entry.stopped, { once: true });
+      this.#open.set(requestId, entry);
       this.#outbox.push({ message: { case: "extract", value: request } });
     } catch (error) {
-      this.#unsent.push({ index, requestId, document: value, error: asError(error) });
+      this.#tell({ index, requestId, document: value, error: asError(error) });
     }
+  }
+
+  #tell(outcome: BatchEvent): void {
+    this.#told.push(outcome);
+    this.#rouse();
+  }
+
+  /** Its own signal stops a document. */
+  #stop(entry: Entry): void {
+    const { index, document } = entry;
+    const { requestId } = entry.request;
+    if (entry.waits === undefined) {
+      this.#outbox.push({ message: { case: "cancelRequestId", value: requestId } });
+    } else {
+      // The server knows nothing of it.
+      this.#close(entry);
+      this.#tell({ index, requestId, document, error: cancelled(document.signal) });
+    }
+    this.#wake();
   }
 
   #heard({ requestId, outcome }: BatchExtractResponse): BatchEvent | undefined {
@@ -188,17 +230,20 @@ export class BatchCall {
     const final = entry.answered || entry.document.signal?.aborted || entry.attempt >= this.#settings.attempts;
     const again = error.code === "RESOURCE_EXHAUSTED" || error.code === "UNAVAILABLE";
     if (final || !again || error.retryAfterMs === undefined) return false;
+    if (Date.now() + error.retryAfterMs >= this.#settings.end) return false;
     entry.attempt += 1;
-    setTimeout(() => {
-      if (this.#ended || this.#open.get(entry.request.requestId) !== entry) return;
+    entry.waits = setTimeout(() => {
+      entry.waits = undefined;
       this.#outbox.push({ message: { case: "extract", value: entry.request } });
       this.#wake();
     }, error.retryAfterMs);
     return true;
   }
 
-  #close(entry: Entry): void {
-    this.#open.delete(entry.request.requestId);
+  /** The document is done, unless the whole batch ends without it. */
+  #close(entry: Entry, done = true): void {
+    if (done) this.#open.delete(entry.request.requestId);
+    clearTimeout(entry.waits);
     entry.document.signal?.removeEventListener("abort", entry.stopped);
   }
 }
@@ -214,19 +259,24 @@ export async function* batchByCalls(documents: Documents, read: ReadOne, setting
   const leave = new AbortController();
   const all = AbortSignal.any([signal, leave.signal]);
   let wake = () => {};
-  let [taken, asked, drained] = [0, false, false];
+  // `unread` is how many outcomes nobody has read yet: they take room, too.
+  let [taken, unread, asked, drained] = [0, 0, false, false];
   let broken: { error: unknown } | undefined;
+  const heard = (event: BatchEvent) => {
+    inbox.push(event);
+    if (isOutcome(event)) unread += 1;
+    wake();
+  };
   const one = async (given: BatchDocument, index: number) => {
     const document = inBatch(given, index, settings.quiet);
     const about = { index, requestId: document.requestId, document: given };
     try {
       const own = given.signal ? AbortSignal.any([given.signal, all]) : all;
       for await (const event of read(document, own)) {
-        inbox.push({ ...about, event });
-        wake();
+        heard({ ...about, event });
       }
     } catch (error) {
-      inbox.push({ ...about, error: asError(error) });
+      heard({ ...about, error: asError(error) });
     }
   };
   const take = async () => {
@@ -255,13 +305,17 @@ export async function* batchByCalls(documents: Documents, read: ReadOne, setting
     for (;;) {
       const changed = new Promise<void>((resolve) => (wake = resolve));
       // Not waited for alone: a source may be slow, or wait for the outcome of an earlier document.
-      if (!asked && !drained && running.size < settings.inFlight) void take();
-      const events = inbox.splice(0);
-      yield* events;
+      if (!asked && !drained && running.size + unread < settings.inFlight) void take();
+      const event = inbox.shift();
+      if (event) {
+        if (isOutcome(event)) unread -= 1;
+        yield event;
+        continue;
+      }
       if (broken) throw broken.error;
       if (signal.aborted) throw cancelled(signal);
-      if (drained && running.size === 0 && inbox.length === 0) return;
-      if (events.length === 0) await changed;
+      if (drained && running.size === 0) return;
+      await changed;
     }
   } finally {
     signal.removeEventListener("abort", stopped);
@@ -281,10 +335,15 @@ async function* each(documents: Documents): AsyncGenerator<BatchDocument, void, 
   yield* documents;
 }
 
+/** Nothing follows for its document. */
+function isOutcome({ event, error }: BatchEvent): boolean {
+  return error !== undefined || event?.case === "completed";
+}
+
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-function cancelled(signal: AbortSignal): TesseraError {
-  return new TesseraError("the document was stopped by its caller", "CANCELLED", {}, signal.reason);
+function cancelled(signal: AbortSignal | undefined): TesseraError {
+  return new TesseraError("the document was stopped by its caller", "CANCELLED", {}, signal?.reason);
 }

@@ -5,6 +5,7 @@ import {
   createClient,
   type Transport,
 } from "@connectrpc/connect";
+import { Answers, leaving } from "./answers.js";
 import { batchByCalls, BatchCall, type BatchDocument, type BatchEvent } from "./batch.js";
 import { IncompleteStreamError, TesseraError } from "./errors.js";
 import { type ExtractEvent, known } from "./events.js";
@@ -68,16 +69,16 @@ export class TesseraClient {
   }
 
   /**
-   * The events of one document, as they come; the last one is `completed`. Leaving the loop early, or
-   * aborting the signal, ends the work on the server. Throws `TesseraError`.
+   * The events of one document, as they come; the last one is `completed`. Leaving the loop early, `return`, also
+   * while `next` waits, and aborting the signal end the work on the server. Throws `TesseraError`.
    */
   stream(document: Document, options: CallOptions = {}): AsyncGenerator<ExtractEvent, void, undefined> {
-    return this.#run(() => toRequest(document), options);
+    return leaving(options, (own) => this.#run(() => toRequest(document), own));
   }
 
   /** As `stream`, for a request of the protocol itself. */
   streamRequest(request: ExtractRequest, options: CallOptions = {}): AsyncGenerator<ExtractEvent, void, undefined> {
-    return this.#run(() => request, options);
+    return leaving(options, (own) => this.#run(() => request, own));
   }
 
   async *#run(
@@ -136,7 +137,11 @@ export class TesseraClient {
    * others go on; only a failure of the whole is thrown. Over gRPC all of it is one call; browsers cannot
    * stream up, and there each document is a call of its own.
    */
-  async *batch(documents: Iterable<BatchDocument> | AsyncIterable<BatchDocument>, options: BatchOptions = {}): AsyncGenerator<BatchResult, void, undefined> {
+  batch(documents: Iterable<BatchDocument> | AsyncIterable<BatchDocument>, options: BatchOptions = {}): AsyncGenerator<BatchResult, void, undefined> {
+    return leaving(options, (own) => this.#results(documents, own));
+  }
+
+  async *#results(documents: Iterable<BatchDocument> | AsyncIterable<BatchDocument>, options: BatchOptions): AsyncGenerator<BatchResult, void, undefined> {
     const accepted = new Map<number, Accepted>();
     for await (const { event, ...about } of this.#batch(documents, options, true)) {
       if (event?.case === "accepted") accepted.set(about.index, event.value);
@@ -151,7 +156,7 @@ export class TesseraClient {
 
   /** As `batch`, with all events of every document as they happen. */
   streamBatch(documents: Iterable<BatchDocument> | AsyncIterable<BatchDocument>, options: BatchOptions = {}): AsyncGenerator<BatchEvent, void, undefined> {
-    return this.#batch(documents, options, false);
+    return leaving(options, (own) => this.#batch(documents, own, false));
   }
 
   async *#batch(
@@ -160,16 +165,16 @@ export class TesseraClient {
     quiet: boolean,
   ): AsyncGenerator<BatchEvent, void, undefined> {
     const { inFlight = IN_FLIGHT, ...call } = options;
-    const settings = { inFlight: Math.max(1, inFlight), attempts: this.#options.attempts ?? ATTEMPTS, quiet };
+    const end = call.timeoutMs ? Date.now() + call.timeoutMs : Infinity;
+    const settings = { inFlight: Math.max(1, inFlight), attempts: this.#options.attempts ?? ATTEMPTS, end, quiet };
     if (this.#streamsRequests) {
       const leave = new AbortController();
       const batch = new BatchCall(documents, settings);
-      yield* batch.run(this.#calls, await this.#call({ timeoutMs: 0, ...call }, leave), leave, call.signal);
+      yield* batch.run(this.#calls, await this.#call({ ...call, timeoutMs: call.timeoutMs ?? 0 }, leave), leave, call.signal);
       return;
     }
-    const end = call.timeoutMs ? Date.now() + call.timeoutMs : undefined;
     const read = (document: BatchDocument, signal: AbortSignal) =>
-      this.stream(document, { ...call, signal, ...(end !== undefined && { timeoutMs: Math.max(1, end - Date.now()) }) });
+      this.stream(document, { ...call, signal, ...(end !== Infinity && { timeoutMs: Math.max(1, end - Date.now()) }) });
     yield* batchByCalls(documents, read, settings, call.signal ?? new AbortController().signal);
   }
 
@@ -185,9 +190,13 @@ export class TesseraClient {
   }
 
   /** As `modelInfo`, again after each change, until the server drains. Without a deadline of its own. */
-  async *watchModelInfo(options: CallOptions = {}): AsyncGenerator<ModelStatus, void, undefined> {
+  watchModelInfo(options: CallOptions = {}): AsyncGenerator<ModelStatus, void, undefined> {
+    return leaving(options, (own) => this.#watch(own));
+  }
+
+  async *#watch(options: CallOptions): AsyncGenerator<ModelStatus, void, undefined> {
     const leave = new AbortController();
-    const call = await this.#call({ timeoutMs: 0, ...options }, leave);
+    const call = await this.#call({ ...options, timeoutMs: options.timeoutMs ?? 0 }, leave);
     const answers = new Answers(this.#calls.watchModelInfo({}, call), leave);
     try {
       for (let answer = await answers.next(); answer; answer = await answers.next()) {
@@ -220,33 +229,6 @@ export class TesseraClient {
       timeoutMs: timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(timeoutMs)),
       ...(signals.length > 0 && { signal: AbortSignal.any(signals) }),
     };
-  }
-}
-
-/** The answers of a call that ends when its reader leaves; Connect alone would go on, and keep its timer. */
-class Answers<T> {
-  readonly #iterator: AsyncIterator<T>;
-  readonly #leave: AbortController;
-  #ended = false;
-
-  constructor(answers: AsyncIterable<T>, leave: AbortController) {
-    this.#iterator = answers[Symbol.asyncIterator]();
-    this.#leave = leave;
-  }
-
-  /** Undefined at the end. */
-  async next(): Promise<T | undefined> {
-    // What throws has ended, too.
-    this.#ended = true;
-    const { done, value } = await this.#iterator.next();
-    this.#ended = done === true;
-    return done ? undefined : value;
-  }
-
-  leave(): void {
-    this.#leave.abort();
-    // Connect sees the end only where it is asked for more.
-    if (!this.#ended) this.#iterator.next().catch(() => {});
   }
 }
 

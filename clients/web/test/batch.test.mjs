@@ -40,6 +40,7 @@ const after_ = (ms) => ({ retryAfter: { seconds: 0n, nanos: ms * 1e6 } });
 /** Answers each document with what `part` makes of its request. */
 async function play(part) {
   const sent = [];
+  const cancelled = [];
   let ended;
   const end = new Promise((resolve) => (ended = resolve));
   const routes = (router) =>
@@ -47,6 +48,10 @@ async function play(part) {
       async *batchExtract(requests, context) {
         context.signal.addEventListener("abort", ended);
         for await (const { message } of requests) {
+          if (message.case === "cancelRequestId") {
+            cancelled.push(message.value);
+            continue;
+          }
           sent.push(message.value);
           yield* part(message.value, sent, context);
         }
@@ -54,7 +59,7 @@ async function play(part) {
     });
   const url = await listen(routes);
   const counts = () => sent.reduce((found, { requestId }) => ({ ...found, [requestId]: (found[requestId] ?? 0) + 1 }), {});
-  return { sent, end, url, counts };
+  return { sent, cancelled, end, url, counts };
 }
 
 async function outcomes(batch) {
@@ -125,12 +130,12 @@ test("what the server has no room for is sent again", async () => {
 });
 
 /** Documents of which each is given once the one before has its outcome. */
-function oneByOne(count) {
+function oneByOne(given) {
   let next = () => {};
   async function* documents() {
-    for (let index = 0; index < count; index += 1) {
+    for (const document of given) {
       const heard = new Promise((resolve) => (next = resolve));
-      yield page;
+      yield document;
       await heard;
     }
   }
@@ -143,7 +148,7 @@ test("a source may wait for outcomes", { timeout: 10_000 }, async () => {
     if (server.counts()[requestId] < 2) yield failure(requestId, Code.ResourceExhausted, "BATCH_FULL", after_(10));
     else yield* success(requestId);
   });
-  const { documents, heard } = oneByOne(3);
+  const { documents, heard } = oneByOne([page, page, page]);
   const found = [];
   for await (const { index, error } of connectNode(server.url).batch(documents)) {
     assert.equal(error, undefined);
@@ -151,6 +156,81 @@ test("a source may wait for outcomes", { timeout: 10_000 }, async () => {
     heard();
   }
   assert.deepEqual(found, [0, 1, 2]);
+});
+
+test("a source may wait for outcomes of documents that became none", { timeout: 10_000 }, async () => {
+  const { url } = await play(({ requestId }) => success(requestId));
+  const { documents, heard } = oneByOne([{ files: [], documentType: "receit" }, page]);
+  const found = [];
+  for await (const { error } of connectNode(url).batch(documents)) {
+    found.push(error?.constructor.name);
+    heard();
+  }
+  assert.deepEqual(found, ["TypeError", undefined]);
+});
+
+test("a document is stopped while it waits to be sent again", { timeout: 10_000 }, async () => {
+  const abort = new AbortController();
+  const server = await play(function* ({ requestId }) {
+    if (requestId !== "stopped" || server.counts().stopped > 1) yield* success(requestId);
+    else {
+      // The refusal is on its way then.
+      setTimeout(() => abort.abort(), 100);
+      yield failure(requestId, Code.ResourceExhausted, "BATCH_FULL", after_(900));
+    }
+  });
+  // Its name is free then.
+  const { documents, heard } = oneByOne([{ ...page, requestId: "stopped", signal: abort.signal }, { ...page, requestId: "stopped" }]);
+  const found = [];
+  for await (const { error } of connectNode(server.url).batch(documents)) {
+    found.push(error?.code);
+    heard();
+  }
+  assert.deepEqual([found, server.counts(), server.cancelled], [["CANCELLED", undefined], { stopped: 2 }, []]);
+});
+
+test("nothing is sent again behind the deadline", { timeout: 10_000 }, async () => {
+  const server = await play(function* ({ requestId }) {
+    yield failure(requestId, Code.ResourceExhausted, "BATCH_FULL", { retryAfter: { seconds: 60n, nanos: 0 } });
+  });
+  const found = await outcomes(connectNode(server.url).batch([page], { timeoutMs: 5_000 }));
+  assert.equal(found.get(0).error.code, "RESOURCE_EXHAUSTED");
+});
+
+for (const [transport, connect] of [["one call", connectNode], ["calls of their own", connectWeb]]) {
+  test(`${transport}: outcomes that nobody reads take room`, { timeout: 10_000 }, async () => {
+    const { url } = await play(({ requestId }) => success(requestId));
+    let [taken, read, most] = [0, 0, 0];
+    function* documents() {
+      for (; taken < 100; ) {
+        taken += 1;
+        most = Math.max(most, taken - read);
+        yield { files: [], documentType: "receit" };
+      }
+    }
+    for await (const { error } of connect(url).batch(documents(), { inFlight: 4 })) {
+      assert.match(error.message, /unknown document type/);
+      if (read < 3) await new Promise((resolve) => setTimeout(resolve, 20));
+      read += 1;
+    }
+    // Four that wait, and the one in the loop.
+    assert.equal(read, 100);
+    assert.ok(most <= 5, `${most} at once`);
+  });
+}
+
+test("a reader that leaves while it waits ends the call at once", { timeout: 10_000 }, async () => {
+  const { url, end } = await play(({ requestId }) => [accepted(requestId)]);
+  for (const read of ["batch", "streamBatch"]) {
+    const events = connectNode(url)[read]([page]);
+    if (read === "streamBatch") await events.next();
+    // Nothing comes any more.
+    const none = events.next();
+    if (read === "batch") await new Promise((resolve) => setTimeout(resolve, 200));
+    await events.return();
+    assert.deepEqual(await none, { done: true, value: undefined });
+  }
+  await end;
 });
 
 test("a source that does not answer is not waited for", { timeout: 10_000 }, async () => {

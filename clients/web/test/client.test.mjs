@@ -126,6 +126,26 @@ test("leaving the loop ends the call", async () => {
   await end;
 });
 
+test("leaving ends the call at once, also while nothing comes", { timeout: 10_000 }, async () => {
+  const { url, end } = await play(endless);
+  const events = connect(url).stream(document);
+  await events.next();
+  const none = events.next();
+  await events.return();
+  assert.deepEqual(await none, { done: true, value: undefined });
+  await end;
+});
+
+test("leaving ends the wait for a full queue", { timeout: 10_000 }, async () => {
+  const { url, calls } = await play(full(60_000), success);
+  const events = connect(url).stream(document);
+  const none = events.next();
+  while (calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await events.return();
+  assert.deepEqual([await none, calls.length], [{ done: true, value: undefined }, 1]);
+});
+
 test("a signal ends the call", async () => {
   const { url, end } = await play(endless);
   const abort = new AbortController();
