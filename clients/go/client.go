@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	tesserav1 "github.com/tessera-server/tessera/clients/go/tesserav1"
 )
@@ -122,7 +123,7 @@ func (c *Client) StreamRequest(ctx context.Context, request *tesserav1.ExtractRe
 			}
 			select {
 			case <-ctx.Done():
-				yield(nil, err)
+				yield(nil, fromError(status.FromContextError(ctx.Err()).Err()))
 				return
 			case <-time.After(delay):
 			}

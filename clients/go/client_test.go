@@ -61,6 +61,17 @@ func (s *script) Extract(_ *tesserav1.ExtractRequest, stream extractStream) erro
 	return err
 }
 
+func (s *script) WatchModelInfo(
+	_ *tesserav1.WatchModelInfoRequest, stream grpc.ServerStreamingServer[tesserav1.WatchModelInfoResponse],
+) error {
+	defer func() { s.ended <- struct{}{} }()
+	if err := stream.Send(&tesserav1.WatchModelInfoResponse{Status: &tesserav1.ModelStatus{}}); err != nil {
+		return err
+	}
+	<-stream.Context().Done()
+	return stream.Context().Err()
+}
+
 func (s *script) count() int {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -182,6 +193,23 @@ func TestOKWithoutCompletedIsAFailure(t *testing.T) {
 	}
 }
 
+func TestAWaitForAFullQueueEndsWithItsContext(t *testing.T) {
+	script, address := play(t, failing(codes.ResourceExhausted, info("QUEUE_FULL"), retry(time.Minute)))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-script.ended; time.Sleep(100 * time.Millisecond); cancel() }()
+	_, err := dial(t, address).Extract(ctx, tessera.Document{Files: [][]byte{[]byte("page")}, Prompt: "What?"})
+	if !errors.Is(err, context.Canceled) || script.count() != 1 {
+		t.Error(err, script.count())
+	}
+}
+
+func TestAResultWithoutAnAnswerSaysSo(t *testing.T) {
+	var none tessera.BatchResult
+	if err := none.Decode(&struct{}{}); err == nil || none.Field("/A") != nil {
+		t.Error(err)
+	}
+}
+
 func TestEventsOfANewerServerAreSkipped(t *testing.T) {
 	_, address := play(t, func(stream extractStream) error {
 		return errors.Join(stream.Send(&tesserav1.ExtractResponse{Sequence: 1}), success(stream))
@@ -196,6 +224,11 @@ func TestTheCallEndsWithItsReader(t *testing.T) {
 	for name, read := range map[string]func(*testing.T, *tessera.Client){
 		"who leaves the loop": func(t *testing.T, client *tessera.Client) {
 			for range client.Stream(t.Context(), document) {
+				break
+			}
+		},
+		"who leaves the loop of a watch": func(t *testing.T, client *tessera.Client) {
+			for range client.WatchModelInfo(t.Context()) {
 				break
 			}
 		},
@@ -309,7 +342,10 @@ func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
 }
 
 func TestDocumentsAreCheckedWhereTheServerCannot(t *testing.T) {
-	for _, document := range []tessera.Document{{Type: "receit"}, {Type: "receipt", Prompt: "What?"}} {
+	for _, document := range []tessera.Document{
+		{Type: "receit"}, {Type: "receipt", Prompt: "What?"}, {Prompt: "What?", Instructions: "read well"},
+		{Schema: &tesserav1.ExtractionSchema{}, AnswerStyle: tesserav1.AnswerStyle_ANSWER_STYLE_JSON},
+	} {
 		if _, err := document.Request(); err == nil {
 			t.Errorf("%v is taken", document)
 		}

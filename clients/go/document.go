@@ -100,6 +100,18 @@ func (d Document) Request() (*tesserav1.ExtractRequest, error) {
 	if given > 1 {
 		return nil, errors.New("give one of Type, JSONSchema, Schema and Prompt")
 	}
+	if d.Prompt != "" || d.Schema != nil {
+		where := "the Prompt itself"
+		if d.Schema != nil {
+			where = "the Schema's own fields"
+		}
+		if d.Instructions != "" {
+			return nil, errors.New("Instructions go with Type or JSONSchema: say it in " + where)
+		}
+		if d.AnswerStyle != tesserav1.AnswerStyle_ANSWER_STYLE_UNSPECIFIED {
+			return nil, errors.New("AnswerStyle goes with Type or JSONSchema: say it in " + where)
+		}
+	}
 	return request, nil
 }
 

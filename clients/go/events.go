@@ -62,8 +62,11 @@ type Extraction struct {
 }
 
 // Decode stores the JSON object that the model wrote, as json.Unmarshal does. It fails with the server's
-// reason where there is none.
+// reason where there is none, as of a [BatchResult] that failed.
 func (e *Extraction) Decode(into any) error {
+	if e == nil {
+		return errors.New("there is no answer")
+	}
 	if e.Completed.DocumentJson == nil {
 		return errors.New("there is no document: " + e.Completed.GetDocumentError())
 	}
@@ -72,6 +75,9 @@ func (e *Extraction) Decode(into any) error {
 
 // Field is the field of this JSON Pointer, or nil.
 func (e *Extraction) Field(pointer string) *tesserav1.ExtractedField {
+	if e == nil {
+		return nil
+	}
 	for _, field := range e.Completed.GetFields() {
 		if field.GetPointer() == pointer {
 			return field

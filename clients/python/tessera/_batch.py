@@ -17,7 +17,7 @@ from tessera._errors import (
     from_batch_error,
 )
 from tessera._events import Accepted, Completed, Event, Extraction, from_response
-from tessera._request import Files, Task, build
+from tessera._request import ADVICE, QUESTIONS, Files, Task, build
 from tessera.v1 import extraction_pb2 as pb
 
 #: Documents on their way at once. `Limits.max_batch_in_flight` of a server is the most that it takes.
@@ -34,7 +34,8 @@ class Document:
     files: Files
     #: Names it in logs, traces and its events. Empty: `document-1`, `document-2`, …
     request_id: str = ""
-    #: Keywords of `stream` that are its own, before those of the batch.
+    #: Keywords of `stream` that are its own, before those of the batch; a `prompt`, say, before its
+    #: `document_type`.
     task: Task = field(default_factory=lambda: Task())
 
 
@@ -165,7 +166,13 @@ class Ledger:
             request.CopyFrom(source)
             return request
         document = source if isinstance(source, Document) else Document(source)
-        task: Any = {**self.task, **document.task}
+        shared = dict(self.task)
+        if not document.task.keys().isdisjoint(QUESTIONS):
+            # Its own question stands for that of the batch, and what goes with it.
+            takes_advice = "document_type" in document.task or "json_schema" in document.task
+            for name in QUESTIONS if takes_advice else QUESTIONS + ADVICE:
+                shared.pop(name, None)
+        task: Any = {**shared, **document.task}
         if document.request_id:
             task["request_id"] = document.request_id
         return build(document.files, task)

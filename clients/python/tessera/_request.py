@@ -90,6 +90,10 @@ class Task(TypedDict, total=False):
     model: str
 
 
+#: What a document is asked, of which a task has one; and what goes with the first two alone.
+QUESTIONS = ("document_type", "json_schema", "schema", "prompt")
+ADVICE = ("instructions", "answer_style")
+
 _GENERATION = frozenset(pb.GenerationOptions.DESCRIPTOR.fields_by_name)
 
 
@@ -105,9 +109,13 @@ def build(files: Files, task: Task) -> pb.ExtractRequest:
         event_kinds=[_named(_EVENT_KINDS, "kind of event", kind) for kind in task.get("events", ())],
         priority=_named(_PRIORITIES, "priority", task["priority"]) if "priority" in task else None,
     )
-    given = [name for name in ("document_type", "json_schema", "schema", "prompt") if name in task]
+    given = [name for name in QUESTIONS if name in task]
     if len(given) > 1:
         raise ValueError(f"give one of {' and '.join(given)}")
+    advice = [name for name in ADVICE if task.get(name)]
+    if advice and ("prompt" in task or "schema" in task):
+        where = "the prompt itself" if "prompt" in task else "the schema's own fields"
+        raise ValueError(f"{advice[0]} goes with document_type or json_schema: say it in {where}")
     if "prompt" in task:
         request.prompt = task["prompt"]
     elif "schema" in task:

@@ -163,6 +163,23 @@ def test_each_document_has_its_outcome(play: Start, read: Read) -> None:
     assert script.metadata[0]["authorization"] == "Bearer secret"
 
 
+def test_a_documents_own_question_stands_for_that_of_the_batch(play: Start) -> None:
+    script, address = play(all_succeed)
+    given = [
+        PAGE,
+        Document(PAGE, task={"prompt": "Who?"}),
+        Document(PAGE, task={"json_schema": "{}"}),
+        Document(PAGE, task={"temperature": 0.5}),
+    ]
+    with Client(address) as client:
+        batch = client.batch(given, document_type="receipt", instructions="read well", in_flight=1)
+        assert [result.error for result in batch] == [None] * 4
+    sent = [each.extract for each in script.received]
+    assert [each.WhichOneof("task") for each in sent] == ["schema", "prompt", "schema", "schema"]
+    assert [each.schema.instructions for each in sent] == ["read well", "", "read well", "read well"]
+    assert sent[2].schema.json_schema == "{}" and sent[3].generation.temperature == 0.5
+
+
 @both
 def test_no_more_are_on_their_way_than_was_said(play: Start, read: Read) -> None:
     waiting: list[int] = []

@@ -42,7 +42,7 @@ from tessera import (
 )
 from tessera._request import Task, build
 from tessera.v1 import extraction_pb2 as pb
-from tessera.v1 import extraction_pb2_grpc
+from tessera.v1 import extraction_pb2_grpc, schema_pb2
 
 PAGE = b"a page"
 ACCEPTED = pb.ExtractResponse(sequence=1, accepted=pb.Accepted(request_id="r"))
@@ -386,6 +386,9 @@ def test_requests_are_checked_where_the_server_cannot() -> None:
             client.stream(PAGE, document_type="receit")
         with pytest.raises(ValueError, match="give one of"):
             client.stream(PAGE, document_type="receipt", prompt="What?")
+        for question in ({"prompt": "What?"}, {"schema": schema_pb2.ExtractionSchema()}):
+            with pytest.raises(ValueError, match="instructions goes with document_type or json_schema"):
+                client.stream(PAGE, instructions="read well", **question)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="unknown arguments: promt"):
             client.stream(PAGE, promt="What?")  # type: ignore[call-arg]
         with pytest.raises(FileNotFoundError):

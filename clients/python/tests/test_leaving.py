@@ -367,6 +367,35 @@ def test_letting_go_of_a_call_in_asyncio_ends_it(
     asyncio.run(run())
 
 
+def test_a_real_server_stops_when_its_calls_are_let_go_of(
+    server: Callable[..., str], no_collector: None
+) -> None:
+    # Each document would take a minute.
+    address = server("--weights", "fake:step=500ms")
+    page = SAMPLES / "receipt-01.png"
+
+    async def run() -> None:
+        async with AsyncClient(address) as client:
+            async for _ in client.stream(page, document_type="receipt"):
+                break
+            async for _ in client.stream_batch([page] * 3, document_type="receipt"):
+                break
+            await asyncio.sleep(0)
+
+    with Client(address) as client:
+        for _ in client.stream(page, document_type="receipt"):
+            break
+        for _ in client.stream_batch([page] * 3, document_type="receipt"):
+            break
+        within_limit(lambda: asyncio.run(run()))
+        end = time.monotonic() + 10
+        load = client.model_info().load
+        while load.running_requests + load.queued_requests > 0:
+            assert time.monotonic() < end, load
+            time.sleep(0.05)
+            load = client.model_info().load
+
+
 @calls
 def test_closing_an_asyncio_client_ends_its_calls(everything: tuple[Everything, str], call: str) -> None:
     script, address = everything

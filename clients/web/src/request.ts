@@ -73,9 +73,14 @@ function task(document: Document): NonNullable<MessageInitShape<typeof ExtractRe
   if (given.filter((value) => value !== undefined).length > 1) {
     throw new TypeError("give one of documentType, jsonSchema, schema and prompt");
   }
+  const advice = { instructions: document.instructions ?? "", ...(document.answerStyle && { answerStyle: document.answerStyle }) };
+  if ((advice.instructions || advice.answerStyle) && (document.prompt !== undefined || document.schema !== undefined)) {
+    const name = advice.instructions ? "instructions" : "answerStyle";
+    const where = document.prompt !== undefined ? "the prompt itself" : "the schema's own fields";
+    throw new TypeError(`${name} goes with documentType or jsonSchema: say it in ${where}`);
+  }
   if (document.prompt !== undefined) return { case: "prompt", value: document.prompt };
   if (document.schema !== undefined) return { case: "schema", value: document.schema };
-  const advice = { instructions: document.instructions ?? "", ...(document.answerStyle && { answerStyle: document.answerStyle }) };
   if (document.jsonSchema !== undefined) {
     const { jsonSchema } = document;
     const text = typeof jsonSchema === "string" ? jsonSchema : JSON.stringify(jsonSchema);

@@ -34,6 +34,11 @@ async function play(...parts) {
         context.signal.addEventListener("abort", ended);
         yield* parts[Math.min(calls.length, parts.length) - 1](context);
       },
+      async *watchModelInfo(_, context) {
+        context.signal.addEventListener("abort", ended);
+        yield { status: {} };
+        await once(context.signal, "abort");
+      },
     });
   const server = createServer(connectNodeAdapter({ routes })).listen(0, "127.0.0.1");
   servers.push(server);
@@ -126,15 +131,17 @@ test("leaving the loop ends the call", async () => {
   await end;
 });
 
-test("leaving ends the call at once, also while nothing comes", { timeout: 10_000 }, async () => {
-  const { url, end } = await play(endless);
-  const events = connect(url).stream(document);
-  await events.next();
-  const none = events.next();
-  await events.return();
-  assert.deepEqual(await none, { done: true, value: undefined });
-  await end;
-});
+for (const [name, call] of [["stream", (client) => client.stream(document)], ["watchModelInfo", (client) => client.watchModelInfo()]]) {
+  test(`leaving ends ${name} at once, also while nothing comes`, { timeout: 10_000 }, async () => {
+    const { url, end } = await play(endless);
+    const events = call(connect(url));
+    await events.next();
+    const none = events.next();
+    await events.return();
+    assert.deepEqual(await none, { done: true, value: undefined });
+    await end;
+  });
+}
 
 test("leaving ends the wait for a full queue", { timeout: 10_000 }, async () => {
   const { url, calls } = await play(full(60_000), success);
@@ -288,6 +295,9 @@ test("tokens and trace context travel", async () => {
 test("documents are checked where the server cannot", async () => {
   await assert.rejects(toRequest({ files: [], documentType: "receit" }), /unknown document type "receit"/);
   await assert.rejects(toRequest({ files: [], documentType: "receipt", prompt: "?" }), /give one of/);
+  for (const question of [{ prompt: "?" }, { schema: {} }]) {
+    await assert.rejects(toRequest({ files: [], instructions: "read well", ...question }), /instructions goes with documentType or jsonSchema/);
+  }
   const request = await toRequest({ files: [new Blob(["a"]), new Uint8Array([98])], documentType: "receipt" });
   assert.deepEqual(request.files.map((file) => Buffer.from(file.content).toString()), ["a", "b"]);
   assert.equal(request.task.value.source.value, DocumentType.RECEIPT);

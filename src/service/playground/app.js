@@ -36,24 +36,24 @@ a.scalar===i.scalar&&((n=a.message)===null||n===void 0?void 0:n.typeName)===((r=
 void 0:o.typeName)===((s=i.enum)===null||s===void 0?void 0:s.typeName)}return!0}return!1}function Ee(e,t){var n,r,o,s;if(Z(e)&&L in e&&"has"in e&&"field"in e&&typeof e.
 field=="function"){if(t!==void 0){let a=t,i=e.field();return a.mapKey===i.mapKey&&a.mapKind==i.mapKind&&a.scalar===i.scalar&&((n=a.message)===null||n===void 0?void 0:
 n.typeName)===((r=i.message)===null||r===void 0?void 0:r.typeName)&&((o=a.enum)===null||o===void 0?void 0:o.typeName)===((s=i.enum)===null||s===void 0?void 0:s.
-typeName)}return!0}return!1}function Ne(e,t){return Z(e)&&L in e&&"desc"in e&&Z(e.desc)&&e.desc.kind==="message"&&(t===void 0||e.desc.typeName==t.typeName)}function pr(e){return hr(e.$typeName)}function B(e){let t=e.fields[0];return hr(e.typeName)&&t!==void 0&&t.fieldKind=="scalar"&&t.name=="value"&&t.number==1}function Be(e){
+typeName)}return!0}return!1}function Se(e,t){return Z(e)&&L in e&&"desc"in e&&Z(e.desc)&&e.desc.kind==="message"&&(t===void 0||e.desc.typeName==t.typeName)}function pr(e){return hr(e.$typeName)}function B(e){let t=e.fields[0];return hr(e.typeName)&&t!==void 0&&t.fieldKind=="scalar"&&t.name=="value"&&t.number==1}function Be(e){
 switch(e.typeName){case"google.protobuf.Any":case"google.protobuf.Timestamp":case"google.protobuf.Duration":case"google.protobuf.FieldMask":case"google.protobuf\
 .Struct":case"google.protobuf.Value":case"google.protobuf.ListValue":return!0;default:return B(e)}}var na=new Set(["google.protobuf.DoubleValue","google.protobu\
 f.FloatValue","google.protobuf.Int64Value","google.protobuf.UInt64Value","google.protobuf.Int32Value","google.protobuf.UInt32Value","google.protobuf.BoolValue",
 "google.protobuf.StringValue","google.protobuf.BytesValue"]);function hr(e){return na.has(e)}var ra=999,oa=998,br=2;function T(e,t){return be(t,e)?t:yr(e)(t)}var gr=new WeakMap;function yr(e){let t=gr.get(e);return t===void 0&&(t=sa(e),gr.set(e,t)),t}var Ot=0,
-Er=1,Nr=2,Sr=3;function sa(e){let t=e.typeName,{properties:n,prototype:r}=aa(e);return o=>{let s;r!==void 0?(s=Object.create(r),s.$typeName=t):s={$typeName:t};for(let a=0;a<
+Er=1,Sr=2,Nr=3;function sa(e){let t=e.typeName,{properties:n,prototype:r}=aa(e);return o=>{let s;r!==void 0?(s=Object.create(r),s.$typeName=t):s={$typeName:t};for(let a=0;a<
 n.length;a++){let i=n[a],c=i.name,u=o?.[c];switch(i.kind){case Ot:u!=null?s[c]=i.convert!==void 0?i.convert(u):u:i.constant!==void 0&&(s[c]=i.constant);break;case Er:
-s[c]=i.convert!==void 0&&Array.isArray(u)?u.map(i.convert):u??[];break;case Nr:if(i.convert===void 0||!Z(u))s[c]=u??{};else{let m={},p=Object.keys(u);for(let h=0;h<
-p.length;h++)U(m,p[h],i.convert(u[p[h]]));s[c]=m}break;case Sr:{let m=u;if(m?.case!=null){let p=i.convert.get(m.case);if(p!==void 0){s[c]={case:m.case,value:p(m.
+s[c]=i.convert!==void 0&&Array.isArray(u)?u.map(i.convert):u??[];break;case Sr:if(i.convert===void 0||!Z(u))s[c]=u??{};else{let m={},p=Object.keys(u);for(let h=0;h<
+p.length;h++)U(m,p[h],i.convert(u[p[h]]));s[c]=m}break;case Nr:{let m=u;if(m?.case!=null){let p=i.convert.get(m.case);if(p!==void 0){s[c]={case:m.case,value:p(m.
 value)};break}}s[c]={case:void 0};break}}}return s}}function aa(e){var t,n;let r=[],o={},s=ca(e);for(let a of e.members){let i=a.localName;if(a.kind=="oneof"){r.
-push({name:i,kind:Sr,constant:void 0,convert:ia(a)});continue}switch(a.fieldKind){case"message":{r.push({name:i,kind:Ot,constant:void 0,convert:_e(a)});break}case"\
-list":{r.push({name:i,kind:Er,constant:void 0,convert:a.listKind=="message"?(t=_e(a))!==null&&t!==void 0?t:(c=>c):a.scalar==l.BYTES?Se:void 0});break}case"map":{
-r.push({name:i,kind:Nr,constant:void 0,convert:a.mapKind=="message"?(n=_e(a))!==null&&n!==void 0?n:(c=>c):a.scalar==l.BYTES?Se:void 0});break}default:{let c=ua(
-a);r.push({name:i,kind:Ot,constant:a.presence==br?c:void 0,convert:a.fieldKind=="scalar"&&a.scalar==l.BYTES?Se:void 0}),s&&(o[i]=c);break}}}return{properties:r,
-prototype:s?o:void 0}}function ia(e){let t=new Map;for(let n of e.fields){let r;n.fieldKind=="message"?r=_e(n):n.fieldKind=="scalar"&&n.scalar==l.BYTES&&(r=Se),
-t.set(n.localName,r??(o=>o))}return t}function _e(e){if(e.fieldKind=="message"&&!e.oneof&&B(e.message))return e.message.fields[0].scalar==l.BYTES?Se:void 0;if(e.
+push({name:i,kind:Nr,constant:void 0,convert:ia(a)});continue}switch(a.fieldKind){case"message":{r.push({name:i,kind:Ot,constant:void 0,convert:_e(a)});break}case"\
+list":{r.push({name:i,kind:Er,constant:void 0,convert:a.listKind=="message"?(t=_e(a))!==null&&t!==void 0?t:(c=>c):a.scalar==l.BYTES?Ne:void 0});break}case"map":{
+r.push({name:i,kind:Sr,constant:void 0,convert:a.mapKind=="message"?(n=_e(a))!==null&&n!==void 0?n:(c=>c):a.scalar==l.BYTES?Ne:void 0});break}default:{let c=ua(
+a);r.push({name:i,kind:Ot,constant:a.presence==br?c:void 0,convert:a.fieldKind=="scalar"&&a.scalar==l.BYTES?Ne:void 0}),s&&(o[i]=c);break}}}return{properties:r,
+prototype:s?o:void 0}}function ia(e){let t=new Map;for(let n of e.fields){let r;n.fieldKind=="message"?r=_e(n):n.fieldKind=="scalar"&&n.scalar==l.BYTES&&(r=Ne),
+t.set(n.localName,r??(o=>o))}return t}function _e(e){if(e.fieldKind=="message"&&!e.oneof&&B(e.message))return e.message.fields[0].scalar==l.BYTES?Ne:void 0;if(e.
 message.typeName=="google.protobuf.Struct"&&e.parent.typeName!=="google.protobuf.Value")return;let t=e.message,n;return r=>!Z(r)||be(r,t)?r:(n??(n=yr(t)),n(r))}
-function Se(e){return Array.isArray(e)?new Uint8Array(e):e}function ca(e){switch(e.file.edition){case ra:return!1;case oa:return!0;default:return e.fields.some(
+function Ne(e){return Array.isArray(e)?new Uint8Array(e):e}function ca(e){switch(e.file.edition){case ra:return!1;case oa:return!0;default:return e.fields.some(
 t=>t.presence!=br&&t.fieldKind!="message"&&!t.oneof)}}function ua(e){let t=e.getDefaultValue();return t!==void 0?e.fieldKind=="scalar"&&e.longAsString?t.toString():
 t:e.fieldKind=="scalar"?M(e.scalar,e.longAsString):e.enum.values[0].number}var la=["FieldValueInvalidError","FieldListRangeError","ForeignFieldError"],x=class extends Error{constructor(t,n,r="FieldValueInvalidError"){super(n),this.name=
 r,this.field=()=>t}};function Ir(e){return e instanceof Error&&la.includes(e.name)&&"field"in e&&typeof e.field=="function"}var Gt;function ma(e){var t;Gt=Object.assign(Object.assign({},e),{encodeUtf8Into:(t=e.encodeUtf8Into)!==null&&t!==void 0?t:Bt(e.encodeUtf8.bind(e))})}function Ie(){
@@ -104,7 +104,7 @@ if(!Number.isFinite(Math.fround(e))&&Number.isFinite(e))throw new Error("invalid
 , got ${F(t)}`;break;case"map":r=`expected ${Vr(e)}, got ${F(t)}`;break;default:r=Y(e,t,n)}return new x(e,r)}function Kt(e,t,n){let r=Wt(e,n);if(r!==!0)return new x(
 e,`list item #${t+1}: ${Y(e,n,r)}`)}function wr(e,t,n){let r=W(e.mapKey)(t);if(r!==!0)return new x(e,`invalid map key: ${Y({scalar:e.mapKey},t,r)}`);let o=Wt(e,
 n);if(o!==!0)return new x(e,`map entry ${F(t)}: ${Y(e,n,o)}`)}function Wt(e,t){return e.scalar!==void 0?W(e.scalar)(t):e.enum!==void 0?e.enum.open?W(l.INT32)(t):
-e.enum.values.some(n=>n.number===t):Ne(t,e.message)}function W(e){switch(e){case l.DOUBLE:return t=>typeof t=="number";case l.FLOAT:return t=>typeof t!="number"?
+e.enum.values.some(n=>n.number===t):Se(t,e.message)}function W(e){switch(e){case l.DOUBLE:return t=>typeof t=="number";case l.FLOAT:return t=>typeof t!="number"?
 !1:!Number.isFinite(Math.fround(t))&&Number.isFinite(t)?`${t.toFixed()} out of range`:!0;case l.INT32:case l.SFIXED32:case l.SINT32:return t=>typeof t!="number"||
 !Number.isInteger(t)?!1:t>Xt||t<Pt?`${t.toFixed()} out of range`:!0;case l.FIXED32:case l.UINT32:return t=>typeof t!="number"||!Number.isInteger(t)?!1:t>Zt||t<0?
 `${t.toFixed()} out of range`:!0;case l.BOOL:return t=>typeof t=="boolean";case l.STRING:return t=>typeof t!="string"?!1:Ie().checkUtf8(t)||"invalid UTF8";case l.
@@ -112,7 +112,7 @@ BYTES:return t=>t instanceof Uint8Array;case l.INT64:case l.SFIXED64:case l.SINT
 0)try{return v.parse(t),!0}catch{return`${t} out of range`}return!1};case l.FIXED64:case l.UINT64:return t=>{if(typeof t=="bigint"||typeof t=="number"||typeof t==
 "string"&&t.length>0)try{return v.uParse(t),!0}catch{return`${t} out of range`}return!1}}}function Y(e,t,n){return n=typeof n=="string"?`: ${n}`:`, got ${F(t)}`,
 e.scalar!==void 0?`expected ${ha(e.scalar)}`+n:e.enum!==void 0?`expected ${e.enum.toString()}`+n:`expected ${Tr(e.message)}`+n}function F(e){switch(typeof e){case"\
-object":return e===null?"null":e instanceof Uint8Array?`Uint8Array(${e.length})`:Array.isArray(e)?`Array(${e.length})`:ye(e)?Rr(e.field()):Ee(e)?Vr(e.field()):Ne(
+object":return e===null?"null":e instanceof Uint8Array?`Uint8Array(${e.length})`:Array.isArray(e)?`Array(${e.length})`:ye(e)?Rr(e.field()):Ee(e)?Vr(e.field()):Se(
 e)?Tr(e.desc):be(e)?`message ${e.$typeName}`:"object";case"string":return e.length>30?"string":`"${e.split('"').join('\\"')}"`;case"boolean":return String(e);case"\
 number":return String(e);case"bigint":return String(e)+"n";default:return typeof e}}function Tr(e){return`ReflectMessage (${e.typeName})`}function Rr(e){switch(e.
 listKind){case"message":return`ReflectList (${e.message.toString()})`;case"enum":return`ReflectList (${e.enum.toString()})`;case"scalar":return`ReflectList (${l[e.
@@ -146,7 +146,7 @@ if(r)throw r}return U(this.obj,Pe(t),ya(this._field,n)),this}delete(t){let n=Pe(
 r}clear(){for(let t of Object.keys(this.obj))delete this.obj[t]}get(t){let n=dr(this.obj,Pe(t));return n!==void 0&&(n=Jt(this._field,n,this.check)),n}has(t){return Object.
 prototype.hasOwnProperty.call(this.obj,Pe(t))}*keys(){for(let t of Object.keys(this.obj))yield Mr(t,this._field.mapKey)}*entries(){for(let t of Object.entries(this.
 obj))yield[Mr(t[0],this._field.mapKey),Jt(this._field,t[1],this.check)]}[Symbol.iterator](){return this.entries()}get size(){return Object.keys(this.obj).length}*values(){
-for(let t of Object.values(this.obj))yield Jt(this._field,t,this.check)}forEach(t,n){for(let r of this.entries())t.call(n,r[1],r[0],this)}};function jt(e,t){return Ne(
+for(let t of Object.values(this.obj))yield Jt(this._field,t,this.check)}forEach(t,n){for(let r of this.entries())t.call(n,r[1],r[0],this)}};function jt(e,t){return Se(
 t)?pr(t.message)&&!e.oneof&&e.fieldKind=="message"?t.message.value:t.desc.typeName=="google.protobuf.Struct"&&e.parent.typeName!="google.protobuf.Value"?Xe(t.message):
 t.message:t}function zt(e,t,n){return t!==void 0&&(B(e.message)&&!e.oneof&&e.fieldKind=="message"?t={$typeName:e.message.typeName,value:qt(e.message.fields[0],t)}:
 e.message.typeName=="google.protobuf.Struct"&&e.parent.typeName!="google.protobuf.Value"&&Z(t)&&(t=Ze(t))),new Ke(e.message,t,n)}function kr(e,t){return e.listKind==
@@ -158,14 +158,14 @@ switch(e.scalar){case l.INT64:case l.SFIXED64:case l.SINT64:"longAsString"in e&&
 "longAsString"in e&&e.longAsString&&typeof t=="string"&&(t=v.uParse(t));break}return t}function en(e,t){switch(e.scalar){case l.INT64:case l.SFIXED64:case l.SINT64:
 "longAsString"in e&&e.longAsString?t=String(t):(typeof t=="string"||typeof t=="number")&&(t=v.parse(t));break;case l.FIXED64:case l.UINT64:"longAsString"in e&&e.
 longAsString?t=String(t):(typeof t=="string"||typeof t=="number")&&(t=v.uParse(t));break}return t}var Cr=Uint8Array.prototype.setFromBase64;function se(e){let t=e.length,n=t-(t+3>>2);(t&3)==0&&e[t-1]=="="&&(n-=e[t-2]=="="?2:1);let r=new Uint8Array(n),o=-1;if(Cr)
-try{let s=Cr.call(r,e);s.read==t&&(o=s.written)}catch{}return o<0&&(o=Ea(r,e)),o==n?r:r.subarray(0,o)}function Ea(e,t){let n=Sa(),r=0,o=0,s,a=0;for(let i=0;i<t.
+try{let s=Cr.call(r,e);s.read==t&&(o=s.written)}catch{}return o<0&&(o=Ea(r,e)),o==n?r:r.subarray(0,o)}function Ea(e,t){let n=Na(),r=0,o=0,s,a=0;for(let i=0;i<t.
 length;i++){if(s=n[t.charCodeAt(i)],s===void 0)switch(t[i]){case"=":o=0;case`
 `:case"\r":case"	":case" ":continue;default:throw Error("invalid base64 string")}switch(o){case 0:a=s,o=1;break;case 1:e[r++]=a<<2|(s&48)>>4,a=s,o=2;break;case 2:
 e[r++]=(a&15)<<4|(s&60)>>2,a=s,o=3;break;case 3:e[r++]=(a&3)<<6|s,o=0;break}}if(o==1)throw Error("invalid base64 string");return r}var Or=Uint8Array.prototype.toBase64,
-Na={std:{alphabet:"base64",omitPadding:!1},std_raw:{alphabet:"base64",omitPadding:!0},url:{alphabet:"base64url",omitPadding:!0}};function tn(e,t="std"){if(Or)return Or.
-call(e,Na[t]);let n=Br(t),r=t=="std",o="",s=0,a,i=0;for(let c=0;c<e.length;c++)switch(a=e[c],s){case 0:o+=n[a>>2],i=(a&3)<<4,s=1;break;case 1:o+=n[i|a>>4],i=(a&
+Sa={std:{alphabet:"base64",omitPadding:!1},std_raw:{alphabet:"base64",omitPadding:!0},url:{alphabet:"base64url",omitPadding:!0}};function tn(e,t="std"){if(Or)return Or.
+call(e,Sa[t]);let n=Br(t),r=t=="std",o="",s=0,a,i=0;for(let c=0;c<e.length;c++)switch(a=e[c],s){case 0:o+=n[a>>2],i=(a&3)<<4,s=1;break;case 1:o+=n[i|a>>4],i=(a&
 15)<<2,s=2;break;case 2:o+=n[i|a>>6],o+=n[a&63],s=0;break}return s&&(o+=n[i],r&&(o+="=",s==1&&(o+="="))),o}var We,Gr,oe;function Br(e){return We||(We="ABCDEFGHI\
-JKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".split(""),Gr=We.slice(0,-2).concat("-","_")),e=="url"?Gr:We}function Sa(){if(!oe){oe=[];let e=Br("std");
+JKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".split(""),Gr=We.slice(0,-2).concat("-","_")),e=="url"?Gr:We}function Na(){if(!oe){oe=[];let e=Br("std");
 for(let t=0;t<e.length;t++)oe[e[t].charCodeAt(0)]=t;oe[45]=e.indexOf("+"),oe[95]=e.indexOf("/")}return oe}function $(e){let t=!1,n=[];for(let r=0;r<e.length;r++){let o=e.charAt(r);switch(o){case"_":t=!0;break;case"0":case"1":case"2":case"3":case"4":case"5":case"6":case"\
 7":case"8":case"9":n.push(o),t=!1;break;default:t&&(t=!1,o=o.toUpperCase()),n.push(o);break}}return n.join("")}function $e(e){return e.replace(/[A-Z]/g,t=>"_"+t.
 toLowerCase())}var Ia=new Set(["constructor","toString","toJSON","valueOf"]);function ae(e){return Ia.has(e)?e+"$":e}function Ae(e){for(let t of e.field)j(t,"jsonName")||(t.jsonName=$(t.name));e.nestedType.forEach(Ae)}function _r(e,t){let n=e.values.find(r=>r.name===t);if(!n)throw new Error(`cannot parse ${e} default value: ${t}`);return n.number}function Yr(e,t){switch(e){case l.
@@ -203,9 +203,9 @@ proto.oneofDecl.map(s=>Ya(s,e)),o=new Set;for(let s of e.proto.field){let a=$a(s
 push(i):(a.fields.push(i),o.has(a)||(o.add(a),e.members.push(a)))}for(let s of r.filter(a=>o.has(a)))e.oneofs.push(s);for(let s of e.nestedMessages)on(s,t,n)}function Jr(e,t,n,r){
 var o,s,a,i,c,u,m,p,h;let d=Pa(e.name,e.value),f={kind:"enum",proto:e,deprecated:(s=(o=e.options)===null||o===void 0?void 0:o.deprecated)!==null&&s!==void 0?s:!1,
 file:t,parent:n,open:!0,name:e.name,typeName:Qe(e,n,t),value:{},values:[],sharedPrefix:d,toString(){return`enum ${this.typeName}`}};f.open=ja(f),r.add(f);for(let b of e.
-value){let E=b.name,S={kind:"enum_value",proto:b,deprecated:(i=(a=b.options)===null||a===void 0?void 0:a.deprecated)!==null&&i!==void 0?i:!1,parent:f,name:E,localName:ae(
-d==null?E:E.substring(d.length)),number:b.number,jsonName:(c=Ka(b))!==null&&c!==void 0?c:E,toString(){return`enum value ${f.typeName}.${E}`}};f.values.push(S),(u=
-(p=f.value)[h=b.number])!==null&&u!==void 0||(p[h]=S)}((m=n?.nestedEnums)!==null&&m!==void 0?m:t.enums).push(f)}function Hr(e,t,n,r,o){var s,a,i,c;let u={kind:"\
+value){let E=b.name,N={kind:"enum_value",proto:b,deprecated:(i=(a=b.options)===null||a===void 0?void 0:a.deprecated)!==null&&i!==void 0?i:!1,parent:f,name:E,localName:ae(
+d==null?E:E.substring(d.length)),number:b.number,jsonName:(c=Ka(b))!==null&&c!==void 0?c:E,toString(){return`enum value ${f.typeName}.${E}`}};f.values.push(N),(u=
+(p=f.value)[h=b.number])!==null&&u!==void 0||(p[h]=N)}((m=n?.nestedEnums)!==null&&m!==void 0?m:t.enums).push(f)}function Hr(e,t,n,r,o){var s,a,i,c;let u={kind:"\
 message",proto:e,deprecated:(a=(s=e.options)===null||s===void 0?void 0:s.deprecated)!==null&&a!==void 0?a:!1,file:t,parent:n,name:e.name,typeName:Qe(e,n,t),fields:[],
 field:{},oneofs:[],members:[],nestedEnums:[],nestedMessages:[],nestedExtensions:[],toString(){return`message ${this.typeName}`}};((i=e.options)===null||i===void 0?
 void 0:i.mapEntry)===!0?o.add(u):(((c=n?.nestedMessages)!==null&&c!==void 0?c:t.messages).push(u),r.add(u));for(let m of e.enumType)Jr(m,t,u,r);for(let m of e.nestedType)
@@ -220,8 +220,8 @@ typeName}.${m}`}}}function Ya(e,t){return{kind:"oneof",proto:e,deprecated:!1,par
 typeName}.${this.name}`}}}function sn(e,t,n,r,o){var s,a,i;let c=o===void 0,u={kind:"field",proto:e,deprecated:(a=(s=e.options)===null||s===void 0?void 0:s.deprecated)!==
 null&&a!==void 0?a:!1,name:e.name,number:e.number,scalar:void 0,message:void 0,enum:void 0,presence:Ja(e,r,c,t),utf8Validation:za(e,t),listKind:void 0,mapKind:void 0,
 mapKey:void 0,delimitedEncoding:void 0,packed:void 0,longAsString:!1,getDefaultValue:void 0},m;if(c){let f=t.kind=="file"?t:t.file,b=t.kind=="file"?void 0:t,E=Qe(
-e,b,f);u.kind="extension",u.file=f,u.parent=b,u.oneof=void 0,u.typeName=E,u.jsonName=`[${E}]`,m=()=>`extension ${E}`;let S=n.getMessage(J(e.extendee));X(S,`inva\
-lid FieldDescriptorProto: extendee ${e.extendee} not found`),u.extendee=S}else{let f=t;X(f.kind=="message"),u.parent=f,u.oneof=r,u.localName=r?$(e.name):ae($(e.
+e,b,f);u.kind="extension",u.file=f,u.parent=b,u.oneof=void 0,u.typeName=E,u.jsonName=`[${E}]`,m=()=>`extension ${E}`;let N=n.getMessage(J(e.extendee));X(N,`inva\
+lid FieldDescriptorProto: extendee ${e.extendee} not found`),u.extendee=N}else{let f=t;X(f.kind=="message"),u.parent=f,u.oneof=r,u.localName=r?$(e.name):ae($(e.
 name)),u.jsonName=e.jsonName,m=()=>`field ${f.typeName}.${e.name}`}Object.defineProperty(u,"toString",{value:m,writable:!0,enumerable:!0,configurable:!0});let p=e.
 label,h=e.type,d=(i=e.options)===null||i===void 0?void 0:i.jstype;if(p===an){let f=h==we?o?.get(J(e.typeName)):void 0;if(f){u.fieldKind="map";let{key:b,value:E}=Qa(
 f);return u.mapKey=b.scalar,u.mapKind=E.fieldKind,u.message=E.message,u.delimitedEncoding=!1,u.enum=E.enum,u.scalar=E.scalar,u}switch(u.fieldKind="list",h){case we:case Te:
@@ -383,7 +383,7 @@ NONE",number:0},{name:"SET",number:1},{name:"ALIAS",number:2}]}]}]}],enumType:[{
 {name:"EDITION_PROTO2",number:998},{name:"EDITION_PROTO3",number:999},{name:"EDITION_2023",number:1e3},{name:"EDITION_2024",number:1001},{name:"EDITION_2026",number:1002},
 {name:"EDITION_UNSTABLE",number:9999},{name:"EDITION_1_TEST_ONLY",number:1},{name:"EDITION_2_TEST_ONLY",number:2},{name:"EDITION_99997_TEST_ONLY",number:99997},
 {name:"EDITION_99998_TEST_ONLY",number:99998},{name:"EDITION_99999_TEST_ONLY",number:99999},{name:"EDITION_MAX",number:2147483647}]},{name:"SymbolVisibility",value:[
-{name:"VISIBILITY_UNSET",number:0},{name:"VISIBILITY_LOCAL",number:1},{name:"VISIBILITY_EXPORT",number:2}]}]});var So=C(ni,1);var qr;(function(e){e[e.DECLARATION=0]="DECLARATION",e[e.UNVERIFIED=1]="UNVERIFIED"})(qr||(qr={}));var eo;(function(e){e[e.DOUBLE=1]="DOUBLE",e[e.FLOAT=2]="FLOAT",e[e.INT64=3]="INT64",e[e.UINT64=4]="UINT64",e[e.INT32=5]="INT32",e[e.FIXED64=6]="FIXED64",e[e.FIXED32=
+{name:"VISIBILITY_UNSET",number:0},{name:"VISIBILITY_LOCAL",number:1},{name:"VISIBILITY_EXPORT",number:2}]}]});var No=C(ni,1);var qr;(function(e){e[e.DECLARATION=0]="DECLARATION",e[e.UNVERIFIED=1]="UNVERIFIED"})(qr||(qr={}));var eo;(function(e){e[e.DOUBLE=1]="DOUBLE",e[e.FLOAT=2]="FLOAT",e[e.INT64=3]="INT64",e[e.UINT64=4]="UINT64",e[e.INT32=5]="INT32",e[e.FIXED64=6]="FIXED64",e[e.FIXED32=
 7]="FIXED32",e[e.BOOL=8]="BOOL",e[e.STRING=9]="STRING",e[e.GROUP=10]="GROUP",e[e.MESSAGE=11]="MESSAGE",e[e.BYTES=12]="BYTES",e[e.UINT32=13]="UINT32",e[e.ENUM=14]=
 "ENUM",e[e.SFIXED32=15]="SFIXED32",e[e.SFIXED64=16]="SFIXED64",e[e.SINT32=17]="SINT32",e[e.SINT64=18]="SINT64"})(eo||(eo={}));var to;(function(e){e[e.OPTIONAL=1]="OPTIONAL",e[e.REPEATED=3]="REPEATED",e[e.REQUIRED=2]="REQUIRED"})(to||(to={}));var no;(function(e){e[e.SPEED=1]="SPEED",e[e.CODE_SIZE=2]="CODE_SIZE",e[e.LITE_RUNTIME=3]="LITE_RUNTIME"})(no||(no={}));var ro;(function(e){e[e.STRING=0]="STRING",e[e.CORD=1]="CORD",e[e.STRING_PIECE=2]="STRING_PIECE"})(ro||(ro={}));var oo;(function(e){e[e.JS_NORMAL=0]="JS_NORMAL",e[e.JS_STRING=1]="JS_STRING",e[e.JS_NUMBER=2]="JS_NUMBER"})(oo||(oo={}));var so;(function(e){e[e.RETENTION_UNKNOWN=0]="RETENTION_UNKNOWN",e[e.RETENTION_RUNTIME=1]="RETENTION_RUNTIME",e[e.RETENTION_SOURCE=2]="RETENTION_SOURCE"})(so||(so=
 {}));var ao;(function(e){e[e.TARGET_TYPE_UNKNOWN=0]="TARGET_TYPE_UNKNOWN",e[e.TARGET_TYPE_FILE=1]="TARGET_TYPE_FILE",e[e.TARGET_TYPE_EXTENSION_RANGE=2]="TARGET_TYPE_\
@@ -397,7 +397,7 @@ REQUIRED"})(lo||(lo={}));var mo;(function(e){e[e.ENUM_TYPE_UNKNOWN=0]="ENUM_TYPE
 999]="EDITION_PROTO3",e[e.EDITION_2023=1e3]="EDITION_2023",e[e.EDITION_2024=1001]="EDITION_2024",e[e.EDITION_2026=1002]="EDITION_2026",e[e.EDITION_UNSTABLE=9999]=
 "EDITION_UNSTABLE",e[e.EDITION_1_TEST_ONLY=1]="EDITION_1_TEST_ONLY",e[e.EDITION_2_TEST_ONLY=2]="EDITION_2_TEST_ONLY",e[e.EDITION_99997_TEST_ONLY=99997]="EDITION\
 _99997_TEST_ONLY",e[e.EDITION_99998_TEST_ONLY=99998]="EDITION_99998_TEST_ONLY",e[e.EDITION_99999_TEST_ONLY=99999]="EDITION_99999_TEST_ONLY",e[e.EDITION_MAX=2147483647]=
-"EDITION_MAX"})(Eo||(Eo={}));var No;(function(e){e[e.VISIBILITY_UNSET=0]="VISIBILITY_UNSET",e[e.VISIBILITY_LOCAL=1]="VISIBILITY_LOCAL",e[e.VISIBILITY_EXPORT=2]="VISIBILITY_EXPORT"})(No||(No=
+"EDITION_MAX"})(Eo||(Eo={}));var So;(function(e){e[e.VISIBILITY_UNSET=0]="VISIBILITY_UNSET",e[e.VISIBILITY_LOCAL=1]="VISIBILITY_LOCAL",e[e.VISIBILITY_EXPORT=2]="VISIBILITY_EXPORT"})(So||(So=
 {}));function cn(e){return Object.assign(Object.assign({readUnknownFields:!0,recursionLimit:100},e),{depth:0})}function P(e,t,n){let r=T(e);return un(e).read(r,new _(
 t),cn(n),t.byteLength),r}var Io=new WeakMap;function un(e){let t=Io.get(e);return t===void 0&&(t=ri(e)),t}function ri(e){let t=String(e),n=new Map,r={read:oi(t,n),readGroup:si(t,n)};Io.
 set(e,r);for(let o of e.fields)n.set(o.number,xo(o));return r}function oi(e,t){return(n,r,o,s)=>{var a;if(++o.depth>o.recursionLimit)throw new Error(`cannot dec\
@@ -424,7 +424,7 @@ tag();switch(f){case 1:m=n(i);break;case 2:p=o(i,c,p);break;default:i.skip(b,f,c
 switch(e){case l.STRING:return r=>r.string(t);case l.BOOL:return r=>r.bool();case l.DOUBLE:return r=>r.double();case l.FLOAT:return r=>r.float();case l.INT32:return r=>r.
 int32();case l.INT64:return n?r=>String(r.int64()):r=>r.int64();case l.UINT64:return n?r=>String(r.uint64()):r=>r.uint64();case l.FIXED64:return n?r=>String(r.fixed64()):
 r=>r.fixed64();case l.BYTES:return r=>r.bytes();case l.FIXED32:return r=>r.fixed32();case l.SFIXED32:return r=>r.sfixed32();case l.SFIXED64:return n?r=>String(r.
-sfixed64()):r=>r.sfixed64();case l.SINT64:return n?r=>String(r.sint64()):r=>r.sint64();case l.UINT32:return r=>r.uint32();case l.SINT32:return r=>r.sint32()}}function G(e,t){var n;let r=P(So,se(e));return r.messageType.forEach(Ae),r.dependency=(n=t?.map(s=>s.proto.name))!==null&&n!==void 0?n:[],He(r,s=>t?.find(a=>a.proto.
+sfixed64()):r=>r.sfixed64();case l.SINT64:return n?r=>String(r.sint64()):r=>r.sint64();case l.UINT32:return r=>r.uint32();case l.SINT32:return r=>r.sint32()}}function G(e,t){var n;let r=P(No,se(e));return r.messageType.forEach(Ae),r.dependency=(n=t?.map(s=>s.proto.name))!==null&&n!==void 0?n:[],He(r,s=>t?.find(a=>a.proto.
 name===s)).getFile(r.name)}var wo=G("Ch5nb29nbGUvcHJvdG9idWYvZHVyYXRpb24ucHJvdG8SD2dvb2dsZS5wcm90b2J1ZiIqCghEdXJhdGlvbhIPCgdzZWNvbmRzGAEgASgDEg0KBW5hbm9zGAIgASgFQoMBChNjb20uZ29vZ2xlLnByb3\
 RvYnVmQg1EdXJhdGlvblByb3RvUAFaMWdvb2dsZS5nb2xhbmcub3JnL3Byb3RvYnVmL3R5cGVzL2tub3duL2R1cmF0aW9ucGL4AQGiAgNHUEKqAh5Hb29nbGUuUHJvdG9idWYuV2VsbEtub3duVHlwZXNiBnByb3\
 RvMw");var ln=G("Chlnb29nbGUvcHJvdG9idWYvYW55LnByb3RvEg9nb29nbGUucHJvdG9idWYiJgoDQW55EhAKCHR5cGVfdXJsGAEgASgJEg0KBXZhbHVlGAIgASgMQnYKE2NvbS5nb29nbGUucHJvdG9idWZCCEFueV\
@@ -446,11 +446,11 @@ fork();for(let m=0;m<u.length;m++)o(a,u[m]);a.join()}};let s=qe(r);return(a,i,c)
 let t=e.localName,n=e.number,r=Ei(e);if(e.mapKind=="message"){let{toMessage:i}=O(e),c=mn(e.message);return(u,m,p)=>{let h=p[t],d=Object.keys(h);for(let f=0;f<d.
 length;f++){let b=d[f];u.tag(n,w.LengthDelimited).fork(),r(u,b),u.tag(2,w.LengthDelimited).fork(),c(u,m,i(h[b])),u.join(),u.join()}}}let o=e.mapKind=="enum"?l.INT32:
 e.scalar,s=qe(o),a=ze(o,e.parent.typeName,e.name);return(i,c,u)=>{let m=u[t],p=Object.keys(m);for(let h=0;h<p.length;h++){let d=p[h];i.tag(n,w.LengthDelimited).
-fork(),r(i,d),i.tag(2,s),a(i,m[d]),i.join()}}}function Ei(e){let t=qe(e.mapKey),n=ze(e.mapKey,e.parent.typeName,e.name),r=Ni(e.mapKey);return(o,s)=>{o.tag(1,t),
-n(o,r(s))}}function Ni(e){switch(e){case l.STRING:return t=>t;case l.BOOL:return t=>t==="true"?!0:t==="false"?!1:t;case l.UINT64:case l.FIXED64:return t=>{try{return v.
+fork(),r(i,d),i.tag(2,s),a(i,m[d]),i.join()}}}function Ei(e){let t=qe(e.mapKey),n=ze(e.mapKey,e.parent.typeName,e.name),r=Si(e.mapKey);return(o,s)=>{o.tag(1,t),
+n(o,r(s))}}function Si(e){switch(e){case l.STRING:return t=>t;case l.BOOL:return t=>t==="true"?!0:t==="false"?!1:t;case l.UINT64:case l.FIXED64:return t=>{try{return v.
 uParse(t)}catch{return t}};case l.INT64:case l.SFIXED64:case l.SINT64:return t=>{try{return v.parse(t)}catch{return t}};default:return t=>{let n=Number.parseInt(
-t);return Number.isFinite(n)?n:t}}}function ze(e,t,n){let r=Si(e);return(o,s)=>{try{r(o,s)}catch(a){throw a instanceof Error?new Error(`cannot encode field ${t}\
-.${n} to binary: ${a.message}`):a}}}function Si(e){switch(e){case l.STRING:return(t,n)=>t.string(n);case l.BOOL:return(t,n)=>t.bool(n);case l.DOUBLE:return(t,n)=>t.
+t);return Number.isFinite(n)?n:t}}}function ze(e,t,n){let r=Ni(e);return(o,s)=>{try{r(o,s)}catch(a){throw a instanceof Error?new Error(`cannot encode field ${t}\
+.${n} to binary: ${a.message}`):a}}}function Ni(e){switch(e){case l.STRING:return(t,n)=>t.string(n);case l.BOOL:return(t,n)=>t.bool(n);case l.DOUBLE:return(t,n)=>t.
 double(n);case l.FLOAT:return(t,n)=>t.float(n);case l.INT32:return(t,n)=>t.int32(n);case l.INT64:return(t,n)=>t.int64(n);case l.UINT64:return(t,n)=>t.uint64(n);case l.
 FIXED64:return(t,n)=>t.fixed64(n);case l.BYTES:return(t,n)=>t.bytes(n);case l.FIXED32:return(t,n)=>t.fixed32(n);case l.SFIXED32:return(t,n)=>t.sfixed32(n);case l.
 SFIXED64:return(t,n)=>t.sfixed64(n);case l.SINT64:return(t,n)=>t.sint64(n);case l.UINT32:return(t,n)=>t.uint32(n);case l.SINT32:return(t,n)=>t.sint32(n)}}function Lo(e,t,n,r){
@@ -521,10 +521,10 @@ n)}function Pi(e,t,n){let r=T(e);return Ki(e,r,t,n),r}function Ki(e,t,n,r){try{l
 u.recursionLimit)throw new Error(`cannot decode ${t} from JSON: maximum recursion depth of ${u.recursionLimit} reached`);n(i,c,u),u.depth--};return yn.set(e,a),
 a}let r=e.typeName,o=new Map,s=(a,i,c)=>{var u;if(++c.depth>c.recursionLimit)throw new Error(`cannot decode ${t} from JSON: maximum recursion depth of ${c.recursionLimit}\
  reached`);if(i==null||Array.isArray(i)||typeof i!="object")throw new Error(`cannot decode ${t} from JSON: ${F(i)}`);let m=new Map,p=new Set,h=Object.keys(i);for(let d=0;d<
-h.length;d++){let f=h[d],b=i[f],E=o.get(f);if(E!==void 0){let S=E.field;if(p.has(S))throw new x(S,"set multiple times");if(p.add(S),E.oneofScalarNullSkip&&b===null)
-continue;if(E.oneof){let R=m.get(E.oneof);if(R!==void 0)throw new x(E.oneof,`oneof set multiple times by ${R.name} and ${S.name}`);m.set(E.oneof,S)}E.read(a,b,c)}else{
-let S=f.startsWith("[")&&f.endsWith("]")?(u=c.registry)===null||u===void 0?void 0:u.getExtension(f.substring(1,f.length-1)):void 0;if(S?.extendee.typeName==r){let[
-R,A,V]=ce(S);Ho(A)(R[L],b,c),Bo(a,S,V())}if(S===void 0&&!c.ignoreUnknownFields)throw new Error(`cannot decode ${t} from JSON: key "${f}" is unknown`)}}c.depth--};
+h.length;d++){let f=h[d],b=i[f],E=o.get(f);if(E!==void 0){let N=E.field;if(p.has(N))throw new x(N,"set multiple times");if(p.add(N),E.oneofScalarNullSkip&&b===null)
+continue;if(E.oneof){let R=m.get(E.oneof);if(R!==void 0)throw new x(E.oneof,`oneof set multiple times by ${R.name} and ${N.name}`);m.set(E.oneof,N)}E.read(a,b,c)}else{
+let N=f.startsWith("[")&&f.endsWith("]")?(u=c.registry)===null||u===void 0?void 0:u.getExtension(f.substring(1,f.length-1)):void 0;if(N?.extendee.typeName==r){let[
+R,A,V]=ce(N);Ho(A)(R[L],b,c),Bo(a,N,V())}if(N===void 0&&!c.ignoreUnknownFields)throw new Error(`cannot decode ${t} from JSON: key "${f}" is unknown`)}}c.depth--};
 yn.set(e,s);for(let a of e.fields){let i={read:Ho(a),field:a,oneof:a.oneof,oneofScalarNullSkip:a.oneof!==void 0&&a.fieldKind=="scalar"};o.set(a.name,i).set(a.jsonName,
 i)}return s}function $i(e){if(e.typeName.startsWith("google.protobuf."))switch(e.typeName){case"google.protobuf.Any":return(t,n,r)=>rc(t,n,r);case"google.protob\
 uf.Timestamp":return(t,n)=>oc(t,n);case"google.protobuf.Duration":return(t,n)=>sc(t,n);case"google.protobuf.FieldMask":return(t,n)=>ac(t,n);case"google.protobuf\
@@ -533,28 +533,28 @@ let t=e.fields[0],n=t.localName,r=t.scalar,o=t.longAsString,s=zo(t);return(a,i)=
 scalar":return Ji(e);case"enum":return Hi(e);case"message":return Qi(e);case"list":return ji(e);case"map":return qi(e)}}function Ji(e){let t=zo(e),n=e.localName;
 if(e.oneof){let o=e.oneof.localName;return(s,a)=>{s[o]={case:n,value:t(a)}}}let r=jo(e);return(o,s)=>{s===null?r(o):o[n]=t(s)}}function jo(e){let t=e.localName;
 if(e.presence!=Zi)return o=>{delete o[t]};if(e.fieldKind=="enum"){let o=e.enum.values[0].number;return s=>{s[t]=o}}let n=e.scalar,r=e.longAsString;return o=>{o[t]=
-M(n,r)}}function Hi(e){let t=En(e.enum),n=Nn(e.enum),r=e.localName,o=e.enum.typeName!="google.protobuf.NullValue";if(e.oneof){let a=e.oneof.localName;return(i,c,u)=>{
+M(n,r)}}function Hi(e){let t=En(e.enum),n=Sn(e.enum),r=e.localName,o=e.enum.typeName!="google.protobuf.NullValue";if(e.oneof){let a=e.oneof.localName;return(i,c,u)=>{
 if(c===null&&o){i[a].case===r&&(i[a]={case:void 0});return}let m=t(c,u.ignoreUnknownFields);if(m===me)return;let p=n(m);if(p!==!0)throw new x(e,Y(e,m,p));i[a]={
 case:r,value:m}}}let s=jo(e);return(a,i,c)=>{if(i===null&&o){s(a);return}let u=t(i,c.ignoreUnknownFields);if(u===me)return;let m=n(u);if(m!==!0)throw new x(e,Y(
 e,u,m));a[r]=u}}function Qi(e){let t=e.localName,{toMessage:n,toLocal:r}=O(e),o=le(e.message),s=e.message.typeName!="google.protobuf.Value";if(e.oneof){let a=e.
 oneof.localName;return(i,c,u)=>{let m=i[a];if(c===null&&s){m.case===t&&(i[a]={case:void 0});return}let p=n(m.case===t?m.value:void 0);o(p,c,u),i[a]={case:t,value:r(
 p)}}}return(a,i,c)=>{if(i===null&&s){delete a[t];return}let u=n(a[t]);o(u,i,c),a[t]=r(u)}}function ji(e){let t=e.localName,n=zi(e);return(r,o,s)=>{if(o===null)return;
 if(!Array.isArray(o))throw new x(e,"expected Array, got "+F(o));let a=r[t];for(let i=0;i<o.length;i++){let c=n(o[i],s,a.length);c!==me&&a.push(c)}}}function zi(e){
-switch(e.listKind){case"scalar":{let t=Sn(e),n=W(e.scalar),r=In(e);return(o,s,a)=>{if(o===null)throw new x(e,"list item must not be null");let i=t(o),c=n(i);if(c!==
-!0)throw new x(e,`list item #${a+1}: ${Y(e,i,c)}`);return r(i)}}case"enum":{let t=En(e.enum),n=Nn(e.enum),r=e.enum.typeName!="google.protobuf.NullValue";return(o,s,a)=>{
+switch(e.listKind){case"scalar":{let t=Nn(e),n=W(e.scalar),r=In(e);return(o,s,a)=>{if(o===null)throw new x(e,"list item must not be null");let i=t(o),c=n(i);if(c!==
+!0)throw new x(e,`list item #${a+1}: ${Y(e,i,c)}`);return r(i)}}case"enum":{let t=En(e.enum),n=Sn(e.enum),r=e.enum.typeName!="google.protobuf.NullValue";return(o,s,a)=>{
 if(o===null&&r)throw new x(e,"list item must not be null");let i=t(o,s.ignoreUnknownFields);if(i===me)return i;let c=n(i);if(c!==!0)throw new x(e,`list item #${a+
 1}: ${Y(e,i,c)}`);return i}}case"message":{let{toMessage:t,toLocal:n}=O(e),r=le(e.message),o=e.message.typeName!="google.protobuf.Value";return(s,a)=>{if(s===null&&
 o)throw new x(e,"list item must not be null");let i=t(void 0);return r(i,s,a),n(i)}}}}function qi(e){let t=e.localName,n=e.mapKey,r=ec(n),o=W(n),s,a,i=u=>u,c=!0;
-switch(e.mapKind){case"scalar":{s=Sn(e),a=W(e.scalar),i=In(e);break}case"enum":{let u=En(e.enum);s=(m,p)=>u(m,p.ignoreUnknownFields),a=Nn(e.enum),c=e.enum.typeName!=
+switch(e.mapKind){case"scalar":{s=Nn(e),a=W(e.scalar),i=In(e);break}case"enum":{let u=En(e.enum);s=(m,p)=>u(m,p.ignoreUnknownFields),a=Sn(e.enum),c=e.enum.typeName!=
 "google.protobuf.NullValue";break}case"message":{let{toMessage:u,toLocal:m}=O(e),p=le(e.message);c=e.message.typeName!="google.protobuf.Value",s=(h,d)=>{let f=u(
 void 0);return p(f,h,d),m(f)};break}}return(u,m,p)=>{if(m===null)return;if(typeof m!="object"||Array.isArray(m))throw new x(e,"expected object, got "+F(m));let h=u[t],
-d=new Set,f=Object.keys(m);for(let b=0;b<f.length;b++){let E=f[b],S=m[E],R=r(E);if(d.has(R))throw new x(e,`duplicate map key "${E}"`);if(d.add(R),S===null&&c)throw new x(
-e,"map value must not be null");let A=s(S,p);if(A===me)continue;let V=o(R);if(V!==!0)throw new x(e,`invalid map key: ${Y({scalar:n},R,V)}`);if(a!==void 0){let k=a(
+d=new Set,f=Object.keys(m);for(let b=0;b<f.length;b++){let E=f[b],N=m[E],R=r(E);if(d.has(R))throw new x(e,`duplicate map key "${E}"`);if(d.add(R),N===null&&c)throw new x(
+e,"map value must not be null");let A=s(N,p);if(A===me)continue;let V=o(R);if(V!==!0)throw new x(e,`invalid map key: ${Y({scalar:n},R,V)}`);if(a!==void 0){let k=a(
 A);if(k!==!0)throw new x(e,`map entry ${F(R)}: ${Y(e,A,k)}`)}U(h,R,i(A))}}}var me=Symbol();function En(e){let t=e.values[0].number,n=new Map;for(let r of e.values)
 n.set(r.jsonName,r.number);for(let r of e.values)n.set(r.name,r.number);return(r,o)=>{if(r===null)return t;switch(typeof r){case"number":if(Number.isInteger(r))
-return r;break;case"string":{let s=n.get(r);if(s!==void 0)return s;if(o)return me;break}}throw new Error(`cannot decode ${e} from JSON: ${F(r)}`)}}function Nn(e){
-if(e.open)return W(l.INT32);let t=e.values;return n=>t.some(r=>r.number===n)}function zo(e){let t=Sn(e),n=W(e.scalar),r=In(e);return o=>{let s=t(o),a=n(s);if(a!==
-!0)throw new x(e,Y(e,s,a));return r(s)}}function Sn(e){switch(e.scalar){case l.DOUBLE:case l.FLOAT:return t=>{if(t==="NaN")return NaN;if(t==="Infinity")return Number.
+return r;break;case"string":{let s=n.get(r);if(s!==void 0)return s;if(o)return me;break}}throw new Error(`cannot decode ${e} from JSON: ${F(r)}`)}}function Sn(e){
+if(e.open)return W(l.INT32);let t=e.values;return n=>t.some(r=>r.number===n)}function zo(e){let t=Nn(e),n=W(e.scalar),r=In(e);return o=>{let s=t(o),a=n(s);if(a!==
+!0)throw new x(e,Y(e,s,a));return r(s)}}function Nn(e){switch(e.scalar){case l.DOUBLE:case l.FLOAT:return t=>{if(t==="NaN")return NaN;if(t==="Infinity")return Number.
 POSITIVE_INFINITY;if(t==="-Infinity")return Number.NEGATIVE_INFINITY;if(typeof t=="number"){if(Number.isNaN(t))throw new x(e,"unexpected NaN number");if(!Number.
 isFinite(t))throw new x(e,"unexpected infinite number");return t}if(typeof t=="string"){if(t===""||t.trim().length!==t.length)return t;let n=Number(t);return Number.
 isFinite(n)?n:t}return t};case l.INT32:case l.FIXED32:case l.SFIXED32:case l.SINT32:case l.UINT32:return qo;case l.BYTES:return t=>{if(typeof t=="string"){if(t===
@@ -611,8 +611,8 @@ n}var uc=function(e){if(!Symbol.asyncIterator)throw new TypeError("Symbol.asyncI
 return new Promise(function(i,c){a=e[s](a),o(i,c,a.done,a.value)})}}function o(s,a,i,c){Promise.resolve(c).then(function(u){s({value:u,done:i})},a)}},Ve=function(e){
 return this instanceof Ve?(this.v=e,this):new Ve(e)},lc=function(e,t,n){if(!Symbol.asyncIterator)throw new TypeError("Symbol.asyncIterator is not defined.");var r=n.
 apply(e,t||[]),o,s=[];return o=Object.create((typeof AsyncIterator=="function"?AsyncIterator:Object).prototype),i("next"),i("throw"),i("return",a),o[Symbol.asyncIterator]=
-function(){return this},o;function a(d){return function(f){return Promise.resolve(f).then(d,p)}}function i(d,f){r[d]&&(o[d]=function(b){return new Promise(function(E,S){
-s.push([d,b,E,S])>1||c(d,b)})},f&&(o[d]=f(o[d])))}function c(d,f){try{u(r[d](f))}catch(b){h(s[0][3],b)}}function u(d){d.value instanceof Ve?Promise.resolve(d.value.
+function(){return this},o;function a(d){return function(f){return Promise.resolve(f).then(d,p)}}function i(d,f){r[d]&&(o[d]=function(b){return new Promise(function(E,N){
+s.push([d,b,E,N])>1||c(d,b)})},f&&(o[d]=f(o[d])))}function c(d,f){try{u(r[d](f))}catch(b){h(s[0][3],b)}}function u(d){d.value instanceof Ve?Promise.resolve(d.value.
 v).then(m,p):h(s[0][2],d)}function m(d){c("next",d)}function p(d){c("throw",d)}function h(d,f){d(f),s.shift(),s.length&&c(s[0][0],s[0][1])}},mc=function(e){var t,
 n;return t={},r("next"),r("throw",function(o){throw o}),r("return"),t[Symbol.iterator]=function(){return this},t;function r(o,s){t[o]=e[o]?function(a){return(n=
 !n)?{value:Ve(e[o](a)),done:!1}:s?s(a):a}:s}};function ss(e){return lc(this,arguments,function*(){yield Ve(yield*mc(uc(e)))})}var as=function(e){if(!Symbol.asyncIterator)throw new TypeError("Symbol.asyncIterator is not defined.");var t=e[Symbol.asyncIterator],n;return t?t.call(e):(e=typeof __values==
@@ -622,7 +622,7 @@ return this instanceof de?(this.v=e,this):new de(e)},dc=function(e){var t,n;retu
 function(){return this},t;function r(o,s){t[o]=e[o]?function(a){return(n=!n)?{value:de(e[o](a)),done:!1}:s?s(a):a}:s}},fc=function(e,t,n){if(!Symbol.asyncIterator)
 throw new TypeError("Symbol.asyncIterator is not defined.");var r=n.apply(e,t||[]),o,s=[];return o=Object.create((typeof AsyncIterator=="function"?AsyncIterator:
 Object).prototype),i("next"),i("throw"),i("return",a),o[Symbol.asyncIterator]=function(){return this},o;function a(d){return function(f){return Promise.resolve(
-f).then(d,p)}}function i(d,f){r[d]&&(o[d]=function(b){return new Promise(function(E,S){s.push([d,b,E,S])>1||c(d,b)})},f&&(o[d]=f(o[d])))}function c(d,f){try{u(r[d](
+f).then(d,p)}}function i(d,f){r[d]&&(o[d]=function(b){return new Promise(function(E,N){s.push([d,b,E,N])>1||c(d,b)})},f&&(o[d]=f(o[d])))}function c(d,f){try{u(r[d](
 f))}catch(b){h(s[0][3],b)}}function u(d){d.value instanceof de?Promise.resolve(d.value.v).then(m,p):h(s[0][2],d)}function m(d){c("next",d)}function p(d){c("thro\
 w",d)}function h(d,f){d(f),s.shift(),s.length&&c(s[0][0],s[0][1])}};function wn(e,t){return rs(e,n=>{switch(n.methodKind){case"unary":return pc(t,n);case"server\
 _streaming":return hc(t,n);case"client_streaming":return gc(t,n);case"bidi_streaming":return bc(t,n);default:return null}})}function pc(e,t){return async(n,r)=>{
@@ -642,42 +642,42 @@ if(!e.aborted)return;if(e.reason!==void 0)return e.reason;let t=new Error("This 
 0uZ29vZ2xlLnJwY0ILU3RhdHVzUHJvdG9QAVo3Z29vZ2xlLmdvbGFuZy5vcmcvZ2VucHJvdG8vZ29vZ2xlYXBpcy9ycGMvc3RhdHVzO3N0YXR1c6ICA1JQQ2IGcHJvdG8z",[ln]),hs=C(Ec,0);var gs="0";function pt(e){var t;let n=e.get(Vn);if(n!=null){let o=ns(n,hs);if(o.code==0)return;let s=new I(o.message,o.code,e);return s.details=o.details.map(a=>({type:a.typeUrl.
 substring(a.typeUrl.lastIndexOf("/")+1),value:a.value})),s.isWireError=!0,s}let r=e.get(K);if(r!=null){if(r===gs)return;let o=parseInt(r,10),s;return o in y?s=new I(
 decodeURIComponent((t=e.get(Fe))!==null&&t!==void 0?t:""),o,e):s=new I(`invalid grpc-status: ${r}`,y.Internal,e),s.isWireError=!0,s}}function ht(e,t){return e.toString().replace(/\/?$/,`/${t.parent.typeName}/${t.name}`)}function Ln(e,t){return T(e,t)}function bs(e,t){function n(r){return r.done===!0?r:{done:r.done,value:Ln(e,r.value)}}return{[Symbol.asyncIterator](){let r=t[Symbol.
-asyncIterator](),o={next:()=>r.next().then(n)};return r.throw!==void 0&&(o.throw=s=>r.throw(s).then(n)),r.return!==void 0&&(o.return=s=>r.return(s).then(n)),o}}}function Un(e,t){if(!t)return e;for(let n of t.concat().reverse())e=n(e);return e}function Ns(e){var t;let n=Object.assign({},e);return(t=n.ignoreUnknownFields)!==null&&t!==void 0||(n.ignoreUnknownFields=!0),n}function gt(e,t,n,r){let o=t?ys(e.input,r):Es(e.input,n);return{parse:(t?ys(e.output,r):Es(e.output,n)).parse,serialize:o.serialize}}function ys(e,t){return{parse(n){try{return P(e,n,t)}catch(r){let o=r instanceof Error?r.message:String(r);throw new I(`parse binary: ${o}`,y.Internal)}},serialize(n){
+asyncIterator](),o={next:()=>r.next().then(n)};return r.throw!==void 0&&(o.throw=s=>r.throw(s).then(n)),r.return!==void 0&&(o.return=s=>r.return(s).then(n)),o}}}function Un(e,t){if(!t)return e;for(let n of t.concat().reverse())e=n(e);return e}function Ss(e){var t;let n=Object.assign({},e);return(t=n.ignoreUnknownFields)!==null&&t!==void 0||(n.ignoreUnknownFields=!0),n}function gt(e,t,n,r){let o=t?ys(e.input,r):Es(e.input,n);return{parse:(t?ys(e.output,r):Es(e.output,n)).parse,serialize:o.serialize}}function ys(e,t){return{parse(n){try{return P(e,n,t)}catch(r){let o=r instanceof Error?r.message:String(r);throw new I(`parse binary: ${o}`,y.Internal)}},serialize(n){
 try{return ie(e,n,t)}catch(r){let o=r instanceof Error?r.message:String(r);throw new I(`serialize binary: ${o}`,y.Internal)}}}}function Es(e,t){var n,r;let o=(n=
-t?.textEncoder)!==null&&n!==void 0?n:new TextEncoder,s=(r=t?.textDecoder)!==null&&r!==void 0?r:new TextDecoder,a=Ns(t);return{parse(i){try{let c=s.decode(i);return Qo(
-e,c,a)}catch(c){throw I.from(c,y.InvalidArgument)}},serialize(i){try{let c=Xo(e,i,a);return o.encode(c)}catch(c){throw I.from(c,y.Internal)}}}}function kn(e){let t=Un(e.next,e.interceptors),[n,r,o]=Ss(e),s=Object.assign(Object.assign({},e.req),{message:Ln(e.req.method.input,e.req.message),signal:n});return t(
-s).then(a=>(o(),a),r)}function Mn(e){let t=Un(e.next,e.interceptors),[n,r,o]=Ss(e),s=Object.assign(Object.assign({},e.req),{message:bs(e.req.method.input,e.req.
+t?.textEncoder)!==null&&n!==void 0?n:new TextEncoder,s=(r=t?.textDecoder)!==null&&r!==void 0?r:new TextDecoder,a=Ss(t);return{parse(i){try{let c=s.decode(i);return Qo(
+e,c,a)}catch(c){throw I.from(c,y.InvalidArgument)}},serialize(i){try{let c=Xo(e,i,a);return o.encode(c)}catch(c){throw I.from(c,y.Internal)}}}}function kn(e){let t=Un(e.next,e.interceptors),[n,r,o]=Ns(e),s=Object.assign(Object.assign({},e.req),{message:Ln(e.req.method.input,e.req.message),signal:n});return t(
+s).then(a=>(o(),a),r)}function Mn(e){let t=Un(e.next,e.interceptors),[n,r,o]=Ns(e),s=Object.assign(Object.assign({},e.req),{message:bs(e.req.method.input,e.req.
 message),signal:n}),a=!1;return n.addEventListener("abort",function(){var i,c;let u=e.req.message[Symbol.asyncIterator]();a||(i=u.throw)===null||i===void 0||i.call(
 u,this.reason).catch(()=>{}),(c=u.return)===null||c===void 0||c.call(u).catch(()=>{})}),t(s).then(i=>Object.assign(Object.assign({},i),{message:{[Symbol.asyncIterator](){
-let c=i.message[Symbol.asyncIterator]();return{next(){return!a&&n.aborted?r(lt(n)):c.next().then(u=>(u.done==!0&&(a=!0,o()),u),r)}}}}}),r)}function Ss(e){let{signal:t,
+let c=i.message[Symbol.asyncIterator]();return{next(){return!a&&n.aborted?r(lt(n)):c.next().then(u=>(u.done==!0&&(a=!0,o()),u),r)}}}}}),r)}function Ns(e){let{signal:t,
 cleanup:n}=us(e.timeoutMs),r=cs(e.signal,t);return[r.signal,function(s){let a=r.signal.aborted?I.from(lt(r.signal),y.Canceled):I.from(s);return r.abort(a),n(),Promise.
 reject(a)},function(){n(),r.abort()}]}function Is(){try{new Headers}catch{throw new Error("connect-web requires the fetch API. Are you running on an old version of Node.js? Node.js is not supported \
 in Connect for Web - please stay tuned for Connect for Node.")}}function Le(e,t){let n=pt(e);if(n)throw t.forEach((r,o)=>{n.metadata.append(o,r)}),n;if(!t.has(K)&&!e.has(K))throw new I("protocol error: missing status",y.Internal)}function bt(e,t,n,r){var o,s;let a=new Headers(n??{});a.set(Tn,e?ds:fs),a.set(ms,"1");let i=(s=(o=a.get(ft))!==null&&o!==void 0?o:a.get(Fn))!==null&&s!==void 0?
 s:"connect-es/2.2.0";return a.set(Fn,i),r&&a.set(ft,i),t!==void 0&&a.set(Rn,`${t}m`),a}function vs(e){switch(e){case 400:return y.Internal;case 401:return y.Unauthenticated;case 403:return y.PermissionDenied;case 404:return y.Unimplemented;case 429:
 return y.Unavailable;case 502:return y.Unavailable;case 503:return y.Unavailable;case 504:return y.Unavailable;default:return y.Unknown}}function yt(e,t){var n;if(e>=200&&e<300)return{foundStatus:t.has(K),headerError:pt(t)};throw new I(decodeURIComponent((n=t.get(Fe))!==null&&n!==void 0?n:`HTTP ${e}`),
-vs(e),t)}var q=function(e){return this instanceof q?(this.v=e,this):new q(e)},Nc=function(e,t,n){if(!Symbol.asyncIterator)throw new TypeError("Symbol.asyncIterator is no\
+vs(e),t)}var q=function(e){return this instanceof q?(this.v=e,this):new q(e)},Sc=function(e,t,n){if(!Symbol.asyncIterator)throw new TypeError("Symbol.asyncIterator is no\
 t defined.");var r=n.apply(e,t||[]),o,s=[];return o=Object.create((typeof AsyncIterator=="function"?AsyncIterator:Object).prototype),i("next"),i("throw"),i("ret\
 urn",a),o[Symbol.asyncIterator]=function(){return this},o;function a(d){return function(f){return Promise.resolve(f).then(d,p)}}function i(d,f){r[d]&&(o[d]=function(b){
-return new Promise(function(E,S){s.push([d,b,E,S])>1||c(d,b)})},f&&(o[d]=f(o[d])))}function c(d,f){try{u(r[d](f))}catch(b){h(s[0][3],b)}}function u(d){d.value instanceof
+return new Promise(function(E,N){s.push([d,b,E,N])>1||c(d,b)})},f&&(o[d]=f(o[d])))}function c(d,f){try{u(r[d](f))}catch(b){h(s[0][3],b)}}function u(d){d.value instanceof
 q?Promise.resolve(d.value.v).then(m,p):h(s[0][2],d)}function m(d){c("next",d)}function p(d){c("throw",d)}function h(d,f){d(f),s.shift(),s.length&&c(s[0][0],s[0][1])}},
 xs={redirect:"error"};function Dn(e){var t;Is();let n=(t=e.useBinaryFormat)!==null&&t!==void 0?t:!0;return{async unary(r,o,s,a,i,c){let{serialize:u,parse:m}=gt(
 r,n,e.jsonOptions,e.binaryOptions);return s=s===void 0?e.defaultTimeoutMs:s<=0?void 0:s,await kn({interceptors:e.interceptors,signal:o,timeoutMs:s,req:{stream:!1,
 service:r.parent,method:r,requestMethod:"POST",url:ht(e.baseUrl,r),header:bt(n,s,a,!1),contextValues:c??mt(),message:i},next:async p=>{var h;let f=await((h=e.fetch)!==
 null&&h!==void 0?h:globalThis.fetch)(p.url,Object.assign(Object.assign({},xs),{method:p.requestMethod,headers:p.header,signal:p.signal,body:ut(0,u(p.message))})),
-{headerError:b}=yt(f.status,f.headers);if(!f.body)throw b!==void 0?b:"missing response body";let E=ct(f.body).getReader(),S,R;for(;;){let A=await E.read();if(A.
-done)break;let{flags:V,data:k}=A.value;if((V&it)===it)throw new I("protocol error: received unsupported compressed output",y.Internal);if(V===128){if(S!==void 0)
-throw"extra trailer";S=dt(k);continue}if(R!==void 0)throw new I("extra message",y.Unimplemented);R=m(k)}if(S===void 0)throw b!==void 0?b:new I("missing trailer",
-f.headers.has(K)?y.Unimplemented:y.Unknown);if(Le(S,f.headers),R===void 0)throw new I("missing message",S.has(K)?y.Unimplemented:y.Unknown);return{stream:!1,service:r.
-parent,method:r,header:f.headers,message:R,trailer:S}}})},async stream(r,o,s,a,i,c){let{serialize:u,parse:m}=gt(r,n,e.jsonOptions,e.binaryOptions);function p(d,f,b,E,S){
-return Nc(this,arguments,function*(){let A=ct(d).getReader();if(f){if(!(yield q(A.read())).done)throw"extra data for trailers-only";return yield q(void 0)}let V=!1;
+{headerError:b}=yt(f.status,f.headers);if(!f.body)throw b!==void 0?b:"missing response body";let E=ct(f.body).getReader(),N,R;for(;;){let A=await E.read();if(A.
+done)break;let{flags:V,data:k}=A.value;if((V&it)===it)throw new I("protocol error: received unsupported compressed output",y.Internal);if(V===128){if(N!==void 0)
+throw"extra trailer";N=dt(k);continue}if(R!==void 0)throw new I("extra message",y.Unimplemented);R=m(k)}if(N===void 0)throw b!==void 0?b:new I("missing trailer",
+f.headers.has(K)?y.Unimplemented:y.Unknown);if(Le(N,f.headers),R===void 0)throw new I("missing message",N.has(K)?y.Unimplemented:y.Unknown);return{stream:!1,service:r.
+parent,method:r,header:f.headers,message:R,trailer:N}}})},async stream(r,o,s,a,i,c){let{serialize:u,parse:m}=gt(r,n,e.jsonOptions,e.binaryOptions);function p(d,f,b,E,N){
+return Sc(this,arguments,function*(){let A=ct(d).getReader();if(f){if(!(yield q(A.read())).done)throw"extra data for trailers-only";return yield q(void 0)}let V=!1;
 for(;;){let k=yield q(A.read());if(k.done)break;let{flags:Ce,data:ne}=k.value;if((Ce&128)===128){if(V)throw"extra trailer";V=!0;let Oe=dt(ne);Le(Oe,E),Oe.forEach(
-(zs,qs)=>b.set(qs,zs));continue}if(V)throw"extra message";yield yield q(m(ne))}if("throwIfAborted"in S&&S.throwIfAborted(),!V)throw"missing trailer"})}async function h(d){
+(zs,qs)=>b.set(qs,zs));continue}if(V)throw"extra message";yield yield q(m(ne))}if("throwIfAborted"in N&&N.throwIfAborted(),!V)throw"missing trailer"})}async function h(d){
 if(r.methodKind!="server_streaming")throw"The fetch API does not support streaming request bodies";let f=await d[Symbol.asyncIterator]().next();if(f.done==!0)throw"\
 missing request message";return ut(0,u(f.value))}return s=s===void 0?e.defaultTimeoutMs:s<=0?void 0:s,Mn({interceptors:e.interceptors,signal:o,timeoutMs:s,req:{
 stream:!0,service:r.parent,method:r,requestMethod:"POST",url:ht(e.baseUrl,r),header:bt(n,s,a,!1),contextValues:c??mt(),message:i},next:async d=>{var f;let E=await((f=
 e.fetch)!==null&&f!==void 0?f:globalThis.fetch)(d.url,Object.assign(Object.assign({},xs),{method:d.requestMethod,headers:d.header,signal:d.signal,body:await h(d.
-message)})),{foundStatus:S,headerError:R}=yt(E.status,E.headers);if(R!=null)throw R;if(!E.body)throw"missing response body";let A=new Headers;return Object.assign(
-Object.assign({},d),{header:E.headers,trailer:A,message:p(E.body,S,A,E.headers,d.signal)})}})}}}var ee=class{#e;#t;#n=!1;constructor(t,n){this.#e=t[Symbol.asyncIterator](),this.#t=n}async next(){this.#n=!0;let{done:t,value:n}=await this.#e.next();return this.#n=
+message)})),{foundStatus:N,headerError:R}=yt(E.status,E.headers);if(R!=null)throw R;if(!E.body)throw"missing response body";let A=new Headers;return Object.assign(
+Object.assign({},d),{header:E.headers,trailer:A,message:p(E.body,N,A,E.headers,d.signal)})}})}}}var ee=class{#e;#t;#n=!1;constructor(t,n){this.#e=t[Symbol.asyncIterator](),this.#t=n}async next(){this.#n=!0;let{done:t,value:n}=await this.#e.next();return this.#n=
 t===!0,t?void 0:n}leave(){this.#t.abort(),this.#n||this.#e.next().catch(()=>{})}};function fe(e,t){let n=new AbortController,r=e.signal?AbortSignal.any([e.signal,
 n.signal]):n.signal,o=t({...e,signal:r}),{next:s,return:a,throw:i}=o;return Object.assign(o,{async next(){try{return await s.call(o)}catch(c){if(n.signal.aborted)
 return{done:!0,value:void 0};throw c}},return(c){return n.abort(),a.call(o,c)},throw(c){return n.abort(),i.call(o,c)}})}var D=class e extends Error{name="TesseraError";code;reason;metadata;violations;retryAfterMs;constructor(t,n,r={},o){super(t,{cause:o}),this.code=n,this.reason=
@@ -685,14 +685,14 @@ r.reason??"",this.metadata=r.metadata??{},this.violations=r.violations??[],this.
 from(t),o=Ic(r,n)?y.Unavailable:r.code;return new e(r.rawMessage.trim(),As(o),vc(r),t)}static ofDocument(t){let{retryAfter:n,fields:r,reason:o,metadata:s}=t,a=t.
 violations.map(({field:u,description:m})=>({field:u,description:m})),i=a.length>0?a:r.map(u=>({field:u,description:""})),c=n&&Number(n.seconds)*1e3+n.nanos/1e6;
 return new e(t.message,As(t.code),{reason:o,metadata:s,violations:i,retryAfterMs:c})}},H=class extends D{name="IncompleteStreamError";constructor(){super("the s\
-tream ended without `completed`","DATA_LOSS")}},Sc=/^(ERR_SSL_|ERR_TLS_|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_(CA|PURPOSE)|HOSTNAME_)/;function Ic(e,t){
-let n=e.cause?.code;return e.code===y.Internal?typeof n=="string"&&Sc.test(n):e.code===y.Canceled&&!t?.aborted&&e.rawMessage.startsWith("http/2 stream closed")}
+tream ended without `completed`","DATA_LOSS")}},Nc=/^(ERR_SSL_|ERR_TLS_|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_(CA|PURPOSE)|HOSTNAME_)/;function Ic(e,t){
+let n=e.cause?.code;return e.code===y.Internal?typeof n=="string"&&Nc.test(n):e.code===y.Canceled&&!t?.aborted&&e.rawMessage.startsWith("http/2 stream closed")}
 function As(e){let t=y[e]??"Unknown";return e===y.Canceled?"CANCELLED":t.replace(/(?<=.)([A-Z])/g,"_$1").toUpperCase()}function vc(e){let t={reason:"",metadata:{},
 violations:[],retryAfterMs:void 0};for(let n of e.details){if(!("type"in n)||!(n.value instanceof Uint8Array))continue;let r=xc[n.type];r?.(n.value,t)}return t}
 var xc={"google.rpc.ErrorInfo":(e,t)=>{pe(e,{1:n=>t.reason=n.string(),3:n=>{let r="",o="";pe(n.bytes(),{1:s=>r=s.string(),2:s=>o=s.string()}),t.metadata[r]=o}})},
 "google.rpc.BadRequest":(e,t)=>{pe(e,{1:n=>{let r={field:"",description:""};pe(n.bytes(),{1:o=>r.field=o.string(),2:o=>r.description=o.string()}),t.violations.push(
 r)}})},"google.rpc.RetryInfo":(e,t)=>{pe(e,{1:n=>{let r=0;pe(n.bytes(),{1:o=>r+=Number(o.int64())*1e3,2:o=>r+=o.int32()/1e6}),t.retryAfterMs=r}})}};function pe(e,t){
-let n=new _(e);for(;n.pos<n.len;){let[r,o]=n.tag(),s=t[r];s?s(n):n.skip(o)}}function Nt(e){if(e.event.case!==void 0)return{...e.event,sequence:Number(e.sequence)}}var St=G("Chd0ZXNzZXJhL3YxL3NjaGVtYS5wcm90bxIKdGVzc2VyYS52MSLYAQoQRXh0cmFjdGlvblNjaGVtYRIxCg1kb2N1bWVudF90eXBlGAEgASgOMhgudGVzc2VyYS52MS5Eb2N1bWVudFR5cGVIABIrCg\
+let n=new _(e);for(;n.pos<n.len;){let[r,o]=n.tag(),s=t[r];s?s(n):n.skip(o)}}function St(e){if(e.event.case!==void 0)return{...e.event,sequence:Number(e.sequence)}}var Nt=G("Chd0ZXNzZXJhL3YxL3NjaGVtYS5wcm90bxIKdGVzc2VyYS52MSLYAQoQRXh0cmFjdGlvblNjaGVtYRIxCg1kb2N1bWVudF90eXBlGAEgASgOMhgudGVzc2VyYS52MS5Eb2N1bWVudFR5cGVIABIrCg\
 pmaWVsZF9saXN0GAIgASgLMhUudGVzc2VyYS52MS5GaWVsZExpc3RIABIVCgtqc29uX3NjaGVtYRgDIAEoCUgAEhQKDGluc3RydWN0aW9ucxgEIAEoCRItCgxhbnN3ZXJfc3R5bGUYBSABKA4yFy50ZXNzZXJhLn\
 YxLkFuc3dlclN0eWxlQggKBnNvdXJjZSIyCglGaWVsZExpc3QSJQoGZmllbGRzGAEgAygLMhUudGVzc2VyYS52MS5GaWVsZFNwZWMi2QEKCUZpZWxkU3BlYxIMCgRuYW1lGAEgASgJEiMKBHR5cGUYAiABKA4yFS\
 50ZXNzZXJhLnYxLkZpZWxkVHlwZRITCgtkZXNjcmlwdGlvbhgDIAEoCRIQCghyZXF1aXJlZBgEIAEoCBIMCgRsaXN0GAUgASgIEhYKDmFsbG93ZWRfdmFsdWVzGAYgAygJEiUKBmZpZWxkcxgHIAMoCzIVLnRlc3\
@@ -729,10 +729,10 @@ Vsb2FkU3RhdGUSHAoYUkVMT0FEX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUUkVMT0FEX1NUQVRFX0xPQU
 JFTE9BRF9TVEFURV9GQUlMRUQQBCqzAQoMU2VydmluZ1N0YXRlEh0KGVNFUlZJTkdfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVTRVJWSU5HX1NUQVRFX0xPQURJTkcQARIXChNTRVJWSU5HX1NUQVRFX1JFQURZEA\
 ISGgoWU0VSVklOR19TVEFURV9EUkFJTklORxADEhgKFFNFUlZJTkdfU1RBVEVfRkFJTEVEEAQSGgoWU0VSVklOR19TVEFURV9QT0lTT05FRBAFKlsKClBvbGljeU1vZGUSGwoXUE9MSUNZX01PREVfVU5TUEVDSU\
 ZJRUQQABIYChRQT0xJQ1lfTU9ERV9GQUxMQkFDSxABEhYKElBPTElDWV9NT0RFX1NUUklDVBACKmgKCUxpbmtSb3V0ZRIaChZMSU5LX1JPVVRFX1VOU1BFQ0lGSUVEEAASEwoPTElOS19ST1VURV9IT1NUEAESEw\
-oPTElOS19ST1VURV9QRUVSEAISFQoRTElOS19ST1VURV9TVEFHRUQQAypaCgVEdHlwZRIVChFEVFlQRV9VTlNQRUNJRklFRBAAEg0KCURUWVBFX0YzMhABEg4KCkRUWVBFX0JGMTYQAhINCglEVFlQRV9GMTYQAx\
-IMCghEVFlQRV9ROBAEKoABChBDb25maWRlbmNlTWV0aG9kEiEKHUNPTkZJREVOQ0VfTUVUSE9EX1VOU1BFQ0lGSUVEEAASJwojQ09ORklERU5DRV9NRVRIT0RfVE9LRU5fUFJPQkFCSUxJVFkQARIgChxDT05GSU\
-RFTkNFX01FVEhPRF9DQUxJQlJBVEVEEAJiBnByb3RvMw",[St]);var It=(a=>(a[a.UNSPECIFIED=0]="UNSPECIFIED",a[a.LOADING=1]="LOADING",a[a.READY=2]="READY",a[a.DRAINING=3]="DRAINING",a[a.FAILED=4]="FAILED",a[a.POISONED=5]="PO\
-ISONED",a))(It||{});var Cn=(o=>(o[o.UNSPECIFIED=0]="UNSPECIFIED",o[o.HOST=1]="HOST",o[o.PEER=2]="PEER",o[o.STAGED=3]="STAGED",o))(Cn||{});var On=(s=>(s[s.UNSPECIFIED=0]="UNSPECIFIED",s[s.F32=1]="F32",s[s.BF16=2]="BF16",s[s.F16=3]="F16",s[s.Q8=4]="Q8",s))(On||{});var Gn=G("Cht0ZXNzZXJhL3YxL2V4dHJhY3Rpb24ucHJvdG8SCnRlc3NlcmEudjEiqgIKDkV4dHJhY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFZmlsZXMYAyADKAsyFS\
+oPTElOS19ST1VURV9QRUVSEAISFQoRTElOS19ST1VURV9TVEFHRUQQAyppCgVEdHlwZRIVChFEVFlQRV9VTlNQRUNJRklFRBAAEg0KCURUWVBFX0YzMhABEg4KCkRUWVBFX0JGMTYQAhINCglEVFlQRV9GMTYQAx\
+IMCghEVFlQRV9ROBAEEg0KCURUWVBFX0ZQOBAFKoABChBDb25maWRlbmNlTWV0aG9kEiEKHUNPTkZJREVOQ0VfTUVUSE9EX1VOU1BFQ0lGSUVEEAASJwojQ09ORklERU5DRV9NRVRIT0RfVE9LRU5fUFJPQkFCSU\
+xJVFkQARIgChxDT05GSURFTkNFX01FVEhPRF9DQUxJQlJBVEVEEAJiBnByb3RvMw",[Nt]);var It=(a=>(a[a.UNSPECIFIED=0]="UNSPECIFIED",a[a.LOADING=1]="LOADING",a[a.READY=2]="READY",a[a.DRAINING=3]="DRAINING",a[a.FAILED=4]="FAILED",a[a.POISONED=5]="PO\
+ISONED",a))(It||{});var Cn=(o=>(o[o.UNSPECIFIED=0]="UNSPECIFIED",o[o.HOST=1]="HOST",o[o.PEER=2]="PEER",o[o.STAGED=3]="STAGED",o))(Cn||{});var On=(a=>(a[a.UNSPECIFIED=0]="UNSPECIFIED",a[a.F32=1]="F32",a[a.BF16=2]="BF16",a[a.F16=3]="F16",a[a.Q8=4]="Q8",a[a.FP8=5]="FP8",a))(On||{});var Gn=G("Cht0ZXNzZXJhL3YxL2V4dHJhY3Rpb24ucHJvdG8SCnRlc3NlcmEudjEiqgIKDkV4dHJhY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFZmlsZXMYAyADKAsyFS\
 50ZXNzZXJhLnYxLklucHV0RmlsZRIuCgZzY2hlbWEYBCABKAsyHC50ZXNzZXJhLnYxLkV4dHJhY3Rpb25TY2hlbWFIABIQCgZwcm9tcHQYBSABKAlIABIxCgpnZW5lcmF0aW9uGAYgASgLMh0udGVzc2VyYS52MS\
 5HZW5lcmF0aW9uT3B0aW9ucxIqCgtldmVudF9raW5kcxgHIAMoDjIVLnRlc3NlcmEudjEuRXZlbnRLaW5kEiYKCHByaW9yaXR5GAggASgOMhQudGVzc2VyYS52MS5Qcmlvcml0eUIGCgR0YXNrIkUKCUlucHV0Rm\
 lsZRIPCgdjb250ZW50GAEgASgMEg0KBXBhZ2VzGAIgAygNEhAKA2RwaRgDIAEoDUgAiAEBQgYKBF9kcGkiqQMKEUdlbmVyYXRpb25PcHRpb25zEh4KEW1heF9vdXRwdXRfdG9rZW5zGAEgASgNSACIAQESGAoLdG\
@@ -774,20 +774,21 @@ gKFENIRUNLX1JVTEVfR1NUX1NIQVJFEAMSGQoVQ0hFQ0tfUlVMRV9EQVRFX09SREVSEAQSFgoSQ0hFQ0
 4SHQoZRklOSVNIX1JFQVNPTl9VTlNQRUNJRklFRBAAEhYKEkZJTklTSF9SRUFTT05fU1RPUBABEhgKFEZJTklTSF9SRUFTT05fTEVOR1RIEAIy3wIKEUV4dHJhY3Rpb25TZXJ2aWNlEkQKB0V4dHJhY3QSGi50ZX\
 NzZXJhLnYxLkV4dHJhY3RSZXF1ZXN0GhsudGVzc2VyYS52MS5FeHRyYWN0UmVzcG9uc2UwARJVCgxCYXRjaEV4dHJhY3QSHy50ZXNzZXJhLnYxLkJhdGNoRXh0cmFjdFJlcXVlc3QaIC50ZXNzZXJhLnYxLkJhdG\
 NoRXh0cmFjdFJlc3BvbnNlKAEwARJNCglNb2RlbEluZm8SHC50ZXNzZXJhLnYxLk1vZGVsSW5mb1JlcXVlc3QaHS50ZXNzZXJhLnYxLk1vZGVsSW5mb1Jlc3BvbnNlIgOQAgESXgoOV2F0Y2hNb2RlbEluZm8SIS\
-50ZXNzZXJhLnYxLldhdGNoTW9kZWxJbmZvUmVxdWVzdBoiLnRlc3NlcmEudjEuV2F0Y2hNb2RlbEluZm9SZXNwb25zZSIDkAIBMAFiBnByb3RvMw",[wo,Re,Ts,St]),Rs=C(Gn,0);var Vs=C(Gn,11);var Bn=(u=>(u[u.UNSPECIFIED=0]="UNSPECIFIED",u[u.QUOTES=1]="QUOTES",u[u.BARE_NAMES=2]="BARE_NAMES",u[u.TRAILING_COMMA=3]="TRAILING_COMMA",u[u.MISSING_COMMA=4]="\
+50ZXNzZXJhLnYxLldhdGNoTW9kZWxJbmZvUmVxdWVzdBoiLnRlc3NlcmEudjEuV2F0Y2hNb2RlbEluZm9SZXNwb25zZSIDkAIBMAFiBnByb3RvMw",[wo,Re,Ts,Nt]),Rs=C(Gn,0);var Vs=C(Gn,11);var Bn=(u=>(u[u.UNSPECIFIED=0]="UNSPECIFIED",u[u.QUOTES=1]="QUOTES",u[u.BARE_NAMES=2]="BARE_NAMES",u[u.TRAILING_COMMA=3]="TRAILING_COMMA",u[u.MISSING_COMMA=4]="\
 MISSING_COMMA",u[u.WORDS=5]="WORDS",u[u.CHARACTERS=6]="CHARACTERS",u[u.COMMENTS=7]="COMMENTS",u[u.LINES=8]="LINES",u))(Bn||{});var _n=(r=>(r[r.UNSPECIFIED=0]="UNSPECIFIED",r[r.STOP=1]="STOP",r[r.LENGTH=2]="LENGTH",r))(_n||{});var Fs=ps(Gn,0);async function vt(e){let t=await Promise.all(e.files.map(Tc));return T(Rs,{requestId:e.requestId??"",model:e.model??"",files:t,task:Ac(e),eventKinds:e.eventKinds??
 [],priority:e.priority??0,...e.generation&&{generation:e.generation}})}function Ac(e){if([e.documentType,e.jsonSchema,e.schema,e.prompt].filter(o=>o!==void 0).length>
-1)throw new TypeError("give one of documentType, jsonSchema, schema and prompt");if(e.prompt!==void 0)return{case:"prompt",value:e.prompt};if(e.schema!==void 0)
-return{case:"schema",value:e.schema};let n={instructions:e.instructions??"",...e.answerStyle&&{answerStyle:e.answerStyle}};if(e.jsonSchema!==void 0){let{jsonSchema:o}=e;
-return{case:"schema",value:{source:{case:"jsonSchema",value:typeof o=="string"?o:JSON.stringify(o)},...n}}}return e.documentType===void 0?{case:void 0}:{case:"s\
-chema",value:{source:{case:"documentType",value:wc(e.documentType)},...n}}}function wc(e){if(typeof e!="string")return e;let t=Q[e.toUpperCase().replaceAll("-",
-"_")];if(t===void 0||t===0){let r=Object.values(Q).filter(o=>typeof o=="string"&&o!=="UNSPECIFIED").map(o=>String(o).toLowerCase().replaceAll("_","-")).join(", ");
-throw new TypeError(`unknown document type ${JSON.stringify(e)}: give one of ${r}`)}return t}async function Tc(e){return"file"in e?{content:await Ls(e.file),pages:[
-...e.pages??[]],...e.dpi!==void 0&&{dpi:e.dpi}}:{content:await Ls(e)}}async function Ls(e){return e instanceof Uint8Array?e:e instanceof ArrayBuffer?new Uint8Array(
-e):new Uint8Array(await e.arrayBuffer())}var Us=Symbol("roused");function Ms(e,t,n){let r=e.eventKinds??(n?[2]:[]),o=e.requestId||`document-${t+1}`;return{...e,eventKinds:r,requestId:o,priority:e.priority??
+1)throw new TypeError("give one of documentType, jsonSchema, schema and prompt");let n={instructions:e.instructions??"",...e.answerStyle&&{answerStyle:e.answerStyle}};
+if((n.instructions||n.answerStyle)&&(e.prompt!==void 0||e.schema!==void 0)){let o=n.instructions?"instructions":"answerStyle",s=e.prompt!==void 0?"the prompt it\
+self":"the schema's own fields";throw new TypeError(`${o} goes with documentType or jsonSchema: say it in ${s}`)}if(e.prompt!==void 0)return{case:"prompt",value:e.
+prompt};if(e.schema!==void 0)return{case:"schema",value:e.schema};if(e.jsonSchema!==void 0){let{jsonSchema:o}=e;return{case:"schema",value:{source:{case:"jsonSc\
+hema",value:typeof o=="string"?o:JSON.stringify(o)},...n}}}return e.documentType===void 0?{case:void 0}:{case:"schema",value:{source:{case:"documentType",value:wc(
+e.documentType)},...n}}}function wc(e){if(typeof e!="string")return e;let t=Q[e.toUpperCase().replaceAll("-","_")];if(t===void 0||t===0){let r=Object.values(Q).
+filter(o=>typeof o=="string"&&o!=="UNSPECIFIED").map(o=>String(o).toLowerCase().replaceAll("_","-")).join(", ");throw new TypeError(`unknown document type ${JSON.
+stringify(e)}: give one of ${r}`)}return t}async function Tc(e){return"file"in e?{content:await Ls(e.file),pages:[...e.pages??[]],...e.dpi!==void 0&&{dpi:e.dpi}}:
+{content:await Ls(e)}}async function Ls(e){return e instanceof Uint8Array?e:e instanceof ArrayBuffer?new Uint8Array(e):new Uint8Array(await e.arrayBuffer())}var Us=Symbol("roused");function Ms(e,t,n){let r=e.eventKinds??(n?[2]:[]),o=e.requestId||`document-${t+1}`;return{...e,eventKinds:r,requestId:o,priority:e.priority??
 2}}var xt=class{#e;#t;#n=new Map;#r=[];#o=[];#s=0;#a=!1;#c=!1;#i;#l=!1;#u=()=>{};#f=()=>{};constructor(t,n){this.#t=Os(t),this.#e=n}async*run(t,n,r,o){let s=new ee(
 t.batchExtract(this.#p(r),n),r),a,i=!1;try{for(let c;yield*this.#y(),!(a||i);){let u=new Promise(h=>this.#f=()=>h(Us));c??=s.next();let m;try{m=await Promise.race(
-[c,u])}catch(h){a={error:h};continue}if(m===Us)continue;c=void 0,i=m===void 0;let p=m&&this.#N(m);this.#u(),p&&(yield p)}}finally{this.#c=!0,s.leave(),this.#u();
+[c,u])}catch(h){a={error:h};continue}if(m===Us)continue;c=void 0,i=m===void 0;let p=m&&this.#S(m);this.#u(),p&&(yield p)}}finally{this.#c=!0,s.leave(),this.#u();
 for(let c of[...this.#n.values()])this.#b(c,!1)}if(this.#i)throw this.#i.error;if(a)throw D.from(a.error,o);if(!this.#a||this.#n.size>0)throw new H}*#y(){for(let t=this.#o.
 shift();t;t=this.#o.shift())this.#u(),yield t}async*#p(t){try{for(;!this.#c&&!this.#i&&!(this.#a&&this.#n.size===0);){let n=new Promise(o=>this.#u=o),r=this.#r.
 shift();if(r){yield r;continue}!this.#l&&!this.#a&&this.#m()&&this.#h(t),await n}}finally{await Cs(this.#t,this.#l)}}#m(){return this.#n.size+this.#o.length<this.#e.
@@ -796,23 +797,23 @@ inFlight}async#h(t){this.#l=!0;try{let n=await this.#t.next();n.done?this.#a=!0:
 throw new TypeError(`requestId ${JSON.stringify(o)} is on its way already: each needs its own`);if(s?.aborted)throw Yn(s);let i={index:n,document:t,request:a,attempt:1,
 answered:!1,stopped:()=>this.#E(i)};s?.addEventListener("abort",i.stopped,{once:!0}),this.#n.set(o,i),this.#r.push({message:{case:"extract",value:a}})}catch(a){
 this.#g({index:n,requestId:o,document:t,error:Gs(a)})}}#g(t){this.#o.push(t),this.#f()}#E(t){let{index:n,document:r}=t,{requestId:o}=t.request;t.waits===void 0?
-this.#r.push({message:{case:"cancelRequestId",value:o}}):(this.#b(t),this.#g({index:n,requestId:o,document:r,error:Yn(r.signal)})),this.#u()}#N({requestId:t,outcome:n}){
-let r=this.#n.get(t);if(!r)return;let{index:o,document:s}=r;if(n.case==="error"){let i=D.ofDocument(n.value);return this.#S(r,i)?void 0:(this.#b(r),{index:o,requestId:t,
-document:s,error:i})}let a=n.case==="response"?Nt(n.value):void 0;if(a)return r.answered=!0,a.case==="completed"&&this.#b(r),{index:o,requestId:t,document:s,event:a}}#S(t,n){
+this.#r.push({message:{case:"cancelRequestId",value:o}}):(this.#b(t),this.#g({index:n,requestId:o,document:r,error:Yn(r.signal)})),this.#u()}#S({requestId:t,outcome:n}){
+let r=this.#n.get(t);if(!r)return;let{index:o,document:s}=r;if(n.case==="error"){let i=D.ofDocument(n.value);return this.#N(r,i)?void 0:(this.#b(r),{index:o,requestId:t,
+document:s,error:i})}let a=n.case==="response"?St(n.value):void 0;if(a)return r.answered=!0,a.case==="completed"&&this.#b(r),{index:o,requestId:t,document:s,event:a}}#N(t,n){
 let r=t.answered||t.document.signal?.aborted||t.attempt>=this.#e.attempts,o=n.code==="RESOURCE_EXHAUSTED"||n.code==="UNAVAILABLE";return r||!o||n.retryAfterMs===
 void 0||Date.now()+n.retryAfterMs>=this.#e.end?!1:(t.attempt+=1,t.waits=setTimeout(()=>{t.waits=void 0,this.#r.push({message:{case:"extract",value:t.request}}),
 this.#u()},n.retryAfterMs),!0)}#b(t,n=!0){n&&this.#n.delete(t.request.requestId),clearTimeout(t.waits),t.document.signal?.removeEventListener("abort",t.stopped)}};
 async function*Ds(e,t,n,r){let o=Os(e),s=[],a=new Set,i=new AbortController,c=AbortSignal.any([r,i.signal]),u=()=>{},[m,p,h,d]=[0,0,!1,!1],f,b=A=>{s.push(A),ks(
 A)&&(p+=1),u()},E=async(A,V)=>{let k=Ms(A,V,n.quiet),Ce={index:V,requestId:k.requestId,document:A};try{let ne=A.signal?AbortSignal.any([A.signal,c]):c;for await(let Oe of t(
-k,ne))b({...Ce,event:Oe})}catch(ne){b({...Ce,error:Gs(ne)})}},S=async()=>{h=!0;try{let{done:A,value:V}=await o.next();if(d=A===!0,A||i.signal.aborted)return;let k=E(
+k,ne))b({...Ce,event:Oe})}catch(ne){b({...Ce,error:Gs(ne)})}},N=async()=>{h=!0;try{let{done:A,value:V}=await o.next();if(d=A===!0,A||i.signal.aborted)return;let k=E(
 V,m).finally(()=>{a.delete(k),u()});a.add(k),m+=1}catch(A){f={error:A}}finally{h=!1,u()}},R=()=>u();r.addEventListener("abort",R);try{for(;;){let A=new Promise(
-k=>u=k);!h&&!d&&a.size+p<n.inFlight&&S();let V=s.shift();if(V){ks(V)&&(p-=1),yield V;continue}if(f)throw f.error;if(r.aborted)throw Yn(r);if(d&&a.size===0)return;
+k=>u=k);!h&&!d&&a.size+p<n.inFlight&&N();let V=s.shift();if(V){ks(V)&&(p-=1),yield V;continue}if(f)throw f.error;if(r.aborted)throw Yn(r);if(d&&a.size===0)return;
 await A}}finally{r.removeEventListener("abort",R),i.abort(),await Cs(o,h)}}async function Cs(e,t){let n=e.return?.();t?n?.catch(()=>{}):await n}async function*Os(e){
 yield*e}function ks({event:e,error:t}){return t!==void 0||e?.case==="completed"}function Gs(e){return e instanceof Error?e:new Error(String(e))}function Yn(e){return new D(
 "the document was stopped by its caller","CANCELLED",{},e?.reason)}var Rc=16,Vc=5*6e4,Bs=4,Fc=500,Lc=5e3,At=class{#e;#t;#n;constructor(t,n={},r=!1){this.#e=wn(Fs,t),this.#t=n,this.#n=r}stream(t,n={}){return fe(n,r=>this.#r(()=>vt(
 t),r))}streamRequest(t,n={}){return fe(n,r=>this.#r(()=>t,r))}async*#r(t,n){let r=await t(),o=this.#c(n),s=o===0?1/0:Date.now()+o;for(let a=1;;a+=1){let i=new AbortController,
 c=o===0?0:Math.max(1,s-Date.now()),u=await this.#i({...n,timeoutMs:c},i),m=new ee(this.#e.extract(r,u),i),[p,h]=[!1,!1];try{for(let d=await m.next();d;d=await m.
-next()){let f=Nt(d);f&&(h=f.case==="completed",p=!0,yield f)}if(!h)throw new H;return}catch(d){let f=D.from(d,n.signal),b=Uc(f,a),E=a>=(this.#t.attempts??Bs);if(p||
+next()){let f=St(d);f&&(h=f.case==="completed",p=!0,yield f)}if(!h)throw new H;return}catch(d){let f=D.from(d,n.signal),b=Uc(f,a),E=a>=(this.#t.attempts??Bs);if(p||
 E||b===void 0||Date.now()+b>=s)throw f;await kc(b,n.signal)}finally{m.leave()}}}async extract(t,n={}){let r,o,s={...t,eventKinds:t.eventKinds??[2]};for await(let a of this.
 stream(s,n))a.case==="accepted"&&(r=a.value),a.case==="completed"&&(o=a.value);if(!r||!o)throw new H;return _s(r,o)}batch(t,n={}){return fe(n,r=>this.#o(t,r))}async*#o(t,n){
 let r=new Map;for await(let{event:o,...s}of this.#s(t,n,!0)){if(o?.case==="accepted"&&r.set(s.index,o.value),o?.case!=="completed"&&!s.error)continue;let a=r.get(
@@ -829,60 +830,60 @@ let n=t.documentJson,r=n===void 0?void 0:JSON.parse(n);return{accepted:e,complet
 BLE"?n??Math.min(Fc*2**(t-1),Lc):e.code==="RESOURCE_EXHAUSTED"?n:void 0}function kc(e,t){return new Promise((n,r)=>{let o=()=>{clearTimeout(s),r(new D("the call\
  was ended by its caller","CANCELLED",{},t?.reason))},s=setTimeout(()=>{t?.removeEventListener("abort",o),n()},e);t?.aborted?o():t?.addEventListener("abort",o,{
 once:!0})})}function Ys(e,t={}){let{token:n,timeoutMs:r,attempts:o,...s}=t;return new At(Dn({...s,baseUrl:e}),{...n!==void 0&&{token:n},...r!==void 0&&{timeoutMs:r},...o!==
-void 0&&{attempts:o}})}function g(e,t){let n=document.getElementById(e);if(!(n instanceof t))throw new Error(`index.html has no ${t.name} #${e}`);return n}function N(e,t={},...n){let r=document.
+void 0&&{attempts:o}})}function g(e,t){let n=document.getElementById(e);if(!(n instanceof t))throw new Error(`index.html has no ${t.name} #${e}`);return n}function S(e,t={},...n){let r=document.
 createElement(e);for(let[o,s]of Object.entries(t))s===!0?r.setAttribute(o,""):s!==!1&&r.setAttribute(o,s);return r.append(...n),r}function wt(e,t){let n=t.filter(
-a=>a.size>0),r=n.map(a=>`${a.label} ${a.shown}`).join(", "),o=N("div",{class:"bar",role:"img","aria-label":`${e}: ${r}`});for(let a of n){let i=N("span",{class:`\
-tone-${a.tone}`,title:`${a.label}: ${a.shown}`});i.style.flexGrow=String(a.size),o.append(i)}let s=N("ul",{class:"legend","aria-hidden":"true"});for(let a of n)
-s.append(N("li",{class:`tone-${a.tone}`},`${a.label} ${a.shown}`));return[o,s]}function Ue(e){let t=Number(e);for(let n of["B","KiB","MiB","GiB"]){if(t<1024)return`${t<
+a=>a.size>0),r=n.map(a=>`${a.label} ${a.shown}`).join(", "),o=S("div",{class:"bar",role:"img","aria-label":`${e}: ${r}`});for(let a of n){let i=S("span",{class:`\
+tone-${a.tone}`,title:`${a.label}: ${a.shown}`});i.style.flexGrow=String(a.size),o.append(i)}let s=S("ul",{class:"legend","aria-hidden":"true"});for(let a of n)
+s.append(S("li",{class:`tone-${a.tone}`},`${a.label} ${a.shown}`));return[o,s]}function Ue(e){let t=Number(e);for(let n of["B","KiB","MiB","GiB"]){if(t<1024)return`${t<
 10&&n!=="B"?t.toFixed(1):Math.round(t)} ${n}`;t/=1024}return`${t.toFixed(1)} TiB`}var Mc={QUEUE_FULL:"Many documents are waiting. Try again a little later.",MODEL_LOADING:"The model is still being loaded. It answers once the state above says \
 ready.",DRAINING:"This server is shutting down.",DRAIN_TIMEOUT:"The server was shut down while it read this document. Read it again.",DEADLINE:"The deadline pas\
 sed. Give it more seconds in the options, or send fewer pages.",SLOW_CLIENT:"This page took nothing for too long. Keep it in front while it reads.",MODEL_POISONED:"\
 The model spoilt several answers in a row and has to be restarted by its operator.",MODEL_FAILED:"The model could not be loaded. The server's log says why.",NON_FINITE_LOGITS:"\
 The model's numbers overflowed. No answer is better than a wrong one.",GIBBERISH:"The model wrote nothing that could be read.",REPETITION:"The model repeated it\
-self without end."};function Zs(e,t){let n=g("failure",HTMLDivElement),r=e.reason?`${e.code}, ${e.reason}`:e.code;if(n.replaceChildren(N("strong",{},r)),e.violations.
-length===0&&n.append(N("p",{},e.message||"The server gave no message.")),e.violations.length>0){let s=N("ul");for(let a of e.violations)s.append(N("li",{},N("co\
-de",{},a.field),` ${a.description}`));n.append(s)}let o=Mc[e.reason]??Dc(e);if(o&&n.append(N("p",{},o)),e.code!=="INVALID_ARGUMENT"){let s=N("button",{type:"but\
+self without end."};function Zs(e,t){let n=g("failure",HTMLDivElement),r=e.reason?`${e.code}, ${e.reason}`:e.code;if(n.replaceChildren(S("strong",{},r)),e.violations.
+length===0&&n.append(S("p",{},e.message||"The server gave no message.")),e.violations.length>0){let s=S("ul");for(let a of e.violations)s.append(S("li",{},S("co\
+de",{},a.field),` ${a.description}`));n.append(s)}let o=Mc[e.reason]??Dc(e);if(o&&n.append(S("p",{},o)),e.code!=="INVALID_ARGUMENT"){let s=S("button",{type:"but\
 ton"},"Try again");s.addEventListener("click",t),n.append(s)}n.hidden=!1}function Dc(e){return e.code==="UNAUTHENTICATED"?"Give an access token in the options.":
 e.code==="UNKNOWN"||e.code==="UNAVAILABLE"?"The server cannot be reached from this page.":""}function Xs(){g("failure",HTMLDivElement).hidden=!0}var Ps=.9,Tt=class{#e=g("fields",HTMLDivElement);#t=g("checks",HTMLUListElement);#n=new Map;#r=0;reset(t){this.#n.clear(),this.#e.replaceChildren(),this.#t.replaceChildren(),
 this.#t.hidden=!0;for(let n of t)this.#o(`/${n.replaceAll("~","~0").replaceAll("/","~1")}`)}delta(t,n){let r=this.#o(t);r.done||(r.root.classList.add("writing"),
 r.root.classList.remove("empty"),r.value.value+=n,Zn(r.value))}complete(t){let n=this.#o(t.pointer);n.done=!0,n.root.classList.remove("writing","empty"),n.value.
 value=Pn(t),n.root.classList.toggle("absent",Ks(t)),n.trust.replaceChildren(...Cc(t));let r=Oc(t);n.normal.textContent=r===void 0?"":`= ${r}`,n.normal.hidden=r===
 void 0,Zn(n.value)}end(){for(let t of this.#n.values())t.root.classList.remove("writing"),!t.done&&t.value.value!==""&&(t.value.value="",t.root.classList.add("e\
-mpty"),t.trust.replaceChildren(N("span",{class:"doubt"},"not finished")),Zn(t.value))}checks(t){this.#t.hidden=t.length===0,this.#t.replaceChildren(...t.map(n=>{
-let r=n.pointers.map(Xn).join(", "),o=n.passed?`${r}: agree`:`${r}: ${n.message}`;return N("li",{class:n.passed?"passed":"failed"},o)}))}#o(t){let n=this.#n.get(
-t);if(n)return n;this.#r+=1;let r=`field-${this.#r}`,o=N("textarea",{id:r,rows:"1",readonly:!0,"data-pointer":t}),s=N("div",{class:"trust"}),a=N("div",{class:"n\
-ormal",hidden:!0}),i=N("label",{for:r,title:t},Xn(t)),c=N("div",{class:"field empty"},i,o,s,a);this.#e.append(c);let u={root:c,value:o,trust:s,normal:a,done:!1};
+mpty"),t.trust.replaceChildren(S("span",{class:"doubt"},"not finished")),Zn(t.value))}checks(t){this.#t.hidden=t.length===0,this.#t.replaceChildren(...t.map(n=>{
+let r=n.pointers.map(Xn).join(", "),o=n.passed?`${r}: agree`:`${r}: ${n.message}`;return S("li",{class:n.passed?"passed":"failed"},o)}))}#o(t){let n=this.#n.get(
+t);if(n)return n;this.#r+=1;let r=`field-${this.#r}`,o=S("textarea",{id:r,rows:"1",readonly:!0,"data-pointer":t}),s=S("div",{class:"trust"}),a=S("div",{class:"n\
+ormal",hidden:!0}),i=S("label",{for:r,title:t},Xn(t)),c=S("div",{class:"field empty"},i,o,s,a);this.#e.append(c);let u={root:c,value:o,trust:s,normal:a,done:!1};
 return this.#n.set(t,u),u}};function Zn(e){e.style.height="auto",e.style.height=`${e.scrollHeight+2}px`}function Xn(e){return e.split("/").slice(1).map(r=>r.replaceAll(
 "~1","/").replaceAll("~0","~")).map(r=>{if(/^\d+$/.test(r))return String(Number(r)+1);let o=r.replaceAll("_"," ").toLowerCase().replace(/\b(gst|abn)\b/g,s=>s.toUpperCase());
 return o.charAt(0).toUpperCase()+o.slice(1)}).join(" \u203A ")||"Value"}function Pn(e){if(Ks(e))return"not on the page";let{kind:t}=e.value??{};return t?.case===
 "stringValue"?t.value:e.raw}function Ks(e){return e.raw==="null"||e.raw==='"NOT_FOUND"'}function Cc(e){if(e.confidence===void 0)return[];let t=`${Math.floor(e.confidence*
-1e3)/10} %`,n=N("meter",{min:"0",max:"1",low:"0.7",high:String(Ps),optimum:"1",value:String(e.confidence),"aria-label":`Confidence in ${Xn(e.pointer)}`});n.title=
+1e3)/10} %`,n=S("meter",{min:"0",max:"1",low:"0.7",high:String(Ps),optimum:"1",value:String(e.confidence),"aria-label":`Confidence in ${Xn(e.pointer)}`});n.title=
 `confidence ${e.confidence.toFixed(4)}, least probable token ${e.minTokenProbability?.toFixed(4)??"unknown"}`;let r=e.confidence<Ps||(e.minTokenProbability??1)<
-.5;return[n,N("span",r?{class:"doubt"}:{},r?`${t}, look`:t)]}function Oc(e){let t=e.normalized?.kind;switch(t?.case){case"stringValue":return t.value===Pn(e)?void 0:
+.5;return[n,S("span",r?{class:"doubt"}:{},r?`${t}, look`:t)]}function Oc(e){let t=e.normalized?.kind;switch(t?.case){case"stringValue":return t.value===Pn(e)?void 0:
 t.value;case"boolValue":return String(t.value)===Pn(e)?void 0:String(t.value);case"numberValue":return String(t.value)===e.raw?void 0:String(t.value);default:return}}var Rt=class{#e=[];#t=[];#n=g("pages",HTMLOListElement);#r;constructor(t){this.#r=t;let n=g("files",HTMLInputElement),r=g("drop",HTMLLabelElement);n.addEventListener(
 "change",()=>{this.add([...n.files??[]]),n.value=""}),document.addEventListener("dragover",o=>{o.preventDefault(),r.classList.add("over")}),document.addEventListener(
 "dragleave",()=>r.classList.remove("over")),document.addEventListener("drop",o=>{o.preventDefault(),r.classList.remove("over"),this.add([...o.dataTransfer?.files??
 []])}),document.addEventListener("paste",o=>{let s=[...o.clipboardData?.files??[]];s.length!==0&&(o.preventDefault(),this.add(s))})}get files(){return this.#e}add(t){
 this.#e.push(...t),this.#o()}replace(t){this.#e=t,this.#o()}#o(){for(let t of this.#t)URL.revokeObjectURL(t);this.#t=[],this.#n.replaceChildren(...this.#e.map((t,n)=>this.#s(
-t,n))),this.#r()}#s(t,n){let r=t.name||`pasted page ${n+1}`,o=N("button",{type:"button","aria-label":`Remove ${r}`},"\xD7");return o.addEventListener("click",()=>{
-this.#e.splice(n,1),this.#o(),g("files",HTMLInputElement).focus()}),N("li",{},this.#a(t,r),N("span",{class:"name",title:r},r),o)}#a(t,n){let r=()=>N("span",{class:"\
-file"},n.split(".").pop()?.toUpperCase()??"FILE");if(!/^image\/(png|jpeg|webp)$/.test(t.type))return r();let o=URL.createObjectURL(t);this.#t.push(o);let s=N("i\
+t,n))),this.#r()}#s(t,n){let r=t.name||`pasted page ${n+1}`,o=S("button",{type:"button","aria-label":`Remove ${r}`},"\xD7");return o.addEventListener("click",()=>{
+this.#e.splice(n,1),this.#o(),g("files",HTMLInputElement).focus()}),S("li",{},this.#a(t,r),S("span",{class:"name",title:r},r),o)}#a(t,n){let r=()=>S("span",{class:"\
+file"},n.split(".").pop()?.toUpperCase()??"FILE");if(!/^image\/(png|jpeg|webp)$/.test(t.type))return r();let o=URL.createObjectURL(t);this.#t.push(o);let s=S("i\
 mg",{src:o,alt:n});return s.addEventListener("error",()=>s.replaceWith(r())),s}};function Ws(e){let t=g("placement-note",HTMLParagraphElement),n=g("devices",HTMLDivElement);if(e.placements.length===0){t.textContent=e.stateMessage||"Placement\
  is not decided yet.",n.replaceChildren();return}let r=e.verification?.tensors??0;t.textContent=`${e.placements.length} modules on ${e.devices.length} ${e.devices.
 length===1?"device":"devices"}, KV cache in ${Kn(e.kvCacheDtype)} for ${e.kvCapacityTokens.toLocaleString("en")} tokens`+(r>0?`; ${r} tensors found where they s\
 hould be.`:".");let o=e.devices.map(s=>Gc(s,e.placements.filter(a=>a.deviceId===s.id)));e.links.length>0&&o.push(_c(e.links)),n.replaceChildren(...o)}function Gc(e,t){
 let n=e.weightBytes+e.kvCacheBytes,r=e.totalBytes-e.freeBytes,o=(c,u,m)=>({label:c,size:Math.max(0,Number(u)),shown:Ue(u),tone:m}),s=wt(`Memory of ${e.id}`,[o("\
-weights",e.weightBytes,5),o("KV cache",e.kvCacheBytes,3),o("other",r-n,1),o("free",e.freeBytes,6)]),a=N("ol",{class:"modules","aria-label":`Modules on ${e.id}`});
-a.append(...t.map(Bc));let i=e.computeCapability?`, compute capability ${e.computeCapability}`:"";return N("article",{class:"device"},N("h3",{},e.id),N("p",{class:"\
-quiet"},`${e.name}${i}, ${Ue(e.totalBytes)}`),...s,a)}function Bc(e){let t=Kn(e.weightDtype),n=Kn(e.computeDtype),r=t===n?t:`${t}, computes in ${n}`,o=N("li",{class:`\
-tone-${Yc(e.weightDtype)}`},N("span",{},e.module),N("span",{class:"quiet"},`${r}, ${Ue(e.weightBytes)}`));return e.dtypeReason&&o.append(N("span",{class:"why"},
-e.dtypeReason)),o}function _c(e){let t=N("ul",{class:"links","aria-label":"Copies between devices"});for(let n of e){let r=(Cn[n.route]??"unknown").toLowerCase(),
-o=n.bytesPerSecond>0?`, ${Ue(n.bytesPerSecond)}/s`:"",s=n.reason?`: ${n.reason}`:"";t.append(N("li",{},`${n.fromDeviceId} \u2192 ${n.toDeviceId}: ${r}${o}${s}`))}
+weights",e.weightBytes,5),o("KV cache",e.kvCacheBytes,3),o("other",r-n,1),o("free",e.freeBytes,6)]),a=S("ol",{class:"modules","aria-label":`Modules on ${e.id}`});
+a.append(...t.map(Bc));let i=e.computeCapability?`, compute capability ${e.computeCapability}`:"";return S("article",{class:"device"},S("h3",{},e.id),S("p",{class:"\
+quiet"},`${e.name}${i}, ${Ue(e.totalBytes)}`),...s,a)}function Bc(e){let t=Kn(e.weightDtype),n=Kn(e.computeDtype),r=t===n?t:`${t}, computes in ${n}`,o=S("li",{class:`\
+tone-${Yc(e.weightDtype)}`},S("span",{},e.module),S("span",{class:"quiet"},`${r}, ${Ue(e.weightBytes)}`));return e.dtypeReason&&o.append(S("span",{class:"why"},
+e.dtypeReason)),o}function _c(e){let t=S("ul",{class:"links","aria-label":"Copies between devices"});for(let n of e){let r=(Cn[n.route]??"unknown").toLowerCase(),
+o=n.bytesPerSecond>0?`, ${Ue(n.bytesPerSecond)}/s`:"",s=n.reason?`: ${n.reason}`:"";t.append(S("li",{},`${n.fromDeviceId} \u2192 ${n.toDeviceId}: ${r}${o}${s}`))}
 return t}function Kn(e){return(On[e]??"unknown").toLowerCase()}function Yc(e){return e===1?2:e===2?5:e===3?3:4}var he="schema",ke="prompt",Vt=class{#e=g("task",HTMLSelectElement);#t=g("schema",HTMLTextAreaElement);#n;#r;#o="";constructor(t){this.#n=t,this.#e.addEventListener(
 "change",()=>this.#a()),this.#t.addEventListener("input",()=>this.#i())}offer(t){let n=this.#s(this.#r).map(({documentType:a})=>a).join();this.#r=t;let r=this.#s(
 t);if(this.#e.options.length>0&&n===r.map(({documentType:a})=>a).join())return;let o=this.#e.value,s=(t.capabilities?.jsonSchemaKeywords.length??0)>0;this.#e.replaceChildren(
-...r.length>1?[N("option",{value:String(4)},"Fields of whatever it is")]:[],...r.map(({documentType:a})=>N("option",{value:String(a)},`Fields of ${Wn($n(a))}`)),
-...s?[N("option",{value:he},"Fields of a schema of mine")]:[],N("option",{value:ke},"Answer to a question of mine")),this.#e.value=o||String(r[0]?.documentType??
+...r.length>1?[S("option",{value:String(4)},"Fields of whatever it is")]:[],...r.map(({documentType:a})=>S("option",{value:String(a)},`Fields of ${Wn($n(a))}`)),
+...s?[S("option",{value:he},"Fields of a schema of mine")]:[],S("option",{value:ke},"Answer to a question of mine")),this.#e.value=o||String(r[0]?.documentType??
 ke),this.#a()}select(t){this.#e.value=String(t),this.#a()}get isReady(){return this.#e.value!==he||this.#t.validity.valid}get what(){let t=g("instructions",HTMLTextAreaElement).
 value;switch(this.#e.value){case ke:return{prompt:g("prompt",HTMLTextAreaElement).value};case he:return{jsonSchema:this.#t.value,instructions:t};default:return{
 documentType:Number(this.#e.value),instructions:t}}}get names(){if(this.#e.value!==he)return this.namesOf(Number(this.#e.value));let t=JSON.parse(this.#t.value);
@@ -901,7 +902,7 @@ rogress":this.#y(t.value);break;case"tokenDelta":this.#p("decode","Reading: the 
 scrollHeight,this.#g(t.value.tokenCount);break;case"fieldDelta":this.#e.delta(t.value.pointer,t.value.text);break;case"fieldCompleted":this.#e.complete(t.value);
 break;case"completed":this.#E(t.value);break}}stop(t){this.#e.end(),this.#a||(this.#e.reset([]),g("phases",HTMLOListElement).hidden=!0,g("raw",HTMLDetailsElement).
 hidden=!0),this.#m(""),this.#r.setAttribute("aria-busy","false"),this.say(t)}say(t){this.#n.textContent!==t&&(this.#n.textContent=t)}#f(t){this.#a=t;let n=t.tilesPerPage.
-map(r=>N("div",{class:"page"},...Array.from({length:r},()=>N("i"))));this.#s.replaceChildren(...n),this.#s.hidden=!1,this.#d(0)}#y(t){let n=Zc[t.phase]??"",r=this.#h(),
+map(r=>S("div",{class:"page"},...Array.from({length:r},()=>S("i"))));this.#s.replaceChildren(...n),this.#s.hidden=!1,this.#d(0)}#y(t){let n=Zc[t.phase]??"",r=this.#h(),
 o=t.queuePosition===void 0?"":`, ${t.queuePosition} before this one`;this.#p(n,{queue:`Waiting in the queue${o}.`,vision:`Reading: ${r} ${r===1?"tile":"tiles"} \
 through the vision encoder.`,prefill:"Reading: the model takes the prompt in.",decode:"Reading: the answer is being written.","":"Reading."}[n]),this.#d(n==="pr\
 efill"||n==="decode"?r:t.encodedTiles)}#p(t,n){t!==this.#c&&(this.#c=t,this.#m(t),this.say(n))}#m(t){let n=$s.findIndex(r=>r===t);for(let r of g("phases",HTMLOListElement).
@@ -909,15 +910,15 @@ children){let o=$s.findIndex(s=>s===r.dataset.phase);r.classList.toggle("done",o
 rrent")}}#h(){return this.#a?.tilesPerPage.reduce((t,n)=>t+n,0)??0}#d(t){let n=this.#s.querySelectorAll("i");n.forEach((r,o)=>r.classList.toggle("done",o<t)),this.#s.
 setAttribute("aria-label",`${t} of ${n.length} tiles encoded`)}#g(t){this.#i+=t,this.#l||=performance.now();let n=(performance.now()-this.#l)/1e3,r=n>.2?`, ${(this.#i/
 n).toFixed(0)} a second`:"";g("rate",HTMLSpanElement).textContent=`${this.#i} tokens${r}`}#E(t){this.#e.end(),this.#e.checks(t.checks),this.#d(this.#h());for(let a of g(
-"phases",HTMLOListElement).children)a.classList.add("done"),a.removeAttribute("aria-current");this.#r.setAttribute("aria-busy","false"),this.#N(t);let n=t.fields.
+"phases",HTMLOListElement).children)a.classList.add("done"),a.removeAttribute("aria-current");this.#r.setAttribute("aria-busy","false"),this.#S(t);let n=t.fields.
 length,r=t.finishReason===2?" It was cut at its longest length.":"",o=t.documentError?` No document: ${t.documentError}.`:"",s=n>0?`${n} ${n===1?"field":"fields"}`:
-"the answer is below";this.say(`Done: ${s}, ${Ft(t.timings?.total)}.${r}${o}`),n===0&&(g("raw",HTMLDetailsElement).open=!0)}#N(t){let n=t.timings,r=(i,c,u)=>({label:i,
-size:Jn(c),shown:Ft(c),tone:u});g("times",HTMLDivElement).replaceWith(N("div",{id:"times"},...wt("Time",[r("queue",n?.queue,1),r("pages",n?.preprocess,2),r("vis\
+"the answer is below";this.say(`Done: ${s}, ${Ft(t.timings?.total)}.${r}${o}`),n===0&&(g("raw",HTMLDetailsElement).open=!0)}#S(t){let n=t.timings,r=(i,c,u)=>({label:i,
+size:Jn(c),shown:Ft(c),tone:u});g("times",HTMLDivElement).replaceWith(S("div",{id:"times"},...wt("Time",[r("queue",n?.queue,1),r("pages",n?.preprocess,2),r("vis\
 ion",n?.vision,3),r("prompt",n?.prefill,4),r("answer",n?.decode,5)])));let o=t.usage,s=Jn(n?.decode),a=[["First token",Ft(n?.timeToFirstToken)],["All",Ft(n?.total)],
 ["Input tokens",`${o?.inputTokens??0}, ${o?.imageTokens??0} of pages`],["Output tokens",String(o?.outputTokens??0)],["Tokens a second",s>0?((o?.outputTokens??0)/
 s).toFixed(1):"\u2013"],["Finish",(_n[t.finishReason]??"unknown").toLowerCase()],...t.repairs.length>0?[["Mended",t.repairs.map(Xc).join(", ")]]:[],["Request id",
-this.#a?.requestId??""],["Trace id",this.#a?.traceId||"not traced"]];g("facts",HTMLDListElement).replaceChildren(...a.map(([i,c])=>N("div",{},N("dt",{},i),N("dd",
-{},c)))),this.#S(t),g("summary",HTMLDivElement).hidden=!1}#S(t){let n=t.documentJson??JSON.stringify(pn(Vs,t),null,2);URL.revokeObjectURL(this.#u),this.#u=URL.createObjectURL(
+this.#a?.requestId??""],["Trace id",this.#a?.traceId||"not traced"]];g("facts",HTMLDListElement).replaceChildren(...a.map(([i,c])=>S("div",{},S("dt",{},i),S("dd",
+{},c)))),this.#N(t),g("summary",HTMLDivElement).hidden=!1}#N(t){let n=t.documentJson??JSON.stringify(pn(Vs,t),null,2);URL.revokeObjectURL(this.#u),this.#u=URL.createObjectURL(
 new Blob([n],{type:"application/json"})),g("download",HTMLAnchorElement).href=this.#u;let r=g("copy",HTMLButtonElement);r.onclick=async()=>{await navigator.clipboard.
 writeText(n),this.say("Copied.")},r.hidden=!window.isSecureContext}};function Xc(e){return(Bn[e]??String(e)).toLowerCase().replaceAll("_"," ")}function Jn(e){return e?
 Number(e.seconds)+e.nanos/1e9:0}function Ft(e){let t=Jn(e);return t<1?`${Math.round(t*1e3)} ms`:`${t.toFixed(2)} s`}var Pc=2e3;async function Js(e,t){for(;;){try{for await(let n of e.watchModelInfo())Kc(n),t(n)}catch(n){console.info("no news of the server",n)}Wc(),t(void 0),await new Promise(
