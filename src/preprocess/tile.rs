@@ -21,7 +21,7 @@ use crate::preprocess::resize::{Rows, Scratch, Size};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tiles {
     pub grid: Grid,
-    /// Tiles in `data`: those of the grid, row by row, then the thumbnail if there is one.
+    /// Tiles in `samples`: those of the grid, row by row, then the thumbnail if there is one.
     pub tiles: u32,
     pub tile_size_px: u32,
     /// `[tiles, 3, tile_size_px, tile_size_px]`.
