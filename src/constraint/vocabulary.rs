@@ -39,8 +39,8 @@ fn slices() -> Vec<String> {
     slices
 }
 
-/// Tokens of ordinary text: after one of them free text goes on, in every grammar. Quotes, bars, brackets, colons, line ends
-/// and what escapes are none.
+/// Tokens after which free text goes on, in every grammar: none of their bytes ends a text or an item, begins an escape, or
+/// is a control character.
 pub(super) struct Plain(Vec<bool>);
 
 /// A model's tokens. Special ones and gaps have no bytes that a grammar could ask for.
@@ -53,10 +53,7 @@ struct Tokens<E> {
 
 impl Plain {
     fn of(words: &[Vec<u8>]) -> Self {
-        // Bytes beyond ASCII are parts of letters.
-        let is_ordinary = |byte: &u8| {
-            byte.is_ascii_alphanumeric() || !byte.is_ascii() || b" .,-/&'()#%$".contains(byte)
-        };
+        let is_ordinary = |byte: &u8| !byte.is_ascii_control() && !b"\"\\|".contains(byte);
         Self(words.iter().map(|word| !word.is_empty() && word.iter().all(is_ordinary)).collect())
     }
 

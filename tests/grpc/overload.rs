@@ -105,9 +105,18 @@ async fn requests_have_a_bound_together() {
     assert_failure(&status, Code::ResourceExhausted, "REQUEST_MEMORY_FULL");
     assert_eq!(info(&status).1.metadata["limit_value"], "100000");
     assert!(status.get_details_retry_info().is_some());
-    // What is over has given back what it had.
-    assert_failure(&refuse(&server, large(90_000)).await, Code::InvalidArgument, "INVALID_FIELD");
-    assert_failure(&refuse(&server, large(90_000)).await, Code::InvalidArgument, "INVALID_FIELD");
+    // What is over gives back what it had, if not before its client hears of it.
+    for _ in 0..2 {
+        let mut status = refuse(&server, large(90_000)).await;
+        for _ in 0..500 {
+            if status.code() != Code::ResourceExhausted {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            status = refuse(&server, large(90_000)).await;
+        }
+        assert_failure(&status, Code::InvalidArgument, "INVALID_FIELD");
+    }
     first_token(&mut open(&server, question("Read on")).await).await;
 }
 

@@ -228,8 +228,9 @@ impl Task {
         task.set(Key::CUBLASLT_MATMUL_DESC_B_SCALE_MODE, &by_row)?;
         task.set(Key::CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, &weight_scales_at)?;
         task.set(Key::CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, &x_scales_at)?;
-        // Sums stay on the tensor cores, a fifth faster, and what they lose is less than the rounding of x.
-        task.set(Key::CUBLASLT_MATMUL_DESC_FAST_ACCUM, &1i8)?;
+        // Without "fast accumulation", which is a fifth faster: sums that stay on the tensor cores are cut and not
+        // rounded, and of 18,944 products of one sign a quarter was missing.
+        task.set(Key::CUBLASLT_MATMUL_DESC_FAST_ACCUM, &0i8)?;
         Ok(task)
     }
 
