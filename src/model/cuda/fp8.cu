@@ -23,21 +23,7 @@ template <typename T> __device__ __forceinline__ void quantise(const T *x, byte 
             largest = fmaxf(largest, fabsf(v[j]));
         }
     }
-    __shared__ float parts[32];
-#pragma unroll
-    for (int lane = 16; lane > 0; lane /= 2) {
-        largest = fmaxf(largest, __shfl_xor_sync(ALL_LANES, largest, lane));
-    }
-    if (threadIdx.x % 32 == 0) {
-        parts[threadIdx.x / 32] = largest;
-    }
-    __syncthreads();
-    largest = threadIdx.x % 32 < blockDim.x / 32 ? parts[threadIdx.x % 32] : 0.0f;
-#pragma unroll
-    for (int lane = 16; lane > 0; lane /= 2) {
-        largest = fmaxf(largest, __shfl_xor_sync(ALL_LANES, largest, lane));
-    }
-    const float scale = largest / E4M3_MAX;
+    const float scale = block_max(largest) / E4M3_MAX;
     const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
     if (threadIdx.x == 0) {
         scales[blockIdx.x] = scale;

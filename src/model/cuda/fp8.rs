@@ -25,7 +25,7 @@ const THREADS: usize = 256;
 /// Rows of bytes and of results begin where cublasLt wants them.
 const MULTIPLE: usize = 16;
 /// Most memory that cublasLt may take for itself in one product: as its makers advise for Hopper.
-pub(in crate::model) const WORKSPACE_BYTES: usize = 32 << 20;
+const WORKSPACE_BYTES: usize = 32 << 20;
 
 /// Whether there is a product for rows like `x`.
 pub(in crate::model) fn takes(x: &Tensor, weight: &ByteMatrix) -> bool {

@@ -121,6 +121,25 @@ __device__ __forceinline__ float block_sum(float x) {
     return x;
 }
 
+// The largest of a block's threads' numbers, none of them negative; as `block_sum`. A NaN counts as nothing.
+__device__ __forceinline__ float block_max(float x) {
+    __shared__ float parts[32];
+#pragma unroll
+    for (int lane = 16; lane > 0; lane /= 2) {
+        x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, lane));
+    }
+    if (threadIdx.x % 32 == 0) {
+        parts[threadIdx.x / 32] = x;
+    }
+    __syncthreads();
+    x = threadIdx.x % 32 < blockDim.x / 32 ? parts[threadIdx.x % 32] : 0.0f;
+#pragma unroll
+    for (int lane = 16; lane > 0; lane /= 2) {
+        x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, lane));
+    }
+    return x;
+}
+
 // Marks this block's part of a result as written and says whether the other `parts - 1` are too: true in
 // exactly one block, which may then read them all (past the first-level cache: __ldcg). `counter` is 0
 // before and after.
