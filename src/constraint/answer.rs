@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SendError, sync_channel};
 
 use llguidance::Matcher;
 
 use super::ConstraintError;
 use super::mask::Mask;
 use super::shelf::{Reader, Shelf};
-use super::workers::{self, Begun};
+use super::turn::{Away, Begun, Turn, allowed, failed};
+use super::workers;
 
 /// One answer that is held to a grammar.
 ///
@@ -26,7 +26,7 @@ pub struct Constraint {
 enum State {
     Idle(Reader),
     /// Another thread computes a mask.
-    Busy(Receiver<Reader>),
+    Busy(Away),
     /// A thread that had the parser is gone.
     Lost,
 }
@@ -86,27 +86,17 @@ impl Constraint {
 
     /// Begins the mask of what may follow `token`, or what was said so far.
     fn begin(&mut self, token: Option<u32>, begun: &mut Begun) {
-        let (mask, promise) = Mask::promised();
-        self.mask = Some(mask);
-        // Where there is no parser the promise is broken here, and whoever waits hears of it.
+        // Where there is no parser the promise is broken, and whoever waits hears of it.
         if self.idle().is_err() {
+            self.mask = Some(Mask::promised().0);
             return;
         }
-        let State::Idle(mut reader) = std::mem::replace(&mut self.state, State::Lost) else {
+        let State::Idle(reader) = std::mem::replace(&mut self.state, State::Lost) else {
             return;
         };
-        let shelf = Arc::clone(&self.shelf);
-        let (sender, receiver) = sync_channel(1);
-        self.state = State::Busy(receiver);
-        begun.push(move || {
-            let matcher = reader.matcher();
-            let taken = token.map_or(Ok(()), |token| matcher.consume_token(token).map_err(failed));
-            promise.keep(taken.and_then(|()| allowed(matcher)));
-            // Where nobody listens any more the request has ended.
-            if let Err(SendError(reader)) = sender.send(reader) {
-                shelf.give_back(reader);
-            }
-        });
+        let (turn, away, mask) = Turn::new(reader, token, Arc::clone(&self.shelf));
+        (self.state, self.mask) = (State::Busy(away), Some(mask));
+        begun.push(turn);
     }
 
     /// The mask that was begun; none where none was.
@@ -131,8 +121,8 @@ impl Constraint {
     }
 
     fn idle(&mut self) -> Result<&mut Matcher, ConstraintError> {
-        if let State::Busy(receiver) = &self.state {
-            self.state = receiver.recv().map_or(State::Lost, State::Idle);
+        if let State::Busy(away) = &self.state {
+            self.state = away.wait().map_or(State::Lost, State::Idle);
         }
         match &mut self.state {
             State::Idle(reader) => Ok(reader.matcher()),
@@ -144,8 +134,12 @@ impl Constraint {
 impl Drop for Constraint {
     fn drop(&mut self) {
         // One that another thread has goes back from there: nothing here may wait for it.
-        let state = std::mem::replace(&mut self.state, State::Lost);
-        if let State::Idle(reader) = state {
+        let reader = match std::mem::replace(&mut self.state, State::Lost) {
+            State::Idle(reader) => Some(reader),
+            State::Busy(away) => away.leave(),
+            State::Lost => None,
+        };
+        if let Some(reader) = reader {
             let shelf = Arc::clone(&self.shelf);
             // Memory of megabytes may be freed there.
             workers::spawn(move || shelf.give_back(reader));
@@ -162,19 +156,6 @@ impl fmt::Debug for Constraint {
         };
         f.debug_tuple("Constraint").field(&state).finish()
     }
-}
-
-/// What may come next, as [`Mask`] has it.
-fn allowed(matcher: &mut Matcher) -> Result<Vec<u32>, ConstraintError> {
-    let mask = matcher.compute_mask_or_eos().map_err(failed)?;
-    if mask.is_zero() {
-        return Err(ConstraintError::Answer { message: "no token may follow".to_owned() });
-    }
-    Ok(mask.as_slice().to_vec())
-}
-
-fn failed(error: impl fmt::Display) -> ConstraintError {
-    ConstraintError::Answer { message: error.to_string() }
 }
 
 fn lost() -> ConstraintError {

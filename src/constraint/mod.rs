@@ -8,13 +8,15 @@
 mod answer;
 mod mask;
 mod shelf;
+mod turn;
 mod vocabulary;
 mod workers;
 
 pub use answer::Constraint;
 pub use mask::Mask;
+pub use turn::Begun;
 pub use vocabulary::Vocabulary;
-pub use workers::{Begun, each};
+pub use workers::each;
 
 /// Why an answer cannot be held to a grammar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,6 @@
 //! Threads for what grammars need, beside those that compute the model: a pass that waits for a mask must not
 //! hold the thread that would compute it.
 
-use std::fmt;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
@@ -25,63 +24,8 @@ static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
     pool.inspect_err(|error| tracing::error!(%error, "no threads for masks")).ok()
 });
 
-/// So many masks are handed over together: waking a thread takes longer than a choice.
-const TOGETHER: usize = 16;
-
 /// Items for which another thread is woken: to wake it takes as long as a few of them.
 const ITEMS_OF_A_THREAD: usize = 4;
-
-type Work = Box<dyn FnOnce() + Send>;
-
-/// Masks that were begun and that no thread has yet. They are handed over as they become many, and when this is
-/// dropped.
-#[derive(Default)]
-pub struct Begun(Vec<Work>);
-
-// === impl Begun ===
-
-impl Begun {
-    pub(super) fn push(&mut self, work: impl FnOnce() + Send + 'static) {
-        self.0.push(Box::new(work));
-        if self.0.len() == TOGETHER {
-            self.hand_over();
-        }
-    }
-
-    /// Takes over what was begun elsewhere.
-    pub fn append(&mut self, other: &mut Self) {
-        for work in other.0.drain(..) {
-            self.0.push(work);
-            if self.0.len() == TOGETHER {
-                self.hand_over();
-            }
-        }
-    }
-
-    fn hand_over(&mut self) {
-        let mut all = std::mem::take(&mut self.0);
-        let Some(last) = all.pop() else { return };
-        spawn(move || {
-            for work in all {
-                // From a thread of the pool: the others help themselves.
-                rayon::spawn(work);
-            }
-            last();
-        });
-    }
-}
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        self.hand_over();
-    }
-}
-
-impl fmt::Debug for Begun {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Begun").field(&self.0.len()).finish()
-    }
-}
 
 /// Items that several threads help themselves to.
 struct Shared<T> {
@@ -140,6 +84,32 @@ impl<T> Shared<T> {
     }
 }
 
+/// Does `work` for each of `items`, all on other threads: one of them is woken, and wakes the others. An item whose work
+/// panics is dropped there.
+pub(super) fn give<T: Send + 'static>(items: Vec<T>, work: fn(T)) {
+    if items.is_empty() {
+        return;
+    }
+    spawn(move || {
+        let threads = POOL.as_ref().map_or(1, ThreadPool::current_num_threads).min(items.len());
+        let waiting = Arc::new(Mutex::new(items.into_iter()));
+        for _ in 1..threads {
+            let waiting = Arc::clone(&waiting);
+            rayon::spawn(move || do_all(&waiting, work));
+        }
+        do_all(&waiting, work);
+    });
+}
+
+fn do_all<T>(waiting: &Mutex<vec::IntoIter<T>>, work: fn(T)) {
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    for item in std::iter::from_fn(next) {
+        if catch_unwind(AssertUnwindSafe(|| work(item))).is_err() {
+            tracing::error!("a thread that computes masks panicked");
+        }
+    }
+}
+
 /// Does `work` on another thread.
 pub(super) fn spawn(work: impl FnOnce() + Send + 'static) {
     match &*POOL {
@@ -160,6 +130,22 @@ mod tests {
             done.sort_unstable();
             let expected: Vec<(usize, usize)> =
                 (0..count).map(|index| (index, 1 + index)).collect();
+            assert_eq!(done, expected);
+        }
+    }
+
+    #[test]
+    fn each_that_is_given_away_is_done_once() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        for count in [0, 1, 3, 200] {
+            let items = (0..count).map(|index| (index, sender.clone())).collect();
+            give(items, |(index, sender)| {
+                assert_ne!(index, 100);
+                sender.send(index).unwrap();
+            });
+            let expected: Vec<usize> = (0..count).filter(|index| *index != 100).collect();
+            let mut done: Vec<usize> = receiver.iter().take(expected.len()).collect();
+            done.sort_unstable();
             assert_eq!(done, expected);
         }
     }

@@ -29,7 +29,7 @@ impl Mark {
     pub fn on(device: &Device) -> Result<Self> {
         match device {
             #[cfg(feature = "cuda")]
-            Device::Cuda(cuda) => Self::on_stream(&cuda.cuda_stream()),
+            Device::Cuda(cuda) => Self::on_stream(&cuda.cuda_stream(), true),
             _ => Ok(Self::now()),
         }
     }
@@ -39,15 +39,34 @@ impl Mark {
         Self(At::Host(Instant::now()))
     }
 
+    /// One that is not `timed` can only be waited for, and costs the device less.
     #[cfg(feature = "cuda")]
     pub(super) fn on_stream(
         stream: &candle_core::cuda_backend::cudarc::driver::CudaStream,
+        is_timed: bool,
     ) -> Result<Self> {
         use candle_core::cuda_backend::WrapErr as _;
         use candle_core::cuda_backend::cudarc::driver::sys::CUevent_flags;
-        // With a time, which events lack otherwise.
-        let event = stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT)).w()?;
-        Ok(Self(At::Gpu(std::sync::Arc::new(event))))
+        let flags = if is_timed {
+            CUevent_flags::CU_EVENT_DEFAULT
+        } else {
+            CUevent_flags::CU_EVENT_DISABLE_TIMING
+        };
+        Ok(Self(At::Gpu(std::sync::Arc::new(stream.record_event(Some(flags)).w()?))))
+    }
+
+    /// What another device's stream may wait for; none on a CPU, which has passed it.
+    #[cfg(feature = "cuda")]
+    pub(super) fn event(&self) -> Option<&candle_core::cuda_backend::cudarc::driver::CudaEvent> {
+        match &self.0 {
+            At::Host(_) => None,
+            At::Gpu(event) => Some(event),
+        }
+    }
+
+    /// Whether it lies on the queue of a device such as `device`, so that the time from it to another mark there is known.
+    pub fn is_on(&self, device: &Device) -> bool {
+        matches!(self.0, At::Host(_)) != device.is_cuda()
     }
 
     /// Whether the device came to it.

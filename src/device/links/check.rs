@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Error, Result, Tensor};
 
+use crate::device::mark::{Interval, Mark};
+
 /// Sizes of the patterns: a decode step's row, a prefill chunk's rows, and sizes that are no multiple
 /// of anything.
 const LENGTHS: [usize; 5] = [3_584, 1, 4_099, 512 * 3_584, 65_537];
@@ -93,26 +95,36 @@ fn speed(
     Ok(f64::from(TIMES) * (TIMED_LENGTH * DType::F32.size_in_bytes()) as f64 / seconds)
 }
 
-/// Seconds of one copy of a decode step's row, in a chain of copies there and back.
+/// Seconds of one copy of a decode step's row, in a chain of copies there and back. The devices' time: the first has
+/// other work before the chain, so that the host is through with the whole chain when it begins.
 pub(super) fn hop_seconds(
     source: &Device,
     target: &Device,
     there: impl Fn(&Tensor) -> Result<Tensor>,
     back: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<f64> {
-    const HOPS: u32 = 2_000;
+    const HOPS: u32 = 100;
+    /// Matrices of this side multiplied so often keep a GPU busy for tens of milliseconds.
+    const BUSY: (usize, usize) = (4_096, 8);
+    let (side, times) = if source.is_cuda() { BUSY } else { (16, 1) };
+    let busy = Tensor::ones((side, side), DType::F32, source)?;
     let mut row = Tensor::ones(LENGTHS[0], DType::BF16, source)?;
     row = back(&there(&row)?)?;
     source.synchronize()?;
     target.synchronize()?;
-    let start = Instant::now();
+    for _ in 0..times {
+        drop(busy.matmul(&busy)?);
+    }
+    let begin = Mark::on(source)?;
     for _ in 0..HOPS / 2 {
         row = back(&there(&row)?)?;
     }
+    let chain = Interval { begin, end: Mark::on(source)? };
     source.synchronize()?;
     target.synchronize()?;
     drop(row);
-    Ok(start.elapsed().as_secs_f64() / f64::from(HOPS))
+    let seconds = chain.duration().map_or(f64::NAN, |duration| duration.as_secs_f64());
+    Ok(seconds / f64::from(HOPS))
 }
 
 #[cfg(test)]

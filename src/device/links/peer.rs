@@ -1,4 +1,4 @@
-//! Copies from GPU to GPU by the driver, ordered on both sides.
+//! Copies from GPU to GPU, by the driver or, of few bytes, by a kernel; ordered on both sides.
 //!
 //! The consumer's stream waits for an event of the producer's, then copies on its own stream, so that
 //! whatever follows there sees whole data. The producer never waits: the caller keeps the source
@@ -19,9 +19,10 @@ mod cuda {
 
     use candle_core::backend::BackendStorage as _;
     use candle_core::cuda_backend::cudarc::driver::{
-        CudaContext, CudaStream, DevicePtr as _, DevicePtrMut as _, DeviceRepr, result, sys,
+        CudaContext, CudaStream, DevicePtr as _, DevicePtrMut as _, DeviceRepr, LaunchConfig,
+        PushKernelArg as _, result, sys,
     };
-    use candle_core::cuda_backend::{CudaDType, CudaStorageSlice, WrapErr as _};
+    use candle_core::cuda_backend::{CudaDType, CudaStorageSlice, WrapErr as _, kernels};
     use candle_core::{
         CpuStorage, CudaDevice, CudaStorage, CustomOp1, Device, Error, Layout, Result, Shape,
         Tensor,
@@ -29,6 +30,10 @@ mod cuda {
     use std::sync::{Arc, Mutex, PoisonError};
 
     use crate::device::mark::{Interval, Mark};
+
+    /// Bytes up to which a kernel of the target reads the source's memory: the copy engine takes longer to begin than
+    /// so few bytes to travel.
+    const BY_KERNEL_MAX: usize = 1 << 20;
 
     /// Lets `target` read the memory of `source`; the error says why it may not.
     pub(in crate::device::links) fn enable(
@@ -90,12 +95,15 @@ mod cuda {
         }
     }
 
-    /// A contiguous `x` on `target`, and when it is copied: `x` may be freed after that.
+    /// A contiguous `x` on `target`, and when it is copied: `x` may be freed after that. `made`: when `x` is there,
+    /// where that is known; then the copy is timed, else its interval has an end only.
     pub(in crate::device::links) fn copy(
         x: &Tensor,
         target: &Device,
+        made: Option<&Mark>,
     ) -> Result<(Tensor, Interval)> {
-        let op = PeerCopy { target: target.as_cuda_device()?.clone(), copied: Mutex::default() };
+        let target = target.as_cuda_device()?.clone();
+        let op = PeerCopy { target, made: made.cloned(), copied: Mutex::default() };
         let copy = x.apply_op1_no_bwd(&op)?;
         let copied = op.copied.into_inner().unwrap_or_else(PoisonError::into_inner);
         let copied = copied.ok_or_else(|| Error::Msg("the peer copy was not run".to_owned()))?;
@@ -104,6 +112,7 @@ mod cuda {
 
     struct PeerCopy {
         target: CudaDevice,
+        made: Option<Mark>,
         copied: Mutex<Option<Interval>>,
     }
 
@@ -122,7 +131,8 @@ mod cuda {
                 .ok_or_else(|| Error::Msg("peer copies need contiguous data".to_owned()))?;
             let source = storage.device().cuda_stream();
             let (target, device) = (self.target.cuda_stream(), &self.target);
-            let route = Route { source: &source, target: &target, start, len: end - start };
+            let made = self.made.as_ref();
+            let route = Route { source: &source, target: &target, start, len: end - start, made };
             let (slice, copied) = match &storage.slice {
                 CudaStorageSlice::F32(_) => route.copy::<f32>(storage, device)?,
                 CudaStorageSlice::BF16(_) => route.copy::<half::bf16>(storage, device)?,
@@ -141,6 +151,7 @@ mod cuda {
         target: &'a Arc<CudaStream>,
         start: usize,
         len: usize,
+        made: Option<&'a Mark>,
     }
 
     impl Route<'_> {
@@ -155,30 +166,62 @@ mod cuda {
             let mut to = unsafe { target.alloc::<T>(self.len) }.w()?;
             let begin = {
                 let (from, _reading) = from.device_ptr(source);
-                let produced = source.record_event(None).w()?;
                 let (to, _writing) = to.device_ptr_mut(target);
-                target.wait(&produced).w()?;
+                match self.made.and_then(Mark::event) {
+                    Some(made) => target.wait(made).w()?,
+                    None => target.wait(&source.record_event(None).w()?).w()?,
+                }
                 target.context().bind_to_thread().w()?;
-                let begin = Mark::on_stream(target)?;
+                let begin = self.made.map(|_| Mark::on_stream(target, true)).transpose()?;
                 let bytes = self.len * size_of::<T>();
                 // SAFETY: both ranges hold `bytes`; the source is kept alive by the caller until the
                 // event below has passed, and the target's stream owns the new memory.
                 unsafe {
-                    result::memcpy_peer_async(
-                        target.context().cu_ctx(),
-                        to,
-                        source.context().cu_ctx(),
-                        from,
-                        bytes,
-                        target.cu_stream(),
-                    )
+                    if bytes <= BY_KERNEL_MAX {
+                        read(device, from, to, bytes)?;
+                    } else {
+                        result::memcpy_peer_async(
+                            target.context().cu_ctx(),
+                            to,
+                            source.context().cu_ctx(),
+                            from,
+                            bytes,
+                            target.cu_stream(),
+                        )
+                        .w()?;
+                    }
                 }
-                .w()?;
                 begin
             };
-            let interval = Interval { begin, end: Mark::on_stream(target)? };
+            let end = Mark::on_stream(target, begin.is_some())?;
+            let interval = Interval { begin: begin.unwrap_or_else(|| end.clone()), end };
             Ok((CudaStorage::wrap_cuda_slice(to, device.clone()), interval))
         }
+    }
+
+    /// Copies `bytes` at `from`, which `device` may read wherever it is, to `to` by a kernel on its stream.
+    ///
+    /// # Safety
+    ///
+    /// Both hold so many bytes until the kernel has run, and `device` has access to them.
+    unsafe fn read(
+        device: &CudaDevice,
+        from: sys::CUdeviceptr,
+        to: sys::CUdeviceptr,
+        bytes: usize,
+    ) -> Result<()> {
+        const WORD: usize = size_of::<u32>();
+        let whole_words = [from as usize, to as usize, bytes].iter().all(|at| at % WORD == 0);
+        let (name, count) =
+            if whole_words { ("ucopy_u32", bytes / WORD) } else { ("ucopy_u8", bytes) };
+        let function = device.get_or_load_func(name, &kernels::UNARY)?;
+        // Of values that follow each other the kernel needs no shape: a null pointer.
+        let (dims, shape) = (0_usize, 0_u64);
+        let mut launch = function.builder();
+        launch.arg(&count).arg(&dims).arg(&shape).arg(&from).arg(&to);
+        // SAFETY: the kernel reads and writes `count` values, and takes these arguments.
+        unsafe { launch.launch(LaunchConfig::for_num_elems(count as u32)) }.w()?;
+        Ok(())
     }
 }
 
@@ -186,7 +229,7 @@ mod cuda {
 mod without {
     use candle_core::{Device, Error, Result, Tensor};
 
-    use crate::device::mark::Interval;
+    use crate::device::mark::{Interval, Mark};
 
     pub(in crate::device::links) fn enable(
         _: &Device,
@@ -195,7 +238,11 @@ mod without {
         Err("this build has no CUDA".to_owned())
     }
 
-    pub(in crate::device::links) fn copy(_: &Tensor, _: &Device) -> Result<(Tensor, Interval)> {
+    pub(in crate::device::links) fn copy(
+        _: &Tensor,
+        _: &Device,
+        _: Option<&Mark>,
+    ) -> Result<(Tensor, Interval)> {
         Err(Error::Msg("this build has no CUDA".to_owned()))
     }
 }

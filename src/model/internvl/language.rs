@@ -190,7 +190,10 @@ impl Decoder {
 
     /// One token more of each sequence, from the token to the choice; none where it takes the long way.
     pub(super) fn decode(&mut self, rows: &[DecodeRow<'_>]) -> Result<Option<Decoded>> {
-        Ok(self.with_fused(|fused, stack| fused.decode(stack, rows))?.flatten())
+        let decoded = self.with_fused(|fused, stack| fused.decode(stack, rows))?.flatten();
+        let served =
+            |decoded: Decoded| Ok(Decoded { logits: fault::decoded(decoded.logits)?, ..decoded });
+        decoded.map(served).transpose()
     }
 
     /// Greedy choices from [`logits`](Self::logits), made where these are; none where that cannot be.

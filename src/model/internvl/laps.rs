@@ -24,8 +24,11 @@ struct Running {
 
 impl Running {
     fn begin(home: &Home) -> Result<Self> {
-        let device = home.candle_device().clone();
-        Ok(Self { id: home.device.id.clone(), begin: Mark::on(&device)?, device })
+        Ok(Self::since(Mark::on(home.candle_device())?, home))
+    }
+
+    fn since(begin: Mark, home: &Home) -> Self {
+        Self { id: home.device.id.clone(), begin, device: home.candle_device().clone() }
     }
 
     fn end(self) -> Result<(Lap, Interval)> {
@@ -57,10 +60,15 @@ impl Laps {
             return Ok(x.clone());
         }
         let Some(running) = self.running.take() else { return links.send(x, from, to.index) };
-        self.laps.push(running.end()?);
-        let (x, hop) = links.send_timed(x, from, to.index)?;
+        let (lap, interval) = running.end()?;
+        let (x, hop) = links.send_timed(x, from, to.index, &interval.end)?;
+        self.laps.push((lap, interval));
+        // The lap there begins where the copy ends: a mark less, and devices stop for each. A copy through the host has
+        // its marks there.
+        let is_there = hop.end.is_on(to.candle_device());
+        let begin = if is_there { hop.end.clone() } else { Mark::on(to.candle_device())? };
+        self.running = Some(Running::since(begin, to));
         self.laps.push((Lap::Hop, hop));
-        self.running = Some(Running::begin(to)?);
         Ok(x)
     }
 

@@ -79,6 +79,37 @@ fn a_wrong_kernel_is_found_and_its_module_named() {
     }
 }
 
+/// A graph of a decoding step is no part of a forward pass: the probe runs one, and finds it wrong before the model
+/// serves. Needs a GPU; where there is none it says so and is over.
+#[cfg(feature = "cuda")]
+#[test]
+fn a_wrong_decoding_step_is_found_on_a_gpu() {
+    use crate::model::internvl::fault::with_wrong_decoding;
+
+    let checkpoint = Checkpoint::Embedded;
+    let image_token_id =
+        crate::prompt::Prompter::load(&checkpoint, &Default::default()).unwrap().image_token_id();
+    let load_tiny = || {
+        let options = LoadOptions {
+            devices: "cuda:0".parse()?,
+            probe: Some(probe(&Config::load(&checkpoint)?, image_token_id)),
+            slots: 2,
+            slot_tokens: Some(512),
+            image_token_id: Some(image_token_id),
+            ..LoadOptions::default()
+        };
+        load(&checkpoint, &options, &mut |_| {})
+    };
+    if device::open(&"cuda:0".parse().unwrap()).is_err() {
+        eprintln!("not run: it needs a GPU");
+        return;
+    }
+    load_tiny().unwrap();
+    let error = with_wrong_decoding(load_tiny).unwrap_err();
+    let is_found = matches!(&error, LoadError::WaysDiffer { way, .. } if *way == "decoding step");
+    assert!(is_found, "{error}");
+}
+
 /// As on GPUs, whose rows come from the host: the planner leaves the table there only for them.
 #[test]
 fn replicas_read_one_table_in_the_host_s_memory() {
