@@ -138,8 +138,9 @@ fn copy(device: &Device) -> Result<f64, candle_core::Error> {
 fn multiply(device: &Device, dtype: Dtype) -> Result<f64, candle_core::Error> {
     let side = if device.is_cpu() { SIDE_CPU } else { SIDE_GPU };
     let dtype = dtype.to_candle();
-    let a = Tensor::ones((side, side), dtype, device)?;
-    let b = Tensor::ones((side, side), dtype, device)?;
+    // Of ones a GPU at its limit of power would multiply more than of any weights.
+    let random = || Tensor::randn(0f32, 1.0, (side, side), device)?.to_dtype(dtype);
+    let (a, b) = (random()?, random()?);
     let seconds = best(device, || a.matmul(&b).map(drop))?;
     Ok(2.0 * (side as f64).powi(3) / seconds)
 }

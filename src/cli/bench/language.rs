@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::bounds::Bounds;
 use super::host;
+use super::varied::varied;
 use crate::app::load::Loader;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::local::until_loaded;
@@ -25,8 +26,6 @@ use crate::prompt::Prompter;
 
 /// Batches of each size that run before the one that counts.
 const WARM_UP_REQUESTS: usize = 4;
-/// A word that is a token of its own, or two, of all tokenizers: prompts are made of it.
-const WORD: &str = " a";
 
 const AFTER_HELP: &str = "\
 Prompts and answers have as many tokens as is said, no page, and no network: the engine takes them all at once,
@@ -179,18 +178,31 @@ impl Model {
 
     /// A question that becomes a prompt of so many tokens.
     fn question(&self, tokens: usize) -> Result<String, Failure> {
-        let count = |words: usize| {
-            let prompt = self.prompter.build(&WORD.repeat(words), &[]);
+        let count = |text: &str| {
+            let prompt = self.prompter.build(text, &[]);
             prompt
                 .map(|prompt| prompt.ids.len())
                 .map_err(|error| Failure::new(Exit::Failed, "cannot make a prompt").because(&error))
         };
-        let (none, one) = (count(1)?, count(2)?);
-        let each = (one - none).max(1);
-        let words = 1 + tokens.saturating_sub(none) / each;
-        let made = count(words)?;
+        // Words of one letter are a token each, or two, of all tokenizers.
+        let mut words: Vec<(String, usize)> = Vec::new();
+        for letter in ('a'..='z').chain('A'..='Z') {
+            let word = format!(" {letter}");
+            let each = count(&word.repeat(2))? - count(&word)?;
+            words.push((word, each.max(1)));
+        }
+        let (mut text, mut left) = (" a".to_owned(), tokens.saturating_sub(count(" a")?));
+        for at in 0.. {
+            let chosen = &words[varied(at) as usize % words.len()];
+            // At the end whatever still fits.
+            let mut fitting = std::iter::once(chosen).chain(&words);
+            let Some((word, each)) = fitting.find(|(_, each)| *each <= left) else { break };
+            text.push_str(word);
+            left -= each;
+        }
+        let made = count(&text)?;
         if made == tokens {
-            return Ok(WORD.repeat(words));
+            return Ok(text);
         }
         Err(Failure::new(Exit::Usage, format!("no prompt of {tokens} tokens can be made"))
             .fact("the nearest has", made.to_string())

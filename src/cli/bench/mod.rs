@@ -11,6 +11,7 @@ mod parts;
 mod report;
 mod save;
 mod serve;
+mod varied;
 
 use clap::Subcommand;
 

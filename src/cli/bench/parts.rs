@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::bounds::Bounds;
 use super::host;
+use super::varied::varied;
 use crate::app::load::Loader;
 use crate::cli::distribution::Distribution;
 use crate::cli::failure::{Exit, Failure};
@@ -203,7 +204,7 @@ impl Model {
             self.fill(sequence, context)?;
         }
         let mut times = Vec::new();
-        let mut tokens = vec![0_u32; batch];
+        let mut tokens = self.varied_tokens(context, batch);
         for turn in 0..WARM_UP + self.repeats {
             let segments = (0..batch)
                 .map(|sequence| {
@@ -230,7 +231,7 @@ impl Model {
 
     /// A prompt in one step.
     fn prefill(&mut self, tokens: usize) -> Result<Row, RunError> {
-        let prompt = vec![0_u32; tokens];
+        let prompt = self.varied_tokens(0, tokens);
         let mut times = Vec::new();
         for turn in 0..WARM_UP + self.repeats {
             let began = Instant::now();
@@ -248,7 +249,8 @@ impl Model {
     /// Tiles of one page in one pass.
     fn vision(&mut self, tiles: usize) -> Result<Row, RunError> {
         let side = self.runner.spec().tile_size_px as usize;
-        let (samples, values) = (vec![128; tiles * 3 * side * side], SampleValues::default());
+        let samples: Vec<u8> = (0..tiles * 3 * side * side).map(|at| varied(at) as u8).collect();
+        let values = SampleValues::default();
         let mut times = Vec::new();
         for turn in 0..WARM_UP + self.repeats {
             self.wait();
@@ -267,16 +269,28 @@ impl Model {
 
     /// Gives a sequence `context` tokens.
     fn fill(&mut self, sequence: usize, context: usize) -> Result<(), RunError> {
-        let tokens = vec![0_u32; FILL_TOKENS.min(context)];
+        let tokens = self.varied_tokens(sequence, context);
         let mut start = 0;
         while start < context {
             let count = FILL_TOKENS.min(context - start);
-            let some = (start, &tokens[..count]);
+            let some = (start, &tokens[start..start + count]);
             let segments = vec![segment(&self.blocks, sequence, some, Want::Nothing)];
             self.runner.step(&StepBatch { segments })?;
             start += count;
         }
         Ok(())
+    }
+
+    /// Tokens of a text, alike no more often than by chance.
+    fn varied_tokens(&self, sequence: usize, count: usize) -> Vec<u32> {
+        let spec = self.runner.spec();
+        let vocab_size = spec.vocab_size.max(1) as u32;
+        let token = |at: usize| match varied(at + (sequence << 20)) % vocab_size {
+            // It would stand for a page.
+            token if token == spec.image_token_id => 0,
+            token => token,
+        };
+        (0..count).map(token).collect()
     }
 
     fn release(&mut self, sequences: usize) {
