@@ -19,7 +19,7 @@ use tonic_types::{FieldViolation, StatusExt as _};
 
 use super::State;
 use super::call::Call;
-use super::error::{self, Failure};
+use super::error::{self, Failure, Reason};
 use super::extract;
 use super::received::Message as Account;
 use crate::limits;
@@ -199,6 +199,8 @@ impl Batch {
             }
             if in_flight.len() >= most {
                 let status = error::batch_full(in_flight.len(), most);
+                // It has no call of its own that would end.
+                self.call.count_refusal(&status);
                 self.refusals.push_back(failed(id, &status));
                 return Ok(());
             }
@@ -321,7 +323,7 @@ fn failed(id: String, status: &Status) -> v1::BatchExtractResponse {
 }
 
 fn wrong(field: &str, what: &str) -> Status {
-    Failure::fields("INVALID_FIELD", vec![FieldViolation::new(field, what)]).into_status()
+    Failure::fields(Reason::InvalidField, vec![FieldViolation::new(field, what)]).into_status()
 }
 
 #[cfg(test)]

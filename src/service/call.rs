@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tracing::Span;
 
+use super::error::{self, Kind};
 use super::orca::{self, Cost, LoadMeter};
 use super::received::{Lease, Message, Received};
 use super::trace;
@@ -178,12 +179,27 @@ impl Call {
         own.or_else(|| self.batch.as_ref()?.stopped())
     }
 
-    /// Ends the call, once: the span gets its status, the log its line.
+    /// Ends the call by an end of its own, once: the span gets its status, the log its line, and a refusal counts.
     pub(super) fn finish(&self, status: &Status) {
+        if self.end(status) {
+            self.count_refusal(status);
+        }
+    }
+
+    /// Counts what was not taken, by its reason.
+    pub(super) fn count_refusal(&self, status: &Status) {
+        if let Some(reason) = error::reason(status).filter(|reason| reason.kind() == Kind::Refusal)
+        {
+            self.metrics.rejected(reason.name());
+        }
+    }
+
+    /// Whether it had not ended before.
+    fn end(&self, status: &Status) -> bool {
         let record = {
             let mut record = self.lock();
             if std::mem::replace(&mut record.finished, true) {
-                return;
+                return false;
             }
             record.clone()
         };
@@ -198,6 +214,7 @@ impl Call {
             self.metrics.call_ended(&CallEnded { method, code, duration, span: Some(&span) });
         }
         self.log(status, &record);
+        true
     }
 
     /// Adds what the call cost, and how busy the server is, to the end of an `Extract`.
@@ -216,7 +233,8 @@ impl Call {
     /// Ends a call whose future or body was dropped before it was whole.
     pub(super) fn finish_dropped(&self) {
         let passed = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
-        self.finish(&match self.stopped() {
+        // Whatever stopped it was counted where it came from: a document is not refused by what ended its call.
+        self.end(&match self.stopped() {
             Some(status) => status,
             None if passed => {
                 Status::deadline_exceeded("the deadline passed and the client was gone")
@@ -298,7 +316,39 @@ fn parse_timeout(headers: &http::HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::{Failure, Reason};
     use super::*;
+
+    /// A call that ends by its own end counts where it was refused, once; one that is dropped never does.
+    #[test]
+    fn every_refusal_is_counted_and_nothing_else() {
+        let request =
+            http::Request::post("/tessera.v1.ExtractionService/Extract").body(()).unwrap();
+        for reason in Reason::ALL {
+            let telemetry = Telemetry::keeping_metrics();
+            let begin = || Arc::new(Call::begin(&request, Instant::now(), &telemetry, None));
+            let status = Failure::new(Code::Unavailable, *reason, "no").into_status();
+            let call = begin();
+            call.finish(&status);
+            call.finish(&status);
+            // It is stopped, as are documents by what ends their call.
+            let batch = begin();
+            let document = batch.document("a");
+            batch.stopping(&status);
+            document.finish_dropped();
+
+            let counted = u32::from(reason.kind() == Kind::Refusal);
+            let text = telemetry.metrics().prometheus();
+            let of_reason =
+                format!("tessera_rejections_total{{error_type=\"{}\"}} ", reason.name());
+            let found = text.lines().find_map(|line| line.strip_prefix(of_reason.as_str()));
+            assert_eq!(found.unwrap_or("0"), counted.to_string(), "{reason:?}");
+            let others = text.lines().filter(|line| line.starts_with("tessera_rejections_total{"));
+            let sum: u32 =
+                others.map(|line| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap()).sum();
+            assert_eq!(sum, counted, "{reason:?}");
+        }
+    }
 
     fn timeout(text: &str) -> Option<Duration> {
         let mut headers = http::HeaderMap::new();

@@ -4,6 +4,8 @@
 //! UNAVAILABLE before its first message, which they retry; a call that would fail again anywhere
 //! carries no `RetryInfo`.
 
+mod reason;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use crate::engine::{EngineError, Reject};
 use crate::limits;
 use crate::model::{NonFinite, RunError};
 use crate::preprocess::DecodeError;
+pub(super) use reason::{Kind, Reason};
 
 /// `ErrorInfo.domain` of every failure.
 const DOMAIN: &str = "tessera";
@@ -53,7 +56,7 @@ const RETRY_MEMORY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Failure {
     code: Code,
-    reason: &'static str,
+    reason: Reason,
     message: String,
     metadata: HashMap<String, String>,
     retry_after: Option<Duration>,
@@ -61,7 +64,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn new(code: Code, reason: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: Code, reason: Reason, message: impl Into<String>) -> Self {
         Self {
             code,
             reason,
@@ -73,7 +76,7 @@ impl Failure {
     }
 
     /// The request is wrong at these fields.
-    pub(super) fn fields(reason: &'static str, mut violations: Vec<FieldViolation>) -> Self {
+    pub(super) fn fields(reason: Reason, mut violations: Vec<FieldViolation>) -> Self {
         let total = violations.len();
         violations.truncate(VIOLATIONS_MAX);
         for violation in &mut violations {
@@ -117,7 +120,7 @@ impl Failure {
     pub(super) fn into_status(self) -> Status {
         let Self { code, reason, mut message, metadata, retry_after, mut details } = self;
         shorten(&mut message, MESSAGE_BYTES_MAX);
-        details.set_error_info(reason, DOMAIN, metadata);
+        details.set_error_info(reason.name(), DOMAIN, metadata);
         let mut trailers = MetadataMap::new();
         if let Some(after) = retry_after {
             details.set_retry_info(Some(after));
@@ -128,27 +131,34 @@ impl Failure {
     }
 }
 
+/// The reason of a failure that was made here; none of what others made, and of success.
+pub(super) fn reason(status: &Status) -> Option<Reason> {
+    Reason::of(&status.get_details_error_info()?.reason)
+}
+
 /// Why a caller was not let in.
 pub(super) fn refused(refusal: &Refusal) -> Status {
     let message = refusal.to_string();
     let failure = match refusal {
-        Refusal::Missing => Failure::new(Code::Unauthenticated, "CREDENTIALS_MISSING", message),
+        Refusal::Missing => {
+            Failure::new(Code::Unauthenticated, Reason::CredentialsMissing, message)
+        }
         Refusal::Invalid { .. } => {
-            Failure::new(Code::Unauthenticated, "CREDENTIALS_INVALID", message)
+            Failure::new(Code::Unauthenticated, Reason::CredentialsInvalid, message)
         }
         Refusal::NotAllowed { caller, action } => {
-            Failure::new(Code::PermissionDenied, "METHOD_NOT_ALLOWED", message)
+            Failure::new(Code::PermissionDenied, Reason::MethodNotAllowed, message)
                 .with("caller", caller)
                 .with("method", action)
         }
         Refusal::InFlight { caller, limit, retry_after } => {
-            Failure::new(Code::ResourceExhausted, "QUOTA_IN_FLIGHT", message)
+            Failure::new(Code::ResourceExhausted, Reason::QuotaInFlight, message)
                 .with("caller", caller)
                 .with("limit", limit)
                 .retry(*retry_after)
         }
         Refusal::Rate { caller, limit, retry_after } => {
-            Failure::new(Code::ResourceExhausted, "QUOTA_PER_MINUTE", message)
+            Failure::new(Code::ResourceExhausted, Reason::QuotaPerMinute, message)
                 .with("caller", caller)
                 .with("limit", limit)
                 .retry(*retry_after)
@@ -161,7 +171,7 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
 pub(super) fn unread(waited: Duration) -> Status {
     let waited_ms = waited.as_millis();
     let message = format!("the reader took no message for {waited_ms} ms");
-    Failure::new(Code::ResourceExhausted, "SLOW_CLIENT", message)
+    Failure::new(Code::ResourceExhausted, Reason::SlowClient, message)
         .with("waited_ms", &waited_ms)
         .into_status()
 }
@@ -170,7 +180,7 @@ pub(super) fn unread(waited: Duration) -> Status {
 pub(super) fn too_much_received(bytes_max: usize) -> Status {
     let message =
         format!("requests in memory fill the {bytes_max} bytes that they may have together");
-    Failure::new(Code::ResourceExhausted, "REQUEST_MEMORY_FULL", message)
+    Failure::new(Code::ResourceExhausted, Reason::RequestMemoryFull, message)
         .with("limit", "max_request_memory_bytes")
         .with("limit_value", &bytes_max)
         .retry(RETRY_MEMORY)
@@ -195,7 +205,7 @@ pub(super) fn answer_too_large(bytes: usize) -> Status {
         "a message of the answer has {bytes} bytes, the most is {most}: ask for fewer output tokens, or in several \
          requests"
     );
-    Failure::new(Code::ResourceExhausted, "ANSWER_TOO_LARGE", message)
+    Failure::new(Code::ResourceExhausted, Reason::AnswerTooLarge, message)
         .with("limit", "max_event_bytes")
         .with("limit_value", &most)
         .with("value", &bytes)
@@ -207,27 +217,27 @@ pub(super) fn rejected(reject: &Reject) -> Status {
     let message = reject.to_string();
     let failure = match reject {
         Reject::QueueFull { queued, retry_after } => {
-            Failure::new(Code::ResourceExhausted, "QUEUE_FULL", message)
+            Failure::new(Code::ResourceExhausted, Reason::QueueFull, message)
                 .with("queued_requests", queued)
                 .retry(*retry_after)
         }
         Reject::QueueTokens { queued_tokens, queued_tokens_max, retry_after } => {
-            Failure::new(Code::ResourceExhausted, "QUEUE_FULL", message)
+            Failure::new(Code::ResourceExhausted, Reason::QueueFull, message)
                 .with("queued_tokens", queued_tokens)
                 .with("limit", "max_queued_tokens")
                 .with("limit_value", queued_tokens_max)
                 .retry(*retry_after)
         }
         Reject::Loading { retry_after, .. } => {
-            Failure::new(Code::Unavailable, "MODEL_LOADING", message).retry(*retry_after)
+            Failure::new(Code::Unavailable, Reason::ModelLoading, message).retry(*retry_after)
         }
         Reject::Draining { retry_after } => {
-            Failure::new(Code::Unavailable, "DRAINING", message).retry(*retry_after)
+            Failure::new(Code::Unavailable, Reason::Draining, message).retry(*retry_after)
         }
         // The process is about to exit: another replica may serve, this one will not.
-        Reject::Failed { .. } => Failure::new(Code::Unavailable, "MODEL_FAILED", message),
+        Reject::Failed { .. } => Failure::new(Code::Unavailable, Reason::ModelFailed, message),
         // As little: it answers again when it was started anew, and when that is nobody here knows.
-        Reject::Poisoned { .. } => Failure::new(Code::Unavailable, "MODEL_POISONED", message),
+        Reject::Poisoned { .. } => Failure::new(Code::Unavailable, Reason::ModelPoisoned, message),
     };
     failure.into_status()
 }
@@ -242,19 +252,19 @@ pub(super) fn failed(error: &EngineError, question: &str) -> Status {
             over_limit("files", message, "max_pages", pages_max, pages)
         }
         EngineError::Prompt(prompt) if prompt.is_callers() => {
-            Failure::fields("INVALID_FIELD", vec![FieldViolation::new(question, message)])
+            Failure::fields(Reason::InvalidField, vec![FieldViolation::new(question, message)])
         }
-        EngineError::Prompt(_) => Failure::new(Code::Internal, "PROMPT", message),
+        EngineError::Prompt(_) => Failure::new(Code::Internal, Reason::Prompt, message),
         EngineError::TooManyTokens { input_tokens, input_tokens_max } => {
             over_limit("files", message, "max_input_tokens", input_tokens_max, input_tokens)
         }
         EngineError::Deadline { phase } => return deadline(phase),
         EngineError::SlowClient { waited_ms } => {
-            Failure::new(Code::ResourceExhausted, "SLOW_CLIENT", message)
+            Failure::new(Code::ResourceExhausted, Reason::SlowClient, message)
                 .with("waited_ms", waited_ms)
         }
         EngineError::NonFiniteLogits { step, dtype, at } => {
-            let failure = Failure::new(Code::Internal, "NON_FINITE_LOGITS", message)
+            let failure = Failure::new(Code::Internal, Reason::NonFiniteLogits, message)
                 .with("step", step)
                 .with("dtype", dtype);
             match at {
@@ -266,14 +276,14 @@ pub(super) fn failed(error: &EngineError, question: &str) -> Status {
         }
         EngineError::Gibberish { step, bangs, characters } => {
             let ratio = f64::from(*bangs) / f64::from((*characters).max(1));
-            Failure::new(Code::Internal, "GIBBERISH", message)
+            Failure::new(Code::Internal, Reason::Gibberish, message)
                 .with("rule", "exclamation_marks")
                 .with("step", step)
                 .with("ratio", &format!("{ratio:.2}"))
         }
         EngineError::Repetition { step, period, count, probability } => {
             let rule = if probability.is_some() { "unsure_loop" } else { "token_loop" };
-            let failure = Failure::new(Code::Internal, "REPETITION", message)
+            let failure = Failure::new(Code::Internal, Reason::Repetition, message)
                 .with("rule", rule)
                 .with("step", step)
                 .with("period", period)
@@ -284,16 +294,16 @@ pub(super) fn failed(error: &EngineError, question: &str) -> Status {
             }
         }
         EngineError::Constraint(ConstraintError::Grammar { .. }) => {
-            Failure::fields("INVALID_FIELD", vec![FieldViolation::new("schema", message)])
+            Failure::fields(Reason::InvalidField, vec![FieldViolation::new("schema", message)])
         }
-        EngineError::Constraint(_) => Failure::new(Code::Internal, "CONSTRAINT", message),
+        EngineError::Constraint(_) => Failure::new(Code::Internal, Reason::Constraint, message),
         // Again would fail again, here or elsewhere: no retry time.
         EngineError::Run(RunError::OutOfMemory { device_id, .. }) => {
-            Failure::new(Code::ResourceExhausted, "REQUEST_TOO_LARGE_FOR_MEMORY", message)
+            Failure::new(Code::ResourceExhausted, Reason::RequestTooLargeForMemory, message)
                 .with("device_id", device_id)
         }
         EngineError::Run(RunError::Device { site, .. }) => {
-            Failure::new(Code::Internal, "DEVICE_ERROR", message).with("site", site)
+            Failure::new(Code::Internal, Reason::DeviceError, message).with("site", site)
         }
         EngineError::Stopped => return drain_timeout(),
         // The panic's own text is for the log, not for strangers.
@@ -305,19 +315,23 @@ pub(super) fn failed(error: &EngineError, question: &str) -> Status {
 /// The answer that should name a kind of document was cut.
 pub(super) fn no_kind(answer: &str) -> Status {
     let message = format!("{answer:?} is no kind of document: name one in the request");
-    Failure::new(Code::Internal, "CONSTRAINT", message).into_status()
+    Failure::new(Code::Internal, Reason::Constraint, message).into_status()
 }
 
 /// The deadline passed while the request was in `phase`.
 pub(super) fn deadline(phase: &str) -> Status {
     let message = format!("the deadline passed in phase {phase}");
-    Failure::new(Code::DeadlineExceeded, "DEADLINE", message).with("phase", phase).into_status()
+    Failure::new(Code::DeadlineExceeded, Reason::Deadline, message)
+        .with("phase", phase)
+        .into_status()
 }
 
 /// The server stops before the answer is whole.
 pub(super) fn drain_timeout() -> Status {
     let message = "the server stopped before the answer was whole";
-    Failure::new(Code::Unavailable, "DRAIN_TIMEOUT", message).retry(RETRY_AFTER_DRAIN).into_status()
+    Failure::new(Code::Unavailable, Reason::DrainTimeout, message)
+        .retry(RETRY_AFTER_DRAIN)
+        .into_status()
 }
 
 /// A batch call has as many documents in flight as it may.
@@ -325,7 +339,7 @@ pub(super) fn batch_full(in_flight: usize, most: usize) -> Status {
     let message = format!(
         "{in_flight} documents of this call are in flight, the most is {most}: wait for an outcome"
     );
-    Failure::new(Code::ResourceExhausted, "BATCH_FULL", message)
+    Failure::new(Code::ResourceExhausted, Reason::BatchFull, message)
         .with("limit", "max_batch_in_flight")
         .with("limit_value", &most)
         .retry(RETRY_AFTER_BATCH)
@@ -334,7 +348,7 @@ pub(super) fn batch_full(in_flight: usize, most: usize) -> Status {
 
 /// A document of a batch that its client stopped.
 pub(super) fn cancelled() -> Status {
-    Failure::new(Code::Cancelled, "CANCELLED", "cancelled by cancel_request_id").into_status()
+    Failure::new(Code::Cancelled, Reason::Cancelled, "cancelled by cancel_request_id").into_status()
 }
 
 /// A failure that was made below all handlers, with the `ErrorInfo` that theirs have.
@@ -344,11 +358,11 @@ pub(super) fn explained(status: Status) -> Status {
     }
     let (code, message) = (status.code(), status.message());
     let failure = match code {
-        Code::OutOfRange => Failure::new(code, "LIMIT_EXCEEDED", message)
+        Code::OutOfRange => Failure::new(code, Reason::LimitExceeded, message)
             .with("limit", "max_request_bytes")
             .with("limit_value", &limits::REQUEST_BYTES_MAX),
-        Code::Internal => Failure::new(code, "MALFORMED_MESSAGE", message),
-        Code::Unimplemented => Failure::new(code, "UNIMPLEMENTED", message),
+        Code::Internal => Failure::new(code, Reason::MalformedMessage, message),
+        Code::Unimplemented => Failure::new(code, Reason::Unimplemented, message),
         _ => return status,
     };
     let mut explained = failure.into_status();
@@ -360,7 +374,7 @@ pub(super) fn explained(status: Status) -> Status {
 /// A bug ended the call.
 pub(super) fn panicked() -> Status {
     let message = "a bug in the server ended the call; its log says more";
-    Failure::new(Code::Internal, "BUG", message).into_status()
+    Failure::new(Code::Internal, Reason::Bug, message).into_status()
 }
 
 /// A model that this server does not have.
@@ -369,7 +383,7 @@ pub(super) fn model_not_found(asked: &str, own: &str) -> Status {
     shorten(&mut asked, DESCRIPTION_BYTES_MAX);
     let message = format!("no model {asked:?} here; this server has {own:?}");
     let mut failure =
-        Failure::new(Code::NotFound, "MODEL_NOT_FOUND", message.clone()).with("model", own);
+        Failure::new(Code::NotFound, Reason::ModelNotFound, message.clone()).with("model", own);
     failure.details.set_resource_info("model", asked, "", message);
     failure.into_status()
 }
@@ -381,7 +395,7 @@ fn undecodable(file: usize, error: &DecodeError) -> Failure {
     match error {
         DecodeError::NoSuchPage { .. } => {
             let field = format!("files[{file}].pages");
-            Failure::fields("INVALID_FIELD", vec![FieldViolation::new(field, message)])
+            Failure::fields(Reason::InvalidField, vec![FieldViolation::new(field, message)])
         }
         DecodeError::Pdf(pdf) if let Some((limit, value)) = pdf.limit() => {
             over_limit(&field, message, limit, &value, &format!("over {value}"))
@@ -413,7 +427,7 @@ fn undecodable(file: usize, error: &DecodeError) -> Failure {
         | DecodeError::NoPixels { .. }
         | DecodeError::Damaged { .. }
         | DecodeError::Feature { .. } => {
-            Failure::fields("INVALID_FIELD", vec![FieldViolation::new(field, message)])
+            Failure::fields(Reason::InvalidField, vec![FieldViolation::new(field, message)])
         }
     }
 }
@@ -425,7 +439,7 @@ fn over_limit(
     limit_value: &(impl ToString + ?Sized),
     value: &(impl ToString + ?Sized),
 ) -> Failure {
-    Failure::fields("LIMIT_EXCEEDED", vec![FieldViolation::new(field, message)])
+    Failure::fields(Reason::LimitExceeded, vec![FieldViolation::new(field, message)])
         .with("limit", limit)
         .with("limit_value", limit_value)
         .with("value", value)

@@ -9,7 +9,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::State;
 use super::call::Call;
-use super::error::Failure;
+use super::error::{Failure, Reason};
 use super::generation::Generation;
 use super::kind::{Begun, Pending};
 use super::reading::Form;
@@ -184,7 +184,7 @@ fn ask(questions: &Questions, task: &Task, constrain: bool) -> Result<Asked, Que
 
 /// A template of the operator's that works only for some schemas.
 fn unanswerable(error: &QuestionError) -> Status {
-    Failure::new(Code::Internal, "PROMPT", error.to_string()).into_status()
+    Failure::new(Code::Internal, Reason::Prompt, error.to_string()).into_status()
 }
 
 /// The engine says first that it accepted, or why not.

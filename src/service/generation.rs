@@ -9,7 +9,8 @@ use tonic_types::StatusExt as _;
 use tracing::Span;
 
 use super::call::Call;
-use super::{error, trace};
+use super::error::{self, Kind};
+use super::trace;
 use crate::engine::{Done, EngineError, Job, Reject};
 use crate::telemetry::Tracing;
 use crate::telemetry::metrics::{Answered, Outcome, RequestEnded};
@@ -80,9 +81,7 @@ impl Generation {
     }
 
     pub(super) fn rejected(&mut self, reject: &Reject) -> Status {
-        let status = self.end(error::rejected(reject));
-        self.call.metrics.rejected(&reason(&status));
-        status
+        self.end(error::rejected(reject))
     }
 
     /// A request that follows from the first one's answer was not taken.
@@ -91,15 +90,13 @@ impl Generation {
     }
 
     pub(super) fn failed(&mut self, error: &EngineError) -> Status {
-        if let EngineError::Rejected(reject) = error {
-            return self.rejected(reject);
-        }
         if let EngineError::Panicked { message } = error {
             tracing::error!(panic = message, "the engine panicked over a request");
         }
         let status = self.end(error::failed(error, self.question));
-        if is_spoilt(error) {
-            self.call.metrics.spoilt(&reason(&status));
+        if let Some(reason) = error::reason(&status).filter(|reason| reason.kind() == Kind::Spoilt)
+        {
+            self.call.metrics.spoilt(reason.name());
         }
         status
     }
@@ -162,14 +159,4 @@ impl Drop for Generation {
 fn reason(status: &Status) -> String {
     let code = || trace::code_name(status.code()).to_owned();
     status.get_details_error_info().map_or_else(code, |info| info.reason)
-}
-
-/// Whether the answer was none.
-fn is_spoilt(error: &EngineError) -> bool {
-    matches!(
-        error,
-        EngineError::NonFiniteLogits { .. }
-            | EngineError::Gibberish { .. }
-            | EngineError::Repetition { .. }
-    )
 }

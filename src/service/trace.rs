@@ -14,7 +14,7 @@ use tracing::Span;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::error::Failure;
+use super::error::{Failure, Reason};
 use crate::engine::{Done, FinishReason, Job};
 use crate::schema::DocumentKind;
 use crate::telemetry::Tracing;
@@ -108,7 +108,7 @@ fn parsed<T: FromStr<Err = ParseLevelError>>(
     let text = value.to_str().unwrap_or("bytes");
     let wrong = |error: ParseLevelError| {
         let violation = FieldViolation::new(format!("metadata {key}"), error.to_string());
-        Failure::fields("INVALID_FIELD", vec![violation]).into_status()
+        Failure::fields(Reason::InvalidField, vec![violation]).into_status()
     };
     text.parse().map(Some).map_err(wrong)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tonic::Status;
 use tonic_types::FieldViolation;
 
-use super::error::{Failure, model_not_found};
+use super::error::{Failure, Reason, model_not_found};
 use crate::engine::{PageFile, Priority, Sampling};
 use crate::limits;
 use crate::pb::v1;
@@ -407,7 +407,7 @@ impl Problems {
     }
 
     fn into_status(self) -> Status {
-        let reason = if self.invalid { "INVALID_FIELD" } else { "LIMIT_EXCEEDED" };
+        let reason = if self.invalid { Reason::InvalidField } else { Reason::LimitExceeded };
         let mut failure = Failure::fields(reason, self.violations);
         if let Some((limit, limit_value, value)) = self.limit {
             failure = failure

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tessera::access::Quota;
 use tessera::engine;
 use tessera::pb::v1;
 use tessera::service;
@@ -123,6 +124,49 @@ async fn refusals_and_spoilt_answers_have_reasons() {
     let _ = refuse(&server, v1::ExtractRequest::default()).await;
     let refused = ["rpc_server_call_duration_seconds_count", "error_type=\"INVALID_ARGUMENT\""];
     until(&telemetry, &refused, 1).await;
+    until(&telemetry, &["tessera_rejections_total", "error_type=\"INVALID_FIELD\""], 1).await;
+}
+
+/// Refused before a handler has the call, and while it reads: by a quota, by the memory for requests, by the
+/// most that one message may have, as a document of a batch.
+#[tokio::test]
+async fn what_no_handler_saw_is_counted_too() {
+    let (mut setup, telemetry) = measured(Setup::endless(Duration::from_millis(2)));
+    setup.service.request_memory_bytes = 400_000;
+    setup.service.batch_in_flight_max = 1;
+    setup.service.access.quota = Quota { in_flight: Some(1), per_minute: None };
+    let server = setup.start().await;
+    let of = |bytes: usize| v1::ExtractRequest {
+        files: vec![crate::support::file(vec![b'x'; bytes])],
+        ..question("Too much?")
+    };
+    let refused = async |request, reason: &str| {
+        let status = refuse(&server, request).await;
+        assert_eq!(crate::support::info(&status).1.reason, reason);
+        let counted = format!("error_type=\"{reason}\"");
+        until(&telemetry, &["tessera_rejections_total", &counted], 1).await;
+    };
+    refused(of(500_000), "REQUEST_MEMORY_FULL").await;
+    refused(question(&"x".repeat(300_000)), "LIMIT_EXCEEDED").await;
+    let message = |id: &str| {
+        let request = v1::ExtractRequest { request_id: id.to_owned(), ..question("Read on") };
+        let message = Some(v1::batch_extract_request::Message::Extract(request));
+        v1::BatchExtractRequest { message }
+    };
+    let requests = tokio_stream::iter([message("a"), message("b")]);
+    let requests = requests.chain(tokio_stream::pending());
+    let batch = server.client().await.batch_extract(requests).await.unwrap().into_inner();
+    until(&telemetry, &["tessera_rejections_total", "error_type=\"BATCH_FULL\""], 1).await;
+    refused(question("Read on"), "QUOTA_IN_FLIGHT").await;
+    drop(batch);
+    let sum: u64 = telemetry
+        .metrics()
+        .prometheus()
+        .lines()
+        .filter(|line| line.starts_with("tessera_rejections_total{"))
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+        .sum();
+    assert_eq!(sum, 4, "each of the four once");
 }
 
 #[tokio::test]

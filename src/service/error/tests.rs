@@ -134,13 +134,13 @@ fn more_wrong_fields_than_are_named() {
     let violations = |count: usize| -> Vec<FieldViolation> {
         (0..count).map(|at| FieldViolation::new(format!("files[{at}].dpi"), "is 0")).collect()
     };
-    let all = Failure::fields("INVALID_FIELD", violations(VIOLATIONS_MAX)).into_status();
+    let all = Failure::fields(Reason::InvalidField, violations(VIOLATIONS_MAX)).into_status();
     let details = all.get_error_details();
     assert_eq!(details.bad_request().unwrap().field_violations.len(), VIOLATIONS_MAX);
     assert!(details.error_info().unwrap().metadata.is_empty(), "{}", render(&all));
     assert!(all.message().starts_with("files[0].dpi: is 0; "), "{}", all.message());
 
-    let some = Failure::fields("INVALID_FIELD", violations(40)).into_status();
+    let some = Failure::fields(Reason::InvalidField, violations(40)).into_status();
     let details = some.get_error_details();
     assert_eq!(details.bad_request().unwrap().field_violations.len(), VIOLATIONS_MAX);
     assert_eq!(details.error_info().unwrap().metadata["wrong_fields"], "40");
@@ -376,8 +376,8 @@ fn a_status_fits_into_headers() {
     let message = "m".repeat(100_000);
     let device = RunError::Device { site: "attention", message };
     for status in [
-        Failure::fields("INVALID_FIELD", violations.collect()).into_status(),
-        Failure::fields("INVALID_FIELD", deep.collect()).into_status(),
+        Failure::fields(Reason::InvalidField, violations.collect()).into_status(),
+        Failure::fields(Reason::InvalidField, deep.collect()).into_status(),
         too_much_besides_files("schema"),
         answer_too_large(usize::MAX),
         model_not_found(&name, "internvl3-8b"),
@@ -411,4 +411,29 @@ fn an_answer_larger_than_clients_take() {
           ErrorInfo tessera ANSWER_TOO_LARGE [("limit", "max_event_bytes"), ("limit_value", "4193280"), ("value", "5000000")]
     "#]],
     );
+}
+
+/// What metrics and documents say of reasons is what there are.
+#[test]
+fn reasons_are_those_that_are_counted_and_explained() {
+    use crate::telemetry::metrics::names;
+
+    let of = |kind: Kind| -> Vec<&str> {
+        let all = Reason::ALL.iter().filter(|reason| reason.kind() == kind);
+        all.map(|reason| reason.name()).collect()
+    };
+    assert_eq!(of(Kind::Refusal), names::REJECTION_REASONS);
+    assert_eq!(of(Kind::Spoilt), names::SPOILT_REASONS);
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ARCHITECTURE.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, statuses) = page.split_once("\n## Statuses").unwrap();
+    let (statuses, _) = statuses.split_once("\n## ").unwrap();
+    for reason in Reason::ALL {
+        assert_eq!(Reason::of(reason.name()), Some(*reason));
+        let explained = format!("`{}`", reason.name());
+        assert!(
+            statuses.contains(&explained),
+            "{explained} is in no line of the table of statuses"
+        );
+    }
 }

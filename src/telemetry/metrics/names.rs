@@ -232,9 +232,27 @@ pub const STEPS_ELIDED: Spec = counter(
 /// Why an answer is none, as [`SPOILT_ANSWERS`] has it.
 pub const SPOILT_REASONS: [&str; 3] = ["GIBBERISH", "NON_FINITE_LOGITS", "REPETITION"];
 
-/// Why the engine does not take a request, as [`REJECTIONS`] has it.
-pub const REJECTION_REASONS: [&str; 5] =
-    ["DRAINING", "MODEL_FAILED", "MODEL_LOADING", "MODEL_POISONED", "QUEUE_FULL"];
+/// Why a request is not taken, as [`REJECTIONS`] has it: by its caller's rights and quotas, by what the server
+/// has room for, by its state, by what is wrong with the request.
+pub const REJECTION_REASONS: [&str; 17] = [
+    "BATCH_FULL",
+    "CREDENTIALS_INVALID",
+    "CREDENTIALS_MISSING",
+    "DRAINING",
+    "INVALID_FIELD",
+    "LIMIT_EXCEEDED",
+    "MALFORMED_MESSAGE",
+    "METHOD_NOT_ALLOWED",
+    "MODEL_FAILED",
+    "MODEL_LOADING",
+    "MODEL_NOT_FOUND",
+    "MODEL_POISONED",
+    "QUEUE_FULL",
+    "QUOTA_IN_FLIGHT",
+    "QUOTA_PER_MINUTE",
+    "REQUEST_MEMORY_FULL",
+    "UNIMPLEMENTED",
+];
 
 /// All of them, as the documentation lists them.
 pub const ALL: &[Spec] = &[
