@@ -74,6 +74,26 @@ fn check_says_what_stands_against_serving() {
     assert!(text.contains("everybody who reaches this address can call, unencrypted"), "{text}");
     assert!(stderr(&wrong).contains("checks failed"), "both are told: {text}");
 
+    // What serve would need beside its own address, and what has no effect.
+    let admin = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = admin.local_addr().unwrap().to_string();
+    let access = dir.path().join("access.toml");
+    let rule = "[[rule]]\ncallers = [\"spiffe://a.example/*\"]\nmethods = [\"*\"]\n";
+    std::fs::write(&access, rule).unwrap();
+    let more = tessera(&["check", "--listen", &listen, "--admin-listen", &taken])
+        .args(["--trace-dir", "/proc/nothing", "--access-file", &access.display().to_string()])
+        .output()
+        .unwrap();
+    let text = stdout(&more);
+    assert_eq!(more.status.code(), Some(1), "{text}");
+    for part in [
+        &format!("{taken} is in use"),
+        "cannot write /proc/nothing/spans.jsonl",
+        "names nobody without client certificates: give --tls-client-ca",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+
     let mistakes = tessera(&["check", "--slots", "0", "--tls-key", RECEIPT]).output().unwrap();
     assert_eq!(mistakes.status.code(), Some(2));
     assert!(stderr(&mistakes).contains("needs --tls-cert"), "{}", stderr(&mistakes));

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::file::{self, AccessError};
 use super::policy::{Allowed, Policy, Refusal};
 use super::quota::{Accounts, Permit, Quota};
-use super::{Action, Credentials};
+use super::{Action, Credentials, lint};
 
 /// What an operator can set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,6 +49,15 @@ impl Config {
     /// Whether the file can be used now.
     pub fn check(&self, methods: &[&str]) -> Result<(), AccessError> {
         self.file.as_ref().map_or(Ok(()), |path| file::load(path, methods).map(|_| ()))
+    }
+
+    /// What the file says that has no effect, where client certificates are asked for or not.
+    pub fn warnings(&self, methods: &[&str], certificates: bool) -> Vec<String> {
+        let Some(path) = &self.file else { return Vec::new() };
+        // One that cannot be used is a mistake, which `check` tells.
+        let Ok((policy, _)) = file::load(path, methods) else { return Vec::new() };
+        let of_file = |warning| format!("{}: {warning}", path.display());
+        lint::warnings(&policy, certificates).into_iter().map(of_file).collect()
     }
 }
 

@@ -7,6 +7,7 @@
 mod file;
 mod gate;
 mod jwt;
+mod lint;
 mod policy;
 mod quota;
 

@@ -28,9 +28,9 @@ pub enum Refusal {
 /// All that an access file says.
 #[derive(Debug)]
 pub(super) struct Policy {
-    jwt: Option<Verifier>,
-    keys: Vec<Key>,
-    rules: Vec<Rule>,
+    pub(super) jwt: Option<Verifier>,
+    pub(super) keys: Vec<Key>,
+    pub(super) rules: Vec<Rule>,
 }
 
 /// An API key, of which only the digest is known.

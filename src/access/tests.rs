@@ -312,3 +312,47 @@ fn nothing_that_is_printed_holds_a_secret() {
         "{text}"
     );
 }
+
+#[test]
+fn what_has_no_effect_is_said_with_its_remedy() {
+    let warnings = |file: &str, certificates: bool| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = write(dir.path(), file, &Issuer::new().jwks());
+        let config = Config { file: Some(path), ..Config::default() };
+        let warnings = config.warnings(&METHODS, certificates).join("\n");
+        warnings.replace(&format!("{}/", dir.path().display()), "")
+    };
+    assert_eq!(warnings(&access(RULES), true), "");
+    expect![[r#"
+        access.toml: rule[0] "spiffe://shop.example/ns/till/*" names nobody without client certificates: give --tls-client-ca
+        access.toml: rule[1] "dns:reader.example" names nobody without client certificates: give --tls-client-ca"#]]
+    .assert_eq(&warnings(&access(RULES), false));
+    let sha256 = digest_of_key("tsr_till");
+    let file = format!(
+        r#"
+        [[key]]
+        name = "till"
+        sha256 = "{sha256}"
+        [[rule]]
+        callers = []
+        methods = ["*"]
+        [[rule]]
+        callers = ["billing", "key:billing", "jwt:*", "k*"]
+        methods = ["*"]
+        [[rule]]
+        callers = ["key:till", "anonymous"]
+        methods = ["*"]"#
+    );
+    expect![[r#"
+        access.toml: rule[0] has no callers: name them, or remove it
+        access.toml: rule[1] "billing" names nobody: names begin with key:, jwt:, spiffe:// or dns:, or are anonymous
+        access.toml: rule[1] "key:billing" names no key of this file: add a [[key]] with this name, which `tessera key NAME` prints
+        access.toml: rule[1] "jwt:*" names nobody without a section [jwt]: add it, with issuers, audiences and jwks-file
+        access.toml: rule[2] "key:till" never counts: rule[1] names the same callers and comes first; move it up, or remove it"#]]
+    .assert_eq(&warnings(&file, false));
+    let all = "[[rule]]\ncallers = [\"*\"]\nmethods = [\"ModelInfo\"]\n[[rule]]\ncallers = [\"anonymous\"]\nmethods = [\"*\"]";
+    assert_eq!(warnings(all, false), "", "`*` is nobody without a name");
+    let unnamed = access("[[rule]]\ncallers = [\"jwt:reader-7\"]\nmethods = [\"*\"]");
+    expect![[r#"access.toml: no rule names "key:billing": it may call nothing; add it to a rule, or remove the key"#]]
+        .assert_eq(&warnings(&unnamed, false));
+}

@@ -62,7 +62,6 @@ pub(super) fn runner(
         block_tokens: BLOCK_TOKENS,
         ..Options::default().spec
     };
-    tracing::warn!("there is no model: answers are known beforehand, at the pace of --weights");
     Fake::new(Options {
         script: script(prompter),
         spec,

@@ -1,10 +1,13 @@
 //! What stands against serving, known before anything is loaded. Looks at everything, also after a
 //! failure.
 
+use std::fs::OpenOptions;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 
 use super::load::Loader;
 use crate::config::Config;
+use crate::telemetry::spans::FILE_NAME;
 
 /// Files that the process needs beside its connections: weights, libraries, logs, threads.
 const FILES_BESIDE_CONNECTIONS: u64 = 256;
@@ -48,6 +51,8 @@ pub fn run(config: &Config) -> Vec<Finding> {
             .map(|warning| Finding::new("configuration", Outcome::Warning, warning)),
     );
     findings.push(address("address", config.server.listen));
+    findings.extend(config.server.admin_listen.map(|admin| address("admin address", admin)));
+    findings.extend(config.telemetry.trace.directory.as_deref().map(traces));
     findings.push(files(config.server.transport.connections_max as u64));
     findings.extend(access(config));
     findings.extend(model(config));
@@ -64,6 +69,28 @@ fn address(what: &'static str, address: SocketAddr) -> Finding {
         Err(error) => {
             Finding::new(what, Outcome::Wrong, format!("cannot listen on {address}: {error}"))
                 .remedy("an address of this machine, and a port above 1023")
+        }
+    }
+}
+
+/// Where spans are written: opened as one that serves does, and nothing is written.
+fn traces(directory: &Path) -> Finding {
+    let path = directory.join(FILE_NAME);
+    let was_there = path.exists();
+    let opened = std::fs::create_dir_all(directory)
+        .and_then(|()| OpenOptions::new().create(true).append(true).open(&path));
+    match opened {
+        Ok(_) => {
+            if !was_there {
+                // An empty file that stays harms nobody.
+                let _ = std::fs::remove_file(&path);
+            }
+            Finding::new("trace files", Outcome::Well, format!("{} can be written", path.display()))
+        }
+        Err(error) => {
+            let found = format!("cannot write {}: {error}", path.display());
+            Finding::new("trace files", Outcome::Wrong, found)
+                .remedy("a directory that the server's user may write, or no --trace-dir")
         }
     }
 }

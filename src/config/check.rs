@@ -2,6 +2,7 @@
 //! all of them.
 
 mod access;
+mod idle;
 mod model;
 
 use std::ops::RangeInclusive;
@@ -42,13 +43,18 @@ pub fn check(low: &Low) -> Result<Config, Problems> {
     if let Some(model) = &model {
         reader.replicas(model);
     }
-    let mut warnings = low.warnings.clone();
-    warnings.extend(server.iter().flat_map(access::warnings));
+    if let Some(server) = &server {
+        reader.ports(server);
+    }
     match (model, requests, guard, server, telemetry) {
         (Some(model), Some(requests), Some(guard), Some(server), Some(telemetry))
             if reader.problems.is_empty() =>
         {
             let pdf = PdfRenderer::default();
+            let mut warnings = low.warnings.clone();
+            warnings.extend(model::warnings(&model));
+            warnings.extend(access::warnings(&server));
+            warnings.extend(idle::warnings(low, &model, &guard, &server, &telemetry));
             Ok(Config { model, requests, guard, server, telemetry, pdf, warnings })
         }
         _ => Err(Problems(reader.problems)),
@@ -106,6 +112,19 @@ impl Reader<'_> {
         let reason = format!("leaves no room for pages in --slot-tokens {}", requests.slot_tokens);
         let remedy = "lower it below slot-tokens, or raise slot-tokens";
         self.note(given, Wrong::new(reason, remedy));
+    }
+
+    /// Two listeners cannot share a port, unless each is on addresses of its own.
+    fn ports(&mut self, server: &ServerConfig) {
+        let (listen, Some(admin)) = (server.listen, server.admin_listen) else { return };
+        let (one, other) = (listen.ip(), admin.ip());
+        let meet = one == other || one.is_unspecified() || other.is_unspecified();
+        if listen.port() == 0 || listen.port() != admin.port() || !meet {
+            return;
+        }
+        let Some(given) = self.low.get(Key::AdminListen) else { return };
+        let reason = format!("has the port of --listen {listen}");
+        self.note(given, Wrong::new(reason, "give it another port: 127.0.0.1:9464"));
     }
 
     /// A map that names devices names those of one model.

@@ -154,5 +154,6 @@ pub(super) fn warnings(server: &ServerConfig) -> Vec<String> {
     if let Some(Ok(Some(warning))) = tls.map(TlsFiles::check) {
         warnings.push(warning);
     }
+    warnings.extend(server.access.warnings(&service::rule_names(), certificates));
     warnings
 }

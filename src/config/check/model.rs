@@ -57,6 +57,16 @@ pub(super) fn model(reader: &mut Reader<'_>) -> Option<ModelConfig> {
     })
 }
 
+/// What is worth a word about a model that is no model.
+pub(super) fn warnings(model: &ModelConfig) -> Option<String> {
+    let what = match (model.fake, model.weights) {
+        (Some(_), _) => "fake: there is no model, and answers are made up",
+        (None, WeightSource::Random { .. }) => "random: answers mean nothing",
+        (None, WeightSource::Files) => return None,
+    };
+    Some(format!("--weights {what}; leave it out to serve the model's own"))
+}
+
 /// A directory whose templates work.
 fn prompts(text: &str) -> Result<PathBuf, Wrong> {
     let path = PathBuf::from(text);

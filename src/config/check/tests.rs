@@ -226,3 +226,64 @@ fn replicas_cannot_share_a_map_that_names_devices() {
                 leave device-map out, or give auto, balanced, balanced_low_0, sequential or internvl"#]],
     );
 }
+
+#[test]
+fn what_has_no_effect_is_said_with_its_remedy() {
+    let warnings = |args: &[&str]| {
+        let warnings = check(&gather(args, &[], None)).unwrap().warnings;
+        warnings.join("\n")
+    };
+    let given = [
+        ["--tls-client-auth", "require"],
+        ["--otlp-signals", "metrics"],
+        ["--trace-level", "3"],
+        ["--guard", "off"],
+        ["--guard-repeat", "300"],
+        ["--embedding", "host"],
+        ["--devices", "cpu"],
+    ];
+    expect![[r"
+        --tls-client-auth: has no effect; clients are asked for no certificate without --tls-client-ca: give it, or leave it out
+        --otlp-signals: has no effect; nothing is sent without --otlp-endpoint: give it, or leave it out
+        --trace-level: has no effect; traces go nowhere: give --trace-dir, or --otlp-endpoint with traces among --otlp-signals, or leave it out
+        --metrics-vllm-names: has no effect; metrics are shown nowhere without --admin-listen: give it, or leave it out
+        --guard-repeat: has no effect; answers are not looked at with --guard off: turn it on, or leave it out
+        --embedding: has no effect; the only memory is the host's without a GPU: name one in --devices, or leave it out"]]
+    .assert_eq(&warnings(&[given.as_flattened(), &["--metrics-vllm-names"]].concat()));
+
+    // What is needed is there, or what is given is the default.
+    for well in [
+        &["--trace-level", "3", "--trace-dir", "/tmp"][..],
+        &["--trace-level", "3", "--otlp-endpoint", "http://127.0.0.1:4317"],
+        &["--otlp-protocol", "grpc", "--trace-level", "2", "--guard", "off"],
+        &["--metrics-vllm-names", "--admin-listen", "127.0.0.1:9464"],
+    ] {
+        assert_eq!(warnings(well), "");
+    }
+    // Only metrics are sent: traces go nowhere although there is a collector.
+    let metrics = ["--otlp-endpoint", "http://127.0.0.1:4317", "--otlp-signals", "metrics"];
+    assert!(
+        warnings(&[&metrics[..], &["--trace-steps", "8"]].concat())
+            .contains("--trace-steps: has no")
+    );
+    for (source, part) in [("fake", "answers are made up"), ("random:1", "answers mean nothing")] {
+        assert!(warnings(&["--weights", source]).contains(part), "{source}");
+    }
+}
+
+#[test]
+fn two_listeners_need_two_ports() {
+    check_mistakes(
+        &["--listen", "0.0.0.0:50051", "--admin-listen", "127.0.0.1:50051"],
+        &[],
+        None,
+        &expect![[r#"
+            1 mistake in the configuration
+              --admin-listen "127.0.0.1:50051": has the port of --listen 0.0.0.0:50051
+                give it another port: 127.0.0.1:9464"#]],
+    );
+    let apart = ["--listen", "127.0.0.2:50051", "--admin-listen", "127.0.0.1:50051"];
+    assert!(check(&gather(&apart, &[], None)).is_ok());
+    let any = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    assert!(check(&gather(&any, &[], None)).is_ok());
+}
