@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Checks everything under deploy/ that can be checked without a cluster: the chart (helm lint, and rendered
 # in every shape), kustomize, all manifests against the real schemas (kubeconform), Istio's by istioctl, Envoy's file
-# against Envoy's own types and by Envoy itself, container files by hadolint, nginx's and systemd's by their own tools.
+# against Envoy's own types and by Envoy itself, container files by hadolint, nginx's and systemd's by their own tools;
+# a systemd also starts the unit (systemd.sh).
 # What is not installed is named and skipped, unless `make deploy-tools` has put it into target/; with STRICT=1 that is a
 # failure.
 #
@@ -118,6 +119,14 @@ if have systemd-analyze "the systemd unit"; then
     systemd-analyze verify "$work/systemd/tessera.service"
     systemd-analyze security --offline=true --threshold=30 "$work/systemd/tessera.service" >/dev/null
     echo "systemd: unit verified"
+fi
+
+binary=${BINARY:-$(ls "$target"/release/tessera "$target"/debug/tessera 2>/dev/null | head -n 1 || true)}
+if [ "$(id -u)" != 0 ] || [ -z "$binary" ]; then
+    echo "skipped: the systemd unit by systemd itself, which needs root and a binary (make binary, or BINARY)"
+    skipped=1
+elif have systemd-nspawn "the systemd unit by systemd itself"; then
+    validate/systemd.sh "$binary"
 fi
 
 if [ "$skipped" = 1 ] && [ "${STRICT:-0}" = 1 ]; then
