@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use expect_test::{Expect, expect};
@@ -432,4 +433,22 @@ fn people_get_bars() {
           fits
     "#]]
     .assert_eq(&text);
+}
+
+/// What docs/placement.md shows is what is printed.
+#[test]
+fn the_page_on_placement_shows_what_is_printed() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/placement.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let shown: Vec<(&str, &str)> = page
+        .split("```text\n$ tessera plan --model InternVL3-8B ")
+        .skip(1)
+        .map(|rest| rest.split_once("```").unwrap().0.split_once('\n').unwrap())
+        .collect();
+    assert!(shown.len() > 5, "{} plans are shown", shown.len());
+    for (args, text) in shown {
+        let output = tessera(&args.split(' ').collect::<Vec<_>>());
+        let printed = [output.stdout, output.stderr].concat();
+        assert_eq!(String::from_utf8(printed).unwrap().trim_end(), text.trim_end(), "{args}");
+    }
 }
