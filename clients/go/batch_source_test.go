@@ -14,7 +14,6 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	tessera "github.com/tessera-server/tessera/clients/go"
 	"github.com/tessera-server/tessera/clients/go/internal/testserver"
@@ -23,44 +22,11 @@ import (
 
 // Sources that wait, fail, panic or never end, and what is left of a batch that is over.
 
-type playDocument = func(*batchScript, batchStream, *tesserav1.ExtractRequest) error
-
-func succeeds(_ *batchScript, stream batchStream, request *tesserav1.ExtractRequest) error {
-	return batchSucceeds(stream, request.GetRequestId())
-}
-
-func begins(_ *batchScript, stream batchStream, request *tesserav1.ExtractRequest) error {
-	return batchAccepts(stream, request.GetRequestId())
-}
-
-func refuses(after time.Duration) playDocument {
-	return func(_ *batchScript, stream batchStream, request *tesserav1.ExtractRequest) error {
-		return batchFails(stream, request.GetRequestId(), &tesserav1.ExtractError{
-			Code: int32(codes.ResourceExhausted), Reason: "BATCH_FULL", RetryAfter: durationpb.New(after),
-		})
-	}
-}
-
-// bounded fails the test where it would hang.
-func bounded(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func page() tessera.Document {
-	return tessera.Document{Files: [][]byte{[]byte("page")}, Prompt: "?"}
-}
-
 // oneByOne is documents of which each is given once the one before has its outcome.
 func oneByOne(ctx context.Context, documents ...tessera.Document) (source iter.Seq2[tessera.Document, error], heard func()) {
 	outcomes := make(chan struct{}, len(documents))
 	source = func(yield func(tessera.Document, error) bool) {
-		for _, document := range documents {
-			var err error
-			if document.Files == nil {
-				err = os.ErrNotExist
-			}
+		for document, err := range given(documents...) {
 			if !yield(document, err) {
 				return
 			}

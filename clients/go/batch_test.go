@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"iter"
 	"maps"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -14,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -23,114 +20,6 @@ import (
 	"github.com/tessera-server/tessera/clients/go/internal/testserver"
 	tesserav1 "github.com/tessera-server/tessera/clients/go/tesserav1"
 )
-
-type batchStream = grpc.BidiStreamingServer[tesserav1.BatchExtractRequest, tesserav1.BatchExtractResponse]
-
-// batchScript answers each document by its name.
-type batchScript struct {
-	tesserav1.UnimplementedExtractionServiceServer
-	play func(*batchScript, batchStream, *tesserav1.ExtractRequest) error
-	// Of the first call.
-	ended chan struct{}
-	once  sync.Once
-
-	mutex sync.Mutex
-	sent  []*tesserav1.ExtractRequest
-}
-
-func (s *batchScript) BatchExtract(stream batchStream) error {
-	defer s.once.Do(func() { close(s.ended) })
-	for {
-		message, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if name := message.GetCancelRequestId(); name != "" {
-			if err := batchFails(stream, name, &tesserav1.ExtractError{Code: int32(codes.Canceled)}); err != nil {
-				return err
-			}
-			continue
-		}
-		s.mutex.Lock()
-		s.sent = append(s.sent, message.GetExtract())
-		s.mutex.Unlock()
-		if err := s.play(s, stream, message.GetExtract()); err != nil {
-			return err
-		}
-	}
-}
-
-func (s *batchScript) counts() map[string]int {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	found := map[string]int{}
-	for _, request := range s.sent {
-		found[request.GetRequestId()]++
-	}
-	return found
-}
-
-func playBatch(t *testing.T, play func(*batchScript, batchStream, *tesserav1.ExtractRequest) error) (*batchScript, string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := &batchScript{play: play, ended: make(chan struct{})}
-	server := grpc.NewServer()
-	tesserav1.RegisterExtractionServiceServer(server, script)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	return script, listener.Addr().String()
-}
-
-func batchSays(stream batchStream, name string, event *tesserav1.ExtractResponse) error {
-	return stream.Send(&tesserav1.BatchExtractResponse{
-		RequestId: name, Outcome: &tesserav1.BatchExtractResponse_Response{Response: event},
-	})
-}
-
-func batchAccepts(stream batchStream, name string) error {
-	event := &tesserav1.ExtractResponse_Accepted{Accepted: &tesserav1.Accepted{RequestId: name}}
-	return batchSays(stream, name, &tesserav1.ExtractResponse{Sequence: 1, Event: event})
-}
-
-func batchSucceeds(stream batchStream, name string) error {
-	json := `{"A": 1}`
-	event := &tesserav1.ExtractResponse_Completed{Completed: &tesserav1.Completed{DocumentJson: &json}}
-	return errors.Join(batchAccepts(stream, name), batchSays(stream, name, &tesserav1.ExtractResponse{Sequence: 2, Event: event}))
-}
-
-func batchFails(stream batchStream, name string, failure *tesserav1.ExtractError) error {
-	failure.Message = "said so"
-	return stream.Send(&tesserav1.BatchExtractResponse{
-		RequestId: name, Outcome: &tesserav1.BatchExtractResponse_Error{Error: failure},
-	})
-}
-
-func some(count int) iter.Seq2[tessera.Document, error] {
-	return func(yield func(tessera.Document, error) bool) {
-		for range count {
-			if !yield(tessera.Document{Files: [][]byte{[]byte("page")}, Prompt: "?"}, nil) {
-				return
-			}
-		}
-	}
-}
-
-func results(ctx context.Context, batch *tessera.Batch) (map[int]tessera.BatchResult, error) {
-	found := map[int]tessera.BatchResult{}
-	for result, err := range batch.Results(ctx) {
-		if err != nil {
-			return found, err
-		}
-		found[result.Index] = result
-	}
-	return found, nil
-}
 
 func TestEachDocumentOfABatchHasItsOutcome(t *testing.T) {
 	script, address := playBatch(t, func(_ *batchScript, stream batchStream, request *tesserav1.ExtractRequest) error {
@@ -144,14 +33,10 @@ func TestEachDocumentOfABatchHasItsOutcome(t *testing.T) {
 		}
 		return batchSucceeds(stream, name)
 	})
-	documents := func(yield func(tessera.Document, error) bool) {
-		page := [][]byte{[]byte("page")}
-		_ = yield(tessera.Document{Files: page, Prompt: "?"}, nil) &&
-			yield(tessera.Document{Files: page, Prompt: "?", RequestID: "bad", Priority: tesserav1.Priority_PRIORITY_INTERACTIVE}, nil) &&
-			yield(tessera.Document{}, os.ErrNotExist) &&
-			yield(tessera.Document{Files: page, Type: "receit"}, nil) &&
-			yield(tessera.Document{Files: page, Prompt: "?"}, nil)
-	}
+	bad, wrong := page(), page()
+	bad.RequestID, bad.Priority = "bad", tesserav1.Priority_PRIORITY_INTERACTIVE
+	wrong.Prompt, wrong.Type = "", "receit"
+	documents := given(page(), bad, tessera.Document{}, wrong, page())
 	found, err := results(t.Context(), dial(t, address).Batch(documents))
 	if err != nil || len(found) != 5 {
 		t.Fatal(found, err)
@@ -223,17 +108,19 @@ func TestNoMoreOfABatchAreOnTheirWayThanWasSaid(t *testing.T) {
 
 func TestWhatTheServerHasNoRoomForIsSentAgain(t *testing.T) {
 	script, address := playBatch(t, func(script *batchScript, stream batchStream, request *tesserav1.ExtractRequest) error {
-		name, full := request.GetRequestId(), int32(codes.ResourceExhausted)
-		soon := durationpb.New(60 * time.Millisecond)
+		name := request.GetRequestId()
 		switch {
 		case name == "document-1" && script.counts()[name] < 3:
-			return batchFails(stream, name, &tesserav1.ExtractError{Code: full, Reason: "BATCH_FULL", RetryAfter: soon})
+			return refuses(60*time.Millisecond)(script, stream, request)
 		case name == "document-2":
-			return batchFails(stream, name, &tesserav1.ExtractError{Code: full, Reason: "QUEUE_FULL", RetryAfter: durationpb.New(time.Millisecond)})
+			return refuses(time.Millisecond)(script, stream, request)
 		case name == "document-3":
-			return batchFails(stream, name, &tesserav1.ExtractError{Code: full, Reason: "REQUEST_TOO_LARGE_FOR_MEMORY"})
+			full := &tesserav1.ExtractError{Code: int32(codes.ResourceExhausted), Reason: "REQUEST_TOO_LARGE_FOR_MEMORY"}
+			return batchFails(stream, name, full)
 		case name == "document-4":
-			failure := &tesserav1.ExtractError{Code: int32(codes.Unavailable), Reason: "DRAIN_TIMEOUT", RetryAfter: soon}
+			failure := &tesserav1.ExtractError{
+				Code: int32(codes.Unavailable), Reason: "DRAIN_TIMEOUT", RetryAfter: durationpb.New(60 * time.Millisecond),
+			}
 			return errors.Join(batchAccepts(stream, name), batchFails(stream, name, failure))
 		}
 		return batchSucceeds(stream, name)
@@ -259,15 +146,12 @@ func TestWhatTheServerHasNoRoomForIsSentAgain(t *testing.T) {
 
 func TestABatchEndsAsAWhole(t *testing.T) {
 	nothing := func(*batchScript, batchStream, *tesserav1.ExtractRequest) error { return nil }
-	begins := func(_ *batchScript, stream batchStream, request *tesserav1.ExtractRequest) error {
-		return batchAccepts(stream, request.GetRequestId())
-	}
 	broken := func(*batchScript, batchStream, *tesserav1.ExtractRequest) error {
 		return status.Error(codes.Internal, "broken")
 	}
 	short := func(_ *batchScript, _ batchStream, _ *tesserav1.ExtractRequest) error { return io.EOF }
 	for name, test := range map[string]struct {
-		play func(*batchScript, batchStream, *tesserav1.ExtractRequest) error
+		play playDocument
 		read func(context.Context, *tessera.Batch) error
 		want codes.Code
 	}{
@@ -308,25 +192,13 @@ func TestABatchEndsAsAWhole(t *testing.T) {
 			if status.Code(err) != test.want {
 				t.Error(err)
 			}
-			select {
-			case <-script.ended:
-			case <-time.After(5 * time.Second):
-				t.Error("the server goes on")
-			}
+			script.ends(t)
 		})
 	}
 }
 
 func TestOKWithDocumentsLeftIsAFailure(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer()
-	tesserav1.RegisterExtractionServiceServer(server, hasty{})
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	if _, err := results(t.Context(), dial(t, listener.Addr().String()).Batch(some(3))); !errors.Is(err, tessera.ErrIncomplete) {
+	if _, err := results(t.Context(), dial(t, serve(t, hasty{})).Batch(some(3))); !errors.Is(err, tessera.ErrIncomplete) {
 		t.Error(err)
 	}
 }
@@ -351,18 +223,11 @@ func batches(t *testing.T, client *tessera.Client) {
 		return files
 	}
 	receipt := tessera.Document{Files: page("receipt-01.png"), Type: "receipt"}
-	documents := []tessera.Document{
+	source := given(
 		receipt,
-		{Files: [][]byte{[]byte("no image")}, Type: "receipt"},
-		{Files: page("invoice-01.png"), Type: "invoice", RequestID: "the-invoice"},
-	}
-	source := func(yield func(tessera.Document, error) bool) {
-		for _, document := range documents {
-			if !yield(document, nil) {
-				return
-			}
-		}
-	}
+		tessera.Document{Files: [][]byte{[]byte("no image")}, Type: "receipt"},
+		tessera.Document{Files: page("invoice-01.png"), Type: "invoice", RequestID: "the-invoice"},
+	)
 	found, err := results(t.Context(), client.Batch(source, tessera.InFlight(2)))
 	if err != nil || len(found) != 3 {
 		t.Fatal(found, err)
@@ -380,12 +245,9 @@ func batches(t *testing.T, client *tessera.Client) {
 	}
 
 	// One document is stopped in the middle; the other goes on.
-	stopped, documents := receipt, []tessera.Document{receipt, {Files: page("receipt-02.png"), Type: "receipt"}}
+	stopped := receipt
 	stopped.RequestID = "stop-me"
-	documents[0] = stopped
-	batch := client.Batch(func(yield func(tessera.Document, error) bool) {
-		_ = yield(documents[0], nil) && yield(documents[1], nil)
-	})
+	batch := client.Batch(given(stopped, tessera.Document{Files: page("receipt-02.png"), Type: "receipt"}))
 	outcomes := map[string]tessera.BatchEvent{}
 	var text strings.Builder
 	for event, err := range batch.Events(t.Context()) {

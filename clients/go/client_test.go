@@ -80,16 +80,22 @@ func (s *script) count() int {
 
 func play(t testing.TB, parts ...part) (*script, string) {
 	t.Helper()
+	script := &script{parts: parts, ended: make(chan struct{}, 16)}
+	return script, serve(t, script)
+}
+
+// serve is the address of a service that ends with the test.
+func serve(t testing.TB, service tesserav1.ExtractionServiceServer, options ...grpc.ServerOption) (address string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := &script{parts: parts, ended: make(chan struct{}, 16)}
-	server := grpc.NewServer()
-	tesserav1.RegisterExtractionServiceServer(server, script)
+	server := grpc.NewServer(options...)
+	tesserav1.RegisterExtractionServiceServer(server, service)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
-	return script, listener.Addr().String()
+	return listener.Addr().String()
 }
 
 func accepted(stream extractStream) error {
@@ -291,18 +297,10 @@ func TestTokensMetadataAndTraceContextTravel(t *testing.T) {
 
 func TestBothSidesOfTLSProveWhoTheyAre(t *testing.T) {
 	certificate, authorities := selfSigned(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	script := &script{parts: []part{success}, ended: make(chan struct{}, 16)}
-	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(&tls.Config{
+	target := "https://" + serve(t, script, grpc.Creds(credentials.NewTLS(&tls.Config{
 		Certificates: []tls.Certificate{certificate}, ClientCAs: authorities, ClientAuth: tls.RequireAndVerifyClientCert,
 	})))
-	tesserav1.RegisterExtractionServiceServer(server, script)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	target := "https://" + listener.Addr().String()
 	known := &tls.Config{RootCAs: authorities, Certificates: []tls.Certificate{certificate}}
 	if events, err := read(t, target, tessera.WithTLS(known)); err != nil || len(events) != 2 {
 		t.Errorf("%v, %v", events, err)

@@ -13,7 +13,7 @@ from tessera._batch import BatchEvent, BatchResult, BatchSource, Document
 from tessera._batch_aio import AsyncBatch, AsyncBatchStream
 from tessera._batch_sync import Batch, BatchStream
 from tessera._channel import TLS
-from tessera._client import Client, ClientOptions, Stream
+from tessera._client import Client, Stream
 from tessera._errors import (
     AuthenticationError,
     CallCancelledError,
@@ -44,6 +44,7 @@ from tessera._events import (
     Usage,
 )
 from tessera._request import Files, PageFile, Pages, Task
+from tessera._settings import ClientOptions
 
 __all__ = [
     "TLS",

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
-from typing import Any, NoReturn, Unpack
+from typing import Any, NoReturn, TypeAlias, Unpack
 
 import grpc
 import grpc.aio
 
 from tessera import _channel as channel_
-from tessera._batch import IN_FLIGHT, BatchSource, Ledger, batch_task
+from tessera._batch import BatchSource
 from tessera._batch_aio import AsyncBatch, AsyncBatchStream
-from tessera._client import Call, ClientOptions, Settings
+from tessera._call import Answer, Attempts, Call, Current
 from tessera._closing import AsyncClosing
-from tessera._errors import (
-    IncompleteStreamError,
-    OverloadedError,
-    from_rpc_error,
-    left_by_caller,
-)
-from tessera._events import Accepted, Completed, Event, Extraction, from_response
-from tessera._request import Files, Task, build
+from tessera._errors import from_rpc_error, left_by_caller
+from tessera._events import Event, Extraction
+from tessera._ledger import Ledger
+from tessera._request import Files, Task
+from tessera._settings import ClientOptions, Settings, unseen
 from tessera.v1 import extraction_pb2 as pb
 from tessera.v1 import model_info_pb2
 from tessera.v1.extraction_pb2_grpc import ExtractionServiceStub
+
+Documents: TypeAlias = Iterable[BatchSource] | AsyncIterable[BatchSource]
 
 
 class AsyncStream(AsyncClosing, AsyncIterator[Event]):
@@ -36,8 +35,9 @@ class AsyncStream(AsyncClosing, AsyncIterator[Event]):
 
     def __init__(self, client: AsyncClient, request: pb.ExtractRequest, call: Call) -> None:
         # Neither knows this object: when nobody else does, it is gone, and with its generator the call.
-        self._current = _Current()
-        self._events = _read(client, request, call, self._current)
+        closed = asyncio.Event()
+        self._current = Current(closed)
+        self._events = _read(client, request, call, self._current, closed)
 
     def __aiter__(self) -> AsyncStream:
         return self
@@ -55,75 +55,37 @@ class AsyncStream(AsyncClosing, AsyncIterator[Event]):
         await self._events.aclose()
 
 
-class _Current:
-    """The call of gRPC that a stream reads, of several where it is tried again."""
-
-    def __init__(self) -> None:
-        self._closed = asyncio.Event()
-        self._rpc: Any = None
-
-    @property
-    def is_closed(self) -> bool:
-        return self._closed.is_set()
-
-    def begin(self, rpc: Any) -> None:
-        self._rpc = rpc
-        if self.is_closed:
-            rpc.cancel()
-
-    def end(self) -> None:
-        self._closed.set()
-        if self._rpc is not None:
-            self._rpc.cancel()  # No effect on a call that has ended.
-
-    async def pause(self, seconds: float) -> None:
-        """Raises where the caller ends the call meanwhile."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._closed.wait()
-        except TimeoutError:
-            return
-        raise left_by_caller()
-
-
 async def _read(
-    client: AsyncClient, request: pb.ExtractRequest, call: Call, current: _Current
+    client: AsyncClient, request: pb.ExtractRequest, call: Call, current: Current, closed: asyncio.Event
 ) -> AsyncGenerator[Event, None]:
+    attempts = Attempts(call, client.attempts)
     try:
-        for attempt in range(1, client.attempts + 1):
-            answered = False
+        while True:
+            rpc = client.stub.Extract(request, **client.arguments(call))
+            current.begin(rpc)
             try:
-                async for event in _once(client, request, call, current):
-                    answered = True
-                    yield event
+                async for response in rpc:
+                    event = attempts.heard(response)
+                    if event is not None:
+                        yield event
+                attempts.ended()
                 return
-            except OverloadedError as error:
-                delay = client.again(error, attempt, answered)
-                if delay is None or not call.has(delay):
-                    raise
-            await current.pause(delay)
+            except grpc.RpcError as error:
+                delay = attempts.failed(error)
+            except asyncio.CancelledError:
+                _raise_unless_of_call()
+            if await _is_set_within(closed, delay):
+                raise left_by_caller()
     finally:
         current.end()
 
 
-async def _once(
-    client: AsyncClient, request: pb.ExtractRequest, call: Call, current: _Current
-) -> AsyncGenerator[Event, None]:
-    completed = False
-    rpc = client.stub.Extract(request, timeout=call.left(), metadata=client.metadata(call))
-    current.begin(rpc)
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
     try:
-        async for response in rpc:
-            event = from_response(response)
-            if event is not None:
-                completed = isinstance(event, Completed)
-                yield event
-    except grpc.RpcError as error:
-        raise from_rpc_error(error) from error
-    except asyncio.CancelledError:
-        _raise_unless_of_call()
-    if not completed:
-        raise IncompleteStreamError()
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 def _raise_unless_of_call() -> NoReturn:
@@ -135,7 +97,7 @@ def _raise_unless_of_call() -> NoReturn:
     raise left_by_caller() from None
 
 
-class AsyncClient(AsyncClosing, Settings):
+class AsyncClient(AsyncClosing, Settings[AsyncStream, AsyncBatchStream, AsyncBatch, Documents]):
     """A connection to Tessera, for one event loop."""
 
     def __init__(
@@ -159,27 +121,6 @@ class AsyncClient(AsyncClosing, Settings):
             self.target.address, self.target.tls.credentials(), options
         )
 
-    def stream(
-        self,
-        files: Files,
-        *,
-        timeout: float | None = None,
-        metadata: channel_.Metadata = (),
-        **task: Unpack[Task],
-    ) -> AsyncStream:
-        """Reads one document; its events come as they happen. `files` are its pages, in order."""
-        return self.stream_request(build(files, task), timeout=timeout, metadata=metadata)
-
-    def stream_request(
-        self,
-        request: pb.ExtractRequest,
-        *,
-        timeout: float | None = None,
-        metadata: channel_.Metadata = (),
-    ) -> AsyncStream:
-        """As `stream`, for a request of the protocol itself."""
-        return AsyncStream(self, request, self.call(timeout, metadata))
-
     async def extract(
         self,
         files: Files,
@@ -189,59 +130,17 @@ class AsyncClient(AsyncClosing, Settings):
         **task: Unpack[Task],
     ) -> Extraction:
         """Reads one document and returns the whole answer."""
-        # Nobody sees the pieces: they need not be sent.
-        task.setdefault("events", ("none",))
-        accepted = completed = None
-        async with self.stream(files, timeout=timeout, metadata=metadata, **task) as events:
+        answer = Answer()
+        async with self.stream(files, timeout=timeout, metadata=metadata, **unseen(task)) as events:
             async for event in events:
-                if isinstance(event, Accepted):
-                    accepted = event
-                elif isinstance(event, Completed):
-                    completed = event
-        if accepted is None or completed is None:
-            raise IncompleteStreamError()
-        return Extraction(accepted, completed)
-
-    def batch(
-        self,
-        documents: Iterable[BatchSource] | AsyncIterable[BatchSource],
-        *,
-        in_flight: int = IN_FLIGHT,
-        timeout: float | None = None,
-        metadata: channel_.Metadata = (),
-        **task: Unpack[Task],
-    ) -> AsyncBatch:
-        """Reads many documents over one call and returns each outcome as it comes, in no order.
-
-        `documents` are taken as there is room: at most `in_flight` are on their way. Keywords are
-        those of `stream`, for all of them. A document that fails is a result with `error`, and the
-        others go on; only a failure of the whole call is raised. `timeout` bounds the whole call.
-        """
-        call = self.unbounded_call(timeout, metadata)
-        ledger = Ledger(batch_task(task, pieces=False), self.attempts, in_flight, call.end)
-        return AsyncBatch(AsyncBatchStream(self, documents, ledger, call))
-
-    def stream_batch(
-        self,
-        documents: Iterable[BatchSource] | AsyncIterable[BatchSource],
-        *,
-        in_flight: int = IN_FLIGHT,
-        timeout: float | None = None,
-        metadata: channel_.Metadata = (),
-        **task: Unpack[Task],
-    ) -> AsyncBatchStream:
-        """As `batch`, with all events of every document as they happen."""
-        call = self.unbounded_call(timeout, metadata)
-        ledger = Ledger(batch_task(task, pieces=True), self.attempts, in_flight, call.end)
-        return AsyncBatchStream(self, documents, ledger, call)
+                answer.add(event)
+        return answer.whole()
 
     async def model_info(self, *, timeout: float | None = None) -> model_info_pb2.ModelStatus:
         """What is loaded, where, in which dtype, and every limit that a refusal names."""
         call = self.call(timeout, ())
         try:
-            answer = await self.stub.ModelInfo(
-                pb.ModelInfoRequest(), timeout=call.left(), metadata=self.metadata(call)
-            )
+            answer = await self.stub.ModelInfo(pb.ModelInfoRequest(), **self.arguments(call))
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
         except asyncio.CancelledError:
@@ -255,9 +154,7 @@ class AsyncClient(AsyncClosing, Settings):
         """As `model_info`, again after each change, until the server drains. Without `timeout` it
         goes on for as long."""
         call = self.unbounded_call(timeout, ())
-        rpc = self.stub.WatchModelInfo(
-            pb.WatchModelInfoRequest(), timeout=call.left(), metadata=self.metadata(call)
-        )
+        rpc = self.stub.WatchModelInfo(pb.WatchModelInfoRequest(), **self.arguments(call))
         try:
             async for answer in rpc:
                 yield answer.status
@@ -275,3 +172,14 @@ class AsyncClient(AsyncClosing, Settings):
     async def aclose(self) -> None:
         """As `close`, which is what a channel of grpc.aio has."""
         await self.close()
+
+    def _stream(self, request: pb.ExtractRequest, call: Call) -> AsyncStream:
+        return AsyncStream(self, request, call)
+
+    def _stream_batch(
+        self, documents: Documents, ledger: Ledger, call: Call
+    ) -> AsyncBatchStream:
+        return AsyncBatchStream(self, documents, ledger, call)
+
+    def _batch(self, events: AsyncBatchStream) -> AsyncBatch:
+        return AsyncBatch(events)

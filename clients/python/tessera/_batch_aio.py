@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 import grpc.aio
 
-from tessera._batch import AHEAD, BatchEvent, BatchResult, BatchSource, Ledger, Outcomes
+from tessera._batch import BatchEvent, BatchResult, BatchSource, Outcomes
 from tessera._closing import AsyncClosing
-from tessera._errors import IncompleteStreamError, from_rpc_error, left_by_caller
+from tessera._errors import IncompleteStreamError, left_by_caller
+from tessera._ledger import Ledger, Role, Run, Wait
 from tessera.v1 import extraction_pb2 as pb
 
 if TYPE_CHECKING:
     from tessera._aio import AsyncClient
-    from tessera._client import Call
+    from tessera._call import Call
 
+_T = TypeVar("_T")
 
 #: Of grpc.aio, for a write to a call that has ended.
 _FORGOTTEN = "Internal error from Core"
@@ -71,178 +71,100 @@ class AsyncBatchStream(AsyncClosing, AsyncIterator[BatchEvent]):
 async def _read(client: AsyncClient, call: Call, work: _Work) -> AsyncGenerator[BatchEvent, None]:
     if work.closed:
         raise left_by_caller()
-    rpc = client.stub.BatchExtract(
-        work.messages(), timeout=call.left(), metadata=client.metadata(call)
-    )
+    rpc = client.stub.BatchExtract(work.messages(), **client.arguments(call))
     try:
         work.begin(rpc)
-        while (event := await work.next_event()) is not None:
+        while (event := await work.wait_for(Role.READ, work.event)) is not None:
             yield event
         failure = work.failure
-        if isinstance(failure, grpc.RpcError):
-            if work.has_heard and failure.details() == _FORGOTTEN:
+        if isinstance(failure, grpc.RpcError) and failure.details() == _FORGOTTEN:
+            if work.has_heard:
                 # It was answered, then ended while a message was written, and how is not known any more.
                 raise IncompleteStreamError() from failure
-            raise from_rpc_error(await _status(client, call, failure)) from failure
-        if failure is not None:
-            raise failure
-        if not work.is_done:
-            raise IncompleteStreamError()
+            work.failure = await _status(client, call, failure)
+        work.check()
     finally:
         work.end()
 
 
-async def _status(client: AsyncClient, call: Call, error: Any) -> Any:
+async def _status(client: AsyncClient, call: Call, forgotten: grpc.RpcError) -> grpc.RpcError:
     """What a call failed with. grpc.aio forgets the status of one that ends while a message is
     written. Where nothing was answered yet the same call without messages fails alike, and says
     why."""
-    if error.details() != _FORGOTTEN:
-        return error
-    rpc = client.stub.BatchExtract(timeout=_STATUS_LIMIT_S, metadata=client.metadata(call))
+    arguments = {**client.arguments(call), "timeout": _STATUS_LIMIT_S}
+    rpc = client.stub.BatchExtract(**arguments)
     try:
         await rpc.read()
     except grpc.RpcError as told:
         late = told.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-        return error if late else told
+        return forgotten if late else told
     finally:
         rpc.cancel()
-    return error
+    return forgotten
 
 
-class _Work:
-    """What the tasks of a batch share: one takes documents, one of gRPC's asks for messages, one receives, and
-    one reads. None waits for another's work."""
+class _Work(Run):
+    """The roles of a batch, each a task: gRPC's own sends, and the caller's reads."""
 
     def __init__(self, documents: AsyncIterator[BatchSource], ledger: Ledger) -> None:
-        self.closed = False
-        #: How the call ended. None: with OK.
-        self.failure: Exception | None = None
+        super().__init__(ledger)
         self._documents: AsyncIterator[BatchSource] | None = documents
-        self._ledger = ledger
-        self._to_take = asyncio.Event()
-        self._to_send = asyncio.Event()
-        self._to_receive = asyncio.Event()
-        self._to_read = asyncio.Event()
-        self._inbox: deque[pb.BatchExtractResponse] = deque()
-        self._rpc: Any = None
+        self._turns = {role: asyncio.Event() for role in Role}
         self._tasks: list[asyncio.Task[None]] = []
-        self._is_over = False
-        #: What the iterable of documents raised.
-        self._broken: Exception | None = None
 
-    @property
-    def is_done(self) -> bool:
-        return self._ledger.is_done
+    def look_again(self, *roles: Role) -> None:
+        for role in roles:
+            self._turns[role].set()
 
-    @property
-    def has_heard(self) -> bool:
-        return self._ledger.has_heard
+    async def wait_for(self, role: Role, look: Callable[[], _T | Wait]) -> _T:
+        while isinstance(found := look(), Wait):
+            self._turns[role].clear()
+            try:
+                async with asyncio.timeout(found.seconds):
+                    await self._turns[role].wait()
+            except TimeoutError:
+                pass
+        return found
 
     def begin(self, rpc: Any) -> None:
-        self._rpc = rpc
+        super().begin(rpc)
         works = (self._take_all(), self._receive_all())
         self._tasks = [asyncio.create_task(work, name="tessera-batch") for work in works]
 
     def end(self) -> None:
-        self.closed = True
-        if self._rpc is not None:
-            self._rpc.cancel()  # No effect on a call that has ended.
+        super().end()
         for task in self._tasks[:1]:
             task.cancel()
-        self._notify_all()
-
-    def cancel_document(self, request_id: str) -> None:
-        self._ledger.cancel(request_id)
-        self._to_send.set()
-        self._to_read.set()
 
     async def messages(self) -> AsyncIterator[pb.BatchExtractRequest]:
         """What is sent, as gRPC asks for it."""
-        while not (self.closed or self._ledger.is_done):
-            now = time.monotonic()
-            message = self._ledger.message(now)
-            if message is not None:
-                yield message
-                continue
-            self._to_send.clear()
-            try:
-                async with asyncio.timeout(self._ledger.wait(now)):
-                    await self._to_send.wait()
-            except TimeoutError:
-                pass
+        while (message := await self.wait_for(Role.SEND, self.message)) is not None:
+            yield message
 
     async def _take_all(self) -> None:
         documents, self._documents = self._documents, None
         try:
-            while documents is not None and await self._waits_for_room():
+            while documents is not None and await self.wait_for(Role.TAKE, self.room):
                 try:
                     source = await anext(documents)
                 except StopAsyncIteration:
-                    self._ledger.drained = True
-                    return
-                prepared = await asyncio.to_thread(self._ledger.prepare, source)
-                self._ledger.admit(prepared)
-                self._to_send.set()
-                self._to_read.set()
-        except Exception as error:  # The caller's own: it must reach who reads.
-            self._broken = error
-            self._rpc.cancel()
-        finally:
-            self._notify_all()
-
-    async def _waits_for_room(self) -> bool:
-        """False: there is nobody to take documents for."""
-        while not (self.closed or self._ledger.has_room):
-            self._to_take.clear()
-            await self._to_take.wait()
-        return not self.closed
+                    return self.drained()
+                self.admit(await asyncio.to_thread(self.prepare, source))
+        except Exception as error:
+            self.broke(error)
 
     async def _receive_all(self) -> None:
+        failure: Exception | None = None
         try:
             async for message in self._rpc:
-                self._inbox.append(message)
-                self._to_read.set()
-                while len(self._inbox) >= AHEAD and not self.closed:
-                    self._to_receive.clear()
-                    await self._to_receive.wait()
+                self.received(message)
+                await self.wait_for(Role.RECEIVE, self.space)
         except asyncio.CancelledError:
             # grpc.aio says this of a call that we ended.
-            self.failure = left_by_caller()
+            failure = left_by_caller()
         except Exception as error:
-            self.failure = error
-        finally:
-            self._is_over = True
-            self._notify_all()
-
-    async def next_event(self) -> BatchEvent | None:
-        """For the reader; None at the end."""
-        while True:
-            if self._ledger.told:
-                self._to_take.set()
-                return self._ledger.told.popleft()
-            if self._inbox:
-                event = self._heard(self._inbox.popleft())
-                if event is not None:
-                    return event
-            elif self._broken is not None:
-                raise self._broken
-            elif self._is_over:
-                return None
-            else:
-                self._to_read.clear()
-                await self._to_read.wait()
-
-    def _heard(self, message: pb.BatchExtractResponse) -> BatchEvent | None:
-        event = self._ledger.heard(message, time.monotonic())
-        self._to_receive.set()
-        if event is None or event.is_outcome:
-            self._to_send.set()
-            self._to_take.set()
-        return event
-
-    def _notify_all(self) -> None:
-        for each in (self._to_take, self._to_send, self._to_receive, self._to_read):
-            each.set()
+            failure = error
+        self.ended(failure)
 
 
 class AsyncBatch(AsyncClosing, AsyncIterator[BatchResult]):

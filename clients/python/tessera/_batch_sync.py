@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import grpc
-
-from tessera._batch import AHEAD, BatchEvent, BatchResult, BatchSource, Ledger, Outcomes
+from tessera._batch import BatchEvent, BatchResult, BatchSource, Outcomes
 from tessera._closing import Closing
-from tessera._errors import IncompleteStreamError, from_rpc_error, left_by_caller
+from tessera._errors import left_by_caller
+from tessera._ledger import Ledger, Role, Run, Wait
 from tessera.v1 import extraction_pb2 as pb
 
 if TYPE_CHECKING:
-    from tessera._client import Call, Client
+    from tessera._call import Call
+    from tessera._client import Client
+
+_T = TypeVar("_T")
 
 
 class BatchStream(Closing, Iterator[BatchEvent]):
@@ -59,157 +59,83 @@ class BatchStream(Closing, Iterator[BatchEvent]):
 def _read(client: Client, call: Call, work: _Work) -> Generator[BatchEvent, None, None]:
     if work.closed:
         raise left_by_caller()
-    rpc = client.stub.BatchExtract(
-        work.messages(), timeout=call.left(), metadata=client.metadata(call)
-    )
+    rpc = client.stub.BatchExtract(work.messages(), **client.arguments(call))
     try:
         work.begin(rpc)
-        while (event := work.next_event()) is not None:
+        while (event := work.wait_for(Role.READ, work.event)) is not None:
             yield event
+        work.check()
     finally:
         work.end()
 
 
-class _Work:
-    """What the threads of a batch share: one takes documents, one of gRPC's asks for messages, one receives, and
-    one reads. None waits for another's work."""
+class _Work(Run):
+    """The roles of a batch, each on a thread: gRPC's own sends, and the caller's reads."""
 
     def __init__(self, documents: Iterator[BatchSource], ledger: Ledger) -> None:
-        self.closed = False
+        super().__init__(ledger)
         self._documents: Iterator[BatchSource] | None = documents
-        self._ledger = ledger
         # What ends it may run wherever Python collects garbage, here too.
         self._lock = threading.RLock()
-        self._to_take = threading.Condition(self._lock)
-        self._to_send = threading.Condition(self._lock)
-        self._to_receive = threading.Condition(self._lock)
-        self._to_read = threading.Condition(self._lock)
-        self._inbox: deque[pb.BatchExtractResponse] = deque()
-        self._rpc: Any = None
-        self._is_over = False
-        #: How the call ended. None: with OK.
-        self._failure: Exception | None = None
-        #: What the iterable of documents raised.
-        self._broken: BaseException | None = None
+        self._turns = {role: threading.Condition(self._lock) for role in Role}
+
+    def look_again(self, *roles: Role) -> None:
+        for role in roles:
+            self._turns[role].notify_all()
+
+    def wait_for(self, role: Role, look: Callable[[], _T | Wait]) -> _T:
+        with self._lock:
+            while isinstance(found := look(), Wait):
+                self._turns[role].wait(found.seconds)
+            return found
 
     def begin(self, rpc: Any) -> None:
         with self._lock:
-            self._rpc = rpc
-            if self.closed:
-                rpc.cancel()
+            super().begin(rpc)
         for work in (self._take_all, self._receive_all):
             threading.Thread(target=work, name="tessera-batch", daemon=True).start()
 
     def end(self) -> None:
         with self._lock:
-            self.closed = True
-            self._notify_all()
-            if self._rpc is not None:
-                self._rpc.cancel()  # No effect on a call that has ended.
+            super().end()
 
     def cancel_document(self, request_id: str) -> None:
         with self._lock:
-            self._ledger.cancel(request_id)
-            self._to_send.notify_all()
-            self._to_read.notify_all()
+            super().cancel_document(request_id)
 
     def messages(self) -> Iterator[pb.BatchExtractRequest]:
         """What is sent. gRPC asks for it on a thread of its own."""
-        while (message := self._next_message()) is not None:
+        while (message := self.wait_for(Role.SEND, self.message)) is not None:
             yield message
 
-    def _next_message(self) -> pb.BatchExtractRequest | None:
-        with self._lock:
-            while not (self.closed or self._ledger.is_done):
-                now = time.monotonic()
-                message = self._ledger.message(now)
-                if message is not None:
-                    return message
-                self._to_send.wait(self._ledger.wait(now))
-        return None
-
     def _take_all(self) -> None:
+        # When this ends, what the caller does not hold itself is closed.
+        documents, self._documents = self._documents, None
         try:
-            documents = self._documents
-            # When it ends, what the caller does not hold itself is closed.
-            self._documents = None
-            while documents is not None and self._waits_for_room():
+            while documents is not None and self.wait_for(Role.TAKE, self.room):
                 try:
                     source = next(documents)
                 except StopIteration:
-                    self._ledger.drained = True
-                    return
-                prepared = self._ledger.prepare(source)
+                    with self._lock:
+                        return self.drained()
+                prepared = self.prepare(source)
                 with self._lock:
-                    self._ledger.admit(prepared)
-                    self._to_send.notify_all()
-                    self._to_read.notify_all()
-        except BaseException as error:  # The caller's own: it must reach the thread that reads.
-            self._broken = error
-            self._rpc.cancel()
-        finally:
+                    self.admit(prepared)
+        except BaseException as error:
             with self._lock:
-                self._notify_all()
-
-    def _waits_for_room(self) -> bool:
-        """False: there is nobody to take documents for."""
-        with self._lock:
-            while not (self.closed or self._ledger.has_room):
-                self._to_take.wait()
-            return not self.closed
+                self.broke(error)
 
     def _receive_all(self) -> None:
         failure: Exception | None = None
         try:
             for message in self._rpc:
                 with self._lock:
-                    self._inbox.append(message)
-                    self._to_read.notify_all()
-                    while len(self._inbox) >= AHEAD and not self.closed:
-                        self._to_receive.wait()
+                    self.received(message)
+                self.wait_for(Role.RECEIVE, self.space)
         except Exception as error:
             failure = error
-        finally:
-            with self._lock:
-                self._is_over, self._failure = True, failure
-                self._notify_all()
-
-    def next_event(self) -> BatchEvent | None:
-        """For the reader; None at the end."""
         with self._lock:
-            while True:
-                if self._ledger.told:
-                    self._to_take.notify_all()
-                    return self._ledger.told.popleft()
-                if self._inbox:
-                    event = self._heard(self._inbox.popleft())
-                    if event is not None:
-                        return event
-                elif self._broken is not None:
-                    raise self._broken
-                elif self._is_over:
-                    break
-                else:
-                    self._to_read.wait()
-        if isinstance(self._failure, grpc.RpcError):
-            raise from_rpc_error(self._failure) from self._failure
-        if self._failure is not None:
-            raise self._failure
-        if not self._ledger.is_done:
-            raise IncompleteStreamError()
-        return None
-
-    def _heard(self, message: pb.BatchExtractResponse) -> BatchEvent | None:
-        event = self._ledger.heard(message, time.monotonic())
-        self._to_receive.notify_all()
-        if event is None or event.is_outcome:
-            self._to_send.notify_all()
-            self._to_take.notify_all()
-        return event
-
-    def _notify_all(self) -> None:
-        for each in (self._to_take, self._to_send, self._to_receive, self._to_read):
-            each.notify_all()
+            self.ended(failure)
 
 
 class Batch(Closing, Iterator[BatchResult]):
