@@ -195,7 +195,6 @@ func badRequest(failure *tesserav1.ExtractError) *errdetails.BadRequest {
 
 // fromBatchError is the failure of one document: the same that a call of its own would have had.
 func fromBatchError(failure *tesserav1.ExtractError) error {
-	said := status.New(codes.Code(failure.GetCode()), failure.GetMessage())
 	details := []protoadapt.MessageV1{}
 	if failure.GetReason() != "" {
 		details = append(details, &errdetails.ErrorInfo{
@@ -209,8 +208,5 @@ func fromBatchError(failure *tesserav1.ExtractError) error {
 		after := durationpb.New(failure.GetRetryAfter().AsDuration())
 		details = append(details, &errdetails.RetryInfo{RetryDelay: after})
 	}
-	if detailed, err := said.WithDetails(details...); err == nil {
-		said = detailed
-	}
-	return fromError(said.Err())
+	return failureOf(codes.Code(failure.GetCode()), failure.GetMessage(), details...)
 }

@@ -197,6 +197,29 @@ func TestABatchEndsAsAWhole(t *testing.T) {
 	}
 }
 
+// It would end the call for all.
+func TestADocumentThatNoServerTakesIsNotSent(t *testing.T) {
+	script, address := playBatch(t, succeeds)
+	large := page()
+	large.Files = [][]byte{make([]byte, 64<<20)}
+	client := dial(t, address)
+	found, err := results(t.Context(), client.Batch(given(page(), large, page())))
+	if err != nil || found[0].Err != nil || found[2].Err != nil {
+		t.Fatal(found, err)
+	}
+	_, own := client.Extract(t.Context(), large)
+	for _, err := range []error{found[1].Err, own} {
+		var failure *tessera.Error
+		if !errors.As(err, &failure) || failure.Code != codes.InvalidArgument || failure.Reason != "LIMIT_EXCEEDED" ||
+			failure.Violations[0].Field != "files" || failure.Metadata["limit"] != "max_request_bytes" {
+			t.Error(err)
+		}
+	}
+	if want := map[string]int{"document-1": 1, "document-3": 1}; !maps.Equal(script.counts(), want) {
+		t.Error(script.counts())
+	}
+}
+
 func TestOKWithDocumentsLeftIsAFailure(t *testing.T) {
 	if _, err := results(t.Context(), dial(t, serve(t, hasty{})).Batch(some(3))); !errors.Is(err, tessera.ErrIncomplete) {
 		t.Error(err)

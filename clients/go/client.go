@@ -109,6 +109,10 @@ func (c *Client) Stream(ctx context.Context, document Document) iter.Seq2[Event,
 // StreamRequest is as Stream, for a request of the protocol itself.
 func (c *Client) StreamRequest(ctx context.Context, request *tesserav1.ExtractRequest) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
+		if err := fits(request); err != nil {
+			yield(nil, err)
+			return
+		}
 		ctx, cancel := c.bounded(ctx)
 		defer cancel()
 		for attempt := 1; ; attempt++ {

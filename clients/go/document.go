@@ -5,10 +5,18 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	tesserav1 "github.com/tessera-server/tessera/clients/go/tesserav1"
 )
+
+// What a batch puts around a document's message.
+const aroundMessage = 16
 
 // Document is one document and what is wanted of it. One of Type, JSONSchema, Schema and Prompt is required.
 type Document struct {
@@ -112,7 +120,22 @@ func (d Document) Request() (*tesserav1.ExtractRequest, error) {
 			return nil, errors.New("AnswerStyle goes with Type or JSONSchema: say it in " + where)
 		}
 	}
-	return request, nil
+	return request, fits(request)
+}
+
+// fits refuses what no server takes: over a call that documents share it would end the call for all of them.
+func fits(request *tesserav1.ExtractRequest) error {
+	size := proto.Size(request)
+	if size <= requestBytesMax-aroundMessage {
+		return nil
+	}
+	wrong := fmt.Sprintf("%d bytes are more than max_request_bytes, %d: send fewer pages, or smaller ones", size, requestBytesMax)
+	return failureOf(codes.InvalidArgument, "files: "+wrong,
+		&errdetails.ErrorInfo{Reason: "LIMIT_EXCEEDED", Domain: "tessera", Metadata: map[string]string{
+			"limit": "max_request_bytes", "limit_value": strconv.Itoa(requestBytesMax), "value": strconv.Itoa(size),
+		}},
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "files", Description: wrong}}},
+	)
 }
 
 // documentType finds a type by its name in the protocol, so that those of a newer protocol are known with it.

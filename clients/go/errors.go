@@ -12,6 +12,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
 )
 
 // ErrIncomplete is the failure of a stream that ended with OK but without Completed: the answer is not
@@ -53,7 +54,10 @@ func (e *Error) Error() string {
 		if violation.Description != "" {
 			line += ": " + violation.Description
 		}
-		lines = append(lines, line)
+		// The server's own message is its violations, joined.
+		if !strings.Contains(e.Message, strings.TrimSpace(line)) {
+			lines = append(lines, line)
+		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(e.Metadata)) {
 		lines = append(lines, "  "+key+": "+e.Metadata[key])
@@ -99,6 +103,15 @@ func fromError(err error) error {
 		}
 	}
 	return e
+}
+
+// failureOf is the failure of a call that ended with this status.
+func failureOf(code codes.Code, message string, details ...protoadapt.MessageV1) error {
+	said := status.New(code, message)
+	if detailed, err := said.WithDetails(details...); err == nil {
+		said = detailed
+	}
+	return fromError(said.Err())
 }
 
 // code is the code's name in the gRPC specification; grpc-go spells them in its own way.

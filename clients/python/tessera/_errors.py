@@ -51,10 +51,9 @@ class TesseraError(Exception):
     def __str__(self) -> str:
         name = self.code.name + (f" ({self.reason})" if self.reason else "")
         lines = [f"{name}: {self.message}"]
-        lines += [
-            f"  {each.field}" + (f": {each.description}" if each.description else "")
-            for each in self.violations
-        ]
+        said = (each.field + (f": {each.description}" if each.description else "") for each in self.violations)
+        # The server's own message is its violations, joined.
+        lines += [f"  {violation}" for violation in said if violation not in self.message]
         lines += [f"  {key}: {value}" for key, value in sorted(self.metadata.items())]
         if self.retry_after is not None:
             lines.append(f"  try again in {self.retry_after:g} s")

@@ -21,7 +21,7 @@ from tessera._errors import (
     from_rpc_error,
 )
 from tessera._events import Completed, Event, from_response
-from tessera._request import ADVICE, QUESTIONS, build
+from tessera._request import ADVICE, QUESTIONS, build, check_size
 from tessera.v1 import extraction_pb2 as pb
 
 #: Messages that are received before they are read.
@@ -92,6 +92,7 @@ class Ledger:
         name = f"document-{index + 1}"
         try:
             request = self._request(source)
+            check_size(request)
         except Exception as error:  # Whatever a file says of itself: it is this document's alone.
             return Prepared(index, name, source, None, error)
         name = request.request_id = request.request_id or name

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, TypedDict, cast
 
+import grpc
+
+from tessera._channel import REQUEST_BYTES_MAX
+from tessera._errors import FieldViolation, InvalidRequestError
 from tessera.v1 import extraction_pb2 as pb
 from tessera.v1 import schema_pb2
 
@@ -94,6 +98,10 @@ class Task(TypedDict, total=False):
 QUESTIONS = ("document_type", "json_schema", "schema", "prompt")
 ADVICE = ("instructions", "answer_style")
 
+#: What a message may have beside its files, and what a batch puts around it.
+_AROUND_FILES = 1 << 20
+_AROUND_MESSAGE = 16
+
 _GENERATION = frozenset(pb.GenerationOptions.DESCRIPTOR.fields_by_name)
 
 
@@ -131,6 +139,23 @@ def build(files: Files, task: Task) -> pb.ExtractRequest:
     if generation:
         request.generation.CopyFrom(pb.GenerationOptions(**generation))
     return request
+
+
+def check_size(request: pb.ExtractRequest) -> None:
+    """No server takes a larger message, and over a call that documents share it would end the call for all."""
+    if sum(len(file.content) for file in request.files) < REQUEST_BYTES_MAX - _AROUND_FILES:
+        return
+    size = request.ByteSize()
+    if size <= REQUEST_BYTES_MAX - _AROUND_MESSAGE:
+        return
+    wrong = f"{size} bytes are more than max_request_bytes, {REQUEST_BYTES_MAX}: send fewer pages, or smaller ones"
+    raise InvalidRequestError(
+        f"files: {wrong}",
+        code=grpc.StatusCode.INVALID_ARGUMENT,
+        reason="LIMIT_EXCEEDED",
+        metadata={"limit": "max_request_bytes", "limit_value": str(REQUEST_BYTES_MAX), "value": str(size)},
+        violations=(FieldViolation("files", wrong),),
+    )
 
 
 def _advise(schema: schema_pb2.ExtractionSchema, task: Task) -> None:

@@ -11,7 +11,7 @@ from tessera import _channel as channel_
 from tessera._batch import IN_FLIGHT
 from tessera._call import Call
 from tessera._ledger import Ledger
-from tessera._request import Files, Task, build
+from tessera._request import Files, Task, build, check_size
 from tessera.v1 import extraction_pb2 as pb
 
 #: What the client gives for `stream`, `stream_batch` and `batch`, and what documents it takes.
@@ -79,6 +79,7 @@ class Settings(Generic[StreamT, BatchStreamT, BatchT, DocumentsT]):
         metadata: channel_.Metadata = (),
     ) -> StreamT:
         """As `stream`, for a request of the protocol itself."""
+        check_size(request)
         return self._stream(request, self.call(timeout, metadata))
 
     def batch(

@@ -245,6 +245,23 @@ def test_what_the_server_has_no_room_for_is_sent_again(play: Start, read: Read) 
 
 
 @both
+def test_a_document_that_no_server_takes_is_not_sent(play: Start, read: Read) -> None:
+    """It would end the call for all."""
+    script, address = play(all_succeed)
+    large = bytes(64 << 20)
+    request = pb.ExtractRequest(files=[pb.InputFile(content=large)], prompt="What?")
+    results = {result.index: result.error for result in read(address, [PAGE, large, request, PAGE])}
+    assert results[0] is None and results[3] is None
+    for error in (results[1], results[2]):
+        assert isinstance(error, InvalidRequestError) and error.reason == "LIMIT_EXCEEDED"
+        assert [violation.field for violation in error.violations] == ["files"]
+        assert error.metadata["limit"] == "max_request_bytes"
+    assert script.ids == ["document-1", "document-4"]
+    with Client(address) as client, pytest.raises(InvalidRequestError, match="max_request_bytes"):
+        client.extract(large, prompt="What?")
+
+
+@both
 def test_a_failure_of_the_whole_call_is_raised(play: Start, read: Read) -> None:
     def part(requests: Iterator[pb.BatchExtractRequest], context: grpc.ServicerContext) -> Answers:
         yield from success(next(requests).extract.request_id)

@@ -1,5 +1,6 @@
 // What to read, as people write it, turned into the request of the protocol.
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { TesseraError } from "./errors.js";
 import {
   type AnswerStyle,
   DocumentType,
@@ -11,6 +12,12 @@ import {
   type InputFileSchema,
   Priority,
 } from "./proto.js";
+
+/** `Limits.max_request_bytes` of a server. */
+const REQUEST_BYTES_MAX = 64 * 1024 * 1024;
+/** What a message may have beside its files, and what a batch puts around it. */
+const AROUND_FILES = 1024 * 1024;
+const AROUND_MESSAGE = 16;
 
 type KebabCase<S extends string> = S extends `${infer Head}_${infer Tail}` ? `${Lowercase<Head>}-${KebabCase<Tail>}` : Lowercase<S>;
 
@@ -57,7 +64,7 @@ export interface Document {
 /** The request for `document`. The server checks it: a wrong field fails the call and is named there. */
 export async function toRequest(document: Document): Promise<ExtractRequest> {
   const files = await Promise.all(document.files.map(input));
-  return create(ExtractRequestSchema, {
+  const request = create(ExtractRequestSchema, {
     requestId: document.requestId ?? "",
     model: document.model ?? "",
     files,
@@ -65,6 +72,22 @@ export async function toRequest(document: Document): Promise<ExtractRequest> {
     eventKinds: document.eventKinds ?? [],
     priority: document.priority ?? Priority.UNSPECIFIED,
     ...(document.generation && { generation: document.generation }),
+  });
+  checkSize(request);
+  return request;
+}
+
+/** No server takes a larger message, and over a call that documents share it would end the call for all. */
+function checkSize(request: ExtractRequest): void {
+  const pages = request.files.reduce((sum, { content }) => sum + content.length, 0);
+  if (pages < REQUEST_BYTES_MAX - AROUND_FILES) return;
+  const size = toBinary(ExtractRequestSchema, request).length;
+  if (size <= REQUEST_BYTES_MAX - AROUND_MESSAGE) return;
+  const description = `${size} bytes are more than max_request_bytes, ${REQUEST_BYTES_MAX}: send fewer pages, or smaller ones`;
+  throw new TesseraError(`files: ${description}`, "INVALID_ARGUMENT", {
+    reason: "LIMIT_EXCEEDED",
+    metadata: { limit: "max_request_bytes", limit_value: String(REQUEST_BYTES_MAX), value: String(size) },
+    violations: [{ field: "files", description }],
   });
 }
 

@@ -90,6 +90,19 @@ test("each document has its outcome", async () => {
   assert.deepEqual(sent[0].eventKinds, [EventKind.NONE]);
 });
 
+test("a document that no server takes is not sent: it would end the call for all", async () => {
+  const { url, sent } = await play(({ requestId }) => success(requestId));
+  const large = { ...page, files: [new Uint8Array(64 * 1024 * 1024)] };
+  const client = connectNode(url);
+  const found = await outcomes(client.batch([page, large, page]));
+  assert.deepEqual([found.get(0).error, found.get(2).error], [undefined, undefined]);
+  for (const error of [found.get(1).error, await client.extract(large).catch((error) => error)]) {
+    assert.deepEqual([error.code, error.reason, error.metadata.limit, error.violations.map(({ field }) => field)],
+      ["INVALID_ARGUMENT", "LIMIT_EXCEEDED", "max_request_bytes", ["files"]]);
+  }
+  assert.deepEqual(sent.map(({ requestId }) => requestId), ["document-1", "document-3"]);
+});
+
 test("no more are on their way than was said", async () => {
   let taken = 0;
   let open = [];
