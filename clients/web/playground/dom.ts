@@ -34,12 +34,14 @@ export interface Part {
 /** A bar of parts, told as text to who cannot see it, and its legend. */
 export function bar(title: string, parts: Part[]): [HTMLElement, HTMLElement] {
   const some = parts.filter((part) => part.size > 0);
+  // Shares that add up to less than 1 would leave a part of the bar empty.
+  const sum = some.reduce((all, { size }) => all + size, 0);
   const told = some.map((part) => `${part.label} ${part.shown}`).join(", ");
   const element = make("div", { class: "bar", role: "img", "aria-label": `${title}: ${told}` });
   for (const part of some) {
     const span = make("span", { class: `tone-${part.tone}`, title: `${part.label}: ${part.shown}` });
     // A style attribute would be against the page's own policy; this is not one.
-    span.style.flexGrow = String(part.size);
+    span.style.flexGrow = String(part.size / sum);
     element.append(span);
   }
   const legend = make("ul", { class: "legend", "aria-hidden": "true" });

@@ -25,7 +25,7 @@ export function showFailure(error: TesseraError, again: () => void): void {
   if (error.violations.length > 0) {
     const list = make("ul");
     for (const violation of error.violations) {
-      list.append(make("li", {}, make("code", {}, violation.field), ` ${violation.description}`));
+      list.append(make("li", {}, make("code", {}, violation.field), `: ${violation.description}`));
     }
     box.append(list);
   }
@@ -40,7 +40,7 @@ export function showFailure(error: TesseraError, again: () => void): void {
 }
 
 function transportAdvice(error: TesseraError): string {
-  if (error.code === "UNAUTHENTICATED") return "Give an access token in the options.";
+  if (error.code === "UNAUTHENTICATED") return "Give a token or an API key in the options.";
   if (error.code === "UNKNOWN" || error.code === "UNAVAILABLE") return "The server cannot be reached from this page.";
   return "";
 }

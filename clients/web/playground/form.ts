@@ -38,7 +38,8 @@ export class Form {
     fit(row.value);
   }
 
-  complete(field: ExtractedField): void {
+  /** `page` says where the value is, in words; empty: that need not be said, or is not known. */
+  complete(field: ExtractedField, page: string): void {
     const row = this.#row(field.pointer);
     row.done = true;
     row.root.classList.remove("writing", "empty");
@@ -46,8 +47,9 @@ export class Form {
     row.root.classList.toggle("absent", isAbsent(field));
     row.trust.replaceChildren(...trust(field));
     const normal = normalized(field);
-    row.normal.textContent = normal === undefined ? "" : `= ${normal}`;
-    row.normal.hidden = normal === undefined;
+    const notes = [normal === undefined ? "" : `= ${normal}`, page].filter((note) => note !== "");
+    row.normal.textContent = notes.join(", ");
+    row.normal.hidden = notes.length === 0;
     fit(row.value);
   }
 

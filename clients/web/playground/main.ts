@@ -53,7 +53,7 @@ function drawLimits(status: ModelStatus): void {
   const types = status.capabilities?.mediaTypes ?? [];
   if (types.length > 0) {
     byId("files", HTMLInputElement).accept = types.join(",");
-    const names = types.map((type) => type.replace(/^.*\//, "").replace(/\+.*$/, "").toUpperCase());
+    const names = types.map((type) => type.replace(/^.*\//, "").replace(/\+.*$/, "").toUpperCase().replace("WEBP", "WebP"));
     byId("accepted-types", HTMLSpanElement).textContent = `${names.join(", ")}; all pages are one document`;
   }
   const output = byId("max-output-tokens", HTMLInputElement);
@@ -117,6 +117,8 @@ async function sample(name: string): Promise<void> {
 }
 
 cancel.addEventListener("click", () => running?.abort());
+// A wrong number in options that are folded away could not be seen.
+byId("options", HTMLDetailsElement).addEventListener("invalid", ({ currentTarget }) => ((currentTarget as HTMLDetailsElement).open = true), true);
 byId("ask", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   void run();

@@ -21,7 +21,8 @@ export class Reading {
   readonly #status = byId("status", HTMLParagraphElement);
   readonly #answer = byId("answer", HTMLElement);
   readonly #text = byId("text", HTMLPreElement);
-  readonly #tiles = byId("tiles", HTMLDivElement);
+  readonly #tiles = byId("tiles", HTMLSpanElement);
+  readonly #tilesRow = byId("tiles-row", HTMLParagraphElement);
   #accepted: Accepted | undefined;
   #phase = "";
   #tokens = 0;
@@ -45,7 +46,7 @@ export class Reading {
     byId("summary", HTMLDivElement).hidden = true;
     byId("raw", HTMLDetailsElement).hidden = false;
     byId("phases", HTMLOListElement).hidden = false;
-    this.#tiles.hidden = true;
+    this.#tilesRow.hidden = true;
     this.#mark("");
     this.say("Sending the document.");
   }
@@ -72,7 +73,7 @@ export class Reading {
         this.#form.delta(event.value.pointer, event.value.text);
         break;
       case "fieldCompleted":
-        this.#form.complete(event.value);
+        this.#form.complete(event.value, this.#pageOf(event.value.page));
         break;
       case "completed":
         this.#complete(event.value);
@@ -101,10 +102,10 @@ export class Reading {
   #accept(accepted: Accepted): void {
     this.#accepted = accepted;
     const pages = accepted.tilesPerPage.map((tiles) => {
-      return make("div", { class: "page" }, ...Array.from({ length: tiles }, () => make("i")));
+      return make("span", { class: "page" }, ...Array.from({ length: tiles }, () => make("i")));
     });
     this.#tiles.replaceChildren(...pages);
-    this.#tiles.hidden = false;
+    this.#tilesRow.hidden = false;
     this.#encoded(0);
   }
 
@@ -139,6 +140,11 @@ export class Reading {
     }
   }
 
+  /** "page 2" where there are several, and the server says which. */
+  #pageOf(page: number | undefined): string {
+    return page === undefined || (this.#accepted?.pages.length ?? 0) < 2 ? "" : `page ${page + 1}`;
+  }
+
   #tileCount(): number {
     return this.#accepted?.tilesPerPage.reduce((sum, tiles) => sum + tiles, 0) ?? 0;
   }
@@ -146,7 +152,9 @@ export class Reading {
   #encoded(count: number): void {
     const all = this.#tiles.querySelectorAll("i");
     all.forEach((tile, index) => tile.classList.toggle("done", index < count));
-    this.#tiles.setAttribute("aria-label", `${count} of ${all.length} tiles encoded`);
+    const told = `${count} of ${all.length} ${all.length === 1 ? "tile" : "tiles"} encoded`;
+    this.#tiles.setAttribute("aria-label", told);
+    byId("tiles-note", HTMLSpanElement).textContent = told;
   }
 
   #count(tokens: number): void {
@@ -154,7 +162,7 @@ export class Reading {
     this.#firstToken ||= performance.now();
     const seconds = (performance.now() - this.#firstToken) / 1000;
     const rate = seconds > 0.2 ? `, ${(this.#tokens / seconds).toFixed(0)} a second` : "";
-    byId("rate", HTMLSpanElement).textContent = `${this.#tokens} tokens${rate}`;
+    byId("rate", HTMLSpanElement).textContent = `${this.#tokens} ${this.#tokens === 1 ? "token" : "tokens"}${rate}`;
   }
 
   #complete(completed: Completed): void {
@@ -193,7 +201,7 @@ export class Reading {
     const decoding = seconds(times?.decode);
     const facts: [string, string][] = [
       ["First token", secondsText(times?.timeToFirstToken)],
-      ["All", secondsText(times?.total)],
+      ["Whole answer", secondsText(times?.total)],
       ["Input tokens", `${usage?.inputTokens ?? 0}, ${usage?.imageTokens ?? 0} of pages`],
       ["Output tokens", String(usage?.outputTokens ?? 0)],
       ["Tokens a second", decoding > 0 ? ((usage?.outputTokens ?? 0) / decoding).toFixed(1) : "–"],

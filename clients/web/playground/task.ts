@@ -107,7 +107,8 @@ export class Task {
     } catch (error) {
       wrong = `Not JSON yet: ${(error as Error).message}`;
     }
-    this.#schema.setCustomValidity(wrong);
+    // What is not asked for must not stand in the way.
+    this.#schema.setCustomValidity(this.#select.value === OWN ? wrong : "");
     note.textContent = wrong || `It may use ${keywords.join(", ")}.`;
     this.#changed();
   }

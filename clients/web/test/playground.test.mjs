@@ -1,6 +1,7 @@
 // The playground in a real Chromium, served by a real Tessera.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { after, before, describe, test } from "node:test";
 import axe from "axe-core";
 import puppeteer from "puppeteer-core";
 import { connect } from "../dist/index.js";
-import { HERE, missing, ownMissing, SAMPLES, startOwnServer, startServer, untilIdle, temporary } from "./server.mjs";
+import { HERE, missing, ownMissing, SAMPLES, startOwnServer, startServer, startServerThat, untilIdle, temporary } from "./server.mjs";
 
 const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
   (path) => path && existsSync(path),
@@ -132,6 +133,55 @@ describe("playground", { skip }, () => {
     await page.waitForSelector("#failure:not([hidden])", SOON);
     assert.match(await text("#failure"), /INVALID_ARGUMENT.*schema/s);
     await close();
+  });
+
+  test("what is not asked for does not stand in the way, and what is wrong is shown", async () => {
+    await open();
+    await page.click('[data-sample="receipt"]');
+    await page.waitForSelector("#pages img");
+    await page.select("#task", "schema");
+    await page.$eval("#schema", (area) => area.select());
+    await page.keyboard.type("{", { delay: 0 });
+    assert.equal(await page.$eval("#read", (button) => button.disabled), true);
+    await page.select("#task", "1");
+    // A number beyond its bounds, in options that are folded away again.
+    await page.$eval("#options", (options) => (options.open = true));
+    await page.type("#temperature", "5");
+    await page.$eval("#options", (options) => (options.open = false));
+    await page.click("#read");
+    await page.waitForFunction(() => document.activeElement.id === "temperature" && document.querySelector("#options").open, SOON);
+    await page.$eval("#temperature", (input) => (input.value = ""));
+    await page.click("#read");
+    await status("Done: 14 fields");
+    // The bar is full, however short the time.
+    const [bar, parts] = await page.$eval("#times .bar", (bar) => [
+      bar.clientWidth,
+      [...bar.children].reduce((sum, part) => sum + part.getBoundingClientRect().width, 0),
+    ]);
+    assert.ok(Math.abs(bar - parts) < 3, `${parts} of ${bar} px`);
+    await close();
+  });
+
+  test("a server that wants to know who calls is told so in the page", { skip: ownMissing }, async () => {
+    const key = "a-key-that-only-this-test-has";
+    const file = join(temporary("access"), "access.toml");
+    const sha256 = createHash("sha256").update(key).digest("hex");
+    // Who may ask what the server is, and not watch it.
+    writeFileSync(file, `[[key]]\nname = "page"\nsha256 = "${sha256}"\n\n[[rule]]\ncallers = ["key:page"]\nmethods = ["Extract", "ModelInfo"]\n`);
+    const guarded = await startServerThat(async (url) => (await fetch(url).catch(() => undefined))?.ok, "--access-file", file);
+    const tab = await browser.newPage();
+    await tab.goto(guarded.url);
+    await tab.waitForSelector('#state[data-state="refused"]', SOON);
+    assert.match(await tab.$eval("#model", (element) => element.textContent), /token or an API key/);
+    await tab.type("#token", key);
+    await tab.keyboard.press("Tab");
+    await tab.waitForSelector('#state[data-state="ready"]', SOON);
+    await tab.click('[data-sample="receipt"]');
+    await tab.waitForSelector("#pages img");
+    await tab.click("#read");
+    await tab.waitForFunction(() => document.querySelector("#status").textContent.startsWith("Done: 14"), SOON);
+    await tab.close();
+    await guarded.stop();
   });
 
   test("the kind of a document is found", async () => {
