@@ -159,6 +159,12 @@ fn unreachable(url: &str, error: &tonic::transport::Error) -> Failure {
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "--server-name with a name that the server's certificate has",
+        // What `openssl req -x509` makes unless it is told otherwise.
+        rustls::Error::InvalidCertificate(CertificateError::Other(other))
+            if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+        {
+            "a certificate for the server that is no authority's: openssl's -addext basicConstraints=critical,CA:FALSE"
+        }
         rustls::Error::InvalidMessage(_) => "http:// instead of https://: this is no TLS",
         _ => "the server's certificate and --client-cert: one side does not trust the other",
     };

@@ -16,6 +16,7 @@ use super::view::{Show, View, disagreements, summary};
 use super::{lines, report, runtime};
 use crate::config::env::ProcessEnv;
 use crate::config::value;
+use crate::limits;
 use crate::pb::v1::extract_request::Task;
 use crate::pb::v1::extraction_schema::Source;
 use crate::pb::v1::{
@@ -264,7 +265,9 @@ fn documents(args: &ExtractArgs) -> Result<Vec<Document>, Failure> {
 }
 
 fn document(args: &ExtractArgs, paths: &[PathBuf]) -> Result<Document, Failure> {
-    let files = paths.iter().map(|path| input_file(args, path)).collect::<Result<_, _>>()?;
+    let files: Vec<_> =
+        paths.iter().map(|path| input_file(args, path)).collect::<Result<_, _>>()?;
+    fits(&files, paths)?;
     let task = match &args.prompt {
         Some(prompt) => Task::Prompt(prompt.clone()),
         None => match &args.schema {
@@ -286,6 +289,18 @@ fn document(args: &ExtractArgs, paths: &[PathBuf]) -> Result<Document, Failure> 
         ..ExtractRequest::default()
     };
     Ok(Document { names: paths.iter().map(|path| path.display().to_string()).collect(), request })
+}
+
+/// A message that no server takes breaks the connection, and nobody says why.
+fn fits(files: &[InputFile], paths: &[PathBuf]) -> Result<(), Failure> {
+    let bytes: usize = files.iter().map(|file| file.content.len()).sum();
+    let bytes_max = limits::REQUEST_BYTES_MAX - limits::REQUEST_BESIDES_FILES_BYTES_MAX;
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    let names = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    let what = format!("{names}: {bytes} bytes are more than a request may have, {bytes_max}");
+    Err(Failure::new(Exit::Usage, what).remedy("smaller or fewer files"))
 }
 
 /// To extract what a file with JSON Schema names.

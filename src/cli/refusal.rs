@@ -35,7 +35,9 @@ pub(super) struct Field {
 impl Refusal {
     pub(super) fn of(status: &Status) -> Self {
         let details = status.get_error_details();
-        let reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();
+        let info = details.error_info();
+        let reason = info.map(|info| info.reason.clone()).unwrap_or_default();
+        let limit = info.and_then(|info| info.metadata.get("limit")).map_or("", String::as_str);
         let retry = details.retry_info().and_then(|retry| retry.retry_delay);
         let violations = details.bad_request().map(|bad| bad.field_violations.as_slice());
         let fields = violations.unwrap_or_default().iter().map(|violation| Field {
@@ -47,7 +49,7 @@ impl Refusal {
             message: status.message().to_owned(),
             fields: fields.collect(),
             retry_after_ms: retry.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
-            remedy: remedy(status.code(), &reason, retry),
+            remedy: remedy(status.code(), &reason, limit, retry),
             reason,
         }
     }
@@ -79,7 +81,7 @@ pub(super) fn failure(what: &str, status: &Status) -> Failure {
     failure
 }
 
-fn remedy(code: Code, reason: &str, retry: Option<Duration>) -> Option<String> {
+fn remedy(code: Code, reason: &str, limit: &str, retry: Option<Duration>) -> Option<String> {
     let text = match (reason, code) {
         ("QUEUE_FULL", _) => {
             "again later, or start the server with more --slots, --queue or --queue-tokens"
@@ -99,7 +101,7 @@ fn remedy(code: Code, reason: &str, retry: Option<Duration>) -> Option<String> {
         }
         ("QUOTA_IN_FLIGHT" | "QUOTA_PER_MINUTE", _) => "again later: this caller has its share",
         ("MODEL_NOT_FOUND", _) => "the model that the server has",
-        ("LIMIT_EXCEEDED", _) => "fewer pages, or fewer tiles with --max-tiles",
+        ("LIMIT_EXCEEDED", _) => over(limit),
         ("INVALID_FIELD", _) => "the request again with the field put right",
         ("DEADLINE", _) | (_, Code::DeadlineExceeded) => {
             "a longer --timeout, or fewer tiles with --max-tiles"
@@ -125,6 +127,17 @@ fn remedy(code: Code, reason: &str, retry: Option<Duration>) -> Option<String> {
         Some(after) => format!("{text} (in {:.1} s)", after.as_secs_f64()),
         None => text.to_owned(),
     })
+}
+
+/// What helps where a request is beyond `limit`.
+fn over(limit: &str) -> &'static str {
+    match limit {
+        "max_file_bytes" | "max_request_bytes" => "smaller or fewer files",
+        "max_page_side" | "max_page_pixels" | "max_file_pixels" => "a scan of fewer pixels",
+        "max_prompt_bytes" | "max_schema_bytes" => "a shorter --prompt or --schema",
+        "max_output_tokens" | "max_tiles_per_page" => "fewer, or a server that allows more",
+        _ => "fewer pages, or fewer tiles with --max-tiles",
+    }
 }
 
 #[cfg(test)]
@@ -153,6 +166,24 @@ mod tests {
                   code: INVALID_ARGUMENT INVALID_FIELD
                   field: files[0].content
                   try: the request again with the field put right
+                  exit 1"]],
+        );
+    }
+
+    #[test]
+    fn a_page_beyond_a_limit_is_told_what_helps_there() {
+        let metadata = [("limit".to_owned(), "max_page_side".to_owned())];
+        let mut details = ErrorDetails::with_error_info("LIMIT_EXCEEDED", "tessera", metadata);
+        details.add_bad_request_violation("files[0].content", "40000 pixels are too many");
+        check(
+            Code::InvalidArgument,
+            "files[0].content: 40000 pixels are too many",
+            &details,
+            &expect![[r"
+                receipt.png: files[0].content: 40000 pixels are too many
+                  code: INVALID_ARGUMENT LIMIT_EXCEEDED
+                  field: files[0].content
+                  try: a scan of fewer pixels
                   exit 1"]],
         );
     }

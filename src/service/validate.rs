@@ -143,7 +143,7 @@ fn check_files(files: &[v1::InputFile], bounds: &Bounds, problems: &mut Problems
         check_wanted(index, file, bounds.pages_max, problems);
         let field = format!("files[{index}].content");
         if file.content.is_empty() {
-            problems.invalid(field, "is empty");
+            problems.invalid(field, "is empty: send the whole file");
         } else if file.content.len() > limits::FILE_BYTES_MAX {
             let size = file.content.len();
             problems.over_limit(field, "bytes", "max_file_bytes", limits::FILE_BYTES_MAX, size);
@@ -189,7 +189,7 @@ fn check_task(task: Option<v1::extract_request::Task>, problems: &mut Problems) 
         }
         Some(v1::extract_request::Task::Prompt(prompt)) => {
             if prompt.trim().is_empty() {
-                problems.invalid("prompt", "is empty");
+                problems.invalid("prompt", "is empty: ask something");
             }
             check_text("prompt", &prompt, problems);
             Some(Task::Prompt(prompt))
@@ -337,7 +337,7 @@ fn check_stop(stops: &[String], free_text: bool, problems: &mut Problems) {
     for (index, stop) in stops.iter().enumerate().take(limits::STOP_SEQUENCES_MAX) {
         let field = format!("{field}[{index}]");
         if stop.is_empty() {
-            problems.invalid(field, "is empty");
+            problems.invalid(field, "is empty: leave it out");
         } else if stop.len() > limits::STOP_SEQUENCE_BYTES_MAX {
             let (limit, size) = (limits::STOP_SEQUENCE_BYTES_MAX, stop.len());
             problems.over_limit(field, "bytes", "max_stop_sequence_bytes", limit, size);

@@ -120,17 +120,17 @@ fn everything_wrong_at_once() {
     refused(
         request,
         &expect![[r#"
-        INVALID_ARGUMENT: request_id: has a character that is not visible ASCII; files[0].content: is empty; schema.document_type: 99 is no document type; generation.temperature: NaN is not in [0, 2]; generation.top_p: 0 is not in (0, 1]; generation.max_output_tokens: 0 is too few: ask for at least 1; generation.max_tiles_per_page: 0 is too few: ask for at least 1; generation.stop_sequences: goes only with a prompt: it could cut a document anywhere; generation.stop_sequences[0]: is empty; event_kinds[2]: 7 is no kind; event_kinds: asks for NONE and for others
+        INVALID_ARGUMENT: request_id: has a character that is not visible ASCII; files[0].content: is empty: send the whole file; schema.document_type: 99 is no document type; generation.temperature: NaN is not in [0, 2]; generation.top_p: 0 is not in (0, 1]; generation.max_output_tokens: 0 is too few: ask for at least 1; generation.max_tiles_per_page: 0 is too few: ask for at least 1; generation.stop_sequences: goes only with a prompt: it could cut a document anywhere; generation.stop_sequences[0]: is empty: leave it out; event_kinds[2]: 7 is no kind; event_kinds: asks for NONE and for others
           ErrorInfo tessera INVALID_FIELD []
           field request_id: has a character that is not visible ASCII
-          field files[0].content: is empty
+          field files[0].content: is empty: send the whole file
           field schema.document_type: 99 is no document type
           field generation.temperature: NaN is not in [0, 2]
           field generation.top_p: 0 is not in (0, 1]
           field generation.max_output_tokens: 0 is too few: ask for at least 1
           field generation.max_tiles_per_page: 0 is too few: ask for at least 1
           field generation.stop_sequences: goes only with a prompt: it could cut a document anywhere
-          field generation.stop_sequences[0]: is empty
+          field generation.stop_sequences[0]: is empty: leave it out
           field event_kinds[2]: 7 is no kind
           field event_kinds: asks for NONE and for others
     "#]],
@@ -180,9 +180,9 @@ fn blank_and_long_prompts() {
     refused(
         prompt(" \n".to_owned()),
         &expect![[r#"
-        INVALID_ARGUMENT: prompt: is empty
+        INVALID_ARGUMENT: prompt: is empty: ask something
           ErrorInfo tessera INVALID_FIELD []
-          field prompt: is empty
+          field prompt: is empty: ask something
     "#]],
     );
     refused(
