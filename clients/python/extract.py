@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--address", default="localhost:50051", help="host:port, or https://…")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds (%(default)s)")
     task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--document-type", help="extract its fields: receipt, invoice, bank-statement")
+    task.add_argument("--document-type", help="extract its fields: receipt, invoice, bank-statement, auto")
     task.add_argument("--prompt", help="ask this instead")
     return parser.parse_args()
 
@@ -51,7 +51,7 @@ def show(event: Event) -> None:
         case Accepted():
             pages = len(event.tiles_per_page)
             print(
-                f"{event.model}: {pages} page(s), {event.input_tokens} input tokens,"
+                f"{event.model}: {pages} {'page' if pages == 1 else 'pages'}, {event.input_tokens} input tokens,"
                 f" request {event.request_id}",
                 file=sys.stderr,
             )

@@ -23,7 +23,7 @@ def main(file: str, seconds: str = "5", address: str = "localhost:50051") -> int
                         fields[event.field.pointer] = event.field.value
         except DeadlineExceededError as error:
             phase = error.metadata.get("phase", "the network")
-            print(f"out of time in {phase}; {len(fields)} fields are whole", file=sys.stderr)
+            print(f"out of time in {phase}; whole by then: {len(fields)}", file=sys.stderr)
     print(json.dumps(fields, ensure_ascii=False, indent=2))
     return 0
 

@@ -16,15 +16,15 @@ const { values, positionals } = parseArgs({
 const abort = new AbortController();
 process.once("SIGINT", () => abort.abort());
 
-const files = await Promise.all(positionals.map((name) => readFile(name)));
 const options = { signal: abort.signal, timeoutMs: Number(values.timeout) * 1000 };
 try {
+  const files = await Promise.all(positionals.map((name) => readFile(name)));
   for await (const event of connect(values.url).stream({ files, documentType: values.type }, options)) {
     if (event.case === "tokenDelta") process.stdout.write(event.value.text);
     if (event.case === "completed") console.error(`\n${event.value.usage?.outputTokens} output tokens`);
   }
 } catch (error) {
-  if (!(error instanceof TesseraError)) throw error;
-  console.error(`${error.code} ${error.reason}: ${error.message}`);
+  // Of a file that cannot be read the message says it all.
+  console.error(error instanceof TesseraError ? `${error.code} ${error.reason}: ${error.message}` : error.message);
   process.exitCode = 1;
 }

@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	tessera "github.com/tessera-server/tessera/clients/go"
@@ -34,7 +35,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("extract", flag.ExitOnError)
 	address := flags.String("address", "localhost:50051", "`host:port` of the server, or https://…")
 	timeout := flags.Duration("timeout", 5*time.Minute, "deadline of the whole call")
-	documentType := flags.String("document-type", "", "extract the fields of a `type`: receipt, invoice or bank-statement")
+	documentType := flags.String("document-type", "", "extract the fields of a `type`: receipt, invoice, bank-statement or auto")
 	prompt := flags.String("prompt", "", "ask this `text` instead")
 	_ = flags.Parse(args) // Does not return an error: it exits.
 	if flags.NArg() == 0 || (*documentType == "") == (*prompt == "") {
@@ -67,14 +68,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func show(event tessera.Event, stdout, stderr io.Writer) {
 	switch event := event.(type) {
 	case tessera.Accepted:
-		fmt.Fprintf(stderr, "%s: %d page(s), %d input tokens, request %s\n", event.GetModel(),
-			len(event.GetTilesPerPage()), event.GetInputTokens(), event.GetRequestId())
+		pages := "pages"
+		if len(event.GetPages()) == 1 {
+			pages = "page"
+		}
+		fmt.Fprintf(stderr, "%s: %d %s, %d input tokens, request %s\n", event.GetModel(),
+			len(event.GetPages()), pages, event.GetInputTokens(), event.GetRequestId())
 	case tessera.TokenDelta:
 		fmt.Fprint(stdout, event.GetText())
 	case tessera.Completed:
 		fmt.Fprintln(stdout)
 		fmt.Fprintf(stderr, "%s: %d output tokens, first after %.3f s, all after %.3f s\n",
-			event.GetFinishReason(), event.GetUsage().GetOutputTokens(),
+			strings.TrimPrefix(event.GetFinishReason().String(), "FINISH_REASON_"), event.GetUsage().GetOutputTokens(),
 			event.GetTimings().GetTimeToFirstToken().AsDuration().Seconds(),
 			event.GetTimings().GetTotal().AsDuration().Seconds())
 		if reason := event.GetDocumentError(); reason != "" {

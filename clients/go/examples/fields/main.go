@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	tessera "github.com/tessera-server/tessera/clients/go"
 	tesserav1 "github.com/tessera-server/tessera/clients/go/tesserav1"
@@ -45,7 +46,11 @@ func run(ctx context.Context, address string, names []string) error {
 			fmt.Printf("%-28s %3.0f %%  %s\n", event.GetPointer(), 100*event.GetConfidence(), event.GetRaw())
 		case tessera.Completed:
 			for _, check := range event.GetChecks() {
-				fmt.Println(check.GetRule(), check.GetPassed(), check.GetMessage())
+				mark := "✗"
+				if check.GetPassed() {
+					mark = "✓"
+				}
+				fmt.Println(mark, strings.TrimPrefix(check.GetRule().String(), "CHECK_RULE_"), check.GetMessage())
 			}
 		}
 	}
