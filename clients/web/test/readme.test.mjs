@@ -13,6 +13,9 @@ const file = new Blob([readFileSync(process.argv[1])]);
 const documents = [{ files: [file], documentType: "receipt" }, { files: [new Blob(["no image"])], documentType: "receipt" }];
 const output = { append: (text) => process.stdout.write(text) };
 const show = (...all) => console.log(...all);
+const inputs = {};
+const inputOf = (pointer) => (inputs[pointer] ??= { value: "" });
+const leave = new AbortController();
 `;
 
 describe("the README", { skip: missing }, () => {
@@ -26,8 +29,8 @@ describe("the README", { skip: missing }, () => {
     test(`its code runs by @tessera-server/client${transport}`, async () => {
       const readme = readFileSync(join(HERE, "README.md"), "utf8");
       const blocks = [...readme.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => code);
-      assert.equal(blocks.length, 3);
-      const code = `${AROUND}${blocks.join("")}\nconsole.log(document.TOTAL_AMOUNT, completed.usage.outputTokens);`
+      assert.equal(blocks.length, 4);
+      const code = `${AROUND}${blocks.join("")}\nconsole.log(document.TOTAL_AMOUNT, completed.usage.outputTokens, inputs);`
         .replace("http://localhost:50051", server.url)
         .replace('"@tessera-server/client"', `"@tessera-server/client${transport}"`);
       const page = join(SAMPLES, "receipt-01.png");
@@ -37,7 +40,8 @@ describe("the README", { skip: missing }, () => {
       });
       assert.equal(error, null, stderr);
       assert.match(stdout, /\/TOTAL_AMOUNT "\$5976\.93" [01]/);
-      assert.match(stdout, /^\$5976\.93 \d+$/m);
+      assert.match(stdout, /^\$5976\.93 \d+ \{/m);
+      assert.match(stdout, /'\/TOTAL_AMOUNT': \{ value: '\$5976\.93' \}/);
       assert.match(stdout, /TOTAL_AMOUNT: '\$5976\.93'/);
       assert.match(stdout, /TesseraError: .*files\[0\]/);
     });
