@@ -69,6 +69,20 @@ pub(in crate::model) fn product_into(x: &Tensor, weight: &ByteMatrix, out: &Tens
     multiply(&rows, weight, out)
 }
 
+/// As [`product_into`] of `silu(gate) * up`, of rows `[gate | up]`.
+pub(in crate::model) fn swiglu_product_into(
+    gate_up: &Tensor,
+    weight: &ByteMatrix,
+    out: &Tensor,
+) -> Result<()> {
+    let ((m, both), (n, k)) = (gate_up.dims2()?, weight.dims()?);
+    expect(out, &[m, n], gate_up.dtype())?;
+    if both != 2 * k || !takes(gate_up, weight) {
+        bail!("no product of {:?} in {:?} with 8-bit floats", gate_up.shape(), gate_up.dtype());
+    }
+    multiply(&Rows::of_swiglu(gate_up)?, weight, out)
+}
+
 /// Rows in 8-bit floats.
 struct Rows {
     /// `[rows, in]`
@@ -78,21 +92,31 @@ struct Rows {
 }
 
 impl Rows {
-    #[expect(unsafe_code, reason = "memory that is not yet written, and a kernel launch")]
     fn of(x: &Tensor) -> Result<Self> {
-        let (m, k) = x.dims2()?;
-        let device = x.device().as_cuda_device()?;
-        // SAFETY: the kernel writes a value for each of `x`, and a scale for each row.
+        Self::made("fp8_quantise", x, x.dim(1)?, 0)
+    }
+
+    /// Of what an MLP makes of `[gate | up]`; a block keeps a row of it.
+    fn of_swiglu(gate_up: &Tensor) -> Result<Self> {
+        let k = gate_up.dim(1)? / 2;
+        Self::made("fp8_swiglu", gate_up, k, k * gate_up.dtype().size_in_bytes())
+    }
+
+    #[expect(unsafe_code, reason = "memory that is not yet written, and a kernel launch")]
+    fn made(kernel: &str, from: &Tensor, k: usize, shared_bytes: usize) -> Result<Self> {
+        let m = from.dim(0)?;
+        let device = from.device().as_cuda_device()?;
+        // SAFETY: the kernel writes `k` values for each row, and its scale.
         let (values, scales) =
             unsafe { (uninit(device, (m, k), DType::U8)?, uninit(device, m, DType::F32)?) };
         let arguments = [
-            Argument::Tensor(x),
+            Argument::Tensor(from),
             Argument::Tensor(&values),
             Argument::Tensor(&scales),
             Argument::Int(k),
         ];
-        let grid = Grid { blocks: [m, 1, 1], threads: THREADS, shared_bytes: 0 };
-        let name = format!("fp8_quantise_{}", suffix(x.dtype())?);
+        let grid = Grid { blocks: [m, 1, 1], threads: THREADS, shared_bytes };
+        let name = format!("{kernel}_{}", suffix(from.dtype())?);
         // SAFETY: there is a block for each row, and `k` is a multiple of what a thread takes at once, which
         // `takes` saw to.
         unsafe { launch(device, &FP8, &name, grid, &arguments) }?;

@@ -16,7 +16,7 @@ template <typename T> __device__ __forceinline__ void swiglu(const T *x, T *out,
     load(row + width, up);
 #pragma unroll
     for (int e = 0; e < VECTOR; e++) {
-        up[e] *= gate[e] / (1.0f + __expf(-gate[e]));
+        up[e] = swiglu_of(gate[e], up[e]);
     }
     store(out + (size_t)blockIdx.y * width + at, up);
 }

@@ -437,9 +437,7 @@ impl DecoderLayer {
         self.o_proj.product_into(attended, delta)?;
         rows::add_rms_norm(residual, Some(delta), rms(&self.post_attention_layernorm)?, normed)?;
         self.gate_up_proj.product_into(normed, gate_up)?;
-        rows::swiglu(gate_up, inner)?;
-        self.down_proj.product_into(inner, delta)?;
-        Ok(())
+        self.down_proj.swiglu_product_into(gate_up, inner, delta)
     }
 
     fn attend_piece(

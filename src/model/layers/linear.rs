@@ -82,6 +82,24 @@ impl Linear {
         }
     }
 
+    /// Writes the product of `silu(gate) * up` to `out`, `[rows, out]` on a GPU, for a layer without bias. Rows of `gate_up` have
+    /// both side by side; `inner` is room for the former.
+    #[cfg(feature = "cuda")]
+    pub(in crate::model) fn swiglu_product_into(
+        &self,
+        gate_up: &Tensor,
+        inner: &Tensor,
+        out: &Tensor,
+    ) -> Result<()> {
+        if let Kind::Quantized(layer) = &self.0
+            && layer.swiglu_product_into(gate_up, inner, out)?
+        {
+            return Ok(());
+        }
+        cuda::rows::swiglu(gate_up, inner)?;
+        self.product_into(inner, out).map(drop)
+    }
+
     /// Weight and bias, where the weight is dense.
     #[cfg(feature = "cuda")]
     pub(in crate::model) fn dense(&self) -> Option<(&Tensor, Option<&Tensor>)> {

@@ -128,6 +128,22 @@ impl QuantizedLinear {
         Ok(self.bias.as_ref())
     }
 
+    /// Writes the product of `silu(gate) * up` to `out` where that need not be stored in between; `inner` is like it. False
+    /// where it must be.
+    #[cfg(feature = "cuda")]
+    pub(super) fn swiglu_product_into(
+        &self,
+        gate_up: &Tensor,
+        inner: &Tensor,
+        out: &Tensor,
+    ) -> Result<bool> {
+        let is_taken = !self.takes(inner) && cuda::fp8::takes(inner, &self.weight);
+        if is_taken {
+            cuda::fp8::swiglu_product_into(gate_up, &self.weight, out)?;
+        }
+        Ok(is_taken)
+    }
+
     /// Weight and scales.
     pub(super) fn weights(&self) -> [Tensor; 2] {
         [self.weight.bytes.clone(), self.weight.scales.clone()]
@@ -390,5 +406,40 @@ mod tests {
         check_shapes(&shapes, &device, DType::F32, 1e-5);
         check_shapes(&shapes, &device, DType::F16, 2e-3);
         check_shapes(&shapes, &device, DType::BF16, 2e-2);
+    }
+
+    /// What an MLP makes of its first two products may go to its last one without being stored: the same to the bit.
+    /// Needs an H100 or H200; where there is none it says so and is over.
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn an_mlp_s_last_product_is_the_same_without_a_store_between() {
+        let gpu = crate::device::open(&"cuda:0".parse().unwrap());
+        let Ok(device) = gpu.map(|mut opened| opened.remove(0).device) else {
+            eprintln!("not run: it needs a GPU");
+            return;
+        };
+        for dtype in [DType::F16, DType::BF16] {
+            for (rows, inner, columns) in [(129, 64, 48), (300, 3584, 256), (131, 18944, 64)] {
+                let random = |shape: (usize, usize)| {
+                    let values = Tensor::randn(0f32, 1.0, shape, &device).unwrap();
+                    values.to_dtype(dtype).unwrap()
+                };
+                let weight = random((columns, inner));
+                let layer = QuantizedLinear::from_dense(&weight, Quantization::Fp8, None).unwrap();
+                let (gate_up, between) = (random((rows, 2 * inner)), random((rows, inner)));
+                let [stored, at_once] = [(); 2].map(|()| random((rows, columns)));
+                cuda::rows::swiglu(&gate_up, &between).unwrap();
+                layer.product_into(&between, &stored).unwrap();
+                if !layer.swiglu_product_into(&gate_up, &between, &at_once).unwrap() {
+                    eprintln!("not run: it needs an H100 or H200");
+                    return;
+                }
+                let bits = |x: &Tensor| -> Vec<u32> {
+                    let wide = x.to_dtype(DType::F32).unwrap().flatten_all().unwrap();
+                    wide.to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+                };
+                assert_eq!(bits(&stored), bits(&at_once), "{dtype:?}, {rows} rows of {inner}");
+            }
+        }
     }
 }
