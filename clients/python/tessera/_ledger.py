@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import Any
 
 import grpc
@@ -199,7 +199,7 @@ class Ledger:
         return BatchEvent(entry.index, name, entry.source, event, error)
 
 
-class Role(Enum):
+class Role(IntEnum):
     """Who works on a batch, each by itself: one takes documents from the caller, one sends, one receives, and one
     reads what the caller gets. None waits for another's work."""
 
