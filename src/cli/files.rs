@@ -12,7 +12,8 @@ const ENDINGS: &[&str] = &["jpeg", "jpg", "pdf", "png", "tif", "tiff", "webp"];
 pub(super) fn pages(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     for path in paths {
-        if !path.is_dir() {
+        let about = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+        if !about.is_dir() {
             found.push(path.clone());
             continue;
         }

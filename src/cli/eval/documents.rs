@@ -123,7 +123,11 @@ fn truths(path: &Path) -> Result<Vec<Truth>, Failure> {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    let bytes = files::read(path)?;
+    let bytes = files::read(path).map_err(|failure| {
+        failure.remedy(
+            "the path of a truth.csv or truth.jsonl, or of a directory with a .json for each page",
+        )
+    })?;
     String::from_utf8(bytes).map_err(|_| {
         Failure::new(Exit::Usage, format!("{} is no UTF-8 text", path.display()))
             .remedy("the truth saved as UTF-8")
