@@ -95,12 +95,7 @@ pub(super) fn run(args: &CalibrateArgs, term: &Term) -> Result<(), Failure> {
     let runtime = runtime()?;
     let read = runtime.block_on(eval::confidences(&args.set, &args.results, term));
     runtime.shutdown_background();
-    let read = read?;
-    if read.calibrated {
-        return Err(Failure::new(Exit::Usage, "the server's confidence is calibrated already")
-            .remedy("a server with --calibration off"));
-    }
-    let (calibration, fitted, learnt) = calibrate(args.method, read);
+    let (calibration, fitted, learnt) = calibrate(args.method, read?);
     let json = serde_json::to_string_pretty(&calibration)
         .map_err(|error| Failure::new(Exit::Failed, "cannot write a curve").because(&error))?;
     let write = |path: &Path, content: &str| {

@@ -142,8 +142,6 @@ struct Measured {
 pub(super) struct Confidences {
     pub revision: String,
     pub documents: usize,
-    /// The server's confidence is calibrated already.
-    pub calibrated: bool,
     pub values: Vec<Confident>,
 }
 
@@ -168,7 +166,7 @@ async fn eval(args: &EvalArgs, term: &Term) -> Result<(), Failure> {
     let before = args.compare.as_deref().map(record::read_all).transpose()?;
     let flags = args.set.flags.clone();
     let Measured { asked, judged, session, .. } =
-        measure(&args.set, flags, &args.out, term).await?;
+        measure(&args.set, flags, &args.out, term, |_| Ok(())).await?;
     let summary = Summary::of(&judged, &session);
     let compared = before.map(|before| compare::compare(&judged, &judged::judge(&asked, &before)));
     write(&args.out, &judged, &summary, compared.as_ref())?;
@@ -185,6 +183,7 @@ async fn measure(
     flags: Flags,
     out: &Path,
     term: &Term,
+    accepts: impl Fn(&Run) -> Result<(), Failure>,
 ) -> Result<Measured, Failure> {
     let mut labelled = documents::labelled(&set.images, &set.truth)?;
     for warning in &labelled.warnings {
@@ -219,7 +218,9 @@ async fn measure(
         finds_types: set.kind == Ask::Auto,
         in_lines: set.answer_style == Answers::KeyValue,
     };
-    let mut session = Session::open(out, Run::of(&model, asking), &asked)?;
+    let run = Run::of(&model, asking);
+    accepts(&run)?;
+    let mut session = Session::open(out, run, &asked)?;
     let concurrency = set.concurrency.map_or_else(|| at_once(&model), |n| n as usize);
     read::read_all(&client, &asked, &mut session, concurrency, set.timeout).await?;
     let judged = judged::judge(&asked, session.records());
@@ -235,7 +236,14 @@ pub(super) async fn confidences(
     // The model's own: a curve is fitted to what it says, not to what another curve made of that.
     let mut flags = set.flags.clone();
     flags.values.insert(Key::Calibration, "off".to_owned());
-    let Measured { judged, session, .. } = measure(set, flags, out, term).await?;
+    let own = |run: &Run| {
+        if run.calibrated {
+            return Err(Failure::new(Exit::Usage, "the server's confidence is calibrated already")
+                .remedy("a server with --calibration off"));
+        }
+        Ok(())
+    };
+    let Measured { judged, session, .. } = measure(set, flags, out, term, own).await?;
     let summary = Summary::of(&judged, &session);
     write(out, &judged, &summary, None)?;
     session.close(&judged)?;
@@ -256,7 +264,6 @@ pub(super) async fn confidences(
     Ok(Confidences {
         revision: run.revision.clone(),
         documents: judged.len(),
-        calibrated: run.calibrated,
         values: values.collect(),
     })
 }
