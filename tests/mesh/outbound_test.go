@@ -169,6 +169,7 @@ func TestDeadlinesCancelsAndRefusals(t *testing.T) {
 	stream, err := m.client.Extract(ctx, question(t, 512))
 	assert.NoError(t, err)
 	_, err = read(stream)
+	t.Log("past its deadline the call ended with:", err)
 	assert.Equal(t, codes.DeadlineExceeded, status.Code(err))
 	cancel()
 
