@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tessera::preprocess::{
-    DecodeError, DecodeLimits, Decoder, NumberedPage, PdfError, PdfRenderer, Wanted,
+    DecodeError, DecodeLimits, Decoder, NumberedPage, PdfError, PdfRenderer, RendererProgram,
+    Wanted,
 };
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tessera-tiny/samples");
@@ -128,8 +129,46 @@ fn texts(bytes: &[u8]) -> Vec<Option<String>> {
     pages.into_iter().map(|page| page.text.map(words)).collect()
 }
 
+fn process(path: impl Into<PathBuf>) -> PdfRenderer {
+    PdfRenderer::Process(RendererProgram { path: path.into(), library_path: None })
+}
+
 fn renderers() -> [PdfRenderer; 2] {
-    [PdfRenderer::Here, PdfRenderer::Process(PathBuf::from(env!("CARGO_BIN_EXE_tessera")))]
+    [PdfRenderer::Here, process(env!("CARGO_BIN_EXE_tessera"))]
+}
+
+/// That no renderer can be started is not told of the file.
+#[test]
+fn a_renderer_that_does_not_start_is_no_fault_of_the_file() {
+    // The second ends as a program does whose libraries are not found, since it finds no `render-pdf`.
+    for program in ["/no/such/program", "/usr/bin/env"] {
+        let read = read_with(
+            process(program),
+            &of_text(&["one"]),
+            &wanted(&[], 72),
+            DecodeLimits::default(),
+        );
+        let error = read.unwrap_err();
+        assert!(matches!(error, DecodeError::Pdf(PdfError::NotStarted { .. })), "{error}");
+    }
+}
+
+/// A child gets the way to its libraries and nothing else of the environment.
+#[test]
+fn a_renderer_finds_its_libraries() {
+    let folder = tempfile::tempdir().unwrap();
+    let (program, seen) = (folder.path().join("program"), folder.path().join("seen"));
+    let text = format!("#!/bin/sh\nexport -p > {}\nexit 127\n", seen.display());
+    // Written by another process: one that this one has open for writing cannot be run.
+    let write = r#"printf %s "$1" > "$0" && chmod 755 "$0""#;
+    let written = Command::new("sh").args(["-c", write]).arg(&program).arg(text).status();
+    assert!(written.unwrap().success());
+    let library_path = Some("/opt/cuda/lib".to_owned());
+    let pdf = PdfRenderer::Process(RendererProgram { path: program, library_path });
+    let read = read_with(pdf, &of_text(&["one"]), &wanted(&[], 72), DecodeLimits::default());
+    assert!(read.is_err());
+    let seen = std::fs::read_to_string(seen).unwrap();
+    assert!(seen.contains("/opt/cuda/lib") && !seen.contains("CARGO"), "{seen}");
 }
 
 fn read_with(

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
-use crate::preprocess::{DecodeLimits, PdfRenderer, Wanted, serve_pdf};
+use crate::config::env::{Env as _, ProcessEnv};
+use crate::preprocess::{DecodeLimits, PdfRenderer, RendererProgram, Wanted, serve_pdf};
 
 /// Render a PDF from stdin to stdout, in the server's own format
 #[derive(Debug, Args)]
@@ -47,10 +48,12 @@ pub(super) fn run(args: &RenderPdfArgs) -> Result<(), Failure> {
 
 /// This program, as a renderer for a server in this process.
 pub(super) fn renderer() -> PdfRenderer {
+    let library_path = ProcessEnv.get("LD_LIBRARY_PATH");
+    let process = |path| PdfRenderer::Process(RendererProgram { path, library_path });
     // The kernel's name for the running program holds where its file was replaced meanwhile.
     let own = PathBuf::from("/proc/self/exe");
     if own.exists() {
-        return PdfRenderer::Process(own);
+        return process(own);
     }
-    std::env::current_exe().map_or(PdfRenderer::Here, PdfRenderer::Process)
+    std::env::current_exe().map_or(PdfRenderer::Here, process)
 }

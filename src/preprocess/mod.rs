@@ -15,7 +15,7 @@ mod tile;
 pub use config::{Config, MEAN, Normalization, STD, TILE_SIZE_PX};
 pub use decode::{
     DecodeError, DecodeLimits, Decoder, Format, NumberedPage, Orientation, PdfError, PdfRenderer,
-    Wanted, decode, serve_pdf, sniff,
+    RendererProgram, Wanted, decode, serve_pdf, sniff,
 };
 pub use grid::{Grid, choose_grid};
 pub use normalize::SampleValues;

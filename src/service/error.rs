@@ -18,7 +18,7 @@ use crate::constraint::ConstraintError;
 use crate::engine::{EngineError, Reject};
 use crate::limits;
 use crate::model::{NonFinite, RunError};
-use crate::preprocess::DecodeError;
+use crate::preprocess::{DecodeError, PdfError};
 pub(super) use reason::{Kind, Reason};
 
 /// `ErrorInfo.domain` of every failure.
@@ -396,6 +396,9 @@ fn undecodable(file: usize, error: &DecodeError) -> Failure {
         DecodeError::NoSuchPage { .. } => {
             let field = format!("files[{file}].pages");
             Failure::fields(Reason::InvalidField, vec![FieldViolation::new(field, message)])
+        }
+        DecodeError::Pdf(PdfError::NotStarted { .. }) => {
+            Failure::new(Code::Internal, Reason::Bug, message)
         }
         DecodeError::Pdf(pdf) if let Some((limit, value)) = pdf.limit() => {
             over_limit(&field, message, limit, &value, &format!("over {value}"))

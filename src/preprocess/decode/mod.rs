@@ -23,7 +23,7 @@ use image::error::{ImageError, LimitErrorKind};
 use image::{DynamicImage, ImageDecoder, Limits, RgbImage};
 
 pub use self::error::DecodeError;
-pub use self::pdf::{PdfError, PdfRenderer, serve as serve_pdf};
+pub use self::pdf::{PdfError, PdfRenderer, RendererProgram, serve as serve_pdf};
 pub use self::sniff::{Format, sniff};
 use crate::limits;
 use crate::preprocess::page::Page;

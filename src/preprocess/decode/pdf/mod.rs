@@ -21,7 +21,16 @@ pub enum PdfRenderer {
     #[default]
     Here,
     /// In a child of this program, which is stopped when a page takes too long, or its memory.
-    Process(PathBuf),
+    Process(RendererProgram),
+}
+
+/// This program, as a child that renders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RendererProgram {
+    pub path: PathBuf,
+    /// Where its libraries are looked for beside the usual places, as `LD_LIBRARY_PATH` has it: all that a child gets of
+    /// the environment, which may hold secrets.
+    pub library_path: Option<String>,
 }
 
 /// Why a PDF file was not read.
@@ -44,6 +53,9 @@ pub enum PdfError {
          PDF, or send it as PNG"
     )]
     TooMuchMemory { page: usize, bytes_max: u64 },
+    /// No file's fault.
+    #[error("the server's own renderer of PDF files does not start: {problem}; its log says more")]
+    NotStarted { problem: String },
     #[error("page {page} cannot be rendered: {problem}; print it to a new PDF, or send it as PNG")]
     Failed { page: usize, problem: String },
 }

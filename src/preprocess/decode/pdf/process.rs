@@ -2,7 +2,6 @@
 //! so much memory and time and no more. Whatever a file does to it, only that file's request fails.
 
 use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
-use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::frames::{self, Frame};
-use super::{PdfError, render as here};
+use super::{PdfError, RendererProgram, render as here};
 use crate::limits;
 use crate::preprocess::decode::{DecodeError, DecodeLimits, NumberedPage, Wanted};
 
@@ -19,17 +18,19 @@ use crate::preprocess::decode::{DecodeError, DecodeLimits, NumberedPage, Wanted}
 const ASK: Duration = Duration::from_millis(25);
 /// Pages that wait to be taken out of the pipe.
 const PAGES_WAITING: usize = 2;
+/// What a program ends with whose libraries are not found.
+const NOT_LOADED: i32 = 127;
 
 /// Renders with `program`, whose command `render-pdf` is [`serve`].
 pub(super) fn render(
-    program: &Path,
+    program: &RendererProgram,
     bytes: &[u8],
     wanted: &Wanted,
     limits: &DecodeLimits,
     go_on: &dyn Fn() -> bool,
 ) -> Result<Vec<NumberedPage>, DecodeError> {
     let mut child =
-        spawn(program, wanted, limits).map_err(|error| failed(1, &error.to_string()))?;
+        spawn(program, wanted, limits).map_err(|error| not_started(error.to_string()))?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let (send, frames) = mpsc::sync_channel(PAGES_WAITING);
     let pixels_max = limits.pixels_max;
@@ -58,10 +59,11 @@ pub(super) fn render(
     rendered.map_err(|stopped| stopped.error(status, limits.pdf_page_ms_max))
 }
 
-fn spawn(program: &Path, wanted: &Wanted, limits: &DecodeLimits) -> io::Result<Child> {
+fn spawn(program: &RendererProgram, wanted: &Wanted, limits: &DecodeLimits) -> io::Result<Child> {
+    let libraries = program.library_path.as_ref().map(|path| ("LD_LIBRARY_PATH", path));
     let pages: Vec<String> = wanted.pages.iter().map(usize::to_string).collect();
     let DecodeLimits { pixels_max, file_pixels_max, side_px_max, pages_max, .. } = *limits;
-    Command::new(program)
+    Command::new(&program.path)
         .arg("render-pdf")
         .args(["--dpi", &wanted.dpi.to_string()])
         .args(["--pages", &pages.join(",")])
@@ -70,6 +72,7 @@ fn spawn(program: &Path, wanted: &Wanted, limits: &DecodeLimits) -> io::Result<C
         .args(["--side-px-max", &side_px_max.to_string()])
         .args(["--pages-max", &pages_max.to_string()])
         .env_clear()
+        .envs(libraries)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -129,9 +132,17 @@ impl Stopped {
                 let bytes_max = limits::PDF_MEMORY_BYTES_MAX;
                 PdfError::TooMuchMemory { page, bytes_max }.into()
             }
+            Self::Died { .. } if status.as_ref().is_ok_and(|it| it.code() == Some(NOT_LOADED)) => {
+                not_started("its libraries are not found".to_owned())
+            }
             Self::Died { page } => failed(page, "the renderer ended before it was done"),
         }
     }
+}
+
+fn not_started(problem: String) -> DecodeError {
+    tracing::error!(problem, "no PDF file can be rendered");
+    PdfError::NotStarted { problem }.into()
 }
 
 fn failed(page: usize, problem: &str) -> DecodeError {
