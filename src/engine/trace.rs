@@ -6,8 +6,7 @@ mod spans;
 
 use std::time::{Duration, Instant};
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::Link;
+use opentelemetry::trace::SpanContext;
 
 use crate::engine::clock::Clock;
 use crate::engine::scheduler::Planned;
@@ -30,8 +29,9 @@ pub(super) struct Pass {
     pub(super) batch_size: usize,
     pub(super) prefill_tokens: usize,
     pub(super) stages: Option<PassTimes>,
-    /// The requests whose traces go as far as the engine's steps.
-    links: Vec<Link>,
+    /// The requests whose traces go as far as the engine's steps, each with the number of its
+    /// output token.
+    links: Vec<(SpanContext, usize)>,
     /// Of one of them.
     request: Option<RequestTrace>,
 }
@@ -356,8 +356,7 @@ impl Pass {
     /// Points to a request, and to the number of its output token.
     fn link(&mut self, request: &RequestTrace, step: usize) {
         if self.links.len() < LINKS_MAX {
-            let index = KeyValue::new("tessera.step.index", step as i64);
-            self.links.push(Link::new(request.parent.clone(), vec![index], 0));
+            self.links.push((request.parent.clone(), step));
             self.request.get_or_insert_with(|| request.clone());
         }
     }

@@ -111,13 +111,6 @@ impl Deferred for Recording {
 
     fn build(self: Box<Self>, spans: &mut Spans<'_>) {
         let Self { request, fields, finalised, .. } = *self;
-        let new = |name: String, begin, end, attributes| NewSpan {
-            name: name.into(),
-            id: span_id(),
-            start: request.time(begin),
-            end: request.time(end),
-            attributes,
-        };
         for (number, field) in fields.into_iter().enumerate() {
             let name = field.pointer.as_deref().map_or("field", |_| "field ").to_owned();
             let name = name + field.pointer.as_deref().unwrap_or_default();
@@ -126,11 +119,13 @@ impl Deferred for Recording {
             attributes.extend(pointer.map(|text| KeyValue::new("tessera.field.pointer", text)));
             let confidence = field.confidence;
             attributes.extend(confidence.map(|c| KeyValue::new("tessera.field.confidence", c)));
-            let span = new(name, field.begin, field.end, attributes);
+            let (start, end) = (request.time(field.begin), request.time(field.end));
+            let span = NewSpan { name: &name, id: span_id(), start, end, attributes: &attributes };
             spans.child(&request.parent, request.decode, span);
         }
         if let Some((begin, end)) = finalised {
-            let span = new("finalise".to_owned(), begin, end, Vec::new());
+            let (start, end) = (request.time(begin), request.time(end));
+            let span = NewSpan { name: "finalise", id: span_id(), start, end, attributes: &[] };
             spans.child(&request.parent, request.parent.span_id(), span);
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{Key, KeyValue, Value};
-use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::{ExporterBuildError, MetricExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::Temporality;
@@ -18,14 +18,14 @@ use opentelemetry_sdk::resource::{
     EnvResourceDetector, ResourceDetector as _, SdkProvidedResourceDetector,
     TelemetryResourceDetector,
 };
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanExporter as _};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tokio::runtime::Handle;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::spans::{Output, Processor, Tracer};
+use super::spans::{Collector, CollectorLink, Grpc, Http, Output, Processor, Tracer};
 use super::{InitError, OWN_TARGET};
 
 /// A collector to send traces and metrics to.
@@ -90,20 +90,17 @@ pub(super) fn provider(tracer: &Tracer, sample_ratio: f64) -> SdkTracerProvider 
 /// Sends spans.
 pub(super) fn collector(otlp: &Otlp) -> Result<Output, InitError> {
     let runtime = runtime(otlp)?;
-    let builder = SpanExporter::builder();
-    let built = match otlp.protocol {
+    let bad = |message| InitError::Exporter { endpoint: otlp.endpoint.clone(), message };
+    let link = match otlp.protocol {
         Protocol::Grpc => {
-            builder.with_tonic().with_endpoint(&otlp.endpoint).with_timeout(otlp.timeout).build()
+            CollectorLink::Grpc(Grpc::new(&otlp.endpoint, otlp.timeout).map_err(bad)?)
         }
-        Protocol::Http => builder
-            .with_http()
-            .with_endpoint(otlp.path("/v1/traces"))
-            .with_timeout(otlp.timeout)
-            .build(),
+        Protocol::Http => CollectorLink::Http(
+            Http::new(otlp.path("/v1/traces"), otlp.timeout)
+                .map_err(|error| refused(otlp, &error))?,
+        ),
     };
-    let mut exporter = Box::new(built.map_err(|error| refused(otlp, &error))?);
-    exporter.set_resource(&resource());
-    Ok(Output::Collector { exporter, runtime })
+    Ok(Output::Collector(Collector { link, runtime }))
 }
 
 /// Sends metrics.
@@ -235,9 +232,12 @@ where
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
+        // Nobody asks for the library's current context, and a stream enters its span at each poll.
+        .with_context_activation(false)
         // The service decides what is an error; a logged one need not be.
         .with_error_events_to_status(false)
-        .with_filter(filter_fn(is_exported))
+        // Without the hint every library's finest events would be looked at.
+        .with_filter(filter_fn(is_exported).with_max_level_hint(LevelFilter::INFO))
 }
 
 fn is_exported(metadata: &Metadata<'_>) -> bool {

@@ -160,14 +160,15 @@ fn start_tracing(config: &Config, metrics: &Metrics) -> Result<Option<Tracing>, 
         outputs.push(export::collector(otlp)?);
     }
     if let Some(directory) = directory {
-        let files = TraceFiles::open(directory, &export::resource())
+        let files = TraceFiles::open(directory)
             .map_err(|source| InitError::Directory { directory: directory.clone(), source })?;
         outputs.push(Output::Files(files));
     }
     if outputs.is_empty() || (*level_max).max(options.level) == Level::Off {
         return Ok(None);
     }
-    let tracer = Tracer::start(outputs, metrics.clone()).map_err(InitError::Thread)?;
+    let tracer =
+        Tracer::start(outputs, &export::resource(), metrics.clone()).map_err(InitError::Thread)?;
     let (options, level_max, content) = (*options, *level_max, *content);
     Ok(Some(Tracing { tracer, options, level_max, content }))
 }

@@ -4,31 +4,37 @@
 //! (see [`Deferred`]) and becomes spans on that thread. Its queue is bounded in items and in records:
 //! what does not fit is dropped, and counted.
 
+mod collector;
 mod content;
+mod encode;
 mod file;
+#[cfg(test)]
+mod kept;
 mod level;
 mod output;
 mod pipeline;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 
-use opentelemetry::trace::{
-    Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
-};
-use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use opentelemetry::trace::{Link, SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{
-    IdGenerator as _, RandomIdGenerator, Span, SpanData, SpanEvents, SpanLinks, SpanProcessor,
+    IdGenerator as _, RandomIdGenerator, Span, SpanData, SpanProcessor,
 };
 
 use super::{Metrics, OWN_TARGET};
+pub(super) use collector::{Collector, Grpc, Http, Link as CollectorLink};
 pub use content::Content;
+use encode::{Batches, Plain};
 pub use file::{FILE_NAME, TraceFiles};
+#[cfg(test)]
+pub(crate) use kept::Kept;
 pub use level::{Level, ParseLevelError, StepCap, TraceOptions};
 pub(super) use output::Output;
 
@@ -73,19 +79,18 @@ enum Item {
 
 /// Where [`Deferred`] spans go.
 pub struct Spans<'a> {
-    made: &'a mut Vec<SpanData>,
+    batches: &'a mut Batches,
     metrics: &'a Metrics,
-    scope: &'a InstrumentationScope,
 }
 
 /// One span to be.
-#[derive(Debug)]
-pub struct NewSpan {
-    pub name: Cow<'static, str>,
+#[derive(Debug, Clone, Copy)]
+pub struct NewSpan<'a> {
+    pub name: &'a str,
     pub id: SpanId,
     pub start: SystemTime,
     pub end: SystemTime,
-    pub attributes: Vec<KeyValue>,
+    pub attributes: &'a [KeyValue],
 }
 
 /// The part of one request's trace that is made from records: under its `generate_content` span.
@@ -127,9 +132,13 @@ impl Eq for Tracer {}
 
 impl Tracer {
     /// Starts the thread that builds spans and hands them to `outputs`.
-    pub(super) fn start(outputs: Vec<Output>, metrics: Metrics) -> std::io::Result<Self> {
+    pub(super) fn start(
+        outputs: Vec<Output>,
+        resource: &Resource,
+        metrics: Metrics,
+    ) -> std::io::Result<Self> {
         let (tracer, receiver) = Self::with_queue(QUEUE_ITEMS_MAX, metrics);
-        pipeline::start(Arc::clone(&tracer.shared), receiver, outputs)?;
+        pipeline::start(Arc::clone(&tracer.shared), receiver, outputs, resource)?;
         Ok(tracer)
     }
 
@@ -203,94 +212,32 @@ impl SpanProcessor for Processor {
     }
 }
 
-/// A tracer without a thread: a test takes its spans out by hand.
-#[cfg(test)]
-pub(crate) struct Kept {
-    pub(crate) tracer: Tracer,
-    receiver: Receiver<Item>,
-}
-
-#[cfg(test)]
-impl Kept {
-    pub(crate) fn new() -> Self {
-        let (tracer, receiver) = Tracer::with_queue(QUEUE_ITEMS_MAX, Metrics::default());
-        Self { tracer, receiver }
-    }
-
-    /// What became spans since the last time.
-    pub(crate) fn take(&self) -> Vec<SpanData> {
-        let mut made = Vec::new();
-        let (metrics, scope) = (&self.tracer.shared.metrics, &scope());
-        for item in self.receiver.try_iter() {
-            match item {
-                Item::Span(span) => made.push(*span),
-                Item::Later(later) => later.build(&mut Spans { made: &mut made, metrics, scope }),
-                Item::Flush(_) => {}
-            }
-        }
-        made
-    }
-}
-
 // === impl Spans ===
 
 impl fmt::Debug for Spans<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spans").field("made", &self.made.len()).finish_non_exhaustive()
+        f.debug_struct("Spans").field("made", &self.batches.spans()).finish_non_exhaustive()
     }
 }
 
 impl Spans<'_> {
-    /// Adds a span below `parent`.
-    pub fn child(&mut self, parent: &SpanContext, parent_id: SpanId, span: NewSpan) {
-        let context = SpanContext::new(
-            parent.trace_id(),
-            span.id,
-            parent.trace_flags(),
-            false,
-            parent.trace_state().clone(),
-        );
-        self.add(context, parent_id, span, Vec::new());
+    /// Adds a span below `parent_id`, in the trace of `context`.
+    pub fn child(&mut self, context: &SpanContext, parent_id: SpanId, span: NewSpan<'_>) {
+        self.batches.push(&Plain { context, parent: parent_id, span, links: &[] });
     }
 
     /// Adds a span that begins a trace of its own and points to `links`.
-    pub fn root(&mut self, span: NewSpan, links: Vec<Link>) {
+    pub fn root(&mut self, span: NewSpan<'_>, links: &[Link]) {
         let trace = RandomIdGenerator::default().new_trace_id();
-        let flags = TraceFlags::SAMPLED;
-        let context = SpanContext::new(trace, span.id, flags, false, TraceState::default());
-        self.add(context, SpanId::INVALID, span, links);
+        let (flags, state) = (TraceFlags::SAMPLED, TraceState::default());
+        let context = &SpanContext::new(trace, span.id, flags, false, state);
+        self.batches.push(&Plain { context, parent: SpanId::INVALID, span, links });
     }
 
     /// Counts steps that get no span.
     pub fn elided(&self, steps: usize) {
         self.metrics.steps_elided(steps);
     }
-
-    fn add(&mut self, span_context: SpanContext, parent: SpanId, span: NewSpan, links: Vec<Link>) {
-        let dropped_count = links.len().saturating_sub(LINKS_MAX) as u32;
-        let mut kept = SpanLinks::default();
-        kept.links = links.into_iter().take(LINKS_MAX).collect();
-        kept.dropped_count = dropped_count;
-        self.made.push(SpanData {
-            span_context,
-            parent_span_id: parent,
-            parent_span_is_remote: false,
-            span_kind: SpanKind::Internal,
-            name: span.name,
-            start_time: span.start,
-            end_time: span.end,
-            attributes: span.attributes,
-            dropped_attributes_count: 0,
-            events: SpanEvents::default(),
-            links: kept,
-            status: Status::Unset,
-            instrumentation_scope: self.scope.clone(),
-        });
-    }
-}
-
-fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder(OWN_TARGET).build()
 }
 
 /// A fresh span id.

@@ -1,9 +1,10 @@
 //! From the records of one request to its spans. Runs on the thread that exports them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::{SpanContext, SpanId};
+use opentelemetry::trace::{Link, SpanContext, SpanId};
+use opentelemetry::{Key, KeyValue};
 
 use super::{Chunk, ModelFacts, Pass, Preemption, Recording, Step};
 use crate::model::PassTimes;
@@ -23,16 +24,29 @@ fn integer(key: &'static str, value: usize) -> KeyValue {
     KeyValue::new(key, value as i64)
 }
 
-/// Time on each device, where the runner can tell.
-fn stage_attributes(stages: Option<&PassTimes>, attributes: &mut Vec<KeyValue>) {
-    let Some(stages) = stages.map(PassTimes::get) else { return };
-    for (device, time) in &stages.devices {
-        attributes.push(KeyValue::new(
-            format!("tessera.device.{}.ms", device.replace(':', "_")),
-            ms(*time),
-        ));
+/// The names of the attributes that tell the time on each device, made once for many spans.
+#[derive(Debug, Default)]
+struct DeviceKeys(Vec<(String, Key)>);
+
+impl DeviceKeys {
+    fn get(&mut self, device: &str) -> Key {
+        if let Some((_, key)) = self.0.iter().find(|(known, _)| known == device) {
+            return key.clone();
+        }
+        let name: Arc<str> = format!("tessera.device.{}.ms", device.replace(':', "_")).into();
+        let key = Key::from(name);
+        self.0.push((device.to_owned(), key.clone()));
+        key
     }
-    attributes.push(KeyValue::new("tessera.hop.ms", ms(stages.hops)));
+
+    /// Time on each device, where the runner can tell.
+    fn tell(&mut self, stages: Option<&PassTimes>, attributes: &mut Vec<KeyValue>) {
+        let Some(stages) = stages.map(PassTimes::get) else { return };
+        for (device, time) in &stages.devices {
+            attributes.push(KeyValue::new(self.get(device), ms(*time)));
+        }
+        attributes.push(KeyValue::new("tessera.hop.ms", ms(stages.hops)));
+    }
 }
 
 impl Deferred for EnginePass {
@@ -47,15 +61,20 @@ impl Deferred for EnginePass {
             integer("tessera.step.batch_size", pass.batch_size),
             integer("tessera.step.prefill_tokens", pass.prefill_tokens),
         ];
-        stage_attributes(pass.stages.as_ref(), &mut attributes);
+        DeviceKeys::default().tell(pass.stages.as_ref(), &mut attributes);
         let span = NewSpan {
-            name: "engine.step".into(),
+            name: "engine.step",
             id: span_id(),
             start: request.time(pass.begin),
             end: request.time(pass.end),
-            attributes,
+            attributes: &attributes,
         };
-        spans.root(span, pass.links);
+        let links: Vec<Link> = pass
+            .links
+            .into_iter()
+            .map(|(of, step)| Link::new(of, vec![integer("tessera.step.index", step)], 0))
+            .collect();
+        spans.root(span, &links);
     }
 }
 
@@ -93,11 +112,11 @@ impl Recording {
         parent: SpanId,
         (name, id): (&'static str, SpanId),
         (begin, end): (Instant, Instant),
-        attributes: Vec<KeyValue>,
+        attributes: &[KeyValue],
         spans: &mut Spans<'_>,
     ) {
         let (start, end) = (self.request.time(begin), self.request.time(end));
-        let span = NewSpan { name: name.into(), id, start, end, attributes };
+        let span = NewSpan { name, id, start, end, attributes };
         spans.child(&self.request.parent, parent, span);
     }
 
@@ -115,7 +134,7 @@ impl Recording {
         let position = self.position.map(|at| integer("tessera.queue.position_at_enqueue", at));
         attributes.extend(position);
         let times = (self.prepared, started);
-        self.child(self.parent(), ("queue", span_id()), times, attributes, spans);
+        self.child(self.parent(), ("queue", span_id()), times, &attributes, spans);
     }
 
     fn vision(&self, begin: Instant, spans: &mut Spans<'_>) {
@@ -129,7 +148,7 @@ impl Recording {
             KeyValue::new("tessera.device", self.model.vision_device.clone()),
             KeyValue::new("tessera.dtype", self.model.vision_dtype.clone()),
         ];
-        self.child(self.parent(), ("vision_encode", span_id()), (begin, end), attributes, spans);
+        self.child(self.parent(), ("vision_encode", span_id()), (begin, end), &attributes, spans);
     }
 
     /// Of the prompt until its first token; what a preemption had taken in again is told there.
@@ -146,7 +165,7 @@ impl Recording {
             integer("tessera.prefill.kv_bytes", kv_bytes),
         ];
         let id = span_id();
-        self.child(self.parent(), ("prefill", id), (begin, end), attributes, spans);
+        self.child(self.parent(), ("prefill", id), (begin, end), &attributes, spans);
         self.chunks(id, 0, spans);
         id
     }
@@ -157,9 +176,11 @@ impl Recording {
             return;
         }
         let of = |chunk: &&Chunk| chunk.preemptions as usize == preemptions;
+        let mut devices = DeviceKeys::default();
         for chunk in self.chunks.iter().filter(of) {
             let times = (chunk.begin, chunk.end);
-            self.child(parent, ("prefill_chunk", span_id()), times, chunk.attributes(), spans);
+            let attributes = chunk.attributes(&mut devices);
+            self.child(parent, ("prefill_chunk", span_id()), times, &attributes, spans);
         }
     }
 
@@ -178,7 +199,7 @@ impl Recording {
             KeyValue::new("tessera.preempted.resumed", preemption.resumed.is_some()),
         ];
         let id = span_id();
-        self.child(parent, ("preempted", id), (preemption.at, end), attributes, spans);
+        self.child(parent, ("preempted", id), (preemption.at, end), &attributes, spans);
         self.chunks(id, number, spans);
     }
 
@@ -202,14 +223,16 @@ impl Recording {
         attributes.extend(reason.map(|reason| KeyValue::new("tessera.finish_reason", reason)));
         attributes.extend(percentiles(durations));
         let id = self.request.decode;
-        self.child(self.parent(), ("decode", id), (first_token, ended), attributes, spans);
+        self.child(self.parent(), ("decode", id), (first_token, ended), &attributes, spans);
+        let (mut attributes, mut devices) = (Vec::new(), DeviceKeys::default());
         let steps = self.steps.iter().enumerate().zip(chosen);
         for ((index, step), _) in steps.filter(|(_, chosen)| *chosen) {
             // The pass of the first token is the prompt's last one, which has a span of its own.
             let begin = if step.took_in { step.forward_end } else { step.begin };
             let times = (begin, step.end);
-            let attributes = step.attributes(index, &self.model);
-            self.child(id, ("decode_step", span_id()), times, attributes, spans);
+            step.attributes(index, &self.model, &mut attributes);
+            devices.tell(step.stages.as_ref(), &mut attributes);
+            self.child(id, ("decode_step", span_id()), times, &attributes, spans);
         }
     }
 }
@@ -229,25 +252,27 @@ fn percentiles(mut durations: Vec<Duration>) -> Vec<KeyValue> {
 }
 
 impl Chunk {
-    fn attributes(&self) -> Vec<KeyValue> {
+    fn attributes(&self, devices: &mut DeviceKeys) -> Vec<KeyValue> {
         let mut attributes = vec![
             integer("tessera.engine.step", self.pass as usize),
             integer("tessera.prefill.start", self.start as usize),
             integer("tessera.prefill.tokens", self.tokens as usize),
             integer("tessera.step.batch_size", self.batch_size as usize),
         ];
-        stage_attributes(self.stages.as_ref(), &mut attributes);
+        devices.tell(self.stages.as_ref(), &mut attributes);
         attributes
     }
 }
 
 impl Step {
-    fn attributes(&self, index: usize, model: &ModelFacts) -> Vec<KeyValue> {
+    /// Puts them in the place of those of another step.
+    fn attributes(&self, index: usize, model: &ModelFacts, attributes: &mut Vec<KeyValue>) {
         let forward = self.forward_end.saturating_duration_since(self.begin);
         let sample = Duration::from_nanos(u64::from(self.sample_nanos));
         let grammar = Duration::from_nanos(u64::from(self.grammar_nanos));
         let kv_blocks = (self.kv_tokens as usize).div_ceil(model.block_tokens.max(1));
-        let mut attributes = vec![
+        attributes.clear();
+        attributes.extend([
             integer("tessera.step.index", index),
             integer("tessera.engine.step", self.pass as usize),
             integer("tessera.step.batch_size", self.batch_size as usize),
@@ -256,11 +281,9 @@ impl Step {
             KeyValue::new("tessera.step.ms", ms(forward)),
             KeyValue::new("tessera.step.sample_ms", ms(sample)),
             KeyValue::new("tessera.step.grammar_ms", ms(grammar)),
-        ];
+        ]);
         if self.logprob.is_finite() {
             attributes.push(KeyValue::new("tessera.step.logprob", f64::from(self.logprob)));
         }
-        stage_attributes(self.stages.as_ref(), &mut attributes);
-        attributes
     }
 }

@@ -5,12 +5,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::SpanData;
-
 /// The file in the directory.
 pub const FILE_NAME: &str = "spans.jsonl";
 
@@ -24,32 +18,28 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct TraceFiles {
     directory: PathBuf,
-    resource: ResourceAttributesWithSchema,
     file: File,
     bytes: u64,
 }
 
 impl TraceFiles {
     /// Goes on with the file in `directory`, which is made where it is not there.
-    pub(in crate::telemetry) fn open(directory: &Path, resource: &Resource) -> io::Result<Self> {
+    pub(in crate::telemetry) fn open(directory: &Path) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         let file = append(directory)?;
         let bytes = file.metadata()?.len();
-        let resource = ResourceAttributesWithSchema::from(resource);
-        Ok(Self { directory: directory.to_owned(), resource, file, bytes })
+        Ok(Self { directory: directory.to_owned(), file, bytes })
     }
 
-    pub(super) fn write(&mut self, batch: Vec<SpanData>) -> io::Result<()> {
-        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
-        let mut line = serde_json::to_vec(&ExportTraceServiceRequest { resource_spans })?;
-        line.push(b'\n');
+    /// Writes a line, whose end is part of it.
+    pub(super) fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let len = line.len() as u64;
         if self.bytes > 0 && self.bytes + len > FILE_BYTES_MAX {
             fs::rename(self.directory.join(FILE_NAME), self.directory.join(OLDER_NAME))?;
             self.file = append(&self.directory)?;
             self.bytes = 0;
         }
-        self.file.write_all(&line)?;
+        self.file.write_all(line)?;
         self.bytes += len;
         Ok(())
     }

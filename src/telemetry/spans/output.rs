@@ -1,20 +1,13 @@
 //! Where spans go: a collector, or files.
 
-use opentelemetry_otlp::SpanExporter;
-use opentelemetry_sdk::error::OTelSdkError;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
-use tokio::runtime::Handle;
-
+use super::collector::Collector;
+use super::encode::{Batch, Formats};
 use super::file::TraceFiles;
 
 /// One destination.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// Sends over OTLP, on the runtime that carries the connection.
-    Collector {
-        exporter: Box<SpanExporter>,
-        runtime: Handle,
-    },
+    Collector(Collector),
     Files(TraceFiles),
 }
 
@@ -29,26 +22,27 @@ pub(super) struct Failure {
 impl Output {
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Collector { .. } => "collector",
+            Self::Collector(_) => "collector",
             Self::Files(_) => "files",
         }
     }
 
-    pub(super) fn send(&mut self, batch: Vec<SpanData>) -> Result<(), Failure> {
+    /// What all of them together want to have.
+    pub(super) fn formats(outputs: &[Self]) -> Formats {
+        Formats {
+            protobuf: outputs.iter().any(|output| matches!(output, Self::Collector(_))),
+            json: outputs.iter().any(|output| matches!(output, Self::Files(_))),
+        }
+    }
+
+    /// Takes its form of the batch, and says how many of the spans were refused.
+    pub(super) fn send(&mut self, batch: &Batch) -> Result<usize, Failure> {
         match self {
-            Self::Collector { exporter, runtime } => {
-                runtime.block_on(exporter.export(batch)).map_err(|error| Failure {
-                    reason: match error {
-                        OTelSdkError::Timeout(_) => "timeout",
-                        OTelSdkError::AlreadyShutdown => "shutdown",
-                        OTelSdkError::InternalFailure(_) => "rejected",
-                    },
-                    message: error.to_string(),
-                })
+            Self::Collector(collector) => collector.send(batch),
+            Self::Files(files) => {
+                let written = files.write(&batch.json).map(|()| 0);
+                written.map_err(|error| Failure { reason: "io", message: error.to_string() })
             }
-            Self::Files(files) => files
-                .write(batch)
-                .map_err(|error| Failure { reason: "io", message: error.to_string() }),
         }
     }
 }

@@ -5,13 +5,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use opentelemetry::InstrumentationScope;
-use opentelemetry_sdk::trace::SpanData;
+use opentelemetry_sdk::Resource;
 
-use super::{Item, Output, Shared, Spans, scope};
-
-/// Spans of one export.
-const BATCH_SPANS_MAX: usize = 2_048;
+use super::encode::{Batch, Batches};
+use super::{Item, Output, Shared, Spans};
 
 /// How long a span waits at most for others to share its export.
 const BATCH_DELAY: Duration = Duration::from_millis(500);
@@ -22,9 +19,8 @@ const WARN_INTERVAL: Duration = Duration::from_mins(1);
 struct Pipeline {
     shared: Arc<Shared>,
     outputs: Vec<Output>,
-    scope: InstrumentationScope,
-    batch: Vec<SpanData>,
-    /// When the first of `batch` came.
+    batches: Batches,
+    /// When the first of them came.
     since: Option<Instant>,
     lost: usize,
     warned: Option<Instant>,
@@ -35,16 +31,10 @@ pub(super) fn start(
     shared: Arc<Shared>,
     receiver: Receiver<Item>,
     outputs: Vec<Output>,
+    resource: &Resource,
 ) -> std::io::Result<()> {
-    let pipeline = Pipeline {
-        shared,
-        outputs,
-        scope: scope(),
-        batch: Vec::with_capacity(BATCH_SPANS_MAX),
-        since: None,
-        lost: 0,
-        warned: None,
-    };
+    let batches = Batches::new(Output::formats(&outputs), resource);
+    let pipeline = Pipeline { shared, outputs, batches, since: None, lost: 0, warned: None };
     let thread = std::thread::Builder::new().name("spans".to_owned());
     thread.spawn(move || pipeline.run(&receiver)).map(drop)
 }
@@ -60,7 +50,7 @@ impl Pipeline {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let due = self.since.is_some_and(|since| since.elapsed() >= BATCH_DELAY);
-            if due || self.batch.len() >= BATCH_SPANS_MAX {
+            if due || self.batches.has_full() {
                 self.export();
             }
         }
@@ -69,14 +59,14 @@ impl Pipeline {
 
     fn take(&mut self, item: Item) {
         match item {
-            Item::Span(span) => self.batch.push(*span),
+            Item::Span(span) => self.batches.push_made(*span),
             Item::Later(deferred) => {
                 let shared = &self.shared;
                 shared.records.fetch_sub(deferred.records(), Ordering::Relaxed);
-                let before = self.batch.len();
-                let (made, scope) = (&mut self.batch, &self.scope);
-                deferred.build(&mut Spans { made, metrics: &shared.metrics, scope });
-                shared.metrics.spans_processed(self.batch.len() - before, None);
+                let before = self.batches.spans();
+                let batches = &mut self.batches;
+                deferred.build(&mut Spans { batches, metrics: &shared.metrics });
+                shared.metrics.spans_processed(self.batches.spans() - before, None);
             }
             Item::Flush(done) => {
                 self.export();
@@ -90,22 +80,23 @@ impl Pipeline {
 
     fn export(&mut self) {
         self.since = None;
-        while !self.batch.is_empty() {
-            let rest = self.batch.split_off(self.batch.len().min(BATCH_SPANS_MAX));
-            let batch = std::mem::replace(&mut self.batch, rest);
-            self.send(batch);
+        for batch in self.batches.take() {
+            self.send(&batch);
         }
     }
 
-    fn send(&mut self, mut batch: Vec<SpanData>) {
-        let (spans, outputs) = (batch.len(), self.outputs.len());
+    fn send(&mut self, batch: &Batch) {
+        let spans = batch.spans;
         let mut lost = None;
-        for (index, output) in self.outputs.iter_mut().enumerate() {
-            // Mostly there is one, and nothing is copied.
-            let own = if index + 1 == outputs { std::mem::take(&mut batch) } else { batch.clone() };
-            let failed = output.send(own).err();
+        for output in &mut self.outputs {
+            let sent = output.send(batch);
+            let refused = *sent.as_ref().unwrap_or(&0);
+            let failed = sent.err();
             let reason = failed.as_ref().map(|failure| failure.reason);
-            self.shared.metrics.spans_exported(spans, reason);
+            self.shared.metrics.spans_exported(spans.saturating_sub(refused), reason);
+            if refused > 0 {
+                self.shared.metrics.spans_exported(refused.min(spans), Some("rejected"));
+            }
             lost = lost.or(failed.map(|failure| (output.name(), failure)));
         }
         let Some((output, failure)) = lost else { return };

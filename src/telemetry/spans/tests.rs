@@ -22,8 +22,8 @@ impl Deferred for Records {
     fn build(self: Box<Self>, spans: &mut Spans<'_>) {
         let now = self.request.time(Instant::now());
         for number in 0..self.count {
-            let attributes = vec![KeyValue::new("number", number as i64)];
-            let (name, id) = ("record".into(), span_id());
+            let attributes = &[KeyValue::new("number", number as i64)];
+            let (name, id) = ("record", span_id());
             let span = NewSpan { name, id, start: now, end: now, attributes };
             spans.child(&self.request.parent, self.request.parent.span_id(), span);
         }
@@ -52,16 +52,17 @@ fn counted(metrics: &Metrics, name: &str, label: &str) -> u64 {
     line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }
 
-fn files(directory: &Path) -> Output {
+fn start(directory: &Path, metrics: Metrics) -> Tracer {
     let resource = Resource::builder_empty().with_service_name("tessera").build();
-    Output::Files(TraceFiles::open(directory, &resource).unwrap())
+    let files = Output::Files(TraceFiles::open(directory).unwrap());
+    Tracer::start(vec![files], &resource, metrics).unwrap()
 }
 
 #[test]
 fn records_become_spans_in_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let metrics = metrics();
-    let tracer = Tracer::start(vec![files(directory.path())], metrics.clone()).unwrap();
+    let tracer = start(directory.path(), metrics.clone());
     let request = begin(&tracer);
     request.later(Box::new(Records { request: request.clone(), count: 5000 }));
     tracer.flush(Duration::from_secs(20)).unwrap();
@@ -121,13 +122,13 @@ fn a_request_that_nobody_records_has_no_trace() {
 #[test]
 fn links_beyond_the_bound_are_counted() {
     let metrics = metrics();
-    let mut made = Vec::new();
-    let mut spans = Spans { made: &mut made, metrics: &metrics, scope: &scope() };
-    let now = SystemTime::now();
-    let link = Link::new(parent(TraceFlags::SAMPLED), Vec::new(), 0);
-    let (name, id) = ("engine.step".into(), span_id());
-    let span = NewSpan { name, id, start: now, end: now, attributes: Vec::new() };
-    spans.root(span, vec![link; LINKS_MAX + 3]);
+    let made = kept::made(|batches| {
+        let now = SystemTime::now();
+        let link = Link::new(parent(TraceFlags::SAMPLED), Vec::new(), 0);
+        let (name, id) = ("engine.step", span_id());
+        let span = NewSpan { name, id, start: now, end: now, attributes: &[] };
+        Spans { batches, metrics: &metrics }.root(span, &vec![link; LINKS_MAX + 3]);
+    });
     assert_eq!((made[0].links.len(), made[0].links.dropped_count), (LINKS_MAX, 3));
     assert_eq!(made[0].parent_span_id, SpanId::INVALID);
 }
@@ -137,7 +138,7 @@ fn a_full_file_makes_room() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(FILE_NAME);
     std::fs::File::create(&path).unwrap().set_len(64 << 20).unwrap();
-    let tracer = Tracer::start(vec![files(directory.path())], metrics()).unwrap();
+    let tracer = start(directory.path(), metrics());
     let request = begin(&tracer);
     request.later(Box::new(Records { request: request.clone(), count: 1 }));
     tracer.flush(Duration::from_secs(20)).unwrap();
