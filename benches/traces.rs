@@ -1,6 +1,6 @@
 //! What a trace costs in processor time, over a model that takes no time: of the engine's thread for each step of a
 //! stream, and of the threads that make and send spans for each span. Linux only: the times of threads are read from
-//! `/proc`. `cargo bench --bench traces`; not run in CI.
+//! `/proc`. `cargo bench --bench traces [-- files|grpc]`; not run in CI.
 //!
 //! Each round has the same requests twice, once with traces and once without, in turns. The collector listens in the
 //! same process, on threads of its own that are not counted.
@@ -38,13 +38,13 @@ const OUTPUT_TOKENS: usize = 200;
 const ROUNDS: usize = 10;
 
 fn main() {
-    match std::env::var("TRACES_TO").ok() {
+    match std::env::args().skip(1).find(|argument| !argument.starts_with('-')) {
         Some(to) => measure(&to),
         // A process has its exporters once.
         None => {
             for to in ["files", "grpc"] {
                 let own = std::env::current_exe().unwrap();
-                assert!(Command::new(own).env("TRACES_TO", to).status().unwrap().success());
+                assert!(Command::new(own).arg(to).status().unwrap().success());
             }
         }
     }

@@ -2,7 +2,7 @@
 same documents in turns. Linux only: processor time is read from /proc.
 
     cargo build --release
-    python3 benches/telemetry/overhead.py [--rounds 20] [--level 2] [--parallel 1] [--collector URL]
+    python3 benches/telemetry/overhead.py [--rounds 20] [--pairs 4] [--level 2] [--parallel 1] [--collector URL]
     python3 benches/telemetry/overhead.py --parallel 64 --serve "--model DIR --devices cuda:0 --slots 64"
 
 A round gives both the same documents, in the order on-off and then off-on, so that a machine that becomes
@@ -10,6 +10,10 @@ slower or faster meanwhile hurts both. Answers are greedy, so a round has the sa
 of times is that of throughputs. Two figures: the median over rounds of the ratio of the time that they took, which
 other work on the machine disturbs, and of the processor time that the servers took, which it disturbs little.
 Traces go to files, or with --collector to a collector over OTLP; every step of every request is traced.
+
+A process may be lucky with its memory for as long as it lives. So the rounds are shared between --pairs pairs of
+servers, started in turns too; with --level 0 neither traces a request, and the ratio shows what luck is left. Last comes
+what the threads alone took that make and send spans: the part of the cost that no other work disturbs.
 """
 
 import argparse
@@ -43,6 +47,18 @@ def read(server, parallel):
     return time.perf_counter() - begin, server.processor_s() - processor_s
 
 
+def spans_thread_s(server):
+    """Processor time of the thread that makes spans and hands them on; 0 where nothing is traced."""
+    nanos = 0
+    for task in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir():
+        try:
+            if (task / "comm").read_text().strip() == "spans":
+                nanos += int((task / "schedstat").read_text().split()[0])
+        except OSError:
+            pass  # Another thread, which ended meanwhile.
+    return nanos / 1e9
+
+
 def spans_in(directory):
     return sum(
         len(scope["spans"])
@@ -61,6 +77,7 @@ def told(what, ratios):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--pairs", type=int, default=4, help="of servers, one after the other")
     parser.add_argument("--level", default="2")
     parser.add_argument("--parallel", type=int, default=1, help="clients at once")
     parser.add_argument("--collector", help="URL of a collector to send traces to, instead of files")
@@ -70,26 +87,33 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         to = ["--otlp-endpoint", args.collector, "--otlp-signals", "traces"] if args.collector else None
         traced = ["--trace-level", args.level, *(to or ["--trace-dir", directory])]
-        servers = [Server(args.binary, *shlex.split(args.serve), *options) for options in (traced, [])]
-        try:
-            for server in servers:
-                read(server, args.parallel)  # Warm up.
-            times, cpus, total = [], [], [0.0, 0.0]
-            for number in range(args.rounds):
-                took = {}
-                for which in (0, 1) if number % 2 == 0 else (1, 0):
-                    took[which] = read(servers[which], args.parallel)
-                    total[which] += took[which][1]
-                times.append(took[0][0] / took[1][0])
-                cpus.append(took[0][1] / took[1][1])
-        finally:
-            for server in servers:
-                server.stop()
+        times, cpus, total, making_s = [], [], [0.0, 0.0], 0.0
+        for pair in range(args.pairs):
+            servers = [None, None]
+            try:
+                for which in (0, 1) if pair % 2 == 0 else (1, 0):
+                    servers[which] = Server(args.binary, *shlex.split(args.serve), *(traced if which == 0 else []))
+                for server in servers:
+                    read(server, args.parallel)  # Warm up.
+                before_s = spans_thread_s(servers[0])
+                for number in range(pair, args.rounds, args.pairs):
+                    took = {}
+                    for which in (0, 1) if number // args.pairs % 2 == 0 else (1, 0):
+                        took[which] = read(servers[which], args.parallel)
+                        total[which] += took[which][1]
+                    times.append(took[0][0] / took[1][0])
+                    cpus.append(took[0][1] / took[1][1])
+                time.sleep(1)  # Spans wait for others to share their export.
+                making_s += spans_thread_s(servers[0]) - before_s
+            finally:
+                for server in filter(None, servers):
+                    server.stop()
         spans = f", {spans_in(directory)} spans in the files that are left" if not args.collector else ""
     print(f"{args.rounds} rounds of {args.parallel} x {len(PAGES)} pages, level {args.level}{spans}")
     told("time", times)
     told("processor time of the server", cpus)
     print(f"processor time of all rounds: {total[0] / total[1]:.4f} ({total[0]:.2f} s over {total[1]:.2f} s)")
+    print(f"making and sending spans: {making_s:.3f} s, {making_s / total[1]:.4f} of the plain server's")
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ pub(super) fn collector(otlp: &Otlp) -> Result<Output, InitError> {
                 .map_err(|error| refused(otlp, &error))?,
         ),
     };
-    Ok(Output::Collector(Collector { link, runtime }))
+    Ok(Output::Collector(Box::new(Collector { link, runtime })))
 }
 
 /// Sends metrics.

@@ -7,7 +7,7 @@ use super::file::TraceFiles;
 /// One destination.
 #[derive(Debug)]
 pub(crate) enum Output {
-    Collector(Collector),
+    Collector(Box<Collector>),
     Files(TraceFiles),
 }
 
