@@ -22,7 +22,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tokio::runtime::Handle;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::spans::{Collector, CollectorLink, Grpc, Http, Output, Processor, Tracer};
@@ -232,12 +232,9 @@ where
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
-        // Nobody asks for the library's current context, and a stream enters its span at each poll.
-        .with_context_activation(false)
         // The service decides what is an error; a logged one need not be.
         .with_error_events_to_status(false)
-        // Without the hint every library's finest events would be looked at.
-        .with_filter(filter_fn(is_exported).with_max_level_hint(LevelFilter::INFO))
+        .with_filter(filter_fn(is_exported))
 }
 
 fn is_exported(metadata: &Metadata<'_>) -> bool {
