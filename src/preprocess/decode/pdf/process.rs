@@ -18,6 +18,8 @@ use crate::preprocess::decode::{DecodeError, DecodeLimits, NumberedPage, Wanted}
 const ASK: Duration = Duration::from_millis(25);
 /// Pages that wait to be taken out of the pipe.
 const PAGES_WAITING: usize = 2;
+/// How long a child that has closed its pipes may take to end.
+const END: Duration = Duration::from_secs(1);
 /// What a program ends with whose libraries are not found.
 const NOT_LOADED: i32 = 127;
 
@@ -50,6 +52,9 @@ pub(super) fn render(
             }
         });
         let rendered = collect(&frames, wanted, limits.pdf_page_ms_max, go_on);
+        if matches!(rendered, Err(Stopped::Died { .. })) {
+            wait_for_end(&mut child);
+        }
         // Both threads end with the pipes of a child that is gone, and with the channel.
         let _ = child.kill();
         drop(frames);
@@ -57,6 +62,14 @@ pub(super) fn render(
     });
     let status = child.wait();
     rendered.map_err(|stopped| stopped.error(status, limits.pdf_page_ms_max))
+}
+
+/// A child that closed its pipes is about to end, in a way of its own that says why: it is not stopped before that.
+fn wait_for_end(child: &mut Child) {
+    let began = Instant::now();
+    while began.elapsed() < END && matches!(child.try_wait(), Ok(None)) {
+        thread::sleep(END / 100);
+    }
 }
 
 fn spawn(program: &RendererProgram, wanted: &Wanted, limits: &DecodeLimits) -> io::Result<Child> {
