@@ -9,8 +9,8 @@ use super::mask::{Mask, Promise};
 use super::shelf::{Reader, Shelf};
 use super::{ConstraintError, workers};
 
-/// Masks that were begun and that no thread has yet. They are handed over together, when this is dropped: to wake
-/// another thread takes longer than to begin ten of them.
+/// Masks that were begun and that no thread has yet. They are handed over together, when this is dropped: each wake-up of
+/// another thread holds up the step.
 #[derive(Default)]
 pub struct Begun(Vec<Turn>);
 
