@@ -47,7 +47,7 @@ impl Stepper {
             }
         }
         // The devices wait for what follows from the choices: all answers go through their grammars at once.
-        // Masks begin as they are many, and the last when this is dropped.
+        // All masks are handed over when this is dropped.
         let mut begun = Begun::default();
         for (turn, advance) in Advance::all(advances, &mut begun) {
             turns[turn].advance = Some(advance);
