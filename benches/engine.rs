@@ -148,6 +148,7 @@ fn rows(fake: &mut Fake, blocks: &[u32]) {
             tokens: &[1],
             image_tokens_before: 0,
             want: Want::Logits,
+            pages: &[],
         })
         .collect();
     black_box(fake.step(&StepBatch { segments }).unwrap());

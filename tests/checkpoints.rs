@@ -148,6 +148,7 @@ fn random_weights_need_no_files() {
             tokens: &[1, 2, 3],
             image_tokens_before: 0,
             want: tessera::model::Want::Logits,
+            pages: &[],
         };
         let batch = tessera::model::StepBatch { segments: vec![segment] };
         model.step(&batch).unwrap().rows().next().unwrap().to_vec()

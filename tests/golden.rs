@@ -108,6 +108,7 @@ fn step(model: &mut InternVl, slot: u32, start: usize, all: &[u32], end: usize) 
         tokens: &all[start..end],
         image_tokens_before: all[..start].iter().filter(|id| **id == image_token).count(),
         want: Want::Logits,
+        pages: &[],
     };
     let logits = model.step(&StepBatch { segments: vec![segment] }).unwrap();
     logits.rows().next().unwrap().to_vec()
@@ -233,6 +234,7 @@ fn batched_and_chunked_equals_alone() {
         tokens: &all[start..end],
         image_tokens_before: images(all, start),
         want: if end == all.len() { Want::Logits } else { Want::Nothing },
+        pages: &[],
     };
     let a: &'static [u32] = a.clone().leak();
     let b: &'static [u32] = b.clone().leak();

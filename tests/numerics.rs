@@ -107,6 +107,7 @@ fn greedy(model: &mut InternVl, prompt: &[u32], count: usize) -> Vec<u32> {
             tokens: &tokens[start..],
             image_tokens_before: 0,
             want: Want::Logits,
+            pages: &[],
         };
         let logits = model.step(&StepBatch { segments: vec![segment] }).unwrap();
         let chosen = argmax(logits.rows().next().unwrap());
@@ -206,6 +207,7 @@ fn a_nan_that_appears_while_serving_is_located() {
             tokens: &page.tokens,
             image_tokens_before: 0,
             want: Want::Logits,
+            pages: &[],
         };
         let batch = StepBatch { segments: vec![segment] };
         let logits = model.step(&batch).unwrap();
@@ -240,6 +242,7 @@ fn a_healthy_model_has_nothing_to_locate() {
         tokens: &tokens,
         image_tokens_before: 0,
         want: Want::Logits,
+        pages: &[],
     };
     assert_eq!(model.locate_non_finite(&StepBatch { segments: vec![segment] }), None);
 }

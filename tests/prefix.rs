@@ -55,6 +55,7 @@ fn answer(model: &mut InternVl, slot: u32, blocks: &[u32], start: usize) -> Vec<
             tokens: &tokens[start..],
             image_tokens_before: tokens[..start].iter().filter(|id| **id == IMAGE_TOKEN).count(),
             want: Want::Logits,
+            pages: &[],
         };
         let outputs = model.step(&StepBatch { segments: vec![segment] }).unwrap();
         let row = outputs.rows().next().unwrap();

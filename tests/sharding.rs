@@ -66,6 +66,7 @@ fn segment(
         tokens,
         image_tokens_before,
         want,
+        pages: &[],
     }
 }
 

@@ -78,6 +78,8 @@ class Hopper(Driver):
                 values.append(argument)
             elif isinstance(argument, int):
                 values.append(ctypes.c_int(argument))
+            elif isinstance(argument, float):
+                values.append(ctypes.c_float(argument))
             else:
                 values.append(ctypes.c_void_p(None if argument is None else argument.data_ptr()))
         pointers = (ctypes.c_void_p * len(values))(*[ctypes.addressof(value) for value in values])

@@ -68,6 +68,7 @@ pub(super) fn runner(
         step_delay: pace.step,
         token_delay: pace.token,
         tile_delay: pace.tile,
+        looks_at: None,
     })
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::client::Answer;
 use super::refusal::Refusal;
 use super::view::{Seconds, disagreements, seconds, tokens_per_second};
-use crate::pb::v1::{ExtractedField, FinishReason, PageSource};
+use crate::pb::v1::{ExtractedField, FinishReason, PageEvidence, PageSource};
 
 /// What is known of one field.
 #[derive(Debug, Serialize)]
@@ -31,6 +31,11 @@ struct Origin {
     file: u32,
     /// In the file; the first is 1.
     number: u32,
+    /// How that is known: `only_page`, `text` or `attention`.
+    evidence: &'static str,
+    /// Of the attention that fell on pages while the value was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<f32>,
 }
 
 /// All of a document but its fields.
@@ -106,9 +111,23 @@ fn details<'a>(field: &'a ExtractedField, pages: &[PageSource]) -> (&'a str, Det
         confidence: field.confidence,
         min_token_probability: field.min_token_probability,
         normalized: field.normalized.clone().map(value),
-        page: page.map(|page| Origin { file: page.file, number: page.page }),
+        page: page.map(|page| Origin {
+            file: page.file,
+            number: page.page,
+            evidence: evidence(field),
+            share: field.page_share,
+        }),
     };
     (&field.pointer, details)
+}
+
+fn evidence(field: &ExtractedField) -> &'static str {
+    match field.page_evidence() {
+        PageEvidence::OnlyPage => "only_page",
+        PageEvidence::Text => "text",
+        PageEvidence::Attention => "attention",
+        PageEvidence::Unspecified => "unspecified",
+    }
 }
 
 /// The wire's value as JSON.
@@ -167,6 +186,8 @@ mod tests {
                         kind: Some(Kind::StringValue("1.10".to_owned())),
                     }),
                     page: Some(0),
+                    page_evidence: PageEvidence::Attention.into(),
+                    page_share: Some(0.75),
                     ..ExtractedField::default()
                 }],
                 document_json: Some("{\n\"TOTAL\": 1.10}".to_owned()),
@@ -181,7 +202,7 @@ mod tests {
         };
         let line = answered(&["a.png".to_owned()], &answer);
         assert!(serde_json::from_str::<Value>(&line).is_ok());
-        expect![[r#"{"files":["a.png"],"fields":{ "TOTAL": 1.10},"field_details":{"/TOTAL":{"confidence":0.75,"min_token_probability":0.5,"normalized":"1.10","page":{"file":0,"number":7}}},"text":"{\n\"TOTAL\": 1.10}","finish_reason":"stop","model":"tessera-tiny","model_revision":"0123","request_id":"r-1","tiles_per_page":[3],"input_tokens":800,"output_tokens":9,"seconds":{"queue":0.0,"preprocess":0.0,"vision":0.0,"prefill":0.0,"decode":0.0,"first_token":0.0,"total":0.0},"tokens_per_second":null}"#]]
+        expect![[r#"{"files":["a.png"],"fields":{ "TOTAL": 1.10},"field_details":{"/TOTAL":{"confidence":0.75,"min_token_probability":0.5,"normalized":"1.10","page":{"file":0,"number":7,"evidence":"attention","share":0.75}}},"text":"{\n\"TOTAL\": 1.10}","finish_reason":"stop","model":"tessera-tiny","model_revision":"0123","request_id":"r-1","tiles_per_page":[3],"input_tokens":800,"output_tokens":9,"seconds":{"queue":0.0,"preprocess":0.0,"vision":0.0,"prefill":0.0,"decode":0.0,"first_token":0.0,"total":0.0},"tokens_per_second":null}"#]]
             .assert_eq(&line);
     }
 }

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::fields::TokenScore;
+use crate::model::PageShares;
 
 /// Turns tokens into text, one after the other.
 pub(super) trait Detokenize: Send + fmt::Debug {
@@ -48,8 +49,8 @@ pub(super) struct Answer {
     tokens: usize,
     /// Of tokens whose text is not sent.
     scores: Vec<TokenScore>,
-    /// Log-probabilities of tokens that made no text yet.
-    unwritten: Vec<f32>,
+    /// Log-probabilities of tokens that made no text yet, and where the tokens before them looked.
+    unwritten: Vec<(f32, PageShares)>,
 }
 
 // === impl Answer ===
@@ -70,9 +71,10 @@ impl Answer {
         }
     }
 
-    /// How probable the token is that is pushed next; not to be called where nobody asks.
-    pub(super) fn score(&mut self, logprob: f32) {
-        self.unwritten.push(logprob);
+    /// How probable the token is that is pushed next, and where the one before it looked; not to be called where
+    /// nobody asks.
+    pub(super) fn score(&mut self, logprob: f32, looked: PageShares) {
+        self.unwritten.push((logprob, looked));
     }
 
     pub(super) fn push(&mut self, token: u32) -> Verdict {
@@ -118,7 +120,8 @@ impl Answer {
         let start = self.text.len();
         self.text.push_str(text);
         let written = start..self.text.len();
-        let score = |logprob| TokenScore { text: written.clone(), logprob };
+        let score =
+            |(logprob, page_shares)| TokenScore { text: written.clone(), logprob, page_shares };
         self.scores.extend(self.unwritten.drain(..).map(score));
         let open = &self.text[self.released..];
         if let Some(at) = self.stop.iter().filter_map(|stop| open.find(stop.as_str())).min() {
@@ -224,11 +227,11 @@ mod tests {
         let mut answer = Answer::new(Box::new(Bytes::default()), vec!["bc!".to_owned()]);
         let mut scores = Vec::new();
         for (byte, score) in "a€bcd".bytes().zip(0u8..) {
-            answer.score(-f32::from(score));
+            answer.score(-f32::from(score), vec![f32::from(score)]);
             answer.push(u32::from(byte));
             scores.push(answer.piece().map_or_else(Vec::new, |piece| piece.scores));
         }
-        let score = |text, logprob| TokenScore { text, logprob };
+        let score = |text, logprob: f32| TokenScore { text, logprob, page_shares: vec![-logprob] };
         let held = [score(4..5, -4.0), score(5..6, -5.0), score(6..7, -6.0)];
         assert_eq!(
             scores,

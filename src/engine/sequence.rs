@@ -2,6 +2,7 @@
 
 mod choice;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -65,6 +66,8 @@ pub(super) struct Sequence {
     guard: Option<Guard>,
     /// Whether to say how probable each token was.
     scores: bool,
+    /// Where the pages are among the tokens; empty where nobody asks which of them a token is from.
+    pages: Vec<Range<usize>>,
     /// Tokens that the last choice brought: the one chosen, and those that it forced.
     fresh: usize,
     output_tokens_max: usize,
@@ -84,6 +87,7 @@ impl Sequence {
     ) -> Self {
         let Request { job, outlet, ticket, submitted } = request;
         let room = spec.slot_tokens - prompt.len();
+        let pages = if job.scores { pages_of(&prompt, spec.image_token_id) } else { Vec::new() };
         Self {
             trace: Trace::begin(
                 job.trace,
@@ -124,6 +128,7 @@ impl Sequence {
             answer: Answer::new(detokenizer, job.stop),
             guard,
             scores: job.scores,
+            pages,
             fresh: 0,
             output_tokens_max: job.output_tokens_max.clamp(1, room),
         }
@@ -230,6 +235,7 @@ impl Sequence {
             tokens: &self.tokens[planned.start..planned.start + planned.tokens],
             image_tokens_before: self.image_tokens_before(planned.start),
             want: if planned.wants_logits { self.want() } else { Want::Nothing },
+            pages: if planned.wants_logits { &self.pages } else { &[] },
         }
     }
 
@@ -326,5 +332,33 @@ impl Sequence {
         self.timeline.first_token = Some(now);
         self.progress.phase = Phase::Decode;
         self.outlet.progress(self.progress, now);
+    }
+}
+
+/// Where each page is in a prompt: its image tokens, which no two pages have side by side. None of a single page, which
+/// every token is from.
+fn pages_of(prompt: &[u32], image_token_id: u32) -> Vec<Range<usize>> {
+    let mut pages = Vec::new();
+    let mut at = 0;
+    for run in prompt.chunk_by(|one, next| (*one == image_token_id) == (*next == image_token_id)) {
+        if run[0] == image_token_id {
+            pages.push(at..at + run.len());
+        }
+        at += run.len();
+    }
+    if pages.len() < 2 { Vec::new() } else { pages }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pages_of;
+
+    #[test]
+    fn pages_are_runs_of_image_tokens() {
+        assert_eq!(pages_of(&[1, 9, 9, 2, 9, 3], 9), [1..3, 4..5]);
+        assert_eq!(pages_of(&[9, 1, 9], 9), [0..1, 2..3]);
+        for single in [&[1, 9, 9, 2][..], &[1, 2], &[]] {
+            assert!(pages_of(single, 9).is_empty(), "{single:?}");
+        }
     }
 }

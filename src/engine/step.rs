@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::scheduler::{Planned, Scheduler, SeqId};
 use crate::engine::sequence::Sequence;
-use crate::model::{Output, Outputs, PassTimes, Pending, RunError, Runner, StepBatch};
+use crate::model::{Output, Outputs, PageShares, PassTimes, Pending, RunError, Runner, StepBatch};
 
 /// Tokens of a prompt that are not halved any more: what does not fit then will not fit at all.
 const HALVED_TOKENS_MIN: usize = 16;
@@ -42,8 +42,8 @@ pub(super) struct Stepped {
 
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// Its tokens are in the KV cache. With what it wanted.
-    Taken(Option<Output>),
+    /// Its tokens are in the KV cache. With what it wanted, and where its last token looked.
+    Taken(Option<(Output, PageShares)>),
     /// Nobody waits for it any more.
     Dropped,
     Failed(RunError),
@@ -74,7 +74,7 @@ pub(super) fn land(
     let is_no_good = |id: &SeqId| void.contains(id) || !running.sequences.contains_key(id);
     let error = match pending.and_then(|pending| checked(pending.wait()?, &plan)) {
         Ok(outputs) => {
-            let mut outputs = outputs.into_iter();
+            let mut outputs = outputs.into_pairs();
             let outcome = |planned: Planned| {
                 let output = if planned.wants_logits { outputs.next() } else { None };
                 let is_no_good = is_no_good(&planned.id);
@@ -94,7 +94,7 @@ pub(super) fn land(
             return (planned, Outcome::Dropped);
         }
         let outputs = alone(runner, running, planned);
-        let taken = outputs.map(|outputs| Outcome::Taken(outputs.into_iter().next()));
+        let taken = outputs.map(|outputs| Outcome::Taken(outputs.into_pairs().next()));
         (planned, taken.unwrap_or_else(Outcome::Failed))
     };
     Stepped { outcomes: plan.into_iter().map(outcome).collect(), dropped, times: None }

@@ -60,6 +60,7 @@ fn pass(runner: &mut dyn Runner, slot: Slot) -> Result<(), WarmUpError> {
             tokens,
             image_tokens_before,
             want: Want::Greedy,
+            pages: &[],
         };
         let outputs = runner.step(&StepBatch { segments: vec![segment] })?;
         let is_finite = |output: &Output| match output {

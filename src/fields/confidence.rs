@@ -12,6 +12,8 @@ pub struct TokenScore {
     pub text: Range<usize>,
     /// Natural logarithm of its probability, before anything else chose among the tokens.
     pub logprob: f32,
+    /// How much of the attention that chose it fell on each page; empty where that is not known.
+    pub page_shares: Vec<f32>,
 }
 
 /// Both in `0..=1`.
@@ -27,9 +29,8 @@ impl Confidence {
     /// Of the text `said`, from those of `scores`, in their order, that wrote a part of it; none
     /// where nobody kept their probabilities.
     pub fn of(said: &Range<usize>, scores: &[TokenScore]) -> Option<Self> {
-        let first = scores.partition_point(|score| score.text.end <= said.start);
         let (mut sum, mut least, mut count) = (0.0, 0.0f32, 0u16);
-        for score in scores[first..].iter().take_while(|score| score.text.start < said.end) {
+        for score in writers(said, scores) {
             sum += f64::from(score.logprob);
             least = least.min(score.logprob);
             count += 1;
@@ -41,6 +42,16 @@ impl Confidence {
     }
 }
 
+/// Those of `scores`, which are in their order, that wrote a part of the text `said`.
+pub(super) fn writers<'a>(
+    said: &Range<usize>,
+    scores: &'a [TokenScore],
+) -> impl Iterator<Item = &'a TokenScore> {
+    let first = scores.partition_point(|score| score.text.end <= said.start);
+    let end = said.end;
+    scores[first..].iter().take_while(move |score| score.text.start < end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,7 +61,7 @@ mod tests {
         let mut end = 0;
         let score = |&(len, probability): &(usize, f32)| {
             end += len;
-            TokenScore { text: end - len..end, logprob: probability.ln() }
+            TokenScore { text: end - len..end, logprob: probability.ln(), page_shares: Vec::new() }
         };
         tokens.iter().map(score).collect()
     }
@@ -79,7 +90,7 @@ mod tests {
     #[test]
     fn tokens_of_one_character_all_count() {
         let mut tokens = scores(&[(1, 1.0), (3, 0.5), (1, 1.0)]);
-        tokens.insert(1, TokenScore { text: 1..4, logprob: 0.02f32.ln() });
+        tokens.insert(1, TokenScore { text: 1..4, ..scores(&[(3, 0.02)]).remove(0) });
         let confidence = Confidence::of(&(1..4), &tokens).unwrap();
         assert!((confidence.mean - 0.1).abs() < 1e-6, "{confidence:?}");
     }

@@ -1,11 +1,14 @@
-//! Which page a value stands on, by the text that pages bring with them: a PDF that a program wrote has one, a
-//! scan has none.
+//! Which page a value is from.
 //!
-//! The model reads all pages together and does not say where it found a value, so this is said only where it
-//! cannot be wrong: every page has a text, and the text of one of them alone has the value.
+//! A PDF that a program wrote brings the text of its pages, and a value that stands on one of them alone is from
+//! there. Scans have no text, and a value may stand on several pages: then it is where the model looked while it wrote
+//! the value, if it looked at one page more than at all others.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
+use super::confidence::TokenScore;
+use super::looked::Looked;
 use super::normal::{SEPARATOR, abn, is_absent};
 use super::{Field, FieldValue};
 use crate::schema::{Kind, Printed};
@@ -16,6 +19,24 @@ pub struct PageTexts {
     pages: usize,
     /// Of each page, in the form of [`words`]; none where a page has no text.
     texts: Option<Vec<String>>,
+}
+
+/// The page that a value is from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FoundPage {
+    pub page: usize,
+    pub by: PageEvidence,
+}
+
+/// By what a page is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PageEvidence {
+    /// There is no other.
+    OnlyPage,
+    /// The text of no other page has the value.
+    Text,
+    /// So much of the attention that fell on pages while the value was written, `0..=1`.
+    Attention(f32),
 }
 
 // === impl PageTexts ===
@@ -34,20 +55,62 @@ impl PageTexts {
         Self { pages, texts }
     }
 
-    /// The index of the page that `field` is from, where that is known. `kind` is what the schema says it is.
-    pub fn page_of(&self, field: &Field, kind: Option<&Kind>) -> Option<usize> {
+    /// The page that `field` is from, where that is known. `kind` is what the schema says it is; the tokens of
+    /// `scores` that wrote the text `said` wrote the value.
+    pub fn page_of(
+        &self,
+        field: &Field,
+        kind: Option<&Kind>,
+        said: &Range<usize>,
+        scores: &[TokenScore],
+    ) -> Option<FoundPage> {
         if self.pages == 1 {
-            return Some(0);
+            return Some(FoundPage { page: 0, by: PageEvidence::OnlyPage });
         }
-        let texts = self.texts.as_ref()?;
-        let wanted = spellings(field, kind)?;
+        let having = self.having(field, kind);
+        if let [page] = having[..] {
+            return Some(FoundPage { page, by: PageEvidence::Text });
+        }
+        if !is_written(field, kind) {
+            return None;
+        }
+        let Looked { page, share } = Looked::of(said, scores)?;
+        // What stands on some pages is from one of those.
+        let is_possible = page < self.pages && (having.is_empty() || having.contains(&page));
+        is_possible.then_some(FoundPage { page, by: PageEvidence::Attention(share) })
+    }
+
+    /// The pages whose text has the value, where all have a text.
+    fn having(&self, field: &Field, kind: Option<&Kind>) -> Vec<usize> {
+        let (Some(texts), Some(wanted)) = (&self.texts, spellings(field, kind)) else {
+            return Vec::new();
+        };
         let has = |text: &String| {
             wanted.iter().all(|spellings| spellings.iter().any(|one| text.contains(one.as_str())))
         };
-        let mut found = texts.iter().enumerate().filter(|(_, text)| has(text));
-        let (page, _) = found.next()?;
-        found.next().is_none().then_some(page)
+        let pages = texts.iter().enumerate();
+        pages.filter(|(_, text)| has(text)).map(|(page, _)| page).collect()
     }
+}
+
+/// Whether there is a value that stands on a page. What a page is, and what is said of it, follows from all of it.
+fn is_written(field: &Field, kind: Option<&Kind>) -> bool {
+    let is_said_of_it = is_said_of_pages(kind);
+    match &field.value {
+        FieldValue::Text(text) => {
+            !is_said_of_it && !is_absent(text) && words(text).len() > BLANK.len()
+        }
+        FieldValue::Number(_) => !is_said_of_it,
+        FieldValue::Bool(_)
+        | FieldValue::Null
+        | FieldValue::EmptyList
+        | FieldValue::EmptyObject => false,
+    }
+}
+
+/// Values of this kind are no words that stand there.
+fn is_said_of_pages(kind: Option<&Kind>) -> bool {
+    matches!(kind, Some(Kind::Choice(_) | Kind::Boolean | Kind::Printed(Printed::Boolean)))
 }
 
 /// Words without any: a blank.
@@ -63,8 +126,7 @@ fn spellings(field: &Field, kind: Option<&Kind>) -> Option<Vec<Vec<String>>> {
     };
     let parts: Vec<&str> = match kind {
         Some(Kind::Joined { .. }) => text.split(SEPARATOR).collect(),
-        // What the page is, and what is said of it: no words that stand there.
-        Some(Kind::Choice(_) | Kind::Boolean | Kind::Printed(Printed::Boolean)) => return None,
+        kind if is_said_of_pages(kind) => return None,
         _ => vec![text],
     };
     let is_abn = matches!(kind, Some(Kind::Printed(Printed::Abn)));
@@ -149,9 +211,55 @@ mod tests {
         PageTexts::new([Some(FIRST), Some(SECOND)])
     }
 
+    /// The page by its text, or because it is the only one.
+    fn page_of(texts: &PageTexts, field: &Field, kind: Option<&Kind>) -> Option<usize> {
+        let found = texts.page_of(field, kind, &(0..1), &[])?;
+        assert!(!matches!(found.by, PageEvidence::Attention(_)), "{found:?}");
+        Some(found.page)
+    }
+
     #[track_caller]
     fn check(text: &str, kind: &Kind, expected: Option<usize>) {
-        assert_eq!(both().page_of(&said(text), Some(kind)), expected, "{text}");
+        assert_eq!(page_of(&both(), &said(text), Some(kind)), expected, "{text}");
+    }
+
+    /// A token that looked at the pages so much.
+    fn looked(page_shares: &[f32]) -> [TokenScore; 1] {
+        [TokenScore { text: 0..5, logprob: 0.0, page_shares: page_shares.to_vec() }]
+    }
+
+    #[test]
+    fn without_text_a_value_is_from_where_the_model_looked() {
+        let scans = PageTexts::new([None, None, Some("a page with text")]);
+        let find = |texts: &PageTexts, field: &Field, shares: &[f32]| {
+            texts.page_of(field, None, &(0..5), &looked(shares))
+        };
+        let found = |page, by| Some(FoundPage { page, by });
+        let share = |share: f32| PageEvidence::Attention(share);
+        assert_eq!(find(&scans, &said("11.00"), &[0.1, 0.3, 0.0]), found(1, share(0.75)));
+        assert_eq!(find(&scans, &said("11.00"), &[0.1, 0.1, 0.1]), None);
+        assert_eq!(
+            find(&scans, &field(FieldValue::Bool(true), "true"), &[0.3]),
+            found(0, share(1.0))
+        );
+        // A page that there is not.
+        assert_eq!(find(&scans, &said("11.00"), &[0.0, 0.0, 0.0, 0.3]), None);
+        // On both pages: the one that was looked at. On one alone: that one.
+        assert_eq!(find(&both(), &said("11.00"), &[0.1, 0.3]), found(1, share(0.75)));
+        assert_eq!(find(&both(), &said("coffee"), &[0.1, 0.3]), found(0, PageEvidence::Text));
+        // Nothing is from nowhere.
+        for nothing in ["NOT_FOUND", " / "] {
+            assert_eq!(find(&scans, &said(nothing), &[0.1, 0.3]), None, "{nothing}");
+        }
+        assert_eq!(find(&scans, &field(FieldValue::Null, "null"), &[0.1, 0.3]), None);
+    }
+
+    /// Text of a third page, which the model looked at, does not have it.
+    #[test]
+    fn a_page_whose_text_lacks_the_value_is_not_named() {
+        let three = PageTexts::new([Some("11.00"), Some("11.00"), Some("12.00")]);
+        let scores = looked(&[0.0, 0.1, 0.4]);
+        assert_eq!(three.page_of(&said("11.00"), None, &(0..5), &scores), None);
     }
 
     #[test]
@@ -163,7 +271,7 @@ mod tests {
         check("3/04/2028", &Kind::Printed(Printed::Date), None);
         check("03/04/2028", &Kind::Printed(Printed::Date), Some(0));
         let total = field(FieldValue::Number(1234.5), "1234.50");
-        assert_eq!(both().page_of(&total, Some(&Kind::Decimal)), Some(1));
+        assert_eq!(page_of(&both(), &total, Some(&Kind::Decimal)), Some(1));
         // On both, on none, and a part of a word or a number only.
         check("11.00", &money, None);
         check("ACM", &text, None);
@@ -195,21 +303,21 @@ mod tests {
         let choice = Kind::Choice(vec!["invoice".into(), "page".into()]);
         check("invoice", &choice, None);
         let both = PageTexts::new([Some("true"), Some("null and void")]);
-        assert_eq!(both.page_of(&said("true"), Some(&Kind::Printed(Printed::Boolean))), None);
-        assert_eq!(both.page_of(&field(FieldValue::Bool(true), "true"), None), None);
-        assert_eq!(both.page_of(&field(FieldValue::Null, "null"), None), None);
-        assert_eq!(both.page_of(&said(" / "), None), None);
+        assert_eq!(page_of(&both, &said("true"), Some(&Kind::Printed(Printed::Boolean))), None);
+        assert_eq!(page_of(&both, &field(FieldValue::Bool(true), "true"), None), None);
+        assert_eq!(page_of(&both, &field(FieldValue::Null, "null"), None), None);
+        assert_eq!(page_of(&both, &said(" / "), None), None);
         let both = PageTexts::new([Some("Supplier not found"), Some("2")]);
-        assert_eq!(both.page_of(&said("NOT_FOUND"), None), None);
+        assert_eq!(page_of(&both, &said("NOT_FOUND"), None), None);
     }
 
     #[test]
     fn a_page_without_text_may_have_anything() {
         for texts in [[Some(FIRST), None], [Some(FIRST), Some(" \n")], [None, None]] {
-            assert_eq!(PageTexts::new(texts).page_of(&said("coffee"), None), None, "{texts:?}");
+            assert_eq!(page_of(&PageTexts::new(texts), &said("coffee"), None), None, "{texts:?}");
         }
-        assert_eq!(PageTexts::new([None]).page_of(&said("coffee"), None), Some(0));
-        assert_eq!(PageTexts::default().page_of(&said("coffee"), None), None);
+        assert_eq!(page_of(&PageTexts::new([None]), &said("coffee"), None), Some(0));
+        assert_eq!(page_of(&PageTexts::default(), &said("coffee"), None), None);
     }
 
     proptest! {
@@ -220,7 +328,7 @@ mod tests {
             value in "[a-c1-3.,$ ]{0,6}",
         ) {
             let texts = PageTexts::new(pages.iter().map(|page| Some(page.as_str())));
-            if let Some(found) = texts.page_of(&said(&value), None) {
+            if let Some(found) = page_of(&texts, &said(&value), None) {
                 let holds = |page: &str| {
                     let all: Vec<String> = words(page).split(' ').map(str::to_owned).collect();
                     let wanted = words(&value);

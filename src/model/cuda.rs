@@ -12,7 +12,11 @@ pub(super) mod graph;
 #[cfg(feature = "cuda")]
 mod hopper;
 #[cfg(feature = "cuda")]
+mod hopper_attention;
+#[cfg(feature = "cuda")]
 pub(super) mod launch;
+#[cfg(feature = "cuda")]
+pub(super) mod looks;
 #[cfg(feature = "cuda")]
 pub(super) mod product;
 #[cfg(feature = "cuda")]

@@ -18,8 +18,8 @@ use std::time::Duration;
 use crate::device::{Interval, Mark};
 use crate::model::times::Lap;
 use crate::model::{
-    Choice, FeatureKey, ModelSpec, NonFinite, Output, Outputs, PassTimes, Pending, PixelData,
-    RunError, Runner, Segment, Slot, SlotTiles, StepBatch, Want,
+    Choice, FeatureKey, ModelSpec, NonFinite, Output, Outputs, PageShares, PassTimes, Pending,
+    PixelData, RunError, Runner, Segment, Slot, SlotTiles, StepBatch, Want,
 };
 
 pub use fault::{Fault, FaultKind, Faults};
@@ -213,6 +213,13 @@ impl Fake {
         row
     }
 
+    /// Where a token looks.
+    fn page_shares(&self, segment: &Segment<'_>) -> PageShares {
+        let Some(looks_at) = self.options.looks_at else { return PageShares::new() };
+        let share = |page| if page == looks_at { 0.8 } else { 0.1 };
+        (0..segment.pages.len()).map(share).collect()
+    }
+
     /// The token of the script that follows `segment`, which was taken in.
     fn scripted(&mut self, segment: &Segment<'_>) -> Option<u32> {
         let end = segment.start + segment.tokens.len();
@@ -353,10 +360,13 @@ impl Runner for Fake {
             self.options.step_delay
                 + self.options.token_delay * prompt_tokens.sum::<usize>() as u32,
         );
-        let mut outputs = Vec::new();
+        let (mut outputs, mut page_shares) = (Vec::new(), Vec::new());
         for segment in &batch.segments {
             self.take_in(segment);
             self.held(segment.slot).poisoned = poisoned.contains(&segment.slot);
+            if segment.want.is_something() {
+                page_shares.push(self.page_shares(segment));
+            }
             // A row of noise for each of a thousand streams would be a load of its own.
             if segment.want == Want::Greedy
                 && poisoned.is_empty()
@@ -375,7 +385,7 @@ impl Runner for Fake {
             }
         }
         self.count_held();
-        Ok(Outputs::new(outputs))
+        Ok(Outputs::new(outputs).with_page_shares(page_shares))
     }
 
     /// As a device that works by itself: an error is heard of when it is waited for.

@@ -19,7 +19,7 @@ mod replicas;
 
 pub use cache::{BLOCK_TOKENS, pool_blocks};
 pub use cpu::log_sum_exp;
-pub use output::{Choice, Output, Outputs, Want, likeliest};
+pub use output::{Choice, Output, Outputs, PageShares, Want, likeliest};
 pub use pending::Pending;
 pub use runner::{
     DeviceUse, FeatureKey, ModelSpec, NonFinite, PixelData, PixelTiles, Placement, RunError,

@@ -40,7 +40,15 @@ pub enum Output {
 
 /// What the segments of a step asked for, without those that wanted nothing, in their order.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Outputs(Vec<Output>);
+pub struct Outputs {
+    outputs: Vec<Output>,
+    /// One for each output, or none at all where no segment asks.
+    page_shares: Vec<PageShares>,
+}
+
+/// How much of a token's attention falls on each page, `0..=1`, the rest being on other tokens: what it mostly looks
+/// at is where the next token is read from. Empty where nobody asks, or the runner cannot tell.
+pub type PageShares = Vec<f32>;
 
 // === impl Want ===
 
@@ -104,19 +112,30 @@ impl Output {
 
 impl Outputs {
     pub fn new(outputs: Vec<Output>) -> Self {
-        Self(outputs)
+        Self { outputs, page_shares: Vec::new() }
+    }
+
+    /// With those of each output.
+    pub fn with_page_shares(self, page_shares: Vec<PageShares>) -> Self {
+        Self { page_shares, ..self }
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.outputs.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.outputs.is_empty()
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Output> {
-        self.0.iter()
+        self.outputs.iter()
+    }
+
+    /// Each output with where its token looked.
+    pub fn into_pairs(self) -> impl Iterator<Item = (Output, PageShares)> {
+        let shares = self.page_shares.into_iter().chain(std::iter::repeat_with(PageShares::new));
+        self.outputs.into_iter().zip(shares)
     }
 
     /// The rows of logits of those that wanted them.
@@ -142,7 +161,7 @@ impl IntoIterator for Outputs {
     type IntoIter = std::vec::IntoIter<Output>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.outputs.into_iter()
     }
 }
 

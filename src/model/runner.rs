@@ -190,6 +190,9 @@ pub struct Segment<'a> {
     pub image_tokens_before: usize,
     /// What follows the last token.
     pub want: Want<'a>,
+    /// Where the sequence's pages are among its tokens: how much of the last token's attention falls on each is told
+    /// with what it wants. Empty: nobody asks.
+    pub pages: &'a [Range<usize>],
 }
 
 /// One forward pass over several sequences.

@@ -9,8 +9,8 @@ use prost_types::value::Kind;
 use super::document::{self, NotADocument};
 use crate::engine::{Done, FinishReason, Text};
 use crate::fields::{
-    self, Calibration, Check, Confidence, Field, FieldEvent, FieldReader, FieldValue, Mended,
-    Normal, Normals, OTHER_KINDS, PageTexts, Repair, Rule, TokenScore,
+    self, Calibration, Check, Confidence, Field, FieldEvent, FieldReader, FieldValue, FoundPage,
+    Mended, Normal, Normals, OTHER_KINDS, PageEvidence, PageTexts, Repair, Rule, TokenScore,
 };
 use crate::pb::v1;
 use crate::pb::v1::extract_response::Event as Message;
@@ -159,9 +159,9 @@ impl Reading {
         let confidence = self.confidence(&field, said);
         let schema = self.asked.as_ref().map(|form| Arc::clone(&form.schema));
         let kind = schema.as_ref().and_then(|schema| schema.kind_at(&field.pointer));
-        let page = self.pages.page_of(&field, kind).map(|page| page as u32);
+        let page = self.pages.page_of(&field, kind, said, &self.scores);
         let normal = schema.and_then(|schema| fields::note(&mut self.normals, &schema, &field));
-        let field = v1::ExtractedField { page, ..extracted(field, confidence, normal) };
+        let field = extracted(field, confidence, normal, page);
         self.completed.push(field.clone());
         Message::FieldCompleted(field)
     }
@@ -182,6 +182,7 @@ fn extracted(
     field: Field,
     confidence: Option<Confidence>,
     normal: Option<Normal>,
+    page: Option<FoundPage>,
 ) -> v1::ExtractedField {
     let value = value(field.value).map(|kind| prost_types::Value { kind: Some(kind) });
     v1::ExtractedField {
@@ -191,7 +192,20 @@ fn extracted(
         confidence: confidence.map(|confidence| confidence.mean),
         min_token_probability: confidence.map(|confidence| confidence.least),
         normalized: normal.map(normalized),
-        page: None,
+        page: page.map(|found| found.page as u32),
+        page_evidence: page.map_or(v1::PageEvidence::Unspecified, evidence).into(),
+        page_share: page.and_then(|found| match found.by {
+            PageEvidence::Attention(share) => Some(share),
+            PageEvidence::OnlyPage | PageEvidence::Text => None,
+        }),
+    }
+}
+
+fn evidence(found: FoundPage) -> v1::PageEvidence {
+    match found.by {
+        PageEvidence::OnlyPage => v1::PageEvidence::OnlyPage,
+        PageEvidence::Text => v1::PageEvidence::Text,
+        PageEvidence::Attention(_) => v1::PageEvidence::Attention,
     }
 }
 

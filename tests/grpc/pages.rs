@@ -1,6 +1,7 @@
 //! Pages of a document: which of a file are read, and which of them a value is from.
 
 use tessera::pb::v1;
+use tessera::pb::v1::PageEvidence;
 use tessera::pb::v1::extract_response::Event;
 use tonic::Code;
 
@@ -101,6 +102,38 @@ async fn the_text_of_pages_says_where_a_value_is_from() {
     assert_eq!(pages(with_a_scan).await, [None; 9]);
     let alone = vec![v1::InputFile { pages: vec![2], ..file(PDF) }];
     assert_eq!(pages(alone).await, [first; 9], "where else");
+}
+
+/// Scans have no text: what the model looked at says where a value is from, and where the text of pages says it that
+/// counts.
+#[tokio::test]
+async fn where_the_model_looked_says_where_a_value_is_from() {
+    let answer = r#"{"DOCUMENT_TYPE": "receipt", "SUPPLIER_NAME": "Acme Pty. Ltd.", "PAYER_NAME": "NOT_FOUND",
+        "LINE_ITEM_QUANTITIES": "1 | 2", "TOTAL_AMOUNT": "$33.00"}"#;
+    let setup = Setup { slot_tokens: 2000, looks_at: Some(1), ..answering(answer) };
+    let server = setup.start().await;
+    let found = async |files: Vec<v1::InputFile>| -> Vec<(Option<u32>, PageEvidence)> {
+        let request = v1::ExtractRequest { files, ..receipt() };
+        let (events, status) = collect(open(&server, request).await).await;
+        assert_eq!(status.code(), Code::Ok, "{status:?}");
+        let fields = &completed(&events).fields;
+        for field in fields {
+            let is_attention = field.page_evidence() == PageEvidence::Attention;
+            assert_eq!(field.page_share.is_some(), is_attention, "{field:?}");
+            if let Some(share) = field.page_share {
+                assert!((share - 0.8 / 0.9).abs() < 1e-5, "{field:?}");
+            }
+        }
+        fields.iter().map(|field| (field.page, field.page_evidence())).collect()
+    };
+    let (looked, nowhere) = ((Some(1), PageEvidence::Attention), (None, PageEvidence::Unspecified));
+    let scans = [receipt().files, receipt().files].concat();
+    assert_eq!(found(scans).await, [nowhere, looked, nowhere, looked, looked]);
+    let text = |page| (Some(page), PageEvidence::Text);
+    let of_a_pdf = found(vec![file(PDF)]).await;
+    assert_eq!(of_a_pdf, [nowhere, text(0), nowhere, looked, text(1)]);
+    let only = (Some(0), PageEvidence::OnlyPage);
+    assert_eq!(found(receipt().files).await, [only; 5]);
 }
 
 /// Of a file with several pages those that are asked for are read, in that order, and each is named.

@@ -50,6 +50,8 @@ pub(crate) struct Setup {
     pub(crate) step_delay: Duration,
     pub(crate) engine: engine::Config,
     pub(crate) service: service::Config,
+    /// The page that the model looks at.
+    pub(crate) looks_at: Option<usize>,
     /// Comes with the model.
     pub(crate) calibration: Option<Arc<Calibration>>,
     /// Loading waits for this.
@@ -76,6 +78,7 @@ impl Default for Setup {
             step_delay: Duration::ZERO,
             engine: engine::Config::default(),
             service: service::Config::new(MODEL),
+            looks_at: None,
             calibration: None,
             gate: None,
         }
@@ -123,6 +126,7 @@ impl Setup {
             spec: self.spec(),
             script: Script::Answer(tokens),
             step_delay: self.step_delay,
+            looks_at: self.looks_at,
             ..Options::default()
         });
         let (faults, probe) = (fake.faults(), fake.probe());

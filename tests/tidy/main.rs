@@ -170,6 +170,8 @@ fn unsafe_code_has_few_addresses() {
         "model/cuda/fp8.rs",
         "model/cuda/graph.rs",
         "model/cuda/hopper.rs",
+        "model/cuda/hopper_attention.rs",
+        "model/cuda/looks.rs",
         "model/cuda/transfer.rs",
         "model/cuda/launch.rs",
         "model/cuda/product.rs",

@@ -188,6 +188,67 @@ func (Phase) EnumDescriptor() ([]byte, []int) {
 	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{2}
 }
 
+// How the page of a value is known.
+type PageEvidence int32
+
+const (
+	PageEvidence_PAGE_EVIDENCE_UNSPECIFIED PageEvidence = 0
+	// The document has one page.
+	PageEvidence_PAGE_EVIDENCE_ONLY_PAGE PageEvidence = 1
+	// Each page is of a PDF that brings its text along, and the text of this page
+	// alone has the value as it is written here; of a list in one string, all its
+	// items.
+	PageEvidence_PAGE_EVIDENCE_TEXT PageEvidence = 2
+	// While it wrote the value the model looked at this page at least twice as much
+	// as at all others together. Nearly always right, but no proof: see
+	// `page_share`. Not said of what stands on no page as it is written: the kind of
+	// the document, true and false.
+	PageEvidence_PAGE_EVIDENCE_ATTENTION PageEvidence = 3
+)
+
+// Enum value maps for PageEvidence.
+var (
+	PageEvidence_name = map[int32]string{
+		0: "PAGE_EVIDENCE_UNSPECIFIED",
+		1: "PAGE_EVIDENCE_ONLY_PAGE",
+		2: "PAGE_EVIDENCE_TEXT",
+		3: "PAGE_EVIDENCE_ATTENTION",
+	}
+	PageEvidence_value = map[string]int32{
+		"PAGE_EVIDENCE_UNSPECIFIED": 0,
+		"PAGE_EVIDENCE_ONLY_PAGE":   1,
+		"PAGE_EVIDENCE_TEXT":        2,
+		"PAGE_EVIDENCE_ATTENTION":   3,
+	}
+)
+
+func (x PageEvidence) Enum() *PageEvidence {
+	p := new(PageEvidence)
+	*p = x
+	return p
+}
+
+func (x PageEvidence) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PageEvidence) Descriptor() protoreflect.EnumDescriptor {
+	return file_tessera_v1_extraction_proto_enumTypes[3].Descriptor()
+}
+
+func (PageEvidence) Type() protoreflect.EnumType {
+	return &file_tessera_v1_extraction_proto_enumTypes[3]
+}
+
+func (x PageEvidence) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PageEvidence.Descriptor instead.
+func (PageEvidence) EnumDescriptor() ([]byte, []int) {
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{3}
+}
+
 type Repair int32
 
 const (
@@ -244,11 +305,11 @@ func (x Repair) String() string {
 }
 
 func (Repair) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[3].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[4].Descriptor()
 }
 
 func (Repair) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[3]
+	return &file_tessera_v1_extraction_proto_enumTypes[4]
 }
 
 func (x Repair) Number() protoreflect.EnumNumber {
@@ -257,7 +318,7 @@ func (x Repair) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Repair.Descriptor instead.
 func (Repair) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{3}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{4}
 }
 
 type CheckRule int32
@@ -313,11 +374,11 @@ func (x CheckRule) String() string {
 }
 
 func (CheckRule) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[4].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[5].Descriptor()
 }
 
 func (CheckRule) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[4]
+	return &file_tessera_v1_extraction_proto_enumTypes[5]
 }
 
 func (x CheckRule) Number() protoreflect.EnumNumber {
@@ -326,7 +387,7 @@ func (x CheckRule) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CheckRule.Descriptor instead.
 func (CheckRule) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{4}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{5}
 }
 
 type FinishReason int32
@@ -364,11 +425,11 @@ func (x FinishReason) String() string {
 }
 
 func (FinishReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_tessera_v1_extraction_proto_enumTypes[5].Descriptor()
+	return file_tessera_v1_extraction_proto_enumTypes[6].Descriptor()
 }
 
 func (FinishReason) Type() protoreflect.EnumType {
-	return &file_tessera_v1_extraction_proto_enumTypes[5]
+	return &file_tessera_v1_extraction_proto_enumTypes[6]
 }
 
 func (x FinishReason) Number() protoreflect.EnumNumber {
@@ -377,7 +438,7 @@ func (x FinishReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FinishReason.Descriptor instead.
 func (FinishReason) EnumDescriptor() ([]byte, []int) {
-	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{5}
+	return file_tessera_v1_extraction_proto_rawDescGZIP(), []int{6}
 }
 
 type ExtractRequest struct {
@@ -1419,12 +1480,14 @@ type ExtractedField struct {
 	// value out of several is spelt as the schema has it. IS_GST_INCLUDED is a
 	// bool. Lists in one string are lists. What the page does not have is null.
 	Normalized *structpb.Value `protobuf:"bytes,6,opt,name=normalized,proto3" json:"normalized,omitempty"`
-	// Index into Accepted.pages of the page that has the value. Always set for a
-	// document of one page. The model reads several pages together and does not say
-	// where it found a value: then it is set only where each page is of a PDF that
-	// brings its text along, and the text of one page alone has the value as it is
-	// written here; of a list in one string, all its items.
-	Page          *uint32 `protobuf:"varint,7,opt,name=page,proto3,oneof" json:"page,omitempty"`
+	// Index into Accepted.pages of the page that the value is from; unset where that
+	// is not known. `page_evidence` says how it is.
+	Page *uint32 `protobuf:"varint,7,opt,name=page,proto3,oneof" json:"page,omitempty"`
+	// Set with `page`.
+	PageEvidence PageEvidence `protobuf:"varint,8,opt,name=page_evidence,json=pageEvidence,proto3,enum=tessera.v1.PageEvidence" json:"page_evidence,omitempty"`
+	// [0, 1], for PAGE_EVIDENCE_ATTENTION: this page's share of the attention that
+	// fell on pages while the value was written.
+	PageShare     *float32 `protobuf:"fixed32,9,opt,name=page_share,json=pageShare,proto3,oneof" json:"page_share,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1504,6 +1567,20 @@ func (x *ExtractedField) GetNormalized() *structpb.Value {
 func (x *ExtractedField) GetPage() uint32 {
 	if x != nil && x.Page != nil {
 		return *x.Page
+	}
+	return 0
+}
+
+func (x *ExtractedField) GetPageEvidence() PageEvidence {
+	if x != nil {
+		return x.PageEvidence
+	}
+	return PageEvidence_PAGE_EVIDENCE_UNSPECIFIED
+}
+
+func (x *ExtractedField) GetPageShare() float32 {
+	if x != nil && x.PageShare != nil {
+		return *x.PageShare
 	}
 	return 0
 }
@@ -2481,7 +2558,7 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\n" +
 	"FieldDelta\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"\xcb\x02\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\xbd\x03\n" +
 	"\x0eExtractedField\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12,\n" +
 	"\x05value\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x05value\x12\x10\n" +
@@ -2493,10 +2570,14 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\n" +
 	"normalized\x18\x06 \x01(\v2\x16.google.protobuf.ValueR\n" +
 	"normalized\x12\x17\n" +
-	"\x04page\x18\a \x01(\rH\x02R\x04page\x88\x01\x01B\r\n" +
+	"\x04page\x18\a \x01(\rH\x02R\x04page\x88\x01\x01\x12=\n" +
+	"\rpage_evidence\x18\b \x01(\x0e2\x18.tessera.v1.PageEvidenceR\fpageEvidence\x12\"\n" +
+	"\n" +
+	"page_share\x18\t \x01(\x02H\x03R\tpageShare\x88\x01\x01B\r\n" +
 	"\v_confidenceB\x18\n" +
 	"\x16_min_token_probabilityB\a\n" +
-	"\x05_page\"\xa6\x03\n" +
+	"\x05_pageB\r\n" +
+	"\v_page_share\"\xa6\x03\n" +
 	"\tCompleted\x12=\n" +
 	"\rfinish_reason\x18\x01 \x01(\x0e2\x18.tessera.v1.FinishReasonR\ffinishReason\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12(\n" +
@@ -2577,7 +2658,12 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\fPHASE_QUEUED\x10\x01\x12\x10\n" +
 	"\fPHASE_VISION\x10\x02\x12\x11\n" +
 	"\rPHASE_PREFILL\x10\x03\x12\x10\n" +
-	"\fPHASE_DECODE\x10\x04*\xcf\x01\n" +
+	"\fPHASE_DECODE\x10\x04*\x7f\n" +
+	"\fPageEvidence\x12\x1d\n" +
+	"\x19PAGE_EVIDENCE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17PAGE_EVIDENCE_ONLY_PAGE\x10\x01\x12\x16\n" +
+	"\x12PAGE_EVIDENCE_TEXT\x10\x02\x12\x1b\n" +
+	"\x17PAGE_EVIDENCE_ATTENTION\x10\x03*\xcf\x01\n" +
 	"\x06Repair\x12\x16\n" +
 	"\x12REPAIR_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rREPAIR_QUOTES\x10\x01\x12\x15\n" +
@@ -2618,100 +2704,102 @@ func file_tessera_v1_extraction_proto_rawDescGZIP() []byte {
 	return file_tessera_v1_extraction_proto_rawDescData
 }
 
-var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_tessera_v1_extraction_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
 var file_tessera_v1_extraction_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_tessera_v1_extraction_proto_goTypes = []any{
 	(Priority)(0),                  // 0: tessera.v1.Priority
 	(EventKind)(0),                 // 1: tessera.v1.EventKind
 	(Phase)(0),                     // 2: tessera.v1.Phase
-	(Repair)(0),                    // 3: tessera.v1.Repair
-	(CheckRule)(0),                 // 4: tessera.v1.CheckRule
-	(FinishReason)(0),              // 5: tessera.v1.FinishReason
-	(*ExtractRequest)(nil),         // 6: tessera.v1.ExtractRequest
-	(*InputFile)(nil),              // 7: tessera.v1.InputFile
-	(*GenerationOptions)(nil),      // 8: tessera.v1.GenerationOptions
-	(*ExtractResponse)(nil),        // 9: tessera.v1.ExtractResponse
-	(*Accepted)(nil),               // 10: tessera.v1.Accepted
-	(*PageSource)(nil),             // 11: tessera.v1.PageSource
-	(*DocumentTypeFound)(nil),      // 12: tessera.v1.DocumentTypeFound
-	(*Progress)(nil),               // 13: tessera.v1.Progress
-	(*TokenDelta)(nil),             // 14: tessera.v1.TokenDelta
-	(*FieldDelta)(nil),             // 15: tessera.v1.FieldDelta
-	(*ExtractedField)(nil),         // 16: tessera.v1.ExtractedField
-	(*Completed)(nil),              // 17: tessera.v1.Completed
-	(*Check)(nil),                  // 18: tessera.v1.Check
-	(*Usage)(nil),                  // 19: tessera.v1.Usage
-	(*Timings)(nil),                // 20: tessera.v1.Timings
-	(*BatchExtractRequest)(nil),    // 21: tessera.v1.BatchExtractRequest
-	(*BatchExtractResponse)(nil),   // 22: tessera.v1.BatchExtractResponse
-	(*ExtractError)(nil),           // 23: tessera.v1.ExtractError
-	(*FieldViolation)(nil),         // 24: tessera.v1.FieldViolation
-	(*ModelInfoRequest)(nil),       // 25: tessera.v1.ModelInfoRequest
-	(*ModelInfoResponse)(nil),      // 26: tessera.v1.ModelInfoResponse
-	(*WatchModelInfoRequest)(nil),  // 27: tessera.v1.WatchModelInfoRequest
-	(*WatchModelInfoResponse)(nil), // 28: tessera.v1.WatchModelInfoResponse
-	nil,                            // 29: tessera.v1.ExtractError.MetadataEntry
-	(*ExtractionSchema)(nil),       // 30: tessera.v1.ExtractionSchema
-	(DocumentType)(0),              // 31: tessera.v1.DocumentType
-	(*durationpb.Duration)(nil),    // 32: google.protobuf.Duration
-	(*structpb.Value)(nil),         // 33: google.protobuf.Value
-	(*ModelStatus)(nil),            // 34: tessera.v1.ModelStatus
+	(PageEvidence)(0),              // 3: tessera.v1.PageEvidence
+	(Repair)(0),                    // 4: tessera.v1.Repair
+	(CheckRule)(0),                 // 5: tessera.v1.CheckRule
+	(FinishReason)(0),              // 6: tessera.v1.FinishReason
+	(*ExtractRequest)(nil),         // 7: tessera.v1.ExtractRequest
+	(*InputFile)(nil),              // 8: tessera.v1.InputFile
+	(*GenerationOptions)(nil),      // 9: tessera.v1.GenerationOptions
+	(*ExtractResponse)(nil),        // 10: tessera.v1.ExtractResponse
+	(*Accepted)(nil),               // 11: tessera.v1.Accepted
+	(*PageSource)(nil),             // 12: tessera.v1.PageSource
+	(*DocumentTypeFound)(nil),      // 13: tessera.v1.DocumentTypeFound
+	(*Progress)(nil),               // 14: tessera.v1.Progress
+	(*TokenDelta)(nil),             // 15: tessera.v1.TokenDelta
+	(*FieldDelta)(nil),             // 16: tessera.v1.FieldDelta
+	(*ExtractedField)(nil),         // 17: tessera.v1.ExtractedField
+	(*Completed)(nil),              // 18: tessera.v1.Completed
+	(*Check)(nil),                  // 19: tessera.v1.Check
+	(*Usage)(nil),                  // 20: tessera.v1.Usage
+	(*Timings)(nil),                // 21: tessera.v1.Timings
+	(*BatchExtractRequest)(nil),    // 22: tessera.v1.BatchExtractRequest
+	(*BatchExtractResponse)(nil),   // 23: tessera.v1.BatchExtractResponse
+	(*ExtractError)(nil),           // 24: tessera.v1.ExtractError
+	(*FieldViolation)(nil),         // 25: tessera.v1.FieldViolation
+	(*ModelInfoRequest)(nil),       // 26: tessera.v1.ModelInfoRequest
+	(*ModelInfoResponse)(nil),      // 27: tessera.v1.ModelInfoResponse
+	(*WatchModelInfoRequest)(nil),  // 28: tessera.v1.WatchModelInfoRequest
+	(*WatchModelInfoResponse)(nil), // 29: tessera.v1.WatchModelInfoResponse
+	nil,                            // 30: tessera.v1.ExtractError.MetadataEntry
+	(*ExtractionSchema)(nil),       // 31: tessera.v1.ExtractionSchema
+	(DocumentType)(0),              // 32: tessera.v1.DocumentType
+	(*durationpb.Duration)(nil),    // 33: google.protobuf.Duration
+	(*structpb.Value)(nil),         // 34: google.protobuf.Value
+	(*ModelStatus)(nil),            // 35: tessera.v1.ModelStatus
 }
 var file_tessera_v1_extraction_proto_depIdxs = []int32{
-	7,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
-	30, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
-	8,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
+	8,  // 0: tessera.v1.ExtractRequest.files:type_name -> tessera.v1.InputFile
+	31, // 1: tessera.v1.ExtractRequest.schema:type_name -> tessera.v1.ExtractionSchema
+	9,  // 2: tessera.v1.ExtractRequest.generation:type_name -> tessera.v1.GenerationOptions
 	1,  // 3: tessera.v1.ExtractRequest.event_kinds:type_name -> tessera.v1.EventKind
 	0,  // 4: tessera.v1.ExtractRequest.priority:type_name -> tessera.v1.Priority
-	10, // 5: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
-	13, // 6: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
-	14, // 7: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
-	15, // 8: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
-	16, // 9: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
-	17, // 10: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
-	12, // 11: tessera.v1.ExtractResponse.document_type:type_name -> tessera.v1.DocumentTypeFound
-	11, // 12: tessera.v1.Accepted.pages:type_name -> tessera.v1.PageSource
-	31, // 13: tessera.v1.DocumentTypeFound.document_type:type_name -> tessera.v1.DocumentType
-	19, // 14: tessera.v1.DocumentTypeFound.usage:type_name -> tessera.v1.Usage
+	11, // 5: tessera.v1.ExtractResponse.accepted:type_name -> tessera.v1.Accepted
+	14, // 6: tessera.v1.ExtractResponse.progress:type_name -> tessera.v1.Progress
+	15, // 7: tessera.v1.ExtractResponse.token_delta:type_name -> tessera.v1.TokenDelta
+	16, // 8: tessera.v1.ExtractResponse.field_delta:type_name -> tessera.v1.FieldDelta
+	17, // 9: tessera.v1.ExtractResponse.field_completed:type_name -> tessera.v1.ExtractedField
+	18, // 10: tessera.v1.ExtractResponse.completed:type_name -> tessera.v1.Completed
+	13, // 11: tessera.v1.ExtractResponse.document_type:type_name -> tessera.v1.DocumentTypeFound
+	12, // 12: tessera.v1.Accepted.pages:type_name -> tessera.v1.PageSource
+	32, // 13: tessera.v1.DocumentTypeFound.document_type:type_name -> tessera.v1.DocumentType
+	20, // 14: tessera.v1.DocumentTypeFound.usage:type_name -> tessera.v1.Usage
 	2,  // 15: tessera.v1.Progress.phase:type_name -> tessera.v1.Phase
-	32, // 16: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
-	33, // 17: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
-	33, // 18: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
-	5,  // 19: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
-	19, // 20: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
-	20, // 21: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
-	16, // 22: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
-	18, // 23: tessera.v1.Completed.checks:type_name -> tessera.v1.Check
-	3,  // 24: tessera.v1.Completed.repairs:type_name -> tessera.v1.Repair
-	4,  // 25: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
-	32, // 26: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
-	32, // 27: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
-	32, // 28: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
-	32, // 29: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
-	32, // 30: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
-	32, // 31: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
-	32, // 32: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
-	6,  // 33: tessera.v1.BatchExtractRequest.extract:type_name -> tessera.v1.ExtractRequest
-	9,  // 34: tessera.v1.BatchExtractResponse.response:type_name -> tessera.v1.ExtractResponse
-	23, // 35: tessera.v1.BatchExtractResponse.error:type_name -> tessera.v1.ExtractError
-	32, // 36: tessera.v1.ExtractError.retry_after:type_name -> google.protobuf.Duration
-	29, // 37: tessera.v1.ExtractError.metadata:type_name -> tessera.v1.ExtractError.MetadataEntry
-	24, // 38: tessera.v1.ExtractError.violations:type_name -> tessera.v1.FieldViolation
-	34, // 39: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	34, // 40: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
-	6,  // 41: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
-	21, // 42: tessera.v1.ExtractionService.BatchExtract:input_type -> tessera.v1.BatchExtractRequest
-	25, // 43: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
-	27, // 44: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
-	9,  // 45: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
-	22, // 46: tessera.v1.ExtractionService.BatchExtract:output_type -> tessera.v1.BatchExtractResponse
-	26, // 47: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
-	28, // 48: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
-	45, // [45:49] is the sub-list for method output_type
-	41, // [41:45] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	33, // 16: tessera.v1.Progress.elapsed:type_name -> google.protobuf.Duration
+	34, // 17: tessera.v1.ExtractedField.value:type_name -> google.protobuf.Value
+	34, // 18: tessera.v1.ExtractedField.normalized:type_name -> google.protobuf.Value
+	3,  // 19: tessera.v1.ExtractedField.page_evidence:type_name -> tessera.v1.PageEvidence
+	6,  // 20: tessera.v1.Completed.finish_reason:type_name -> tessera.v1.FinishReason
+	20, // 21: tessera.v1.Completed.usage:type_name -> tessera.v1.Usage
+	21, // 22: tessera.v1.Completed.timings:type_name -> tessera.v1.Timings
+	17, // 23: tessera.v1.Completed.fields:type_name -> tessera.v1.ExtractedField
+	19, // 24: tessera.v1.Completed.checks:type_name -> tessera.v1.Check
+	4,  // 25: tessera.v1.Completed.repairs:type_name -> tessera.v1.Repair
+	5,  // 26: tessera.v1.Check.rule:type_name -> tessera.v1.CheckRule
+	33, // 27: tessera.v1.Timings.queue:type_name -> google.protobuf.Duration
+	33, // 28: tessera.v1.Timings.preprocess:type_name -> google.protobuf.Duration
+	33, // 29: tessera.v1.Timings.vision:type_name -> google.protobuf.Duration
+	33, // 30: tessera.v1.Timings.prefill:type_name -> google.protobuf.Duration
+	33, // 31: tessera.v1.Timings.decode:type_name -> google.protobuf.Duration
+	33, // 32: tessera.v1.Timings.time_to_first_token:type_name -> google.protobuf.Duration
+	33, // 33: tessera.v1.Timings.total:type_name -> google.protobuf.Duration
+	7,  // 34: tessera.v1.BatchExtractRequest.extract:type_name -> tessera.v1.ExtractRequest
+	10, // 35: tessera.v1.BatchExtractResponse.response:type_name -> tessera.v1.ExtractResponse
+	24, // 36: tessera.v1.BatchExtractResponse.error:type_name -> tessera.v1.ExtractError
+	33, // 37: tessera.v1.ExtractError.retry_after:type_name -> google.protobuf.Duration
+	30, // 38: tessera.v1.ExtractError.metadata:type_name -> tessera.v1.ExtractError.MetadataEntry
+	25, // 39: tessera.v1.ExtractError.violations:type_name -> tessera.v1.FieldViolation
+	35, // 40: tessera.v1.ModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	35, // 41: tessera.v1.WatchModelInfoResponse.status:type_name -> tessera.v1.ModelStatus
+	7,  // 42: tessera.v1.ExtractionService.Extract:input_type -> tessera.v1.ExtractRequest
+	22, // 43: tessera.v1.ExtractionService.BatchExtract:input_type -> tessera.v1.BatchExtractRequest
+	26, // 44: tessera.v1.ExtractionService.ModelInfo:input_type -> tessera.v1.ModelInfoRequest
+	28, // 45: tessera.v1.ExtractionService.WatchModelInfo:input_type -> tessera.v1.WatchModelInfoRequest
+	10, // 46: tessera.v1.ExtractionService.Extract:output_type -> tessera.v1.ExtractResponse
+	23, // 47: tessera.v1.ExtractionService.BatchExtract:output_type -> tessera.v1.BatchExtractResponse
+	27, // 48: tessera.v1.ExtractionService.ModelInfo:output_type -> tessera.v1.ModelInfoResponse
+	29, // 49: tessera.v1.ExtractionService.WatchModelInfo:output_type -> tessera.v1.WatchModelInfoResponse
+	46, // [46:50] is the sub-list for method output_type
+	42, // [42:46] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_tessera_v1_extraction_proto_init() }
@@ -2753,7 +2841,7 @@ func file_tessera_v1_extraction_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tessera_v1_extraction_proto_rawDesc), len(file_tessera_v1_extraction_proto_rawDesc)),
-			NumEnums:      6,
+			NumEnums:      7,
 			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,

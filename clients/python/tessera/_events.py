@@ -137,8 +137,12 @@ class Field:
     min_token_probability: float | None
     #: In one form where it is understood: "5976.93", "2017-12-11". None: not, or not on the page.
     normalized: Any
-    #: Index into `Accepted.pages`. None: the document has several, of which not one alone is known to have it.
+    #: Index into `Accepted.pages`. None: the document has several, and it is not known which of them the value is from.
     page: int | None
+    #: How the page is known: "ONLY_PAGE", "TEXT" or "ATTENTION"; "UNSPECIFIED" without a page.
+    page_evidence: str
+    #: For "ATTENTION", 0 to 1: of the attention that fell on pages while the value was written.
+    page_share: float | None
     proto: pb.ExtractedField = field(repr=False, compare=False)
 
     @property
@@ -306,6 +310,8 @@ def _field(m: pb.ExtractedField) -> Field:
         ),
         normalized=MessageToDict(m.normalized) if m.HasField("normalized") else None,
         page=m.page if m.HasField("page") else None,
+        page_evidence=_name(pb.PageEvidence, m.page_evidence, "PAGE_EVIDENCE_"),
+        page_share=m.page_share if m.HasField("page_share") else None,
         proto=m,
     )
 

@@ -2,7 +2,7 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { toJson } from "@bufbuild/protobuf";
 import type { ExtractEvent } from "../src/index.js";
-import { type Accepted, type Completed, CompletedSchema, type DocumentType, FinishReason, Phase, type Progress, Repair } from "../src/proto.js";
+import { type Accepted, type Completed, CompletedSchema, type DocumentType, type ExtractedField, FinishReason, PageEvidence, Phase, type Progress, Repair } from "../src/proto.js";
 import { bar, byId, make, type Part } from "./dom.js";
 import type { Form } from "./form.js";
 import { typeName, withArticle } from "./task.js";
@@ -73,7 +73,7 @@ export class Reading {
         this.#form.delta(event.value.pointer, event.value.text);
         break;
       case "fieldCompleted":
-        this.#form.complete(event.value, this.#pageOf(event.value.page));
+        this.#form.complete(event.value, this.#pageOf(event.value));
         break;
       case "completed":
         this.#complete(event.value);
@@ -140,9 +140,10 @@ export class Reading {
     }
   }
 
-  /** "page 2" where there are several, and the server says which. */
-  #pageOf(page: number | undefined): string {
-    return page === undefined || (this.#accepted?.pages.length ?? 0) < 2 ? "" : `page ${page + 1}`;
+  /** "page 2" where there are several, and the server says which; "likely page 2" where the model looked there. */
+  #pageOf({ page, pageEvidence }: ExtractedField): string {
+    if (page === undefined || (this.#accepted?.pages.length ?? 0) < 2) return "";
+    return `${pageEvidence === PageEvidence.ATTENTION ? "likely " : ""}page ${page + 1}`;
   }
 
   #tileCount(): number {

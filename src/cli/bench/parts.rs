@@ -316,7 +316,7 @@ fn segment<'a>(
     want: Want<'a>,
 ) -> Segment<'a> {
     let (slot, blocks) = (Slot(sequence as u32), &blocks[sequence]);
-    Segment { slot, blocks, start, tokens, image_tokens_before: 0, want }
+    Segment { slot, blocks, start, tokens, image_tokens_before: 0, want, pages: &[] }
 }
 
 fn row(

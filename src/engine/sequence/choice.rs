@@ -11,7 +11,7 @@ use crate::engine::constrained::{Advance, Constrained};
 use crate::engine::guard::{Guard, Trip};
 use crate::engine::sampler::{NotFinite, Sampler};
 use crate::engine::{EngineError, FinishReason, Phase};
-use crate::model::Output;
+use crate::model::{Output, PageShares};
 use crate::telemetry::spans::Level;
 
 /// A token that was chosen, before it is known what follows from it.
@@ -20,6 +20,8 @@ pub(in crate::engine) struct Chosen {
     token: u32,
     /// That the model gave it; none where the model had no choice, or where nobody asked.
     logprob: Option<f32>,
+    /// Where the token before it looked.
+    looked: PageShares,
     /// Tokens that the answer begins with, instead of it.
     opening: Option<Vec<u32>>,
     /// Held to a grammar, and in the middle of free text: what follows from the token is found out beside the next step.
@@ -88,7 +90,7 @@ impl Sequence {
     /// before the answer [goes on](Self::go_on).
     pub(in crate::engine) fn choose(
         &mut self,
-        output: &Output,
+        (output, looked): (&Output, PageShares),
         sampler: &mut Sampler,
         stop_ids: &[u32],
         clock: &dyn Clock,
@@ -114,7 +116,7 @@ impl Sequence {
         let constrained = if goes_on && !stays_free { self.constrained.take() } else { None };
         let advance = constrained.map(|constrained| Advance::new(constrained, token));
         self.trace.waits(clock);
-        Ok((Chosen { token, logprob, opening, stays_free }, advance))
+        Ok((Chosen { token, logprob, looked, opening, stays_free }, advance))
     }
 
     /// Adds the token and those that it forces, sends the text that they complete, and says whether the answer is
@@ -127,7 +129,7 @@ impl Sequence {
         stop_ids: &[u32],
         (now, clock): (Instant, &dyn Clock),
     ) -> Result<Option<FinishReason>, Spoilt> {
-        let Chosen { token, logprob, opening, stays_free } = chosen;
+        let Chosen { token, logprob, looked, opening, stays_free } = chosen;
         let mut next = None;
         if let Some(advance) = advance {
             let (constrained, done, spent) = advance.done();
@@ -139,7 +141,7 @@ impl Sequence {
         if let Some(logprob) = logprob {
             self.trace.scored(logprob);
             if self.scores && !stop_ids.contains(&token) {
-                self.answer.score(logprob);
+                self.answer.score(logprob, looked);
             }
         }
         let mut tokens = opening.unwrap_or_else(|| vec![token]);

@@ -91,9 +91,9 @@ impl Stepper {
         if planned.prefill {
             sequence.trace.prefilled(&planned, pass);
         }
-        let Some(output) = output else { return Ok(None) };
+        let Some((output, looked)) = output else { return Ok(None) };
         let clock = self.clock.as_ref();
-        match sequence.choose(&output, &mut self.sampler, &self.stop_ids, clock) {
+        match sequence.choose((&output, looked), &mut self.sampler, &self.stop_ids, clock) {
             Ok(chosen) => Ok(Some(chosen)),
             Err(NoChoice::NotFinite) => Err(Unwell::NotFinite),
             Err(NoChoice::Unheld(error)) => {

@@ -24,7 +24,7 @@ pub(in crate::model) struct PagedAttention<'a> {
 }
 
 /// A tensor's values.
-fn dense<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+pub(super) fn dense<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let (CpuStorage::F32(values), Some((start, end))) = (storage, layout.contiguous_offsets())
     else {
         bail!("paged attention takes contiguous f32")
@@ -33,11 +33,11 @@ fn dense<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Sizes {
-    heads: usize,
-    kv_heads: usize,
-    block_tokens: usize,
-    head_dim: usize,
+pub(super) struct Sizes {
+    pub(super) heads: usize,
+    pub(super) kv_heads: usize,
+    pub(super) block_tokens: usize,
+    pub(super) head_dim: usize,
 }
 
 impl CustomOp3 for PagedAttention<'_> {
@@ -89,7 +89,7 @@ impl CustomOp3 for PagedAttention<'_> {
 impl PagedAttention<'_> {
     /// Where the first `seen` tokens of one head are: their first value in the cache, their first position, and
     /// how many they are.
-    fn pieces(
+    pub(super) fn pieces(
         &self,
         sizes: Sizes,
         kv_head: usize,

@@ -7,6 +7,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+use super::hopper_attention;
 use super::launch::{
     Argument, GRID_MAX, Grid, Module, THREADS_MAX, VECTOR, expect, has_tensor_cores, launch,
     module, multiprocessors, suffix,
@@ -20,7 +21,7 @@ const PREFILL_ATTENTION: Module = module!("prefill_attention");
 const DECODE_THREADS: usize = 256;
 const SPLITS_MAX: usize = 16;
 /// Query heads that may share a key and value head.
-const GROUP_MAX: usize = 8;
+pub(super) const GROUP_MAX: usize = 8;
 const PREFILL_THREADS: usize = 128;
 const PREFILL_QUERIES: usize = 64;
 const PREFILL_KEYS: usize = 64;
@@ -42,17 +43,17 @@ pub(in crate::model) struct Paged<'a> {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct PagedSizes {
-    sequences: usize,
-    table_blocks: usize,
-    blocks: usize,
-    kv_heads: usize,
-    block_tokens: usize,
-    head_dim: usize,
+pub(super) struct PagedSizes {
+    pub(super) sequences: usize,
+    pub(super) table_blocks: usize,
+    pub(super) blocks: usize,
+    pub(super) kv_heads: usize,
+    pub(super) block_tokens: usize,
+    pub(super) head_dim: usize,
 }
 
 impl Paged<'_> {
-    fn sizes(&self, dtype: DType) -> Result<PagedSizes> {
+    pub(super) fn sizes(&self, dtype: DType) -> Result<PagedSizes> {
         let (blocks, kv_heads, block_tokens, head_dim) = self.keys.dims4()?;
         let (sequences, table_blocks) = self.tables.dims2()?;
         expect(self.values, self.keys.dims(), dtype)?;
@@ -67,7 +68,7 @@ impl Paged<'_> {
 
 impl PagedSizes {
     /// As the kernels take them.
-    fn arguments<'a>(self) -> [Argument<'a>; 3] {
+    pub(super) fn arguments<'a>(self) -> [Argument<'a>; 3] {
         [self.table_blocks, self.blocks, self.block_tokens].map(Argument::Int)
     }
 }
@@ -272,6 +273,9 @@ pub(in crate::model) fn prefill_attention(
     let dtype = q.dtype();
     let sizes = cache.sizes(dtype)?;
     let (rows, heads, head_dim) = q.dims3()?;
+    if hopper_attention::takes_paged(q, head_dim, sizes.block_tokens)? {
+        return hopper_attention::prefill_attention(q, cache, positions, out);
+    }
     let blocks = [heads, rows.div_ceil(PREFILL_QUERIES), 1];
     if !takes_prefill(q.device(), dtype, head_dim)
         || head_dim != sizes.head_dim
@@ -317,6 +321,9 @@ pub(in crate::model) fn full_attention(
 ) -> Result<()> {
     let dtype = qkv.dtype();
     let (batch, rows, three, heads, head_dim) = qkv.dims5()?;
+    if hopper_attention::takes(qkv, head_dim)? {
+        return hopper_attention::full_attention(qkv, bias, out);
+    }
     let blocks = [rows.div_ceil(PREFILL_QUERIES), heads, batch];
     if !takes_prefill(qkv.device(), dtype, head_dim) || three != 3 || batch > GRID_MAX {
         bail!("{:?} has no attention kernel", qkv.shape());

@@ -62,9 +62,27 @@ struct Stage {
     }
 };
 
+// Shows what this thread wrote to shared memory to products and to the copy engine.
+__device__ __forceinline__ void publish_writes() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
 // Holds the named barrier's threads until all `threads` have come.
 __device__ __forceinline__ void sync_threads(int barrier, int threads) {
     asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
+
+// Counts this block's warp among those that the named barrier waits for, and goes on.
+__device__ __forceinline__ void arrive_threads(int barrier, int threads) {
+    asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
+
+// ---- registers -----------------------------------------------------------------------------------------
+
+// The four warps of a group give registers up, or wait until there are as many.
+template <int COUNT> __device__ __forceinline__ void give_registers() {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(COUNT));
+}
+template <int COUNT> __device__ __forceinline__ void take_registers() {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(COUNT));
 }
 
 // ---- copies --------------------------------------------------------------------------------------------
@@ -122,6 +140,13 @@ __device__ __forceinline__ unsigned long long rows_matrix(word address) {
     return (unsigned long long)((address & 0x3ffffu) >> 4) | (1ull << 16) | (64ull << 32) | (1ull << 62);
 }
 
+// A matrix in swizzled rows of 128 bytes, its depth across them: what is `beside` it, 64 columns further, begins so many
+// bytes behind.
+__device__ __forceinline__ unsigned long long columns_matrix(word address, int beside) {
+    return (unsigned long long)((address & 0x3ffffu) >> 4) | ((unsigned long long)(beside >> 4) << 16) |
+           (64ull << 32) | (1ull << 62);
+}
+
 // Before the first product after registers or shared memory were written.
 __device__ __forceinline__ void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 __device__ __forceinline__ void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
@@ -155,8 +180,8 @@ template <int COUNT> __device__ __forceinline__ void settle(float (&sums)[COUNT]
 // columns j of the result rows t / 32 * 16 + t % 32 / 4, elements 4j and 4j + 1, and 8 further down, 4j + 2
 // and 4j + 3, in columns t % 4 * 2 and the next.
 //
-// BY_LEFT has the left matrix in shared memory as well, FROM_REGISTERS has the thread's rows: words of two
-// elements as of an m16n8k16 product's left matrix.
+// The left matrix is in shared memory as well, or in registers: words of two elements as of an m16n8k16 product's left
+// matrix. `add_across` takes a right matrix whose depth is across its rows.
 template <typename T, int N> struct Products;
 
 #define PRODUCTS(T, NAME, N, COUNT, A, B, P, A1, A2, A3, B4, P5)                                               \
@@ -176,6 +201,13 @@ template <typename T, int N> struct Products;
                          "}, {" A ", " A1 ", " A2 ", " A3 "}, " B4 ", p, 1, 1, 0;\n}"                          \
                          : SUMS_##COUNT(c)                                                                     \
                          : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "l"(right), "r"(add));      \
+        }                                                                                                      \
+        static __device__ __forceinline__ void add_across(float (&c)[COUNT], const word (&left)[4],            \
+                                                          unsigned long long right) {                          \
+            asm volatile("wgmma.mma_async.sync.aligned.m64n" #N "k16.f32." NAME "." NAME " {" SLOTS_##COUNT    \
+                         "}, {" A ", " A1 ", " A2 ", " A3 "}, " B4 ", 1, 1, 1, 1;"                             \
+                         : SUMS_##COUNT(c)                                                                     \
+                         : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "l"(right));                \
         }                                                                                                      \
     };
 #define GROUP_PRODUCTS_OF(T, NAME)                                                                             \

@@ -47,6 +47,8 @@ pub struct Options {
     pub token_delay: Duration,
     /// Time that each encoded tile takes.
     pub tile_delay: Duration,
+    /// The page that all tokens look at most, where somebody asks; none: it does not tell.
+    pub looks_at: Option<usize>,
 }
 
 // === impl Options ===
@@ -75,6 +77,7 @@ impl Default for Options {
             step_delay: Duration::ZERO,
             token_delay: Duration::ZERO,
             tile_delay: Duration::ZERO,
+            looks_at: None,
         }
     }
 }

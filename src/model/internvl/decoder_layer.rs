@@ -5,6 +5,7 @@ use candle_core::{DType, Result, Tensor};
 use super::config::TextConfig;
 use super::home::Home;
 use super::language::Rows;
+use super::looks::Looks;
 use super::observe::{Site, Within};
 use crate::model::cache::{CacheShape, LayerCache};
 use crate::model::layers::{
@@ -100,17 +101,19 @@ impl DecoderLayer {
         self.down_proj.visit("mlp.down_proj", visit);
     }
 
-    /// `x`, `[rows, hidden]` on this layer's device in any dtype, to the same in the residual's.
+    /// `x`, `[rows, hidden]` on this layer's device in any dtype, to the same in the residual's. `looks` take in
+    /// what the sequences look at, where this layer counts.
     pub(super) fn forward(
         &mut self,
         x: &Tensor,
         sequences: &[Rows<'_>],
         angles: &Angles,
+        looks: Option<&mut Looks<'_>>,
         look: &mut Within<'_>,
     ) -> Result<Tensor> {
         let x = x.to_dtype(self.residual)?;
         let normed = self.input_layernorm.forward(&x)?.to_dtype(self.compute)?;
-        let attended = self.attend(&normed, sequences, angles, look)?;
+        let attended = self.attend(&normed, sequences, angles, looks, look)?;
         let x = self.o_proj.forward_add(&attended, &x)?;
         let normed = self.post_attention_layernorm.forward(&x)?.to_dtype(self.compute)?;
         let inner = swiglu(&self.gate_up_proj.forward(&normed)?)?;
@@ -129,6 +132,7 @@ impl DecoderLayer {
         x: &Tensor,
         sequences: &[Rows<'_>],
         angles: &Angles,
+        looks: Option<&mut Looks<'_>>,
         look: &mut Within<'_>,
     ) -> Result<Tensor> {
         let Heads { kv: kv_heads, group, head_dim } = self.heads;
@@ -156,6 +160,9 @@ impl DecoderLayer {
                 })?;
             }
             queries.push(PagedQueries { q, blocks: rows.blocks, start: rows.start });
+        }
+        if let Some(looks) = looks {
+            looks.add(&queries, &self.cache)?;
         }
         paged_attention_of_all(&queries, &self.cache)
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::laps::Laps;
+use super::looks::Looks;
 use super::observe::{Observe, Part, Site};
 use super::runner::InternVl;
 use crate::model::output::Want;
@@ -74,8 +75,10 @@ impl InternVl {
             tokens,
             image_tokens_before: 0,
             want: Want::Logits,
+            pages: &[],
         };
-        let hidden = self.hidden(&[segment], &mut recorder, &mut Laps::off())?;
+        let hidden =
+            self.hidden(&[segment], &mut recorder, (&mut Laps::off(), &mut Looks::none()))?;
         let last = tokens.len() as u32 - 1;
         self.decoder.logits(&hidden, &[last], &mut recorder, &mut Laps::off())?;
         self.release(slot);

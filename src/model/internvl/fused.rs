@@ -7,10 +7,12 @@
 //! see the plain operations instead.
 
 mod decode;
+mod glances;
+mod places;
 
 use std::collections::BTreeMap;
 
-use candle_core::{D, DType, Device, Result, Tensor, bail};
+use candle_core::{D, DType, Device, Result, Tensor};
 
 use super::config::TextConfig;
 use super::decoder_layer::DecoderLayer;
@@ -18,11 +20,12 @@ use super::embedding::Embedding;
 use super::home::{Home, Homes};
 use super::language::{Room, Rows};
 use super::laps::Laps;
+use super::looks::{self, Looks};
 use super::observe::{Observe, Part, Site};
 use crate::device::Links;
-use crate::model::cache::BLOCK_TOKENS;
 use crate::model::cuda::attention::{self, Paged, Scratch};
 use crate::model::cuda::launch::buffer;
+use crate::model::cuda::looks::Glance;
 use crate::model::cuda::rows;
 use crate::model::cuda::tokens::{self, Allowed, CHOICE_WORDS, Masks, mask_words};
 use crate::model::cuda::transfer::{Download, Downloads, Uploads};
@@ -31,6 +34,8 @@ use crate::model::output::{Choice, Want};
 use crate::model::times::PassTimes;
 pub(super) use decode::DecodeRow;
 use decode::DecodeStep;
+pub(super) use glances::PageSums;
+use places::{Piece, Places};
 
 /// What a decoder is made of, for the time of a step.
 #[derive(Clone, Copy)]
@@ -53,6 +58,8 @@ pub(super) struct Fused {
     /// None until it is prepared, and where layers change between devices or dtypes to and fro.
     decode: Option<DecodeStep>,
     downloads: Downloads,
+    /// Of what sequences look at.
+    glances: Downloads,
     uploads: Uploads,
 }
 
@@ -95,33 +102,6 @@ struct Workspace {
     inner: Tensor,
 }
 
-/// What one device reads of a step, the same for all of its layers.
-struct Places {
-    /// Position of each row, u32.
-    positions: Tensor,
-    /// Index of each row's sequence in this step, u32; none where a row is its sequence.
-    sequences: Option<Tensor>,
-    /// Each sequence's blocks of the cache, u32, `[sequences, table_blocks]`.
-    tables: Tensor,
-    /// Tokens of each sequence, these rows included, u32.
-    lengths: Tensor,
-    /// Rows of the step in pieces that one launch attends from.
-    pieces: Vec<Piece>,
-    /// Tokens of the longest sequence that there may be.
-    longest: usize,
-    cos: Tensor,
-    sin: Tensor,
-}
-
-/// Rows that attend together: some sequences with one row each, or several rows of one sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Piece {
-    first_row: usize,
-    rows: usize,
-    first_sequence: usize,
-    sequences: usize,
-}
-
 impl Fused {
     /// None unless all layers have kernels for all they do.
     pub(super) fn new(config: &TextConfig, homes: &Homes, room: Room) -> Result<Option<Self>> {
@@ -144,8 +124,9 @@ impl Fused {
             }
         }
         let downloads = Downloads::new(room.slots.max(decode::ROWS_MAX) * CHOICE_WORDS);
+        let glances = Downloads::new(room.slots.max(decode::ROWS_MAX) * looks::PAGES_MAX);
         let uploads = Uploads::default();
-        Ok(Some(Self { scratches, widths, room, decode: None, downloads, uploads }))
+        Ok(Some(Self { scratches, widths, room, decode: None, downloads, glances, uploads }))
     }
 
     /// Makes the graphs of decoding steps, for the tensors that `stack` has now. `never` is not chosen.
@@ -163,7 +144,7 @@ impl Fused {
         x: &Tensor,
         sequences: &[Rows<'_>],
         observer: &mut dyn Observe,
-        laps: &mut Laps,
+        (laps, looks): (&mut Laps, &mut Looks<'_>),
     ) -> Result<Option<Tensor>> {
         if observer.looks_inside() {
             return Ok(None);
@@ -174,6 +155,7 @@ impl Fused {
             let Some(new) = Places::new(sequences, rope, device)? else { return Ok(None) };
             places.insert(*index, new);
         }
+        let mut glances: BTreeMap<usize, Glance> = BTreeMap::new();
         let mut at = stack.homes.embedding.index;
         let mut workspace: Option<Workspace> = None;
         // Nothing waits to be added to the residual yet.
@@ -193,9 +175,19 @@ impl Fused {
             let Some(workspace) = &workspace else { continue };
             layer.forward_fused(workspace, is_first, &places[&at], &self.scratches[&at])?;
             is_first = false;
+            if looks.counts(index) {
+                if !glances.contains_key(&at) {
+                    glances.insert(at, self.glance(looks, home.candle_device())?);
+                }
+                let cache = layer.paged(&places[&at].tables);
+                glances[&at].add(&workspace.q, cache, looks.part())?;
+            }
             if !observer.is_blind() {
                 observer.see(Part::Layer(index), Site::Residual, &workspace.sum()?)?;
             }
+        }
+        for glance in glances.values() {
+            looks.add_later(self.page_sums(glance)?);
         }
         workspace.map_or_else(|| Ok(x.clone()), |workspace| workspace.sum()).map(Some)
     }
@@ -205,9 +197,10 @@ impl Fused {
         &mut self,
         stack: &Stack<'_>,
         rows: &[DecodeRow<'_>],
+        looks: &mut Looks<'_>,
     ) -> Result<Option<Decoded>> {
         let Some(mut decode) = self.decode.take() else { return Ok(None) };
-        let decoded = decode.run(stack, self, rows);
+        let decoded = decode.run(stack, self, rows, looks);
         self.decode = Some(decode);
         decoded
     }
@@ -308,73 +301,6 @@ impl Workspace {
     fn sum(&self) -> Result<Tensor> {
         &self.residual + &self.delta
     }
-}
-
-impl Places {
-    /// None where a sequence is longer than the angles of `rope` are made for.
-    fn new(rows: &[Rows<'_>], rope: &RopeTable, device: &Device) -> Result<Option<Self>> {
-        let longest = rows.iter().map(|rows| rows.start + rows.len).max().unwrap_or(0);
-        let Some((cos, sin)) = rope.unscaled(longest) else { return Ok(None) };
-        let of_rows = || {
-            let rows = rows.iter().enumerate();
-            rows.flat_map(|(index, rows)| (0..rows.len).map(move |row| (index, rows.start + row)))
-        };
-        let (count, all) = (rows.len(), of_rows().count());
-        let mut values: Vec<u32> = of_rows().map(|(_, position)| position as u32).collect();
-        values.extend(of_rows().map(|(index, _)| index as u32));
-        values.extend(rows.iter().map(|rows| (rows.start + rows.len) as u32));
-        let first_table = values.len();
-        let table_blocks = longest.div_ceil(BLOCK_TOKENS).max(1);
-        for rows in rows {
-            put_table(&mut values, rows.blocks, table_blocks)?;
-        }
-        // In one copy.
-        let values = Tensor::from_slice(&values, values.len(), device)?;
-        Ok(Some(Self {
-            positions: values.narrow(0, 0, all)?,
-            sequences: Some(values.narrow(0, all, all)?),
-            lengths: values.narrow(0, 2 * all, count)?,
-            tables: values
-                .narrow(0, first_table, count * table_blocks)?
-                .reshape((count, table_blocks))?,
-            pieces: pieces(rows),
-            longest,
-            cos: cos.clone(),
-            sin: sin.clone(),
-        }))
-    }
-}
-
-/// Appends the first `width` blocks of a sequence. Where it has fewer its first stands for what is behind
-/// its end, so that nobody else's is named.
-fn put_table(values: &mut Vec<u32>, blocks: &[u32], width: usize) -> Result<()> {
-    let Some(&first) = blocks.first() else { bail!("a sequence without KV blocks") };
-    let end = values.len() + width;
-    values.extend(blocks.iter().take(width));
-    values.resize(end, first);
-    Ok(())
-}
-
-/// Sequences of one row that follow each other go together, others alone.
-fn pieces(rows: &[Rows<'_>]) -> Vec<Piece> {
-    let mut pieces: Vec<Piece> = Vec::new();
-    let mut first_row = 0;
-    for (index, rows) in rows.iter().enumerate() {
-        match pieces.last_mut() {
-            Some(last) if rows.len == 1 && last.rows == last.sequences => {
-                last.rows += 1;
-                last.sequences += 1;
-            }
-            _ => pieces.push(Piece {
-                first_row,
-                rows: rows.len,
-                first_sequence: index,
-                sequences: 1,
-            }),
-        }
-        first_row += rows.len;
-    }
-    pieces
 }
 
 /// 1 where a row has a mask.
@@ -487,35 +413,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn single_rows_go_together() {
-        let rows = |len| Rows { blocks: &[], start: 0, len };
-        let piece = |first_row, rows, first_sequence, sequences| Piece {
-            first_row,
-            rows,
-            first_sequence,
-            sequences,
-        };
-        let all = [1, 1, 5, 1, 7].map(rows);
-        let expected = [piece(0, 2, 0, 2), piece(2, 5, 2, 1), piece(7, 1, 3, 1), piece(8, 7, 4, 1)];
-        assert_eq!(pieces(&all), expected);
-        assert!(pieces(&[]).is_empty());
-    }
-
-    #[test]
     fn a_mask_stands_in_its_row() {
         let mut rows = [9; 9];
         put_rows(&mut rows, &[Some(&[1, 2, 3]), None, Some(&[4])], 3);
         assert_eq!(rows, [1, 2, 3, 9, 9, 9, 4, 0, 0]);
         put_rows(&mut rows, &[Some(&[5, 6, 7, 8]), Some(&[])], 3);
         assert_eq!(rows, [5, 6, 7, 0, 0, 0, 4, 0, 0]);
-    }
-
-    #[test]
-    fn a_table_names_only_the_sequence_s_own_blocks() {
-        let mut values = vec![9];
-        put_table(&mut values, &[4, 7], 4).unwrap();
-        put_table(&mut values, &[5, 6, 8], 2).unwrap();
-        assert_eq!(values, [9, 4, 7, 4, 4, 5, 6]);
-        assert!(put_table(&mut values, &[], 2).is_err());
     }
 }

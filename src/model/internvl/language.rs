@@ -11,6 +11,7 @@ use super::fault;
 use super::fused::{Chosen, DecodeRow, Decoded, Fused, Stack};
 use super::home::{Home, Homes};
 use super::laps::Laps;
+use super::looks::Looks;
 use super::observe::{Observe, Part, Site, Within};
 use crate::device::Links;
 use crate::model::cache::CacheShape;
@@ -134,10 +135,10 @@ impl Decoder {
         x: Tensor,
         sequences: &[Rows<'_>],
         observer: &mut dyn Observe,
-        laps: &mut Laps,
+        (laps, looks): (&mut Laps, &mut Looks<'_>),
     ) -> Result<Tensor> {
         observer.see(Part::Embedding, Site::Residual, &x)?;
-        if let Some(x) = self.forward_fused(&x, sequences, observer, laps)? {
+        if let Some(x) = self.forward_fused(&x, sequences, observer, (laps, looks))? {
             return Ok(x);
         }
         let mut at = self.homes.embedding.index;
@@ -155,7 +156,8 @@ impl Decoder {
                 none => none.insert(angles_of(&self.ropes[&at], sequences)?),
             };
             let mut look = Within { part: Part::Layer(index), observer: &mut *observer };
-            x = layer.forward(&x, sequences, angles, &mut look)?;
+            let looks = looks.counts(index).then_some(&mut *looks);
+            x = layer.forward(&x, sequences, angles, looks, &mut look)?;
             if !look.looks_inside() {
                 x = fault::served(Part::Layer(index), x)?;
             }
@@ -170,10 +172,10 @@ impl Decoder {
         x: &Tensor,
         sequences: &[Rows<'_>],
         observer: &mut dyn Observe,
-        laps: &mut Laps,
+        (laps, looks): (&mut Laps, &mut Looks<'_>),
     ) -> Result<Option<Tensor>> {
         match &self.fused {
-            Some(fused) => fused.forward(&self.stack(), x, sequences, observer, laps),
+            Some(fused) => fused.forward(&self.stack(), x, sequences, observer, (laps, looks)),
             None => Ok(None),
         }
     }
@@ -189,8 +191,12 @@ impl Decoder {
     }
 
     /// One token more of each sequence, from the token to the choice; none where it takes the long way.
-    pub(super) fn decode(&mut self, rows: &[DecodeRow<'_>]) -> Result<Option<Decoded>> {
-        let decoded = self.with_fused(|fused, stack| fused.decode(stack, rows))?.flatten();
+    pub(super) fn decode(
+        &mut self,
+        rows: &[DecodeRow<'_>],
+        looks: &mut Looks<'_>,
+    ) -> Result<Option<Decoded>> {
+        let decoded = self.with_fused(|fused, stack| fused.decode(stack, rows, looks))?.flatten();
         let served =
             |decoded: Decoded| Ok(Decoded { logits: fault::decoded(decoded.logits)?, ..decoded });
         decoded.map(served).transpose()

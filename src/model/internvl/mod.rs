@@ -18,6 +18,7 @@ mod language;
 mod laps;
 mod layout;
 mod load;
+mod looks;
 mod matrix;
 mod observe;
 mod probe;

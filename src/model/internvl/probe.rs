@@ -7,6 +7,7 @@ use candle_core::{D, DType, Result, Tensor};
 
 use super::fused::DecodeRow;
 use super::laps::Laps;
+use super::looks::Looks;
 use super::observe::{Blind, Observe, Part, Site};
 use super::runner::InternVl;
 use crate::device::Dtype;
@@ -158,7 +159,7 @@ impl InternVl {
             position: before.len(),
             want: Want::Greedy,
         };
-        let Some(decoded) = self.decoder.decode(&[row])? else { return Ok(None) };
+        let Some(decoded) = self.decoder.decode(&[row], &mut Looks::none())? else { return Ok(None) };
         let choice = decoded.chosen.wait()?.first().copied();
         let logits = decoded.logits.narrow(0, 0, 1)?.flatten_all()?.to_vec1()?;
         Ok(choice.map(|choice| (logits, choice)))
@@ -198,8 +199,9 @@ impl InternVl {
             tokens: &input.tokens,
             image_tokens_before: 0,
             want: Want::Logits,
+            pages: &[],
         };
-        let hidden = self.hidden(&[segment], observer, &mut Laps::off())?;
+        let hidden = self.hidden(&[segment], observer, (&mut Laps::off(), &mut Looks::none()))?;
         let last = input.tokens.len() as u32 - 1;
         let logits = self.decoder.logits(&hidden, &[last], observer, &mut Laps::off())?;
         logits.flatten_all()?.to_vec1()
@@ -218,7 +220,8 @@ impl InternVl {
         first.found = features;
         let rows: usize = batch.segments.iter().map(|segment| segment.tokens.len()).sum();
         let off = &mut Laps::off();
-        let ran = self.hidden(&batch.segments, &mut first, off).and_then(|hidden| {
+        let looks = &mut Looks::none();
+        let ran = self.hidden(&batch.segments, &mut first, (off, looks)).and_then(|hidden| {
             let all: Vec<u32> = (rows.saturating_sub(1) as u32..rows as u32).collect();
             self.decoder.logits(&hidden, &all, &mut first, off)
         });

@@ -12,6 +12,7 @@ use super::fused::{Chosen, DecodeRow, Decoded};
 use super::home::{Homes, Hosts};
 use super::language::{Decoder, Rows};
 use super::laps::Laps;
+use super::looks::{Looked, Looks};
 use super::observe::{Blind, Observe, Part, Within};
 use super::projector::Projector;
 use super::vision::{VisionTower, without_class_token};
@@ -169,44 +170,50 @@ impl InternVl {
         &mut self,
         segments: &[Segment<'_>],
         observer: &mut dyn Observe,
-        laps: &mut Laps,
+        (laps, looks): (&mut Laps, &mut Looks<'_>),
     ) -> Result<Tensor> {
         let x = self.embed(segments)?;
         let sequences: Vec<Rows<'_>> = segments
             .iter()
             .map(|s| Rows { blocks: s.blocks, start: s.start, len: s.tokens.len() })
             .collect();
-        self.decoder.forward(x, &sequences, observer, laps)
+        self.decoder.forward(x, &sequences, observer, (laps, looks))
     }
 }
 
 impl InternVl {
     /// What follows the rows of `x`, which [`hidden`](Self::hidden) returned, each with what it wants.
-    fn outputs(&self, x: &Tensor, wanted: &[(u32, Want<'_>)], mut laps: Laps) -> Result<Pending> {
+    fn outputs(
+        &self,
+        x: &Tensor,
+        wanted: &[(u32, Want<'_>)],
+        (mut laps, looked): (Laps, Looked),
+    ) -> Result<Pending> {
         let rows: Vec<u32> = wanted.iter().map(|(row, _)| *row).collect();
         let logits = self.decoder.logits(x, &rows, &mut Blind, &mut laps)?;
         let times = laps.finish()?;
         let never = self.spec.image_token_id;
         let wants: Vec<Want<'_>> = wanted.iter().map(|(_, want)| *want).collect();
         if let Some(chosen) = self.decoder.choose(&logits, &wants, never)? {
-            return self.chosen(&wants, Decoded { chosen, logits, times });
+            return self.chosen(&wants, Decoded { chosen, logits, times }, looked);
         }
         let logits: Vec<Vec<f32>> = logits.to_vec2()?;
         let outputs = logits
             .into_iter()
             .zip(wants)
             .filter_map(|(row, want)| Output::from_row(want, row, never));
-        Ok(Pending::there(Outputs::new(outputs.collect())).timed(times))
+        let outputs = Outputs::new(outputs.collect()).with_page_shares(looked.wait()?);
+        Ok(Pending::there(outputs).timed(times))
     }
 
     /// Choices that are made where the logits are. Waits for them if somebody wants the logits themselves.
-    fn chosen(&self, wants: &[Want<'_>], decoded: Decoded) -> Result<Pending> {
+    fn chosen(&self, wants: &[Want<'_>], decoded: Decoded, looked: Looked) -> Result<Pending> {
         let Decoded { chosen, logits, times } = decoded;
         if !wants.contains(&Want::Logits) {
             let device_id = self.device_of(Part::Head).to_owned();
             let outputs = move |chosen: Chosen| {
                 let choices = chosen.wait()?.into_iter().map(Output::Choice);
-                Ok(Outputs::new(choices.collect()))
+                Ok(Outputs::new(choices.collect()).with_page_shares(looked.wait()?))
             };
             let wait = move || outputs(chosen).map_err(|e| run_error("lm_head", &device_id, &e));
             return Ok(Pending::later(wait).timed(times));
@@ -216,7 +223,8 @@ impl InternVl {
             _ => Ok(Output::Choice(choice)),
         };
         let outputs = wants.iter().zip(chosen.wait()?).enumerate().map(output);
-        Ok(Pending::there(Outputs::new(outputs.collect::<Result<_>>()?)).timed(times))
+        let outputs = Outputs::new(outputs.collect::<Result<_>>()?);
+        Ok(Pending::there(outputs.with_page_shares(looked.wait()?)).timed(times))
     }
 }
 
@@ -289,18 +297,20 @@ impl Runner for InternVl {
     fn submit(&mut self, batch: &StepBatch<'_>) -> std::result::Result<Pending, RunError> {
         let started = Instant::now();
         let segments = batch.segments.len();
+        let mut looks = Looks::new(&batch.segments, self.config.text.layers);
         if let Some(rows) = decode_rows(&batch.segments, self.spec.image_token_id) {
-            let decoded = self.decoder.decode(&rows);
+            let decoded = self.decoder.decode(&rows, &mut looks);
             if let Some(decoded) = self.at("decoder", decoded)? {
                 let wants: Vec<Want<'_>> = rows.iter().map(|row| row.want).collect();
-                let pending = self.chosen(&wants, decoded);
+                let pending = self.chosen(&wants, decoded, looks.finish());
                 tracing::debug!(segments, launched = ?started.elapsed(), "decoding");
                 return self.at("lm_head", pending);
             }
         }
         let laps = Laps::start(&self.homes().embedding);
         let mut laps = self.at("decoder", laps)?;
-        let hidden = self.on_pool(|model| model.hidden(&batch.segments, &mut Blind, &mut laps));
+        let hidden = self
+            .on_pool(|model| model.hidden(&batch.segments, &mut Blind, (&mut laps, &mut looks)));
         let hidden = self.at("decoder", hidden)?;
         let mut end = 0;
         let wanted: Vec<(u32, Want<'_>)> = batch
@@ -315,7 +325,8 @@ impl Runner for InternVl {
             let times = self.at("decoder", laps.finish())?;
             return Ok(Pending::there(Outputs::default()).timed(times));
         }
-        let outputs = self.on_pool(|model| model.outputs(&hidden, &wanted, laps));
+        let looked = looks.finish();
+        let outputs = self.on_pool(|model| model.outputs(&hidden, &wanted, (laps, looked)));
         tracing::debug!(segments, rows = end, launched = ?started.elapsed(), "stepping");
         self.at("lm_head", outputs)
     }

@@ -3,11 +3,14 @@
 //! Half-precision scores are what made this model answer `!!!!`: unscaled products overflow f16, and
 //! bf16 rounds them visibly. Here products and softmax stay in f32 on every device.
 
-use candle_core::{DType, Device, Result, Tensor};
+use std::ops::Range;
+
+use candle_core::{D, DType, Device, Result, Tensor};
 use rayon::prelude::*;
 
 use crate::model::cache::LayerCache;
-use crate::model::cpu::{FusedAttention, PagedAttention};
+use crate::model::cpu::{FusedAttention, PagedAttention, SharesOfPages};
+use crate::model::output::PageShares;
 
 /// Rows of queries that are scored at once: bounds the memory of the score matrix.
 pub(in crate::model) const QUERY_BLOCK_ROWS: usize = 512;
@@ -89,6 +92,34 @@ pub(in crate::model) fn paged_attention_of_all(
         all => all.iter().map(each).collect::<Result<_>>()?,
     };
     Tensor::cat(&outputs, 0)
+}
+
+/// How much of the attention of the last of `queries` falls on each of `pages`, which are tokens of its sequence: the
+/// mean over the heads.
+pub(in crate::model) fn page_shares(
+    queries: &PagedQueries<'_>,
+    cache: &LayerCache,
+    pages: &[Range<usize>],
+) -> Result<PageShares> {
+    let PagedQueries { q, blocks, start } = queries;
+    let (rows, heads, head_dim) = q.dims3()?;
+    let (last, seen) = (q.narrow(0, rows - 1, 1)?, start + rows);
+    let scale = 1.0 / (head_dim as f32).sqrt();
+    if q.device().is_cpu() && cache.keys.dtype() == DType::F32 {
+        let attention = PagedAttention { blocks, start: seen - 1, scale };
+        let kernel = SharesOfPages { attention, pages };
+        let q = last.reshape((heads, head_dim))?.contiguous()?;
+        return q.apply_op2_no_bwd(&cache.keys, &kernel)?.to_vec1();
+    }
+    let (keys, _) = cache.gather(blocks, seen)?;
+    let kv_heads = keys.dim(2)?;
+    let q = (last.to_dtype(DType::F32)? * f64::from(scale))?;
+    let q = q.reshape((kv_heads, heads / kv_heads, head_dim))?;
+    let keys = keys.squeeze(0)?.to_dtype(DType::F32)?.permute((1, 2, 0))?.contiguous()?;
+    let weights = candle_nn::ops::softmax_last_dim(&q.matmul(&keys)?)?;
+    let of = |page: &Range<usize>| weights.narrow(D::Minus1, page.start, page.len())?.sum_all();
+    let sums = pages.iter().map(of).collect::<Result<Vec<_>>>()?;
+    (Tensor::stack(&sums, 0)? / heads as f64)?.to_vec1()
 }
 
 /// Shows the scores of [`attention`], before the mask, and their softmax, block by block of queries:
@@ -271,6 +302,45 @@ mod tests {
         let q = random([1, 1, heads, d], 1).squeeze(0).unwrap();
         assert!(paged_attention(&q, &cache, &[0, 1], 2 * BLOCK_TOKENS).is_err());
         assert!(paged_attention(&q, &cache, &[9], 0).is_err());
+    }
+
+    #[test]
+    fn shares_of_pages_are_weights_of_their_keys() {
+        let (heads, kv_heads, d) = (6, 2, 40);
+        let shape = CacheShape { blocks: 9, kv_heads, head_dim: d };
+        let cache = LayerCache::new(shape, DType::F32, &Device::Cpu).unwrap();
+        let half = LayerCache::new(shape, DType::BF16, &Device::Cpu).unwrap();
+        let (start, rows) = (130, 3);
+        let len = start + rows;
+        let blocks = [8, 3, 1];
+        let by_head = |x: &Tensor| x.squeeze(0).unwrap().transpose(0, 1).unwrap();
+        let k = by_head(&random([1, len, kv_heads, d], 2));
+        cache.write(&blocks, 0, &k, &k).unwrap();
+        let rounded = k.to_dtype(DType::BF16).unwrap();
+        half.write(&blocks, 0, &rounded, &rounded).unwrap();
+        let q = (random([1, rows, heads, d], 1) * 3.0).unwrap().squeeze(0).unwrap();
+        let queries = PagedQueries { q: q.clone(), blocks: &blocks, start };
+        let pages = [5..70, 71..128, 130..131, 9..9];
+        let shares = page_shares(&queries, &cache, &pages).unwrap();
+        // The textbook formula, with values that say which page their key is on.
+        for (page, share) in pages.iter().zip(&shares) {
+            let on: Vec<f32> = (0..len)
+                .flat_map(|at| vec![f32::from(u8::from(page.contains(&at))); kv_heads * d])
+                .collect();
+            let v = Tensor::from_vec(on, (1, len, kv_heads, d), &Device::Cpu).unwrap();
+            let keys = k.transpose(0, 1).unwrap().unsqueeze(0).unwrap();
+            let last = q.narrow(0, rows - 1, 1).unwrap().unsqueeze(0).unwrap();
+            let weights = reference(&last, &keys, &v, Causal::From(len - 1));
+            let mean = weights.iter().sum::<f64>() / weights.len() as f64;
+            assert!((f64::from(*share) - mean).abs() < 1e-5, "{share} {mean}");
+        }
+        // Other dtypes and devices, by operations of the library.
+        for (ours, exact) in page_shares(&queries, &half, &pages).unwrap().iter().zip(&shares) {
+            assert!((ours - exact).abs() < 0.02, "{ours} {exact}");
+        }
+        assert!(page_shares(&queries, &cache, &[100..len + 1]).is_err());
+        let few = PagedQueries { blocks: &blocks[..2], ..queries };
+        assert!(page_shares(&few, &cache, &pages).is_err());
     }
 
     #[test]

@@ -80,7 +80,11 @@ fn confidence_is_of_the_value_itself() {
     let mut reading = Reading::new(Some(form), None, Arc::default());
     let score = |value: &str, probability: f32| {
         let at = answer.find(value).unwrap();
-        TokenScore { text: at..at + value.len(), logprob: probability.ln() }
+        TokenScore {
+            text: at..at + value.len(),
+            logprob: probability.ln(),
+            page_shares: Vec::new(),
+        }
     };
     let scores = vec![score("1", 0.9), score("2", 0.5), score("3", 0.7)];
     reading.push(&Text { text: answer.to_owned(), tokens: 3, scores });

@@ -137,7 +137,11 @@ async fn fields_that_nobody_wants_to_see_come_at_the_end() {
 /// The curve of the value's kind, or of all others.
 #[tokio::test]
 async fn confidence_is_mapped_by_kind() {
-    let score = |text, probability: f32| TokenScore { text, logprob: probability.ln() };
+    let score = |text, probability: f32| TokenScore {
+        text,
+        logprob: probability.ln(),
+        page_shares: Vec::new(),
+    };
     let answer = r#"{"TOTAL_AMOUNT": "7", "PAYER_NAME": "x"}"#;
     let said = |value: &str| {
         let at = answer.find(value).unwrap();

@@ -34,6 +34,13 @@ class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PHASE_PREFILL: _ClassVar[Phase]
     PHASE_DECODE: _ClassVar[Phase]
 
+class PageEvidence(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PAGE_EVIDENCE_UNSPECIFIED: _ClassVar[PageEvidence]
+    PAGE_EVIDENCE_ONLY_PAGE: _ClassVar[PageEvidence]
+    PAGE_EVIDENCE_TEXT: _ClassVar[PageEvidence]
+    PAGE_EVIDENCE_ATTENTION: _ClassVar[PageEvidence]
+
 class Repair(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     REPAIR_UNSPECIFIED: _ClassVar[Repair]
@@ -73,6 +80,10 @@ PHASE_QUEUED: Phase
 PHASE_VISION: Phase
 PHASE_PREFILL: Phase
 PHASE_DECODE: Phase
+PAGE_EVIDENCE_UNSPECIFIED: PageEvidence
+PAGE_EVIDENCE_ONLY_PAGE: PageEvidence
+PAGE_EVIDENCE_TEXT: PageEvidence
+PAGE_EVIDENCE_ATTENTION: PageEvidence
 REPAIR_UNSPECIFIED: Repair
 REPAIR_QUOTES: Repair
 REPAIR_BARE_NAMES: Repair
@@ -250,7 +261,7 @@ class FieldDelta(_message.Message):
     def __init__(self, pointer: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class ExtractedField(_message.Message):
-    __slots__ = ("pointer", "value", "raw", "confidence", "min_token_probability", "normalized", "page")
+    __slots__ = ("pointer", "value", "raw", "confidence", "min_token_probability", "normalized", "page", "page_evidence", "page_share")
     POINTER_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     RAW_FIELD_NUMBER: _ClassVar[int]
@@ -258,6 +269,8 @@ class ExtractedField(_message.Message):
     MIN_TOKEN_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     NORMALIZED_FIELD_NUMBER: _ClassVar[int]
     PAGE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SHARE_FIELD_NUMBER: _ClassVar[int]
     pointer: str
     value: _struct_pb2.Value
     raw: str
@@ -265,7 +278,9 @@ class ExtractedField(_message.Message):
     min_token_probability: float
     normalized: _struct_pb2.Value
     page: int
-    def __init__(self, pointer: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., raw: _Optional[str] = ..., confidence: _Optional[float] = ..., min_token_probability: _Optional[float] = ..., normalized: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., page: _Optional[int] = ...) -> None: ...
+    page_evidence: PageEvidence
+    page_share: float
+    def __init__(self, pointer: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., raw: _Optional[str] = ..., confidence: _Optional[float] = ..., min_token_probability: _Optional[float] = ..., normalized: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., page: _Optional[int] = ..., page_evidence: _Optional[_Union[PageEvidence, str]] = ..., page_share: _Optional[float] = ...) -> None: ...
 
 class Completed(_message.Message):
     __slots__ = ("finish_reason", "text", "document_json", "document_error", "usage", "timings", "fields", "checks", "repairs")

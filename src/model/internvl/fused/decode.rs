@@ -13,18 +13,18 @@ use std::ops::Range;
 
 use candle_core::{DType, Result, Tensor};
 
-use super::{
-    Chosen, Decoded, Fused, Piece, Places, Scratch, Stack, Widths, Workspace, is_masked, put_masks,
-    put_table, rms,
-};
+use super::places::{Piece, Places, put_table};
+use super::{Chosen, Decoded, Fused, Scratch, Stack, Widths, Workspace, is_masked, put_masks, rms};
 use crate::model::cache::BLOCK_TOKENS;
 use crate::model::cuda::graph::{Graph, cublas_workspace};
 use crate::model::cuda::launch::{buffer, upload};
 use crate::model::cuda::rows;
 use crate::model::cuda::tokens::{self, Allowed, CHOICE_WORDS, Masks, mask_words};
 use crate::model::cuda::transfer::{Downloads, Uploads};
+use crate::model::internvl::decoder_layer::DecoderLayer;
 use crate::model::internvl::home::Home;
 use crate::model::internvl::laps::Laps;
+use crate::model::internvl::looks::{Looks, layers_that_count};
 use crate::model::output::Want;
 
 /// Rows of the largest graph.
@@ -76,6 +76,9 @@ struct Bucket {
     ending: Option<End>,
     places: Places,
     workspace: Workspace,
+    /// The queries of the last of its layers, which sequences may ask about when the step is done: as many layers as
+    /// count.
+    queries: Vec<Tensor>,
     /// None: its kernels are launched one by one.
     graph: Option<Graph>,
 }
@@ -186,6 +189,9 @@ impl DecodeStep {
         let inputs = buffer(device, most * (4 + self.table_blocks), DType::U32)?;
         let residual = Tensor::zeros((most, widths.hidden), layer.residual, device)?;
         let workspace = Workspace::new(&residual, layer, widths)?;
+        let counting = layers_that_count(stack.layers.len()).start.max(layers.start)..layers.end;
+        let of_layer = |_| buffer(device, workspace.q.shape(), layer.compute);
+        let queries: Vec<Tensor> = counting.map(of_layer).collect::<Result<_>>()?;
         let is_last = layers.end == stack.layers.len();
         let bucket = |rows: &usize| {
             let rows = *rows;
@@ -217,6 +223,7 @@ impl DecodeStep {
                     sin: sin.clone(),
                 },
                 workspace: workspace.narrow(rows)?,
+                queries: queries.iter().map(|q| q.narrow(0, 0, rows)).collect::<Result<_>>()?,
                 graph: None,
             })
         };
@@ -250,6 +257,7 @@ impl DecodeStep {
         stack: &Stack<'_>,
         fused: &Fused,
         rows: &[DecodeRow<'_>],
+        looks: &mut Looks<'_>,
     ) -> Result<Option<Decoded>> {
         let Some(index) = self.buckets.iter().position(|bucket| rows.len() <= *bucket) else {
             return Ok(None);
@@ -279,6 +287,13 @@ impl DecodeStep {
             match &mut bucket.graph {
                 Some(graph) => graph.launch()?,
                 None => bucket.launch(stack, &fused.scratches[&stage.device])?,
+            }
+            if looks.is_asked() && !bucket.queries.is_empty() {
+                let glance = fused.glance(looks, stage.inputs.device())?;
+                for (layer, q) in bucket.looking(stack) {
+                    glance.add(q, layer.paged(&bucket.places.tables), looks.part())?;
+                }
+                looks.add_later(fused.page_sums(&glance)?);
             }
             match &bucket.ending {
                 // A copy: the next step may write there before it was sent.
@@ -332,6 +347,15 @@ impl Stage {
 }
 
 impl Bucket {
+    /// The layers whose queries are kept, with them.
+    fn looking<'a>(
+        &'a self,
+        stack: &Stack<'a>,
+    ) -> impl Iterator<Item = (&'a DecoderLayer, &'a Tensor)> {
+        let layers = &stack.layers[self.layers.end - self.queries.len()..self.layers.end];
+        layers.iter().zip(&self.queries)
+    }
+
     fn launch(&self, stack: &Stack<'_>, scratch: &Scratch) -> Result<()> {
         let workspace = &self.workspace;
         let Workspace { residual, delta, normed, .. } = workspace;
@@ -339,7 +363,11 @@ impl Bucket {
             tokens::embed(stack.embedding.table(), tokens, residual)?;
         }
         let layers = &stack.layers[self.layers.clone()];
+        let first_kept = layers.len() - self.queries.len();
         for (index, layer) in layers.iter().enumerate() {
+            let kept = index.checked_sub(first_kept).and_then(|kept| self.queries.get(kept));
+            let own = kept.map(|q| Workspace { q: q.clone(), ..workspace.clone() });
+            let workspace = own.as_ref().unwrap_or(workspace);
             layer.forward_fused(workspace, index == 0, &self.places, scratch)?;
         }
         let Some(end) = &self.ending else {

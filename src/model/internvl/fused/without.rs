@@ -10,10 +10,11 @@ use super::embedding::Embedding;
 use super::home::{Home, Homes};
 use super::language::{Room, Rows};
 use super::laps::Laps;
+use super::looks::Looks;
 use super::observe::Observe;
 use crate::device::Links;
 use crate::model::layers::{Linear, Norm, RopeTable};
-use crate::model::output::{Choice, Want};
+use crate::model::output::{Choice, PageShares, Want};
 use crate::model::times::PassTimes;
 
 #[derive(Clone, Copy)]
@@ -49,6 +50,15 @@ pub(super) struct Decoded {
     pub(super) times: Option<PassTimes>,
 }
 
+/// Never made.
+pub(super) enum PageSums {}
+
+impl PageSums {
+    pub(super) fn wait(self) -> Result<Vec<PageShares>> {
+        match self {}
+    }
+}
+
 impl Chosen {
     pub(super) fn wait(self) -> Result<Vec<Choice>> {
         match self {}
@@ -71,12 +81,17 @@ impl Fused {
         _: &Tensor,
         _: &[Rows<'_>],
         _: &mut dyn Observe,
-        _: &mut Laps,
+        _: (&mut Laps, &mut Looks<'_>),
     ) -> Result<Option<Tensor>> {
         match *self {}
     }
 
-    pub(super) fn decode(&mut self, _: &Stack<'_>, _: &[DecodeRow<'_>]) -> Result<Option<Decoded>> {
+    pub(super) fn decode(
+        &mut self,
+        _: &Stack<'_>,
+        _: &[DecodeRow<'_>],
+        _: &mut Looks<'_>,
+    ) -> Result<Option<Decoded>> {
         match *self {}
     }
 
