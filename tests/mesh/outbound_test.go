@@ -169,8 +169,10 @@ func TestDeadlinesCancelsAndRefusals(t *testing.T) {
 	stream, err := m.client.Extract(ctx, question(t, 512))
 	assert.NoError(t, err)
 	_, err = read(stream)
-	t.Log("past its deadline the call ended with:", err)
+	t.Logf("past its deadline the call ended with %q; the sidecar broke off %d", err, m.stat("upstream_rq_timeout"))
 	assert.Equal(t, codes.DeadlineExceeded, status.Code(err))
+	// The server said so: neither the client nor the sidecar, which keeps the deadline too, had to cut the call.
+	assert.Equal(t, "DEADLINE", reason(err))
 	cancel()
 
 	// Both replicas are full: no other is asked, and the caller is told when to come back.
@@ -191,13 +193,7 @@ func TestDeadlinesCancelsAndRefusals(t *testing.T) {
 	assert.NoError(t, err)
 	_, err = read(stream)
 	assert.Equal(t, codes.ResourceExhausted, status.Code(err))
-	reasons := ""
-	for _, detail := range status.Convert(err).Details() {
-		if info, is := detail.(*errdetails.ErrorInfo); is {
-			reasons += info.Reason
-		}
-	}
-	assert.Equal(t, "QUEUE_FULL", reasons)
+	assert.Equal(t, "QUEUE_FULL", reason(err))
 	assert.Equal(t, 1, len(stream.Trailer().Get("grpc-retry-pushback-ms")))
 	assert.Equal(t, 0, m.stat("upstream_rq_retry"))
 	// Refusals are no failures of the host: both are still asked.
@@ -213,6 +209,16 @@ func TestDeadlinesCancelsAndRefusals(t *testing.T) {
 	assert.NoError(t, err)
 	cancel()
 	m.untilIdle(t)
+}
+
+// What the server says of a status; "" where it is not the server's.
+func reason(err error) string {
+	for _, detail := range status.Convert(err).Details() {
+		if info, is := detail.(*errdetails.ErrorInfo); is {
+			return info.Reason
+		}
+	}
+	return ""
 }
 
 func (m *mesh) cluster() string {
