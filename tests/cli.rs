@@ -218,7 +218,67 @@ fn two_replicas_read_as_one_model_does() {
     server.wait().unwrap();
 }
 
+/// Of two scans given as the pages of one document: where a value is read is where the model looks.
+#[test]
+fn scans_of_one_document_say_which_of_them_a_value_is_from() {
+    let mut server = tessera(&["serve", "--listen", "127.0.0.1:0", "--log-level", "warn"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let line = lines.next().unwrap().unwrap();
+    let address = line.split([' ', ',']).nth(3).unwrap().to_owned();
+    let samples = Path::new(RECEIPT).parent().unwrap();
+    let (mut known, mut named) = (0, 0);
+    for [first, second] in [
+        ["receipt-01", "bank-statement-03"],
+        ["bank-statement-03", "receipt-01"],
+        ["receipt-03", "invoice-01"],
+        ["invoice-01", "receipt-03"],
+    ] {
+        let pages = [first, second].map(|name| samples.join(name).with_extension("png"));
+        let truths = pages.clone().map(|page| truth_of(&page));
+        let kind = truths[0]["document_type"].as_str().unwrap();
+        let output = tessera(&["extract", "--type", kind, "--pages", "--json"])
+            .args(["--server", &address])
+            .args(&pages)
+            .output()
+            .unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        for (name, value) in answer["fields"].as_object().unwrap() {
+            let has = |truth: &serde_json::Value| {
+                truth["fields"].as_object().unwrap().values().any(|of_truth| of_truth == value)
+            };
+            let page = match (name.as_str(), has(&truths[0]), has(&truths[1])) {
+                ("DOCUMENT_TYPE", ..) | (_, true, true) | (_, false, false) => continue,
+                (_, is_first, _) => {
+                    if is_first {
+                        0
+                    } else {
+                        1
+                    }
+                }
+            };
+            known += 1;
+            let found = &answer["field_details"][format!("/{name}")]["page"];
+            if !found.is_null() {
+                named += 1;
+                assert_eq!(found["file"], page, "{first}, {second}: {name} {value}: {found}");
+                assert_eq!(found["evidence"], "attention");
+                assert!(found["share"].as_f64().unwrap() > 0.6, "{found}");
+            }
+        }
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(known >= 12 && named * 2 > known, "{named} of {known} values have a page");
+}
+
 fn truth() -> serde_json::Value {
-    let path = Path::new(RECEIPT).with_extension("json");
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    truth_of(Path::new(RECEIPT))
+}
+
+/// What the sample at `page` says.
+fn truth_of(page: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(page.with_extension("json")).unwrap()).unwrap()
 }

@@ -235,17 +235,20 @@ mod tests {
             texts.page_of(field, None, &(0..5), &looked(shares))
         };
         let found = |page, by| Some(FoundPage { page, by });
-        let share = |share: f32| PageEvidence::Attention(share);
-        assert_eq!(find(&scans, &said("11.00"), &[0.1, 0.3, 0.0]), found(1, share(0.75)));
+        // Halves and quarters have no rounding.
+        let shares = [0.125, 0.375];
+        let looked_at = found(1, PageEvidence::Attention(0.75));
+        assert_eq!(find(&scans, &said("11.00"), &[0.125, 0.375, 0.0]), looked_at);
         assert_eq!(find(&scans, &said("11.00"), &[0.1, 0.1, 0.1]), None);
-        assert_eq!(
-            find(&scans, &field(FieldValue::Bool(true), "true"), &[0.3]),
-            found(0, share(1.0))
-        );
+        // What is said of a page stands nowhere on it.
+        assert_eq!(find(&scans, &field(FieldValue::Bool(true), "true"), &[0.3]), None);
+        let choice = Kind::Choice(vec!["invoice".into(), "receipt".into()]);
+        let chosen = scans.page_of(&said("invoice"), Some(&choice), &(0..5), &looked(&[0.3]));
+        assert_eq!(chosen, None);
         // A page that there is not.
         assert_eq!(find(&scans, &said("11.00"), &[0.0, 0.0, 0.0, 0.3]), None);
         // On both pages: the one that was looked at. On one alone: that one.
-        assert_eq!(find(&both(), &said("11.00"), &[0.1, 0.3]), found(1, share(0.75)));
+        assert_eq!(find(&both(), &said("11.00"), &shares), looked_at);
         assert_eq!(find(&both(), &said("coffee"), &[0.1, 0.3]), found(0, PageEvidence::Text));
         // Nothing is from nowhere.
         for nothing in ["NOT_FOUND", " / "] {

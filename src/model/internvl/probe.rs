@@ -159,7 +159,9 @@ impl InternVl {
             position: before.len(),
             want: Want::Greedy,
         };
-        let Some(decoded) = self.decoder.decode(&[row], &mut Looks::none())? else { return Ok(None) };
+        let Some(decoded) = self.decoder.decode(&[row], &mut Looks::none())? else {
+            return Ok(None);
+        };
         let choice = decoded.chosen.wait()?.first().copied();
         let logits = decoded.logits.narrow(0, 0, 1)?.flatten_all()?.to_vec1()?;
         Ok(choice.map(|choice| (logits, choice)))
