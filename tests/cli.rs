@@ -251,13 +251,7 @@ fn scans_of_one_document_say_which_of_them_a_value_is_from() {
             };
             let page = match (name.as_str(), has(&truths[0]), has(&truths[1])) {
                 ("DOCUMENT_TYPE", ..) | (_, true, true) | (_, false, false) => continue,
-                (_, is_first, _) => {
-                    if is_first {
-                        0
-                    } else {
-                        1
-                    }
-                }
+                (_, is_first, _) => usize::from(!is_first),
             };
             known += 1;
             let found = &answer["field_details"][format!("/{name}")]["page"];

@@ -116,6 +116,7 @@ impl Outputs {
     }
 
     /// With those of each output.
+    #[must_use]
     pub fn with_page_shares(self, page_shares: Vec<PageShares>) -> Self {
         Self { page_shares, ..self }
     }

@@ -338,7 +338,8 @@ mod tests {
         for (ours, exact) in page_shares(&queries, &half, &pages).unwrap().iter().zip(&shares) {
             assert!((ours - exact).abs() < 0.02, "{ours} {exact}");
         }
-        assert!(page_shares(&queries, &cache, &[100..len + 1]).is_err());
+        let beyond = 100..len + 1;
+        assert!(page_shares(&queries, &cache, std::slice::from_ref(&beyond)).is_err());
         let few = PagedQueries { blocks: &blocks[..2], ..queries };
         assert!(page_shares(&few, &cache, &pages).is_err());
     }
