@@ -42,8 +42,9 @@ impl CustomOp2 for SharesOfPages<'_> {
         let (q, keys) = (dense(q, q_layout)?, dense(keys, keys_layout)?);
         let group = heads / kv_heads;
         let mut shares = vec![0.0; self.pages.len()];
-        let mut scores = vec![0.0; group * seen];
         for (kv_head, q) in q.chunks_exact(group * head_dim).enumerate() {
+            // Products are added to what is there.
+            let mut scores = vec![0.0; group * seen];
             for (at, from, len) in self.attention.pieces(sizes, kv_head, seen) {
                 let keys = &keys[at..][..len * head_dim];
                 Kernel::new().dots(group, (q, keys), head_dim, (&mut scores[from..], seen));
