@@ -136,7 +136,7 @@ class Products:
 def compiled(path):
     with tempfile.TemporaryDirectory() as directory:
         out = pathlib.Path(directory) / "out.cubin"
-        subprocess.run(["nvcc", "-O3", "-std=c++17", "-gencode=arch=compute_90a,code=sm_90a", "-DDENSE", "-cubin", "-o", out, path], check=True)
+        subprocess.run(["nvcc", "-O3", "-std=c++17", "-gencode=arch=compute_90a,code=sm_90a", "-cubin", "-o", out, path], check=True)
         return out.read_bytes()
 
 

@@ -31,10 +31,7 @@ impl CustomOp2 for SharesOfPages<'_> {
         let (heads, head_dim) = q_layout.shape().dims2()?;
         let (blocks, kv_heads, block_tokens, _) = keys_layout.shape().dims4()?;
         let seen = self.attention.start + 1;
-        let of_one = self.attention.blocks;
-        if seen > of_one.len() * block_tokens || of_one.iter().any(|at| *at as usize >= blocks) {
-            bail!("{seen} tokens in KV blocks {of_one:?}, and {blocks} in all")
-        }
+        self.attention.check_blocks(seen, block_tokens, blocks)?;
         if self.pages.iter().any(|page| page.start > page.end || page.end > seen) {
             bail!("pages at {:?} of {seen} tokens", self.pages)
         }

@@ -56,10 +56,7 @@ impl CustomOp3 for PagedAttention<'_> {
     ) -> Result<(CpuStorage, Shape)> {
         let (rows, heads, head_dim) = q_layout.shape().dims3()?;
         let (blocks, kv_heads, block_tokens, _) = keys_layout.shape().dims4()?;
-        let needed = (self.start + rows).div_ceil(block_tokens);
-        if needed > self.blocks.len() || self.blocks.iter().any(|block| *block as usize >= blocks) {
-            bail!("{needed} KV blocks of {:?}, and {blocks} in all", self.blocks)
-        }
+        self.check_blocks(self.start + rows, block_tokens, blocks)?;
         if !block_tokens.is_multiple_of(PANEL) {
             bail!("blocks of {block_tokens} tokens are not whole panels of {PANEL}")
         }
@@ -87,6 +84,20 @@ impl CustomOp3 for PagedAttention<'_> {
 }
 
 impl PagedAttention<'_> {
+    /// Whether the sequence's blocks hold its first `seen` tokens and are among the cache's `blocks`.
+    pub(super) fn check_blocks(
+        &self,
+        seen: usize,
+        block_tokens: usize,
+        blocks: usize,
+    ) -> Result<()> {
+        let needed = seen.div_ceil(block_tokens);
+        if needed > self.blocks.len() || self.blocks.iter().any(|block| *block as usize >= blocks) {
+            bail!("{needed} KV blocks of {:?}, and {blocks} in all", self.blocks)
+        }
+        Ok(())
+    }
+
     /// Where the first `seen` tokens of one head are: their first value in the cache, their first position, and
     /// how many they are.
     pub(super) fn pieces(

@@ -273,11 +273,10 @@ pub(in crate::model) fn prefill_attention(
     let dtype = q.dtype();
     let sizes = cache.sizes(dtype)?;
     let (rows, heads, head_dim) = q.dims3()?;
-    if hopper_attention::takes_paged(q, head_dim, sizes.block_tokens)? {
-        return hopper_attention::prefill_attention(q, cache, positions, out);
-    }
+    let is_hopper = hopper_attention::takes_paged(q, head_dim, sizes.block_tokens)?;
+    // A launch has rows for each block of its own; those of Hopper have more.
     let blocks = [heads, rows.div_ceil(PREFILL_QUERIES), 1];
-    if !takes_prefill(q.device(), dtype, head_dim)
+    if !(is_hopper || takes_prefill(q.device(), dtype, head_dim))
         || head_dim != sizes.head_dim
         || !heads.is_multiple_of(sizes.kv_heads)
         || sizes.sequences != 1
@@ -287,6 +286,9 @@ pub(in crate::model) fn prefill_attention(
     }
     expect(positions, &[rows], DType::U32)?;
     expect(out, &[rows, heads * head_dim], dtype)?;
+    if is_hopper {
+        return hopper_attention::prefill_attention(q, cache, positions, out);
+    }
     let device = q.device().as_cuda_device()?;
     // SAFETY: sizes are checked above. The kernel reads keys only in blocks that there are and before the
     // end of the table, and writes the rows that there are.
@@ -321,16 +323,21 @@ pub(in crate::model) fn full_attention(
 ) -> Result<()> {
     let dtype = qkv.dtype();
     let (batch, rows, three, heads, head_dim) = qkv.dims5()?;
-    if hopper_attention::takes(qkv, head_dim)? {
-        return hopper_attention::full_attention(qkv, bias, out);
-    }
+    let is_hopper = hopper_attention::takes(qkv, head_dim)?;
     let blocks = [rows.div_ceil(PREFILL_QUERIES), heads, batch];
-    if !takes_prefill(qkv.device(), dtype, head_dim) || three != 3 || batch > GRID_MAX {
+    if !(is_hopper || takes_prefill(qkv.device(), dtype, head_dim))
+        || three != 3
+        || batch > GRID_MAX
+        || heads > GRID_MAX
+    {
         bail!("{:?} has no attention kernel", qkv.shape());
     }
     expect(out, &[batch, rows, heads * head_dim], dtype)?;
     if let Some(bias) = bias {
         expect(bias, &[3 * heads * head_dim], dtype)?;
+    }
+    if is_hopper {
+        return hopper_attention::full_attention(qkv, bias, out);
     }
     let device = qkv.device().as_cuda_device()?;
     // SAFETY: the grid covers the rows, heads and batch of `qkv`, and rows beyond are not touched.

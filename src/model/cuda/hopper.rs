@@ -26,6 +26,8 @@ const TILES_FEW: usize = 2;
 const STAGE_ALIGNMENT: usize = 1024;
 const BARRIER_BYTES: usize = 16;
 const ROWS_STEP: usize = 4;
+/// Of an element of x.
+const X_ELEMENT_BYTES: usize = 2;
 
 const STAGES_MAX: usize = 12;
 /// Blocks that may share k.
@@ -36,12 +38,65 @@ const CLUSTER_ROWS_MIN: usize = 64;
 /// Rows of `x` that have a kernel.
 pub(super) const ROWS_MAX: usize = 128;
 
+/// Elements of a dense weight from which it is large, and rows of `x` up to which these kernels are faster for large weights
+/// and others.
+const LARGE_ELEMENTS: usize = 32 << 20;
+const LARGE_ROWS_MAX: usize = 96;
+const SMALL_ROWS_MAX: usize = 16;
+
 /// Whether there are kernels for this GPU and dtype.
 pub(super) fn takes(device: &CudaDevice, dtype: DType) -> Result<bool> {
     Ok(!PRODUCT.image.is_empty()
         && matches!(dtype, DType::F16 | DType::BF16)
         && attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)? == 9
         && attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)? == 0)
+}
+
+/// A stored matrix, `[n, k]`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Weight<'a> {
+    /// Of the dtype that `x` has.
+    Dense(&'a Tensor),
+    Bytes(&'a ByteMatrix),
+}
+
+impl<'a> Weight<'a> {
+    fn stored(self) -> &'a Tensor {
+        match self {
+            Self::Dense(weight) => weight,
+            Self::Bytes(weight) => &weight.bytes,
+        }
+    }
+
+    fn scales(self) -> Option<&'a Tensor> {
+        match self {
+            Self::Dense(_) => None,
+            Self::Bytes(weight) => Some(&weight.scales),
+        }
+    }
+
+    fn dims(self) -> Result<(usize, usize)> {
+        match self {
+            Self::Dense(weight) => weight.dims2(),
+            Self::Bytes(weight) => weight.dims(),
+        }
+    }
+
+    /// What the kernels' names begin with, for an `x` of this dtype.
+    fn prefix(self, dtype: DType) -> Result<String> {
+        let from = suffix(dtype)?;
+        Ok(match self {
+            Self::Dense(_) => from.to_owned(),
+            Self::Bytes(weight) => format!("{from}_{}", prefix(weight.format)),
+        })
+    }
+}
+
+/// Whether a product of `rows` with a dense weight of these sizes is faster by these kernels than by cublas: measured in whole decoding
+/// steps of InternVL3-8B.
+pub(super) fn is_faster(rows: usize, columns: usize, inner: usize) -> bool {
+    let large = columns * inner >= LARGE_ELEMENTS;
+    rows <= if large { LARGE_ROWS_MAX } else { SMALL_ROWS_MAX }
 }
 
 /// One launch.
@@ -60,14 +115,17 @@ struct Plan {
 }
 
 impl Plan {
-    /// For `[m, k] · [n, k]ᵀ`, or none where a cluster has too many rows. The GPU runs `at_once` clusters of `cluster` blocks, with `shared_memory` bytes each.
+    /// For `[m, k] · [n, k]ᵀ` with elements of the weight of `element_bytes`, or none where a cluster has too many rows. The GPU
+    /// runs `at_once` clusters of `cluster` blocks, with `shared_memory` bytes each.
     fn new(
         [m, n, k]: [usize; 3],
+        element_bytes: usize,
         (cluster, at_once): (usize, usize),
         shared_memory: usize,
     ) -> Option<Self> {
         let (width, tiles_max) = WIDTHS.into_iter().find(|(width, _)| *width >= m)?;
-        let chunks = k.div_ceil(BOX_BYTES);
+        let chunk = BOX_BYTES / element_bytes;
+        let chunks = k.div_ceil(chunk);
         let rows = n.div_ceil(at_once.max(1)).next_multiple_of(ROWS_STEP);
         let passes = rows.div_ceil(TILE_ROWS * tiles_max);
         if at_once == 0 || cluster > 1 && (passes > 1 || chunks < cluster) {
@@ -76,7 +134,7 @@ impl Plan {
         let pass_rows = rows.div_ceil(passes).next_multiple_of(ROWS_STEP);
         let tiles = if pass_rows <= TILES_FEW * TILE_ROWS { TILES_FEW } else { tiles_max };
         let weight_tile = pass_rows.next_multiple_of(8) * BOX_BYTES;
-        let stage = weight_tile + width * BOX_BYTES * 2;
+        let stage = weight_tile + width * chunk * X_ELEMENT_BYTES;
         let beyond = tiles * TILE_ROWS * BOX_BYTES - weight_tile;
         let fixed = STAGE_ALIGNMENT + beyond + STAGES_MAX * BARRIER_BYTES;
         let turns = passes * chunks.div_ceil(cluster);
@@ -118,16 +176,28 @@ fn at_once(device: &CudaDevice, cluster: usize, shared_memory: usize) -> Result<
     Ok(count)
 }
 
+/// Whether [`product_into`] takes `x` and a weight of `element_bytes` an element: as many rows as there are kernels for, each at a
+/// 16-byte boundary.
+pub(super) fn takes_rows(x: &Tensor, element_bytes: usize) -> Result<bool> {
+    let (m, k) = x.dims2()?;
+    let first_byte = x.layout().start_offset() * X_ELEMENT_BYTES;
+    let is_aligned = (k * element_bytes).is_multiple_of(16) && first_byte.is_multiple_of(16);
+    let fits = x.is_contiguous() && is_aligned && (1..=ROWS_MAX).contains(&m);
+    Ok(fits && takes(x.device().as_cuda_device()?, x.dtype())?)
+}
+
 /// `x · weightᵀ` of `[m, k]` and `[n, k]` to `out`, `[m, n]` in the dtype of `x` or f32. All rows begin at 16-byte
 /// boundaries.
 #[expect(unsafe_code, reason = "a kernel launch")]
-pub(super) fn product_into(x: &Tensor, weight: &ByteMatrix, out: &Tensor) -> Result<()> {
-    let ((m, k), (n, _)) = (x.dims2()?, weight.dims()?);
-    expect(&weight.bytes, &[n, k], DType::U8)?;
+pub(super) fn product_into(x: &Tensor, weight: Weight<'_>, out: &Tensor) -> Result<()> {
+    let ((m, k), (n, _), stored) = (x.dims2()?, weight.dims()?, weight.stored());
+    let kind = if weight.scales().is_some() { DType::U8 } else { x.dtype() };
+    expect(stored, &[n, k], kind)?;
     let out_is_f32 = out.dtype() == DType::F32;
     expect(out, &[m, n], if out_is_f32 { DType::F32 } else { x.dtype() })?;
     let device = x.device().as_cuda_device()?;
-    if !takes(device, x.dtype())? || m == 0 || m > ROWS_MAX || !k.is_multiple_of(16) {
+    let element_bytes = stored.dtype().size_in_bytes();
+    if !takes_rows(x, element_bytes)? {
         bail!("no streamed product of {:?} in {:?}", x.shape(), x.dtype());
     }
     let shared_memory =
@@ -135,24 +205,24 @@ pub(super) fn product_into(x: &Tensor, weight: &ByteMatrix, out: &Tensor) -> Res
     let mut chosen = None;
     for cluster in CLUSTERS {
         let at_once = at_once(device, cluster, shared_memory)?;
-        let plan = Plan::new([m, n, k], (cluster, at_once), shared_memory);
+        let plan = Plan::new([m, n, k], element_bytes, (cluster, at_once), shared_memory);
         chosen = plan.or(chosen);
         if chosen.is_some_and(|plan| plan.rows >= CLUSTER_ROWS_MIN) {
             break;
         }
     }
     let Some(plan) = chosen else {
-        bail!("no streamed product of {m} rows with {:?}", weight.bytes.shape())
+        bail!("no streamed product of {m} rows with {:?}", stored.shape())
     };
     let Plan { width, tiles, cluster, clusters, rows, pass_rows, stages, shared_bytes } = plan;
-    let (from, format, to) = (suffix(x.dtype())?, prefix(weight.format), suffix(out.dtype())?);
-    let name = format!("product_{from}_{format}_{to}_{width}_{tiles}");
+    let (from, to) = (weight.prefix(x.dtype())?, suffix(out.dtype())?);
+    let name = format!("product_{from}_{to}_{width}_{tiles}");
     let rest = pass_rows % TILE_ROWS;
     let arguments = [
-        Argument::Boxes(&weight.bytes, TILE_ROWS),
-        Argument::Boxes(&weight.bytes, if rest == 0 { TILE_ROWS } else { rest }),
+        Argument::Boxes(stored, TILE_ROWS),
+        Argument::Boxes(stored, if rest == 0 { TILE_ROWS } else { rest }),
         Argument::Boxes(x, width),
-        Argument::Tensor(&weight.scales),
+        weight.scales().into(),
         Argument::Tensor(out),
         Argument::Int(m),
         Argument::Int(n),
@@ -176,10 +246,14 @@ mod tests {
     /// All rows are some cluster's, in whole passes, and what a block needs fits.
     #[test]
     fn plans_cover_every_row() {
-        for m in [1, 8, 9, 64, 65, 128] {
+        for (element_bytes, m) in
+            [1, 2].into_iter().flat_map(|b| [1, 8, 9, 64, 65, 128].map(|m| (b, m)))
+        {
             for n in [1, 4, 130, 3584, 4608, 37_888, 151_674] {
                 for (cluster, at_once) in [(1, 132), (2, 66), (4, 30)] {
-                    let Some(plan) = Plan::new([m, n, 3584], (cluster, at_once), SHARED) else {
+                    let sizes = [m, n, 3584];
+                    let Some(plan) = Plan::new(sizes, element_bytes, (cluster, at_once), SHARED)
+                    else {
                         assert!(cluster > 1, "{m} {n}");
                         continue;
                     };

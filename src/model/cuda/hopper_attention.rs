@@ -1,10 +1,10 @@
 //! Launches the kernels of `hopper_attention.cu`: attention of many queries, on compute capability 9.0.
 
-use candle_core::{DType, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 use super::attention::Paged;
 use super::hopper;
-use super::launch::{Argument, GRID_MAX, Grid, Module, expect, launch, module, suffix};
+use super::launch::{Argument, Grid, Module, launch, module, suffix};
 
 const ATTENTION: Module = module!("hopper_attention");
 
@@ -45,7 +45,8 @@ fn block(head_dim: usize) -> Result<(usize, usize, usize)> {
     Ok(((groups + 1) * GROUP_THREADS, queries, shared_bytes))
 }
 
-/// As [`attention::prefill_attention`](super::attention::prefill_attention).
+/// As [`attention::prefill_attention`](super::attention::prefill_attention), which has checked the sizes; the cache is one that
+/// [`takes_paged`] takes.
 #[expect(unsafe_code, reason = "a kernel launch")]
 pub(super) fn prefill_attention(
     q: &Tensor,
@@ -58,16 +59,6 @@ pub(super) fn prefill_attention(
     let (rows, heads, head_dim) = q.dims3()?;
     let (threads, queries, shared_bytes) = block(head_dim)?;
     let blocks = [heads, rows.div_ceil(queries), 1];
-    if !takes_paged(q, head_dim, sizes.block_tokens)?
-        || head_dim != sizes.head_dim
-        || !heads.is_multiple_of(sizes.kv_heads)
-        || sizes.sequences != 1
-        || blocks[1] > GRID_MAX
-    {
-        bail!("queries {:?} have no prefill kernel for this cache: {sizes:?}", q.shape());
-    }
-    expect(positions, &[rows], DType::U32)?;
-    expect(out, &[rows, heads * head_dim], dtype)?;
     let device = q.device().as_cuda_device()?;
     // All rows of the cache, one below the other.
     let all = (sizes.blocks * sizes.kv_heads * BOX_KEYS, head_dim);
@@ -87,25 +78,18 @@ pub(super) fn prefill_attention(
     ];
     let name = format!("hopper_prefill_attention_{}_{head_dim}", suffix(dtype)?);
     let grid = Grid { blocks, threads, shared_bytes };
-    // SAFETY: sizes are checked above. The copy engine reads whole blocks that there are, and the kernel writes the
+    // SAFETY: sizes are checked by the caller. The copy engine reads whole blocks that there are, and the kernel writes the
     // rows that there are.
     unsafe { launch(device, &ATTENTION, &name, grid, &arguments) }
 }
 
-/// As [`attention::full_attention`](super::attention::full_attention).
+/// As [`attention::full_attention`](super::attention::full_attention), which has checked the sizes.
 #[expect(unsafe_code, reason = "a kernel launch")]
 pub(super) fn full_attention(qkv: &Tensor, bias: Option<&Tensor>, out: &Tensor) -> Result<()> {
     let dtype = qkv.dtype();
-    let (batch, rows, three, heads, head_dim) = qkv.dims5()?;
+    let (batch, rows, _, heads, head_dim) = qkv.dims5()?;
     let (threads, queries, shared_bytes) = block(head_dim)?;
     let blocks = [rows.div_ceil(queries), heads, batch];
-    if !takes(qkv, head_dim)? || three != 3 || batch > GRID_MAX || heads > GRID_MAX {
-        bail!("{:?} has no attention kernel", qkv.shape());
-    }
-    expect(out, &[batch, rows, heads * head_dim], dtype)?;
-    if let Some(bias) = bias {
-        expect(bias, &[3 * heads * head_dim], dtype)?;
-    }
     let device = qkv.device().as_cuda_device()?;
     let matrix = qkv.reshape((batch * rows, 3 * heads * head_dim))?;
     let arguments = [
@@ -125,7 +109,7 @@ pub(super) fn full_attention(qkv: &Tensor, bias: Option<&Tensor>, out: &Tensor) 
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
+    use candle_core::{DType, Device};
 
     use super::*;
 

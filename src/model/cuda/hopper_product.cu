@@ -383,10 +383,7 @@ __device__ __forceinline__ void product(const Product &p) {
 PRODUCTS_OF_BYTES(q8, Int8)
 PRODUCTS_OF_BYTES(fp8, E4m3)
 
-// Faster alone, but not in whole steps: for measurements.
-#ifdef DENSE
 PRODUCTS_OF(bf16_bf16, __nv_bfloat16, __nv_bfloat16, __nv_bfloat16)
 PRODUCTS_OF(bf16_f32, __nv_bfloat16, __nv_bfloat16, float)
 PRODUCTS_OF(f16_f16, __half, __half, __half)
 PRODUCTS_OF(f16_f32, __half, __half, float)
-#endif

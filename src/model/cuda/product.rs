@@ -10,6 +10,7 @@ use std::ffi::c_void;
 use candle_core::cuda_backend::cudarc::cublas::{result, sys};
 use candle_core::{DType, Error, Result, Tensor, bail};
 
+use super::hopper;
 use super::launch::{
     Argument, Grid, Module, address, expect, has_tensor_cores, launch, module, suffix, uninit,
 };
@@ -52,6 +53,10 @@ pub(in crate::model) fn product_into(x: &Tensor, weight: &Tensor, out: &Tensor) 
     expect(out, &[rows, columns], out.dtype())?;
     if !takes(x, out.dtype()) {
         bail!("no product of {:?} in {:?}", x.dtype(), out.dtype());
+    }
+    let element_bytes = x.dtype().size_in_bytes();
+    if hopper::is_faster(rows, columns, inner) && hopper::takes_rows(x, element_bytes)? {
+        return hopper::product_into(x, hopper::Weight::Dense(weight), out);
     }
     let width = GEMV_WIDTHS.into_iter().find(|(width, _)| rows <= *width);
     let fits = inner.is_multiple_of(GEMV_PIECE) && has_tensor_cores(x.device().as_cuda_device()?)?;
@@ -134,4 +139,52 @@ fn cublas_type(dtype: DType) -> Result<sys::cudaDataType> {
         DType::BF16 => sys::cudaDataType::CUDA_R_16BF,
         other => bail!("no products of {other:?}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    /// By every kernel that serves some number of rows: few by our own, and which of them depends on the GPU.
+    #[test]
+    fn a_product_is_the_sum_of_its_terms() {
+        let Ok(device) = Device::new_cuda(0) else {
+            eprintln!("skipped: there is no GPU");
+            return;
+        };
+        let random = |rows: usize, columns: usize, dtype: DType| {
+            let values = Tensor::randn(0f32, 1f32, (rows, columns), &device).unwrap();
+            values.to_dtype(dtype).unwrap()
+        };
+        let wide = |x: &Tensor| x.to_dtype(DType::F64).unwrap();
+        for (columns, inner) in [(4608, 3584), (3584, 18_944), (130, 64), (4, 96), (11_000, 3104)] {
+            for dtype in [DType::BF16, DType::F16] {
+                let weight = random(columns, inner, dtype);
+                let (transposed, sizes) =
+                    (wide(&weight).t().unwrap(), wide(&weight).abs().unwrap());
+                for rows in [1, 8, 9, 16, 17, 64, 96, 97, 129] {
+                    let x = random(rows, inner, dtype);
+                    let exact = wide(&x).matmul(&transposed).unwrap();
+                    let size = wide(&x).abs().unwrap().matmul(&sizes.t().unwrap()).unwrap();
+                    for out in [dtype, DType::F32] {
+                        let rounding = match out {
+                            DType::F32 => 2f64.powi(-24),
+                            DType::F16 => 2f64.powi(-11),
+                            _ => 2f64.powi(-8),
+                        };
+                        let limit = (size.affine(3e-6, 0.0).unwrap()
+                            + exact.abs().unwrap().affine(rounding, 0.0).unwrap())
+                        .unwrap();
+                        let error = (wide(&product(&x, &weight, out).unwrap()) - &exact).unwrap();
+                        let part = (error.abs().unwrap() / limit).unwrap();
+                        let parts = part.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+                        let wrong = parts.iter().filter(|part| !(**part <= 1.0)).count();
+                        assert_eq!(wrong, 0, "{rows} rows, {columns} x {inner}, {out:?}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -20,9 +20,10 @@ use super::embedding::Embedding;
 use super::home::{Home, Homes};
 use super::language::{Room, Rows};
 use super::laps::Laps;
-use super::looks::{self, Looks};
+use super::looks::Looks;
 use super::observe::{Observe, Part, Site};
 use crate::device::Links;
+use crate::limits;
 use crate::model::cuda::attention::{self, Paged, Scratch};
 use crate::model::cuda::launch::buffer;
 use crate::model::cuda::looks::Glance;
@@ -124,7 +125,7 @@ impl Fused {
             }
         }
         let downloads = Downloads::new(room.slots.max(decode::ROWS_MAX) * CHOICE_WORDS);
-        let glances = Downloads::new(room.slots.max(decode::ROWS_MAX) * looks::PAGES_MAX);
+        let glances = Downloads::new(room.slots.max(decode::ROWS_MAX) * limits::PAGES_MAX);
         let uploads = Uploads::default();
         Ok(Some(Self { scratches, widths, room, decode: None, downloads, glances, uploads }))
     }

@@ -9,13 +9,11 @@ use std::ops::Range;
 use candle_core::Result;
 
 use super::fused::PageSums;
+use crate::limits::PAGES_MAX;
 use crate::model::cache::LayerCache;
 use crate::model::layers::{PagedQueries, page_shares};
 use crate::model::output::PageShares;
 use crate::model::runner::Segment;
-
-/// Pages of a sequence up to which somebody looks: room that is made for it on GPUs.
-pub(super) const PAGES_MAX: usize = 16;
 
 /// What is looked for in one pass.
 pub(super) struct Looks<'a> {

@@ -1,9 +1,10 @@
-//! One token more of many sequences at once: the whole step, from tokens to choices, as one graph on each
-//! device.
+//! One token more of many sequences at once: the whole step, from tokens to choices, as two graphs on each
+//! device: the driver takes some 0.4 us for each kernel of a graph before the first of them runs, so a few layers go first,
+//! and the rest is launched while the device is at them.
 //!
-//! A graph is made for some numbers of rows. A step of fewer takes the next larger one: rows without a
+//! Graphs are made for some numbers of rows. A step of fewer takes the next larger one: rows without a
 //! sequence have no token, no position and no length, and write nothing to the cache. All it reads of a step
-//! lies in one buffer, so that a step is one copy to a device, one launch, and one copy back. Where layers are
+//! lies in one buffer, so that a step is one copy to a device, its graphs, and one copy back. Where layers are
 //! spread over devices the rows go from graph to graph; each device can then work on the rows of another step.
 //!
 //! The choice is no part of a graph. Which tokens may be chosen is computed while the graph runs, copied to the
@@ -29,6 +30,9 @@ use crate::model::output::Want;
 
 /// Rows of the largest graph.
 pub(super) const ROWS_MAX: usize = 256;
+
+/// Layers of the first graph: launching the others takes less time than these run.
+const FIRST_LAYERS: usize = 2;
 
 /// Marks a row without a sequence: no token, and no position.
 const NOTHING: u32 = u32::MAX;
@@ -79,8 +83,8 @@ struct Bucket {
     /// The queries of the last of its layers, which sequences may ask about when the step is done: as many layers as
     /// count.
     queries: Vec<Tensor>,
-    /// None: its kernels are launched one by one.
-    graph: Option<Graph>,
+    /// One behind the other. Empty: its kernels are launched one by one.
+    graphs: Vec<Graph>,
 }
 
 /// What follows the last layer: logits, and the choice.
@@ -125,6 +129,12 @@ fn bucket_rows(slots: usize) -> Vec<usize> {
     let most = slots.clamp(1, ROWS_MAX);
     let steps = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224];
     steps.into_iter().filter(|rows| *rows < most).chain([most]).collect()
+}
+
+/// What of `layers` each graph has.
+fn parts(layers: usize) -> Vec<Range<usize>> {
+    let first = FIRST_LAYERS.min(layers);
+    [0..first, first..layers].into_iter().filter(|part| !part.is_empty()).collect()
 }
 
 impl DecodeStep {
@@ -224,7 +234,7 @@ impl DecodeStep {
                 },
                 workspace: workspace.narrow(rows)?,
                 queries: queries.iter().map(|q| q.narrow(0, 0, rows)).collect::<Result<_>>()?,
-                graph: None,
+                graphs: Vec::new(),
             })
         };
         let buckets = self.buckets.iter().map(bucket).collect::<Result<_>>()?;
@@ -284,10 +294,7 @@ impl DecodeStep {
                 let sum = laps.send(stack.links, &sum, from, home)?;
                 bucket.workspace.residual.slice_set(&sum, 0, 0)?;
             }
-            match &mut bucket.graph {
-                Some(graph) => graph.launch()?,
-                None => bucket.launch(stack, &fused.scratches[&stage.device])?,
-            }
+            bucket.start(stack, &fused.scratches[&stage.device])?;
             if looks.is_asked() && !bucket.queries.is_empty() {
                 let glance = fused.glance(looks, stage.inputs.device())?;
                 for (layer, q) in bucket.looking(stack) {
@@ -316,7 +323,7 @@ impl DecodeStep {
 }
 
 impl Stage {
-    /// Runs each bucket without sequences, which loads its kernels, and makes its graph.
+    /// Runs each bucket without sequences, which loads its kernels, and makes its graphs.
     fn capture(&mut self, stack: &Stack<'_>, scratch: &Scratch, inputs: &[Vec<u32>]) -> Result<()> {
         let device = self.inputs.device().clone();
         for (bucket, inputs) in self.buckets.iter_mut().zip(inputs) {
@@ -326,7 +333,7 @@ impl Stage {
             let allocates = layers.iter().any(|layer| layer.allocates(workspace))
                 || (bucket.ending.is_some() && stack.head.allocates(&workspace.normed));
             upload(&self.inputs, inputs)?;
-            bucket.launch(stack, scratch)?;
+            bucket.launch(stack, scratch, 0..layers.len())?;
             if let Some(end) = &bucket.ending {
                 end.choose(scratch)?;
             }
@@ -334,8 +341,10 @@ impl Stage {
             if allocates {
                 continue;
             }
-            match Graph::capture(&device, || bucket.launch(stack, scratch)) {
-                Ok(graph) => bucket.graph = Some(graph),
+            let parts = parts(layers.len()).into_iter();
+            let graph = |part| Graph::capture(&device, || bucket.launch(stack, scratch, part));
+            match parts.map(graph).collect() {
+                Ok(graphs) => bucket.graphs = graphs,
                 Err(error) => {
                     let rows = bucket.workspace.residual.dim(0)?;
                     tracing::warn!(rows, %error, "a decoding step has no graph");
@@ -356,19 +365,31 @@ impl Bucket {
         layers.iter().zip(&self.queries)
     }
 
-    fn launch(&self, stack: &Stack<'_>, scratch: &Scratch) -> Result<()> {
+    /// All kernels up to the logits.
+    fn start(&mut self, stack: &Stack<'_>, scratch: &Scratch) -> Result<()> {
+        if self.graphs.is_empty() {
+            return self.launch(stack, scratch, 0..self.layers.len());
+        }
+        self.graphs.iter_mut().try_for_each(Graph::launch)
+    }
+
+    /// The kernels of `part` of its layers, with what comes before the first and behind the last.
+    fn launch(&self, stack: &Stack<'_>, scratch: &Scratch, part: Range<usize>) -> Result<()> {
         let workspace = &self.workspace;
         let Workspace { residual, delta, normed, .. } = workspace;
-        if let Some(tokens) = &self.tokens {
+        if let (Some(tokens), 0) = (&self.tokens, part.start) {
             tokens::embed(stack.embedding.table(), tokens, residual)?;
         }
         let layers = &stack.layers[self.layers.clone()];
         let first_kept = layers.len() - self.queries.len();
-        for (index, layer) in layers.iter().enumerate() {
+        for (index, layer) in layers.iter().enumerate().take(part.end).skip(part.start) {
             let kept = index.checked_sub(first_kept).and_then(|kept| self.queries.get(kept));
             let own = kept.map(|q| Workspace { q: q.clone(), ..workspace.clone() });
             let workspace = own.as_ref().unwrap_or(workspace);
             layer.forward_fused(workspace, index == 0, &self.places, scratch)?;
+        }
+        if part.end < layers.len() {
+            return Ok(());
         }
         let Some(end) = &self.ending else {
             // For the sum; the next device norms by itself.
@@ -392,7 +413,14 @@ impl End {
 
 #[cfg(test)]
 mod tests {
-    use super::bucket_rows;
+    use super::{bucket_rows, parts};
+
+    #[test]
+    fn graphs_have_every_layer_once() {
+        assert_eq!(parts(28), [0..2, 2..28]);
+        assert_eq!(parts(2), [0..2]);
+        assert_eq!(parts(1), [0..1]);
+    }
 
     #[test]
     fn the_largest_graph_has_a_row_for_each_slot() {
