@@ -56,6 +56,7 @@ fn compile_kernels(dir: &Path, out_dir: &Path) -> Result<(), Box<dyn Error>> {
     }
     let nvcc = nvcc();
     let capability = compute_capability()?;
+    let headers = headers(dir)?;
     for entry in std::fs::read_dir(dir)? {
         let source = entry?.path();
         if source.extension().is_none_or(|extension| extension != "cu") {
@@ -73,19 +74,22 @@ fn compile_kernels(dir: &Path, out_dir: &Path) -> Result<(), Box<dyn Error>> {
         } else {
             ["-ptx".to_owned(), format!("-arch=compute_{capability}")]
         };
-        let output = Command::new(&nvcc)
-            .args(["-O3", "-std=c++17"])
-            .args(target)
-            .arg("-o")
-            .args([&out, &source])
-            .output()
-            .map_err(|error| {
-                format!(
-                    "the feature `cuda` needs NVIDIA's compiler, and {} cannot be run ({error}): put \
+        let mut command = Command::new(&nvcc);
+        command.args(["-O3", "-std=c++17"]).args(target).arg("-o").args([&out, &source]);
+        // This script runs again after each commit, and the kernels take minutes. A toolkit that was exchanged where it lies
+        // is not seen: what the one before made is right as well.
+        let made_of = format!("{command:?}\n{headers}{}", std::fs::read_to_string(&source)?);
+        let known = out.with_extension("made_of");
+        if out.exists() && std::fs::read_to_string(&known).is_ok_and(|text| text == made_of) {
+            continue;
+        }
+        let output = command.output().map_err(|error| {
+            format!(
+                "the feature `cuda` needs NVIDIA's compiler, and {} cannot be run ({error}): put \
                      nvcc on PATH, or set CUDA_HOME",
-                    nvcc.display()
-                )
-            })?;
+                nvcc.display()
+            )
+        })?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(format!("nvcc cannot compile {}:\n{said}", source.display()).into());
@@ -95,8 +99,19 @@ fn compile_kernels(dir: &Path, out_dir: &Path) -> Result<(), Box<dyn Error>> {
             text.push(0);
             std::fs::write(&out, text)?;
         }
+        std::fs::write(known, made_of)?;
     }
     Ok(())
+}
+
+/// What the kernels include, all of it.
+fn headers(dir: &Path) -> Result<String, Box<dyn Error>> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(dir)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "cuh"));
+    paths.sort();
+    Ok(paths.iter().map(std::fs::read_to_string).collect::<Result<_, _>>()?)
 }
 
 /// `NVCC`, or nvcc of the toolkit in `CUDA_HOME` or `CUDA_PATH`, or the one on `PATH`.
