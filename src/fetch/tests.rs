@@ -346,7 +346,7 @@ async fn no_more_is_read_than_may_be() {
     for text in [
         // What is said is believed: nothing of it is waited for.
         "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n".to_owned(),
-        "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n".to_owned(),
+        "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\n".to_owned(),
         format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n{eleven}\r\n"),
         format!(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n012345678\r\n2\r\n9x\r\n"
@@ -407,7 +407,7 @@ async fn slow_origins_are_not_waited_for() {
         let origin = Origin::start(parts).await;
         let fetcher = fetcher(&origin);
         let target = Target::parse(&origin.uri("/a"), fetcher.origins()).unwrap();
-        let until = Instant::now() + Duration::from_millis(200);
+        let until = Instant::now() + Duration::from_secs(1);
         let error = fetcher.get(&target, until, BYTES_MAX, |_| true).await.unwrap_err();
         assert!(until.elapsed() < SOON / 2);
         match error {

@@ -286,7 +286,7 @@ mod tests {
             ("https://-docs.example.com/a", Host),
             ("https://docs_.example.com/a", Host),
             ("https://*.example.com/a", Host),
-            ("https://[::1/a", Host),
+            ("https://[::1/a", Port),
             ("https://[::1]x/a", Host),
             ("https://[fe80::1%25eth0]/a", Host),
             // Loopback, as some programs read it.
