@@ -28,6 +28,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::admin;
 use crate::config::Config;
 use crate::engine::{self, ModelState, ReloadRefused};
+use crate::fetch::{Fetcher, RootsError};
 use crate::model::ModelSpec;
 use crate::prompt::Questions;
 use crate::service::{self, Ended, ServeError, Shutdown};
@@ -66,6 +67,8 @@ pub enum AppError {
     Signals(#[source] std::io::Error),
     #[error("cannot use the model {model}: {message}")]
     Model { model: String, message: String },
+    #[error("cannot fetch from the origins in --fetch-from")]
+    Fetch(#[from] RootsError),
     #[error(transparent)]
     Serve(#[from] ServeError),
 }
@@ -173,6 +176,8 @@ impl Server {
         // Before anything slow begins.
         load::calibration(&config.model).map_err(|error| unusable(&config, &error))?;
         service_config.questions = questions(&config)?.map(Arc::new);
+        let fetcher = config.server.fetch.as_ref().map(Fetcher::new).transpose()?;
+        service_config.fetcher = fetcher.map(Arc::new);
         let loader = load::Loader::new(&config);
         let engine_config = engine_config(&config, &telemetry);
         let engine = engine::Handle::start_replicas(engine_config, loader.replicas());

@@ -10,7 +10,7 @@
 //! | 4 | [`engine`] |
 //! | 3 | [`model`] |
 //! | 2 | [`accuracy`], [`constraint`], [`placement`], [`weights`] |
-//! | 1 | [`access`], [`device`], [`fields`], [`preprocess`], [`prompt`], [`transport`] |
+//! | 1 | [`access`], [`device`], [`fetch`], [`fields`], [`preprocess`], [`prompt`], [`transport`] |
 //! | 0 | [`checkpoint`], [`limits`], [`schema`], [`telemetry`] |
 
 pub mod cli;
@@ -33,6 +33,7 @@ pub mod weights;
 
 pub mod access;
 pub mod device;
+pub mod fetch;
 pub mod fields;
 pub mod preprocess;
 pub mod prompt;

@@ -32,6 +32,23 @@ pub const RELOAD_INTERVAL_MS: u64 = 5_000;
 pub const BATCH_IN_FLIGHT_MAX: usize = 64;
 /// Size of one page file inside a request.
 pub const FILE_BYTES_MAX: usize = 48 << 20;
+/// Bytes of the URI that names one file: signed ones have a token inside.
+pub const URI_BYTES_MAX: usize = 4096;
+/// What is fetched from all URIs of one request together: as much as one message brings.
+pub const FETCHED_BYTES_MAX: usize = REQUEST_BYTES_MAX;
+/// What the files of one request may take to come, where nobody says, and at most.
+pub const FETCH_MS_DEFAULT: u64 = 30_000;
+pub const FETCH_MS_MAX: u64 = 600_000;
+/// Files that are fetched at once, where nobody says, and at most.
+pub const FETCHES_DEFAULT: usize = 16;
+pub const FETCHES_MAX: usize = 1024;
+/// Addresses of one host that are tried, and what each may take to answer.
+pub const FETCH_ADDRESSES_MAX: usize = 4;
+pub const FETCH_CONNECT_MS_MAX: u64 = 5_000;
+/// What is read of a connection before its file takes it; the head of an answer is no longer.
+pub const FETCH_BUFFER_BYTES: usize = 64 << 10;
+/// Origins, and networks beside the public ones, that an operator may list.
+pub const FETCH_LISTED_MAX: usize = 256;
 /// Pages of one document, over all its files.
 pub const PAGES_MAX: usize = 16;
 /// Width times height of one page before scaling; decoded as RGB this is 192 MB.
@@ -140,6 +157,9 @@ pub const DEVICE_FAILURES_MAX: usize = 3;
 const _: () = assert!(REQUEST_BYTES_MAX <= REQUEST_MEMORY_BYTES);
 const _: () = assert!(RELOAD_INTERVAL_MS > 0);
 const _: () = assert!(FILE_BYTES_MAX <= REQUEST_BYTES_MAX);
+const _: () = assert!(FILE_BYTES_MAX <= FETCHED_BYTES_MAX && FETCH_MS_DEFAULT <= FETCH_MS_MAX);
+// As many URIs as there may be files leave most of a message to all else.
+const _: () = assert!(URI_BYTES_MAX * PAGES_MAX * 2 <= REQUEST_BESIDES_FILES_BYTES_MAX);
 // A page of the largest size is rendered at 4 bytes a pixel and sent on at 3, beside the file itself.
 const _: () = assert!(PAGE_PIXELS_MAX * 7 + FILE_BYTES_MAX as u64 <= PDF_MEMORY_BYTES_MAX);
 const _: () = assert!(PDF_DPI_MIN <= PDF_DPI_DEFAULT && PDF_DPI_DEFAULT <= PDF_DPI_MAX);

@@ -94,6 +94,22 @@ fn check_says_what_stands_against_serving() {
         assert!(text.contains(part), "{part}: {text}");
     }
 
+    // Where files may be fetched from, and what is risky about it.
+    let fetching =
+        tessera(&["check", "--listen", &listen, "--fetch-from", "https://*.store.example"])
+            .args(["--fetch-networks", "169.254.0.0/16"])
+            .output()
+            .unwrap();
+    let text = stdout(&fetching);
+    assert!(fetching.status.success(), "{text}");
+    for part in [
+        "from https://*.store.example, where they are public or in 169.254.0.0/16",
+        "every name below store.example",
+        "give out credentials",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+
     let mistakes = tessera(&["check", "--slots", "0", "--tls-key", RECEIPT]).output().unwrap();
     assert_eq!(mistakes.status.code(), Some(2));
     assert!(stderr(&mistakes).contains("needs --tls-cert"), "{}", stderr(&mistakes));

@@ -23,7 +23,7 @@ type Document struct {
 	// Files hold the pages, in order: PNG, JPEG, WebP, TIFF, or what ModelInfo lists beside them.
 	Files [][]byte
 	// Inputs follow Files, and say more about each: which pages of a PDF or multi-page TIFF, in which order,
-	// and at how many dots per inch.
+	// and at how many dots per inch; or where the server finds it (URI).
 	Inputs []*tesserav1.InputFile
 	// Type extracts the fields of "receipt", "invoice", "bank-statement"; for "auto" the server finds out
 	// which.
@@ -47,6 +47,12 @@ type Document struct {
 	// RequestID names the call in logs and traces. Empty: the server makes one.
 	RequestID string
 	Model     string
+}
+
+// URI is a file for Document.Inputs that the server fetches, of an origin in ModelInfo's
+// Capabilities.uri_origins; by default a server fetches nothing.
+func URI(uri string) *tesserav1.InputFile {
+	return &tesserav1.InputFile{Uri: uri}
 }
 
 // ReadFiles reads the pages of a document.

@@ -55,6 +55,7 @@ pub fn run(config: &Config) -> Vec<Finding> {
     findings.extend(config.telemetry.trace.directory.as_deref().map(traces));
     findings.push(files(config.server.transport.connections_max as u64));
     findings.extend(access(config));
+    findings.push(fetch(config));
     findings.extend(model(config));
     findings
 }
@@ -129,6 +130,20 @@ fn access(config: &Config) -> Vec<Finding> {
         Some(path) => format!("by the rules of {}", path.display()),
     };
     vec![Finding::new("tls", Outcome::Well, tls), Finding::new("callers", Outcome::Well, callers)]
+}
+
+/// Where requests may have files fetched from.
+fn fetch(config: &Config) -> Finding {
+    let Some(fetch) = &config.server.fetch else {
+        return Finding::new("files by URI", Outcome::Well, "not taken");
+    };
+    let origins: Vec<String> = fetch.origins.iter().map(ToString::to_string).collect();
+    let networks: Vec<String> = fetch.networks.iter().map(ToString::to_string).collect();
+    let mut found = format!("from {}, where they are public", origins.join(", "));
+    if !networks.is_empty() {
+        found = format!("{found} or in {}", networks.join(", "));
+    }
+    Finding::new("files by URI", Outcome::Well, found)
 }
 
 fn model(config: &Config) -> Vec<Finding> {

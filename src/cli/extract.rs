@@ -44,6 +44,7 @@ Examples:
   tessera extract scan-1.png scan-2.png --pages --type bank_statement
   tessera extract *.jpg --type invoice --json > invoices.jsonl
   tessera extract letter.png --schema letter.schema.json
+  tessera extract https://docs.example.com/receipt.png
   tessera extract statement.pdf --select 2,3 --type bank_statement
   tessera extract letter.png --prompt \"Who wrote this letter, and when?\"
   TESSERA_TOKEN=… tessera extract receipt.png --server https://tessera.example.com --ca ca.pem";
@@ -58,7 +59,7 @@ const SERVER_HELP: &str = "Where the server listens: HOST:PORT, or https://HOST:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct ExtractArgs {
-    /// Pages to read: PNG, JPEG, WebP, TIFF or PDF
+    /// Pages to read: PNG, JPEG, WebP, TIFF or PDF; or https:// URIs of them, where the server fetches
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[arg(long, value_name = "ADDR", help = SERVER_HELP)]
@@ -288,7 +289,7 @@ fn document(args: &ExtractArgs, paths: &[PathBuf]) -> Result<Document, Failure> 
         generation: Some(generation),
         ..ExtractRequest::default()
     };
-    Ok(Document { names: paths.iter().map(|path| path.display().to_string()).collect(), request })
+    Ok(Document { names: paths.iter().map(|path| name(path)).collect(), request })
 }
 
 /// A message that no server takes breaks the connection, and nobody says why.
@@ -298,7 +299,7 @@ fn fits(files: &[InputFile], paths: &[PathBuf]) -> Result<(), Failure> {
     if bytes <= bytes_max {
         return Ok(());
     }
-    let names = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    let names = paths.iter().map(|path| name(path)).collect::<Vec<_>>().join(", ");
     let what = format!("{names}: {bytes} bytes are more than a request may have, {bytes_max}");
     Err(Failure::new(Exit::Usage, what).remedy("smaller or fewer files"))
 }
@@ -321,13 +322,32 @@ fn task(source: Source, answers: Answers) -> Task {
     })
 }
 
+/// The URI that an argument is, where it is one.
+fn uri(path: &Path) -> Option<&str> {
+    let text = path.to_str()?;
+    let (scheme, _) = text.split_once("://")?;
+    ["https", "http"].iter().any(|known| scheme.eq_ignore_ascii_case(known)).then_some(text)
+}
+
+/// What a file is called in what is printed: of a URI nothing behind its path, where signatures are.
+fn name(path: &Path) -> String {
+    match uri(path) {
+        Some(uri) => uri.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        None => path.display().to_string(),
+    }
+}
+
 fn input_file(args: &ExtractArgs, path: &Path) -> Result<InputFile, Failure> {
+    let (pages, dpi) = (args.select.clone(), args.dpi);
+    if let Some(uri) = uri(path) {
+        return Ok(InputFile { uri: uri.to_owned(), pages, dpi, ..InputFile::default() });
+    }
     let content = std::fs::read(path).map_err(|error| {
         Failure::new(Exit::Usage, format!("cannot read {}", path.display()))
             .because(&error)
             .remedy("the path of a PNG, JPEG, WebP, TIFF or PDF file")
     })?;
-    Ok(InputFile { content: Bytes::from(content), pages: args.select.clone(), dpi: args.dpi })
+    Ok(InputFile { content: Bytes::from(content), pages, dpi, ..InputFile::default() })
 }
 
 /// Names of the fields that `kind` has, as the server says.

@@ -55,7 +55,9 @@ impl Refusal {
     }
 
     fn exit(&self) -> Exit {
-        if self.code == "UNAVAILABLE" { Exit::Unreachable } else { Exit::Failed }
+        // An origin that gives out no file is not the server.
+        let is_server = self.code == "UNAVAILABLE" && self.reason != "FETCH_FAILED";
+        if is_server { Exit::Unreachable } else { Exit::Failed }
     }
 }
 
@@ -103,6 +105,8 @@ fn remedy(code: Code, reason: &str, limit: &str, retry: Option<Duration>) -> Opt
         ("MODEL_NOT_FOUND", _) => "the model that the server has",
         ("LIMIT_EXCEEDED", _) => over(limit),
         ("INVALID_FIELD", _) => "the request again with the field put right",
+        ("FETCH_FAILED", Code::Unavailable) => "again later, or send the file itself",
+        ("FETCH_FAILED", _) => "a URI under which the file is given out, or the file itself",
         ("DEADLINE", _) | (_, Code::DeadlineExceeded) => {
             "a longer --timeout, or fewer tiles with --max-tiles"
         }
@@ -132,7 +136,8 @@ fn remedy(code: Code, reason: &str, limit: &str, retry: Option<Duration>) -> Opt
 /// What helps where a request is beyond `limit`.
 fn over(limit: &str) -> &'static str {
     match limit {
-        "max_file_bytes" | "max_request_bytes" => "smaller or fewer files",
+        "max_file_bytes" | "max_request_bytes" | "max_fetched_bytes" => "smaller or fewer files",
+        "max_uri_bytes" => "a shorter URI, or the file itself",
         "max_page_side" | "max_page_pixels" | "max_file_pixels" => "a scan of fewer pixels",
         "max_prompt_bytes" | "max_schema_bytes" => "a shorter --prompt or --schema",
         "max_output_tokens" | "max_tiles_per_page" => "fewer, or a server that allows more",
@@ -210,6 +215,8 @@ mod tests {
             (Code::Internal, "NON_FINITE_LOGITS", "a server with --dtype f32 or bf16"),
             (Code::Internal, "GIBBERISH", "a server with --dtype f32 or bf16; if the document"),
             (Code::Internal, "REPETITION", "fewer pages at once; if the document"),
+            (Code::FailedPrecondition, "FETCH_FAILED", "a URI under which the file is given out"),
+            (Code::Unavailable, "FETCH_FAILED", "again later, or send the file itself"),
             (Code::Unavailable, "MODEL_POISONED", "another server, or this one after a restart"),
         ] {
             let details = ErrorDetails::with_error_info(reason, "tessera", []);

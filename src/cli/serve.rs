@@ -136,6 +136,7 @@ pub(super) fn failure(error: &AppError) -> Failure {
             "another --model, --devices cpu, fewer --slots or --slot-tokens, or none of them for the \
              built-in model",
         ),
+        AppError::Fetch(source) => failure.because(source),
         AppError::Serve(_) => failure,
     }
 }

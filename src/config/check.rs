@@ -2,6 +2,7 @@
 //! all of them.
 
 mod access;
+mod fetch;
 mod idle;
 mod model;
 
@@ -54,6 +55,7 @@ pub fn check(low: &Low) -> Result<Config, Problems> {
             let mut warnings = low.warnings.clone();
             warnings.extend(model::warnings(&model));
             warnings.extend(access::warnings(&server));
+            warnings.extend(server.fetch.iter().flat_map(crate::fetch::Config::warnings));
             warnings.extend(idle::warnings(low, &model, &guard, &server, &telemetry));
             Ok(Config { model, requests, guard, server, telemetry, pdf, warnings })
         }
@@ -219,11 +221,13 @@ fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
     let transport = access::transport(reader);
     let access = access::access(reader);
     let request_memory = reader.read(Key::RequestMemory, access::request_memory);
+    let fetch = fetch::fetch(reader);
     Some(ServerConfig {
         watchdog: watchdog?,
         transport: transport?,
         access: access?,
         request_memory: request_memory?,
+        fetch: fetch?,
         listen: listen?,
         drain_timeout: drain_timeout?,
         drain_propagation: drain_propagation?,

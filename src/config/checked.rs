@@ -8,6 +8,7 @@ use crate::access;
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceSelection;
 use crate::engine::GuardConfig;
+use crate::fetch;
 use crate::model::fake::Pace;
 use crate::placement::{DeviceMap, DtypePolicy};
 use crate::preprocess::PdfRenderer;
@@ -104,4 +105,6 @@ pub struct ServerConfig {
     pub access: access::Config,
     /// Bytes of all requests that arrive, wait and run.
     pub request_memory: usize,
+    /// None: requests bring their files.
+    pub fetch: Option<fetch::Config>,
 }

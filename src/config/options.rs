@@ -53,6 +53,11 @@ pub enum Key {
     RequestMemory,
     MaxConnections,
     ConnectionAge,
+    FetchFrom,
+    FetchNetworks,
+    FetchCa,
+    FetchTimeout,
+    FetchAtOnce,
     LogLevel,
     LogFormat,
     OtlpEndpoint,
@@ -107,10 +112,11 @@ const REQUESTS: &str = "Requests";
 const GUARD: &str = "Answers that are none";
 const SERVER: &str = "Server";
 const ACCESS: &str = "Who may call";
+const FETCH: &str = "Files by URI";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 62] = [
+pub const ALL: [Spec; 67] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -259,6 +265,21 @@ pub const ALL: [Spec; 62] = [
     Spec::new(Key::ConnectionAge, "connection-age", ACCESS)
         .takes("TIME", "0s")
         .help("After it a connection is told to go, give or take a tenth; 0s: never; not in a mesh"),
+    Spec::new(Key::FetchFrom, "fetch-from", FETCH).takes("LIST", "").help(
+        "Origins that requests may name files of, for the server to fetch: https://docs.example.com; unset: none",
+    ),
+    Spec::new(Key::FetchNetworks, "fetch-networks", FETCH)
+        .takes("LIST", "")
+        .help("Networks that are not public and where origins may be all the same: 10.20.0.0/16"),
+    Spec::new(Key::FetchCa, "fetch-ca", FETCH)
+        .takes("FILE", "")
+        .help("Authorities that may sign for origins, beside the machine's own, in PEM"),
+    Spec::new(Key::FetchTimeout, "fetch-timeout", FETCH)
+        .takes("TIME", "30s")
+        .help("Longest time that the files of one request may take to come"),
+    Spec::new(Key::FetchAtOnce, "fetch-at-once", FETCH)
+        .takes("N", "16")
+        .help("Files that are fetched at once; more wait, within fetch-timeout"),
     Spec::new(Key::LogLevel, "log-level", TELEMETRY).takes("LEVEL", "info").help(
         "error, warn, info, debug, trace or off; also per module: info,tessera::engine=debug",
     ),

@@ -126,6 +126,11 @@ impl Board {
         Ticket { board: Arc::clone(self), stage, follows, replica: None, tokens: 0 }
     }
 
+    /// Why a request would not be taken now.
+    pub(super) fn refuses(&self) -> Option<Reject> {
+        self.refusal(&self.status.borrow())
+    }
+
     fn refusal(&self, status: &Status) -> Option<Reject> {
         let message = || status.message.clone();
         match status.state {

@@ -222,6 +222,11 @@ impl Model {
         self.generation.as_deref().map(|generation| &generation.served)
     }
 
+    /// Why a request would not be taken now.
+    pub fn refusal(&self) -> Option<Reject> {
+        self.desk.board.refuses()
+    }
+
     /// Takes a request, or says at once why not.
     pub fn submit(&self, job: Job) -> Result<Events, Reject> {
         let ticket = self.desk.board.take()?;

@@ -132,6 +132,12 @@ impl Call {
         self.held().received.as_ref()?.next_message()
     }
 
+    /// An account for what is fetched for it; a document's bytes count where its batch's do.
+    pub(super) fn lease(&self) -> Option<Lease> {
+        let own = self.held().received.as_ref().map(|received| received.lease());
+        own.or_else(|| self.batch.as_ref()?.lease())
+    }
+
     /// Holds what `request` takes in memory: the files as long as they are there, the rest until the call ends.
     pub(super) fn hold(&self, message: Option<Message>, request: &mut v1::ExtractRequest) {
         self.held().request = message.map(|message| message.follow(request));

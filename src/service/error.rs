@@ -16,6 +16,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use crate::access::Refusal;
 use crate::constraint::ConstraintError;
 use crate::engine::{EngineError, Reject};
+use crate::fetch::FetchError;
 use crate::limits;
 use crate::model::{NonFinite, RunError};
 use crate::preprocess::{DecodeError, PdfError};
@@ -48,6 +49,9 @@ const RETRY_AFTER_BATCH: Duration = Duration::from_millis(500);
 
 /// When to try again a request that the drain cut off: another replica is there by then.
 const RETRY_AFTER_DRAIN: Duration = Duration::from_secs(1);
+
+/// When to try again where an origin did not give out a file: it may be down, or at its limit.
+const RETRY_FETCH: Duration = Duration::from_secs(2);
 
 /// When to try again where memory is full: as with a full queue, nobody knows when one ends.
 const RETRY_MEMORY: Duration = Duration::from_secs(2);
@@ -105,6 +109,12 @@ impl Failure {
         let mut failure = Self::new(Code::InvalidArgument, reason, message);
         failure.details.set_bad_request(violations);
         if is_all { failure } else { failure.with("wrong_fields", &total) }
+    }
+
+    /// As [`fields`](Self::fields) for one field, where the request may be right and its time or its place is not.
+    fn field(code: Code, reason: Reason, field: &str, what: &str) -> Self {
+        let violation = FieldViolation::new(field, what);
+        Self { code, ..Self::fields(reason, vec![violation]) }
     }
 
     pub(super) fn with(mut self, key: &str, value: &(impl ToString + ?Sized)) -> Self {
@@ -187,6 +197,38 @@ pub(super) fn too_much_received(bytes_max: usize) -> Status {
         .into_status()
 }
 
+/// What the request's URIs name weighs too much together.
+pub(super) fn too_much_fetched() -> Status {
+    let most = limits::FETCHED_BYTES_MAX;
+    let message = format!(
+        "the files that its URIs name have more than {most} bytes together: ask in several requests"
+    );
+    let value = format!("over {most}");
+    over_limit("files", message, "max_fetched_bytes", &most, &value).into_status()
+}
+
+/// A file did not come from where the request has it.
+pub(super) fn not_fetched(file: usize, error: &FetchError) -> Status {
+    let (field, message) = (format!("files[{file}].uri"), error.to_string());
+    if let FetchError::TooLarge { bytes_max } = error {
+        let value = format!("over {bytes_max}");
+        return over_limit(&field, message, "max_file_bytes", bytes_max, &value).into_status();
+    }
+    let reason = Reason::FetchFailed;
+    let failure = if error.may_pass() {
+        Failure::field(Code::Unavailable, reason, &field, &message).retry(RETRY_FETCH)
+    } else {
+        Failure::field(Code::FailedPrecondition, reason, &field, &message)
+    };
+    let failure = failure.with("why", error.name());
+    match error {
+        FetchError::Status(status) | FetchError::Redirect(status) => {
+            failure.with("http_status", status.as_str()).into_status()
+        }
+        _ => failure.into_status(),
+    }
+}
+
 /// A request is too large although its files are not; `field` is the one that passed the bound.
 pub(super) fn too_much_besides_files(field: &str) -> Status {
     let most = limits::REQUEST_BESIDES_FILES_BYTES_MAX;
@@ -242,12 +284,16 @@ pub(super) fn rejected(reject: &Reject) -> Status {
     failure.into_status()
 }
 
-/// Why a request that was taken failed; `question` is the field that has what was asked.
-pub(super) fn failed(error: &EngineError, question: &str) -> Status {
+/// Why a request that was taken failed; `question` is the field that has what was asked, `named` are the files
+/// that it has by URI.
+pub(super) fn failed(error: &EngineError, question: &str, named: &[usize]) -> Status {
     let message = error.to_string();
     let failure = match error {
         EngineError::Rejected(reject) => return rejected(reject),
-        EngineError::Decode { file, source } => undecodable(*file, source),
+        EngineError::Decode { file, source } => {
+            let part = if named.contains(file) { "uri" } else { "content" };
+            undecodable(*file, part, source)
+        }
         EngineError::TooManyPages { pages, pages_max } => {
             over_limit("files", message, "max_pages", pages_max, pages)
         }
@@ -389,8 +435,8 @@ pub(super) fn model_not_found(asked: &str, own: &str) -> Status {
 }
 
 /// A file that is no page: malformed, or larger than is taken.
-fn undecodable(file: usize, error: &DecodeError) -> Failure {
-    let field = format!("files[{file}].content");
+fn undecodable(file: usize, part: &str, error: &DecodeError) -> Failure {
+    let field = format!("files[{file}].{part}");
     let message = error.to_string();
     match error {
         DecodeError::NoSuchPage { .. } => {

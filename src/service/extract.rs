@@ -9,13 +9,13 @@ use tonic::{Code, Request, Response, Status};
 
 use super::State;
 use super::call::Call;
-use super::error::{Failure, Reason};
+use super::error::{self, Failure, Reason};
 use super::generation::Generation;
 use super::kind::{Begun, Pending};
 use super::reading::Form;
 use super::stream::{Answer, Wishes};
 use super::validate::{self, Task};
-use super::{convert, trace};
+use super::{convert, fetched, trace};
 use crate::engine::{self, EngineError, Event, Events, Job, Place};
 use crate::fields::PageTexts;
 use crate::pb::v1;
@@ -81,7 +81,15 @@ pub(super) async fn begin(
         served.map(|served| &*served.spec),
         served.and_then(|served| served.tiles_per_page_max),
     );
-    let checked = validate::check(request, &bounds)?;
+    let mut checked = validate::check(request, &bounds)?;
+    if !checked.named.is_empty() {
+        // Nothing is fetched for a request that is not taken anyway.
+        if let Some(reject) = model.refusal() {
+            return Err(error::rejected(&reject));
+        }
+        fetched::fetch(state, &call, &mut checked).await?;
+    }
+    let named: Vec<usize> = checked.named.iter().map(|(file, _)| *file).collect();
     let Asked { question, template, fields: asked, kind_first } =
         ask(&state.questions, &checked.task, checked.constrain)
             .map_err(|error| unanswerable(&error))?;
@@ -102,7 +110,7 @@ pub(super) async fn begin(
     });
     let trace_id = trace::sampled_trace_id(&call.span);
     let id = job.id.clone();
-    let mut generation = Generation::begin(call, &mut job, &bounds.model, output_type);
+    let mut generation = Generation::begin(call, &mut job, &bounds.model, output_type, named);
     if let Some((tracing, options)) = tracing.zip(traced) {
         generation.trace(&mut job, tracing, options);
     }

@@ -24,6 +24,8 @@ pub(super) struct Generation {
     model: String,
     /// The field of the request that has what is asked.
     question: &'static str,
+    /// The files that were named by URI.
+    named: Vec<usize>,
     trace: Option<RequestTrace>,
     content: Content,
     ended: bool,
@@ -31,7 +33,13 @@ pub(super) struct Generation {
 
 impl Generation {
     /// Opens the span below the call's and hands it to the job, whose phases go under it.
-    pub(super) fn begin(call: Arc<Call>, job: &mut Job, model: &str, output_type: &str) -> Self {
+    pub(super) fn begin(
+        call: Arc<Call>,
+        job: &mut Job,
+        model: &str,
+        output_type: &str,
+        named: Vec<usize>,
+    ) -> Self {
         // Below a span that is none it would begin a trace of its own.
         let span = if call.span.is_disabled() {
             Span::none()
@@ -42,7 +50,7 @@ impl Generation {
         let (model, content) = (model.to_owned(), Content::Off);
         // Text is the answer to a prompt of the caller's.
         let question = if output_type == "text" { "prompt" } else { "schema" };
-        Self { call, span, model, question, trace: None, content, ended: false }
+        Self { call, span, model, question, named, trace: None, content, ended: false }
     }
 
     /// Has the request traced, as far as `options` say.
@@ -93,7 +101,7 @@ impl Generation {
         if let EngineError::Panicked { message } = error {
             tracing::error!(panic = message, "the engine panicked over a request");
         }
-        let status = self.end(error::failed(error, self.question));
+        let status = self.end(error::failed(error, self.question, &self.named));
         if let Some(reason) = error::reason(&status).filter(|reason| reason.kind() == Kind::Spoilt)
         {
             self.call.metrics.spoilt(reason.name());

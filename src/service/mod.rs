@@ -2,8 +2,8 @@
 //! a status. No rule about documents or models is made here.
 //!
 //! A call passes `server` (the layer list), `web` if a browser sent it, `envelope` (deadline, trace, log),
-//! `gate` (who may), `extract` (the handler), `validate`, `convert`, and then the engine; its events come
-//! back through `stream`.
+//! `gate` (who may), `extract` (the handler), `validate`, `fetched` where files are named by URI, `convert`, and then
+//! the engine; its events come back through `stream`.
 
 mod batch;
 mod body;
@@ -13,6 +13,7 @@ mod document;
 mod envelope;
 mod error;
 mod extract;
+mod fetched;
 mod field_trace;
 mod gate;
 mod generation;
@@ -44,6 +45,7 @@ pub use trace::code_name;
 
 use crate::access;
 use crate::engine::{Handle, Status};
+use crate::fetch::Fetcher;
 use crate::limits;
 use crate::model::ModelSpec;
 use crate::prompt::Questions;
@@ -92,6 +94,8 @@ pub struct Config {
     pub access: access::Config,
     /// Bytes of all requests that arrive, wait and run.
     pub request_memory_bytes: usize,
+    /// Gets files that requests name by URI; none: such files are not taken.
+    pub fetcher: Option<Arc<Fetcher>>,
     /// What documents are asked; none: the built-in questions.
     pub questions: Option<Arc<Questions>>,
     /// Adds services of whoever embeds the server to its own: calls of theirs pass all that ours do.
@@ -120,6 +124,7 @@ impl Config {
             transport: transport::Options::default(),
             access: access::Config::default(),
             request_memory_bytes: limits::REQUEST_MEMORY_BYTES,
+            fetcher: None,
             questions: None,
             beside: std::convert::identity,
         }
@@ -156,6 +161,7 @@ impl State {
             pages_max: self.config.pages_max.min(limits::PAGES_MAX),
             tiles_per_page_max: tiles_per_page_max.min(limits::TILES_PER_PAGE_MAX),
             output_tokens_max: self.config.output_tokens_max.min(slot_tokens.saturating_sub(1)),
+            origins: self.config.fetcher.as_ref().map(|fetcher| Arc::clone(fetcher.origins())),
         }
     }
 }

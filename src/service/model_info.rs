@@ -84,7 +84,7 @@ pub(super) fn model_status(state: &State, status: &engine::Status) -> v1::ModelS
         kv_cache_dtype: spec.map_or(v1::Dtype::Unspecified, |spec| dtype(spec.kv_dtype)).into(),
         devices: spec.map(|spec| spec.devices.iter().map(device).collect()).unwrap_or_default(),
         limits: Some(limits(state, status)),
-        capabilities: Some(capabilities(status)),
+        capabilities: Some(capabilities(state, status)),
         load: Some(v1::Load {
             running_requests: status.load.running as u32,
             queued_requests: status.load.queued as u32,
@@ -129,6 +129,7 @@ fn limits(state: &State, status: &engine::Status) -> v1::Limits {
     let spec = status.spec.as_deref();
     let bounds = state.bounds(spec, status.tiles_per_page_max);
     let decode = DecodeLimits::default();
+    let fetcher = state.config.fetcher.as_deref();
     v1::Limits {
         max_request_bytes: limits::REQUEST_BYTES_MAX as u64,
         max_pages: bounds.pages_max as u32,
@@ -153,6 +154,9 @@ fn limits(state: &State, status: &engine::Status) -> v1::Limits {
         max_request_memory_bytes: state.config.request_memory_bytes as u64,
         max_bytes_besides_files: limits::REQUEST_BESIDES_FILES_BYTES_MAX as u64,
         max_event_bytes: limits::EVENT_BYTES_MAX as u64,
+        max_uri_bytes: limits::URI_BYTES_MAX as u32,
+        max_fetched_bytes: fetcher.map_or(0, |_| limits::FETCHED_BYTES_MAX as u64),
+        max_fetch_ms: fetcher.map_or(0, |fetcher| fetcher.timeout().as_millis() as u64),
     }
 }
 
@@ -161,7 +165,7 @@ fn input_tokens_max(spec: &ModelSpec) -> u32 {
     spec.slot_tokens.saturating_sub(1) as u32
 }
 
-fn capabilities(status: &engine::Status) -> v1::Capabilities {
+fn capabilities(state: &State, status: &engine::Status) -> v1::Capabilities {
     let schema = |(document_type, kind): (v1::DocumentType, DocumentKind)| v1::BuiltInSchema {
         document_type: document_type.into(),
         fields: kind.fields().map(str::to_owned).collect(),
@@ -182,6 +186,12 @@ fn capabilities(status: &engine::Status) -> v1::Capabilities {
         },
         constrained_decoding: true,
         json_schema_keywords: schema::KEYWORDS.iter().map(ToString::to_string).collect(),
+        uri_origins: state
+            .config
+            .fetcher
+            .as_ref()
+            .map(|fetcher| fetcher.origins().texts().collect())
+            .unwrap_or_default(),
     }
 }
 

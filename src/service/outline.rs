@@ -222,6 +222,7 @@ mod tests {
             content: Bytes::from(vec![0xFF; *bytes]),
             pages: vec![1, 2, 300],
             dpi: Some(200),
+            uri: String::new(),
         };
         v1::ExtractRequest {
             request_id: "a".to_owned(),

@@ -77,8 +77,8 @@ struct Frame {
 /// The content of a file, and what it uses.
 struct Leased {
     content: Bytes,
-    /// Of all files of its message, whose contents are one piece of memory.
-    _files: Arc<Lease>,
+    /// Of all files that came in one message, whose contents are one piece of memory; or of one that was fetched.
+    _lease: Arc<Lease>,
 }
 
 // === impl Memory ===
@@ -101,7 +101,7 @@ impl Memory {
         }))
     }
 
-    fn lease(&self) -> Lease {
+    pub(super) fn lease(&self) -> Lease {
         Lease { memory: self.clone(), bytes: 0 }
     }
 }
@@ -109,7 +109,7 @@ impl Memory {
 // === impl Lease ===
 
 impl Lease {
-    fn grow(&mut self, bytes: usize) -> Result<(), Status> {
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Status> {
         let Memory { used, bytes_max } = &self.memory;
         let before = used.fetch_add(bytes, Ordering::Relaxed);
         if before + bytes > *bytes_max {
@@ -118,6 +118,11 @@ impl Lease {
         }
         self.bytes += bytes;
         Ok(())
+    }
+
+    /// The same bytes, which count for as long as anybody holds them.
+    pub(super) fn with(self, content: Bytes) -> Bytes {
+        Bytes::from_owner(Leased { content, _lease: Arc::new(self) })
     }
 }
 
@@ -136,7 +141,7 @@ impl Message {
         let files = Arc::new(self.files);
         for file in request.files.iter_mut().filter(|file| !file.content.is_empty()) {
             let content = std::mem::take(&mut file.content);
-            file.content = Bytes::from_owner(Leased { content, _files: Arc::clone(&files) });
+            file.content = Bytes::from_owner(Leased { content, _lease: Arc::clone(&files) });
         }
         self.rest
     }
@@ -180,6 +185,11 @@ impl Received {
     /// The account of the next message that its handler reads.
     pub(super) fn next_message(&self) -> Option<Message> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// An account for what comes otherwise than in a message.
+    pub(super) fn lease(&self) -> Lease {
+        self.memory.lease()
     }
 
     /// Whether the caller left before its message was whole. A stream that is reset looks like one that ends,

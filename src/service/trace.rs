@@ -16,6 +16,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::error::{Failure, Reason};
 use crate::engine::{Done, FinishReason, Job};
+use crate::fetch::Target;
 use crate::schema::DocumentKind;
 use crate::telemetry::Tracing;
 use crate::telemetry::spans::{
@@ -135,6 +136,34 @@ pub(super) fn end_rpc_span(span: &Span, code: Code) {
     if is_server_error(code) {
         span.record("otel.status_code", "ERROR");
     }
+}
+
+/// The span of one file that is fetched: where from, and nothing of its path.
+pub(super) fn fetch_span(parent: &Span, target: &Target) -> Span {
+    // Below a span that is none it would begin a trace of its own.
+    if parent.is_disabled() {
+        return Span::none();
+    }
+    tracing::info_span!(
+        parent: parent,
+        "fetch",
+        otel.kind = "client",
+        otel.status_code = Empty,
+        "http.request.method" = "GET",
+        "url.scheme" = target.scheme(),
+        "server.address" = target.host(),
+        "server.port" = i64::from(target.port()),
+        "http.response.body.size" = Empty,
+        "error.type" = Empty,
+    )
+}
+
+/// Writes how many bytes came, or why none did.
+pub(super) fn end_fetch_span(span: &Span, got: Result<usize, &'static str>) {
+    match got {
+        Ok(bytes) => span.record("http.response.body.size", bytes as i64),
+        Err(error) => span.record("error.type", error).record("otel.status_code", "ERROR"),
+    };
 }
 
 /// The span of the model's work, below the RPC span; the engine hangs phases and steps under it.

@@ -10,6 +10,7 @@ use tonic_types::FieldViolation;
 
 use super::error::{Failure, Reason, model_not_found};
 use crate::engine::{PageFile, Priority, Sampling};
+use crate::fetch::{Origins, Target, UriError};
 use crate::limits;
 use crate::pb::v1;
 use crate::pb::v1::extraction_schema::Source;
@@ -27,6 +28,8 @@ pub(super) struct Bounds {
     pub(super) pages_max: usize,
     pub(super) tiles_per_page_max: u32,
     pub(super) output_tokens_max: usize,
+    /// Where files may be fetched from; none: nowhere.
+    pub(super) origins: Option<Arc<Origins>>,
 }
 
 /// A request without mistakes that can be seen before its files are decoded.
@@ -35,6 +38,8 @@ pub(super) struct Checked {
     /// Empty: the server makes one.
     pub(super) request_id: String,
     pub(super) files: Vec<PageFile>,
+    /// Files that are to be fetched, and where: their contents are empty until then.
+    pub(super) named: Vec<(usize, Target)>,
     pub(super) task: Task,
     pub(super) priority: Priority,
     /// Whether the answer is held to its schema; with a prompt there is none.
@@ -90,7 +95,7 @@ pub(super) fn check(request: v1::ExtractRequest, bounds: &Bounds) -> Result<Chec
     check_model(&request.model, &bounds.model)?;
     let mut problems = Problems::default();
     check_request_id(&request.request_id, &mut problems);
-    check_files(&request.files, bounds, &mut problems);
+    let named = check_files(&request.files, bounds, &mut problems);
     let free_text = matches!(request.task, Some(v1::extract_request::Task::Prompt(_)));
     let task = check_task(request.task, &mut problems);
     let options = request.generation.unwrap_or_default();
@@ -105,6 +110,7 @@ pub(super) fn check(request: v1::ExtractRequest, bounds: &Bounds) -> Result<Chec
         Some(task) if problems.violations.is_empty() => Ok(Checked {
             request_id: request.request_id,
             files: request.files.into_iter().map(page_file).collect(),
+            named,
             task,
             constrain,
             sampling,
@@ -131,7 +137,13 @@ fn check_request_id(id: &str, problems: &mut Problems) {
     }
 }
 
-fn check_files(files: &[v1::InputFile], bounds: &Bounds, problems: &mut Problems) {
+/// Returns those that are to be fetched.
+fn check_files(
+    files: &[v1::InputFile],
+    bounds: &Bounds,
+    problems: &mut Problems,
+) -> Vec<(usize, Target)> {
+    let mut named = Vec::new();
     if files.is_empty() {
         problems.invalid("files", "is empty: send at least one page file");
     }
@@ -142,13 +154,42 @@ fn check_files(files: &[v1::InputFile], bounds: &Bounds, problems: &mut Problems
     for (index, file) in files.iter().enumerate().take(bounds.pages_max) {
         check_wanted(index, file, bounds.pages_max, problems);
         let field = format!("files[{index}].content");
-        if file.content.is_empty() {
+        if !file.uri.is_empty() {
+            named.extend(check_uri(index, file, bounds, problems).map(|target| (index, target)));
+        } else if file.content.is_empty() {
             problems.invalid(field, "is empty: send the whole file");
         } else if file.content.len() > limits::FILE_BYTES_MAX {
             let size = file.content.len();
             problems.over_limit(field, "bytes", "max_file_bytes", limits::FILE_BYTES_MAX, size);
         }
     }
+    named
+}
+
+/// The place that a file is to be fetched from.
+fn check_uri(
+    index: usize,
+    file: &v1::InputFile,
+    bounds: &Bounds,
+    problems: &mut Problems,
+) -> Option<Target> {
+    let field = format!("files[{index}].uri");
+    let Some(origins) = &bounds.origins else {
+        let what = "this server fetches no files: send the bytes as content, or ask its operator for --fetch-from";
+        problems.invalid(field, what);
+        return None;
+    };
+    if !file.content.is_empty() {
+        problems.invalid(&field, "is set beside content: send one of them");
+    }
+    match Target::parse(&file.uri, origins) {
+        Ok(target) => return Some(target),
+        Err(UriError::TooLong { bytes }) => {
+            problems.over_limit(field, "bytes", "max_uri_bytes", limits::URI_BYTES_MAX, bytes);
+        }
+        Err(error) => problems.invalid(field, error.to_string()),
+    }
+    None
 }
 
 /// The selection of pages and the resolution of one file.

@@ -68,6 +68,9 @@ struct Instruments {
     answers: Counter<u64>,
     rejections: Counter<u64>,
     phase_duration: Histogram<f64>,
+    fetches: Counter<u64>,
+    fetched_bytes: Counter<u64>,
+    fetch_duration: Histogram<f64>,
     pages: Counter<u64>,
     tiles: Counter<u64>,
     preprocess_duration: Histogram<f64>,
@@ -260,6 +263,20 @@ impl Metrics {
         Seen { exemplars: &self.0.exemplars, span: span.filter(|_| self.0.kept.is_some()) }
     }
 
+    /// A file came from where its request had it.
+    pub fn fetched(&self, bytes: usize, duration: Duration) {
+        let instruments = &self.0.instruments;
+        instruments.fetches.add(1, &[]);
+        instruments.fetched_bytes.add(bytes as u64, &[]);
+        instruments.fetch_duration.record(duration.as_secs_f64(), &[]);
+    }
+
+    /// A file did not come, for one of [`names::FETCH_ERRORS`].
+    pub fn not_fetched(&self, error: &'static str) {
+        debug_assert!(names::FETCH_ERRORS.contains(&error), "{error}");
+        self.0.instruments.fetches.add(1, &[KeyValue::new("error.type", error)]);
+    }
+
     /// One document became tiles and tokens.
     pub fn preprocessed(&self, pages: usize, tiles: usize, duration: Duration) {
         let instruments = &self.0.instruments;
@@ -363,6 +380,9 @@ impl Instruments {
             answers: counter(&names::ANSWERS),
             rejections: counter(&names::REJECTIONS),
             phase_duration: seconds(&names::PHASE_DURATION),
+            fetches: counter(&names::FETCHES),
+            fetched_bytes: counter(&names::FETCHED_BYTES),
+            fetch_duration: seconds(&names::FETCH_DURATION),
             pages: counter(&names::PAGES),
             tiles: counter(&names::TILES),
             preprocess_duration: seconds(&names::DOCUMENT_PREPROCESSING),
@@ -390,6 +410,8 @@ impl Instruments {
     /// alert would miss that one. What may be counted and has labels from a closed list begins at zero.
     fn begin_at_zero(&self) {
         let plain = [
+            &self.fetches,
+            &self.fetched_bytes,
             &self.cancellations,
             &self.preemptions,
             &self.prefix_queries,
@@ -409,6 +431,7 @@ impl Instruments {
         };
         typed(&self.spoilt_answers, &names::SPOILT_REASONS);
         typed(&self.rejections, &names::REJECTION_REASONS);
+        typed(&self.fetches, &names::FETCH_ERRORS);
         typed(&self.spans_processed, &["queue_full"]);
         typed(&self.spans_exported, &["io", "rejected", "timeout"]);
     }

@@ -11,6 +11,7 @@ mod contract;
 mod deadline;
 mod drain;
 mod faults;
+mod fetch;
 mod fields;
 mod guard;
 mod health;

@@ -587,14 +587,23 @@ type InputFile struct {
 	// A PNG, JPEG, WebP, TIFF or PDF file; recognized by its first bytes. Each
 	// page of a multi-page TIFF or of a PDF is a page. The orientation that a
 	// camera noted in the file (EXIF) is applied. A PDF that needs a password is
-	// refused.
+	// refused. Empty with `uri`.
 	Content []byte `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
 	// Pages of a PDF or multi-page TIFF to read, in this order, each at most
 	// once; the first is 1. Empty: all. At most Limits.max_pages.
 	Pages []uint32 `protobuf:"varint,2,rep,packed,name=pages,proto3" json:"pages,omitempty"`
 	// Dots per inch at which pages of a PDF are rendered, [24, 600]. Lowered for a
 	// page that would have more than Limits.max_page_pixels. Unset: 200.
-	Dpi           *uint32 `protobuf:"varint,3,opt,name=dpi,proto3,oneof" json:"dpi,omitempty"`
+	Dpi *uint32 `protobuf:"varint,3,opt,name=dpi,proto3,oneof" json:"dpi,omitempty"`
+	// Instead of `content`: where the server shall get the file, by one GET without
+	// credentials: "https://docs.example.com/scan.png?signature=...". Only of an
+	// origin in Capabilities.uri_origins; by default there are none. Absolute, ASCII,
+	// without user and fragment, at most Limits.max_uri_bytes. The answer must be 200
+	// and the bytes of the file as they are, at most Limits.max_file_bytes, of all
+	// files of a request at most Limits.max_fetched_bytes: redirects are not
+	// followed, and no Content-Encoding is undone. What stands behind `?` is in no
+	// message, log or trace of the server.
+	Uri           string `protobuf:"bytes,4,opt,name=uri,proto3" json:"uri,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -648,6 +657,13 @@ func (x *InputFile) GetDpi() uint32 {
 		return *x.Dpi
 	}
 	return 0
+}
+
+func (x *InputFile) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
 }
 
 type GenerationOptions struct {
@@ -2475,11 +2491,12 @@ const file_tessera_v1_extraction_proto_rawDesc = "" +
 	"\vevent_kinds\x18\a \x03(\x0e2\x15.tessera.v1.EventKindR\n" +
 	"eventKinds\x120\n" +
 	"\bpriority\x18\b \x01(\x0e2\x14.tessera.v1.PriorityR\bpriorityB\x06\n" +
-	"\x04task\"Z\n" +
+	"\x04task\"l\n" +
 	"\tInputFile\x12\x18\n" +
 	"\acontent\x18\x01 \x01(\fR\acontent\x12\x14\n" +
 	"\x05pages\x18\x02 \x03(\rR\x05pages\x12\x15\n" +
-	"\x03dpi\x18\x03 \x01(\rH\x00R\x03dpi\x88\x01\x01B\x06\n" +
+	"\x03dpi\x18\x03 \x01(\rH\x00R\x03dpi\x88\x01\x01\x12\x10\n" +
+	"\x03uri\x18\x04 \x01(\tR\x03uriB\x06\n" +
 	"\x04_dpi\"\xa7\x04\n" +
 	"\x11GenerationOptions\x12/\n" +
 	"\x11max_output_tokens\x18\x01 \x01(\rH\x00R\x0fmaxOutputTokens\x88\x01\x01\x12%\n" +

@@ -44,8 +44,11 @@ const (
 //	  QUOTA_IN_FLIGHT, QUOTA_PER_MINUTE, SLOW_CLIENT, ANSWER_TOO_LARGE,
 //	  REQUEST_TOO_LARGE_FOR_MEMORY
 //	UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
-//	  DRAIN_TIMEOUT
+//	  DRAIN_TIMEOUT; FETCH_FAILED where a file did not come, or not in time
 //	DEADLINE_EXCEEDED: DEADLINE
+//	FAILED_PRECONDITION: FETCH_FAILED, of a file named by InputFile.uri: what is
+//	  there is not given out, is elsewhere or comes in another form; BadRequest
+//	  names the field
 //	CANCELLED: CANCELLED, of a document of a batch
 //	UNIMPLEMENTED: UNIMPLEMENTED, a method or a compression that is not known
 //	INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT,
@@ -163,8 +166,11 @@ type ExtractionService_WatchModelInfoClient = grpc.ServerStreamingClient[WatchMo
 //	  QUOTA_IN_FLIGHT, QUOTA_PER_MINUTE, SLOW_CLIENT, ANSWER_TOO_LARGE,
 //	  REQUEST_TOO_LARGE_FOR_MEMORY
 //	UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
-//	  DRAIN_TIMEOUT
+//	  DRAIN_TIMEOUT; FETCH_FAILED where a file did not come, or not in time
 //	DEADLINE_EXCEEDED: DEADLINE
+//	FAILED_PRECONDITION: FETCH_FAILED, of a file named by InputFile.uri: what is
+//	  there is not given out, is elsewhere or comes in another form; BadRequest
+//	  names the field
 //	CANCELLED: CANCELLED, of a document of a batch
 //	UNIMPLEMENTED: UNIMPLEMENTED, a method or a compression that is not known
 //	INTERNAL: NON_FINITE_LOGITS, GIBBERISH, REPETITION, DEVICE_ERROR, PROMPT,

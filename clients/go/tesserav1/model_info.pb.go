@@ -1185,7 +1185,7 @@ type Limits struct {
 	// Prompt tokens of all requests that wait, of the server; one that waits
 	// alone may have more. Beyond it: RESOURCE_EXHAUSTED.
 	MaxQueuedTokens uint64 `protobuf:"varint,11,opt,name=max_queued_tokens,json=maxQueuedTokens,proto3" json:"max_queued_tokens,omitempty"`
-	// Of one InputFile.content.
+	// Of one InputFile.content, and of what is fetched from one InputFile.uri.
 	MaxFileBytes uint64 `protobuf:"varint,12,opt,name=max_file_bytes,json=maxFileBytes,proto3" json:"max_file_bytes,omitempty"`
 	// Of ExtractRequest.prompt, and of ExtractionSchema.instructions, as UTF-8.
 	MaxPromptBytes uint32 `protobuf:"varint,13,opt,name=max_prompt_bytes,json=maxPromptBytes,proto3" json:"max_prompt_bytes,omitempty"`
@@ -1210,6 +1210,14 @@ type Limits struct {
 	MaxBytesBesidesFiles uint64 `protobuf:"varint,22,opt,name=max_bytes_besides_files,json=maxBytesBesidesFiles,proto3" json:"max_bytes_besides_files,omitempty"`
 	// Encoded size of one event of an answer. Beyond it: RESOURCE_EXHAUSTED.
 	MaxEventBytes uint64 `protobuf:"varint,23,opt,name=max_event_bytes,json=maxEventBytes,proto3" json:"max_event_bytes,omitempty"`
+	// Of one InputFile.uri.
+	MaxUriBytes uint32 `protobuf:"varint,24,opt,name=max_uri_bytes,json=maxUriBytes,proto3" json:"max_uri_bytes,omitempty"`
+	// What is fetched from all InputFile.uri of one request together. 0: URIs are
+	// not taken.
+	MaxFetchedBytes uint64 `protobuf:"varint,25,opt,name=max_fetched_bytes,json=maxFetchedBytes,proto3" json:"max_fetched_bytes,omitempty"`
+	// Milliseconds that fetching all files of one request may take. Beyond it:
+	// UNAVAILABLE. 0: URIs are not taken.
+	MaxFetchMs    uint64 `protobuf:"varint,26,opt,name=max_fetch_ms,json=maxFetchMs,proto3" json:"max_fetch_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1405,6 +1413,27 @@ func (x *Limits) GetMaxEventBytes() uint64 {
 	return 0
 }
 
+func (x *Limits) GetMaxUriBytes() uint32 {
+	if x != nil {
+		return x.MaxUriBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxFetchedBytes() uint64 {
+	if x != nil {
+		return x.MaxFetchedBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxFetchMs() uint64 {
+	if x != nil {
+		return x.MaxFetchMs
+	}
+	return 0
+}
+
 type Capabilities struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "image/png", "image/jpeg", ...
@@ -1417,7 +1446,11 @@ type Capabilities struct {
 	// Whether answers are held to their schema; see GenerationOptions.constrain.
 	ConstrainedDecoding bool `protobuf:"varint,5,opt,name=constrained_decoding,json=constrainedDecoding,proto3" json:"constrained_decoding,omitempty"`
 	// With CONFIDENCE_METHOD_CALIBRATED: what confidences are mapped by.
-	Calibration   *Calibration `protobuf:"bytes,6,opt,name=calibration,proto3" json:"calibration,omitempty"`
+	Calibration *Calibration `protobuf:"bytes,6,opt,name=calibration,proto3" json:"calibration,omitempty"`
+	// Origins that an InputFile.uri may be of: "https://docs.example.com",
+	// "https://*.store.example.com" for each name with one label more. Empty: URIs
+	// are not taken.
+	UriOrigins    []string `protobuf:"bytes,7,rep,name=uri_origins,json=uriOrigins,proto3" json:"uri_origins,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1490,6 +1523,13 @@ func (x *Capabilities) GetConstrainedDecoding() bool {
 func (x *Capabilities) GetCalibration() *Calibration {
 	if x != nil {
 		return x.Calibration
+	}
+	return nil
+}
+
+func (x *Capabilities) GetUriOrigins() []string {
+	if x != nil {
+		return x.UriOrigins
 	}
 	return nil
 }
@@ -1833,7 +1873,7 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\n" +
 	"free_bytes\x18\x05 \x01(\x04R\tfreeBytes\x12!\n" +
 	"\fweight_bytes\x18\x06 \x01(\x04R\vweightBytes\x12$\n" +
-	"\x0ekv_cache_bytes\x18\a \x01(\x04R\fkvCacheBytes\"\xf4\a\n" +
+	"\x0ekv_cache_bytes\x18\a \x01(\x04R\fkvCacheBytes\"\xe6\b\n" +
 	"\x06Limits\x12*\n" +
 	"\x11max_request_bytes\x18\x01 \x01(\x04R\x0fmaxRequestBytes\x12\x1b\n" +
 	"\tmax_pages\x18\x02 \x01(\rR\bmaxPages\x12&\n" +
@@ -1858,7 +1898,11 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\x10max_render_bytes\x18\x14 \x01(\x04R\x0emaxRenderBytes\x127\n" +
 	"\x18max_request_memory_bytes\x18\x15 \x01(\x04R\x15maxRequestMemoryBytes\x125\n" +
 	"\x17max_bytes_besides_files\x18\x16 \x01(\x04R\x14maxBytesBesidesFiles\x12&\n" +
-	"\x0fmax_event_bytes\x18\x17 \x01(\x04R\rmaxEventBytes\"\xdf\x02\n" +
+	"\x0fmax_event_bytes\x18\x17 \x01(\x04R\rmaxEventBytes\x12\"\n" +
+	"\rmax_uri_bytes\x18\x18 \x01(\rR\vmaxUriBytes\x12*\n" +
+	"\x11max_fetched_bytes\x18\x19 \x01(\x04R\x0fmaxFetchedBytes\x12 \n" +
+	"\fmax_fetch_ms\x18\x1a \x01(\x04R\n" +
+	"maxFetchMs\"\x80\x03\n" +
 	"\fCapabilities\x12\x1f\n" +
 	"\vmedia_types\x18\x01 \x03(\tR\n" +
 	"mediaTypes\x12C\n" +
@@ -1866,7 +1910,9 @@ const file_tessera_v1_model_info_proto_rawDesc = "" +
 	"\x11confidence_method\x18\x03 \x01(\x0e2\x1c.tessera.v1.ConfidenceMethodR\x10confidenceMethod\x120\n" +
 	"\x14json_schema_keywords\x18\x04 \x03(\tR\x12jsonSchemaKeywords\x121\n" +
 	"\x14constrained_decoding\x18\x05 \x01(\bR\x13constrainedDecoding\x129\n" +
-	"\vcalibration\x18\x06 \x01(\v2\x17.tessera.v1.CalibrationR\vcalibration\"t\n" +
+	"\vcalibration\x18\x06 \x01(\v2\x17.tessera.v1.CalibrationR\vcalibration\x12\x1f\n" +
+	"\vuri_origins\x18\a \x03(\tR\n" +
+	"uriOrigins\"t\n" +
 	"\vCalibration\x12\x1c\n" +
 	"\tdocuments\x18\x01 \x01(\rR\tdocuments\x12\x14\n" +
 	"\x05kinds\x18\x02 \x03(\tR\x05kinds\x121\n" +

@@ -43,7 +43,7 @@ from tessera._events import (
     TokenDelta,
     Usage,
 )
-from tessera._request import Files, PageFile, Pages, Task
+from tessera._request import Files, PageFile, Pages, Task, Uri
 from tessera._settings import ClientOptions
 
 __all__ = [
@@ -89,5 +89,6 @@ __all__ = [
     "Timings",
     "TokenDelta",
     "UnavailableError",
+    "Uri",
     "Usage",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, TypedDict, cast
 
@@ -16,8 +16,23 @@ from tessera._errors import FieldViolation, InvalidRequestError
 from tessera.v1 import extraction_pb2 as pb
 from tessera.v1 import schema_pb2
 
-#: A page file: a path, its bytes, or an open file.
-PageFile: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO"
+
+@dataclass(frozen=True, slots=True)
+class Uri:
+    """A file that the server fetches: `Uri("https://docs.example.com/receipt.png")`.
+
+    Of an origin in `ModelInfo`'s `capabilities.uri_origins`; by default a server fetches nothing.
+    """
+
+    uri: str = field(repr=False)
+
+    def __repr__(self) -> str:
+        """Without what stands behind `?`: whoever has a signed URI has the file."""
+        return f"Uri({self.uri.partition('?')[0]!r})"
+
+
+#: A page file: a path, its bytes, an open file, or where the server finds it.
+PageFile: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Uri"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +180,23 @@ def _advise(schema: schema_pb2.ExtractionSchema, task: Task) -> None:
 
 
 def _many(files: Files) -> Iterable[PageFile | Pages]:
-    one = isinstance(files, (str, bytes, bytearray, memoryview, os.PathLike, Pages))
+    one = isinstance(files, (str, bytes, bytearray, memoryview, os.PathLike, Pages, Uri))
     return [files] if one or hasattr(files, "read") else files  # type: ignore[list-item, return-value]
 
 
 def _input(file: PageFile | Pages) -> pb.InputFile:
     if isinstance(file, Pages):
-        return pb.InputFile(content=_content(file.file), pages=file.pages, dpi=file.dpi)
+        whole = _input(file.file)
+        whole.pages.extend(file.pages)
+        if file.dpi is not None:
+            whole.dpi = file.dpi
+        return whole
+    if isinstance(file, Uri):
+        return pb.InputFile(uri=file.uri)
     return pb.InputFile(content=_content(file))
 
 
-def _content(file: PageFile) -> bytes:
+def _content(file: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> bytes:
     if isinstance(file, (str, os.PathLike)):
         return Path(file).read_bytes()
     if isinstance(file, (bytes, bytearray, memoryview)):

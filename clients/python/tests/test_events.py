@@ -11,7 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 import tessera
 from tessera import _events
-from tessera._request import Pages, Task, build
+from tessera._request import Pages, Task, Uri, build
 from tessera.v1 import extraction_pb2 as pb
 from tessera.v1 import schema_pb2
 
@@ -50,7 +50,7 @@ def test_every_option_of_a_request_is_an_argument() -> None:
     assert schema <= arguments
     request = set(pb.ExtractRequest.DESCRIPTOR.fields_by_name)
     assert request - {"files", "generation", "event_kinds"} <= arguments
-    file = set(pb.InputFile.DESCRIPTOR.fields_by_name) - {"content"}
+    file = set(pb.InputFile.DESCRIPTOR.fields_by_name) - {"content", "uri"}
     assert file <= {field.name for field in dataclasses.fields(Pages)}
 
 
@@ -100,5 +100,11 @@ def test_pages_and_styles_are_said() -> None:
     assert (first.content, list(first.pages), first.dpi) == (b"a PDF", [3, 1], 300)
     assert (second.content, list(second.pages), second.HasField("dpi")) == (b"a page", [], False)
     assert build(Pages(b"alone"), {"prompt": "?"}).files[0].content == b"alone"
+    uri = "https://docs.example.com/statement.pdf?signature=1"
+    named, some = build([Uri(uri), Pages(Uri(uri), (2,), dpi=150)], task).files
+    assert (named.uri, named.content, list(named.pages)) == (uri, b"", [])
+    assert (some.uri, some.content, list(some.pages), some.dpi) == (uri, b"", [2], 150)
+    assert build(Uri(uri), task).files[0].uri == uri
+    assert repr(Uri(uri)) == "Uri('https://docs.example.com/statement.pdf')"
     with pytest.raises(ValueError, match="answer style 'yaml'"):
         build(b"", {"document_type": "receipt", "answer_style": "yaml"})  # type: ignore[typeddict-item]

@@ -24,8 +24,11 @@ type KebabCase<S extends string> = S extends `${infer Head}_${infer Tail}` ? `${
 /** Kinds of document that the protocol knows: "receipt", "bank-statement", … */
 export type DocumentTypeName = KebabCase<Exclude<keyof typeof DocumentType, "UNSPECIFIED">>;
 
-/** A page file: PNG, JPEG, WebP, TIFF, or what `ModelInfo` lists beside them. */
-export type PageFile = Blob | ArrayBuffer | Uint8Array;
+/**
+ * A page file: PNG, JPEG, WebP, TIFF, or what `ModelInfo` lists beside them. A `URL` is for the server to fetch, of an
+ * origin in `capabilities.uriOrigins` of `ModelInfo`; by default a server fetches nothing.
+ */
+export type PageFile = Blob | ArrayBuffer | Uint8Array | URL;
 
 /** Some pages of a PDF or multi-page TIFF. */
 export interface FilePages {
@@ -127,12 +130,15 @@ function documentType(given: DocumentTypeName | DocumentType): DocumentType {
 }
 
 async function input(given: PageFile | FilePages): Promise<MessageInitShape<typeof InputFileSchema>> {
-  if (!("file" in given)) return { content: await bytes(given) };
-  const content = await bytes(given.file);
-  return { content, pages: [...(given.pages ?? [])], ...(given.dpi !== undefined && { dpi: given.dpi }) };
+  if (!("file" in given)) return source(given);
+  return { ...(await source(given.file)), pages: [...(given.pages ?? [])], ...(given.dpi !== undefined && { dpi: given.dpi }) };
 }
 
-async function bytes(file: PageFile): Promise<Uint8Array> {
+async function source(file: PageFile): Promise<{ uri: string } | { content: Uint8Array }> {
+  return file instanceof URL ? { uri: file.href } : { content: await bytes(file) };
+}
+
+async function bytes(file: Exclude<PageFile, URL>): Promise<Uint8Array> {
   if (file instanceof Uint8Array) return file;
   if (file instanceof ArrayBuffer) return new Uint8Array(file);
   return new Uint8Array(await file.arrayBuffer());

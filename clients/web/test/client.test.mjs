@@ -301,6 +301,12 @@ test("documents are checked where the server cannot", async () => {
   const request = await toRequest({ files: [new Blob(["a"]), new Uint8Array([98])], documentType: "receipt" });
   assert.deepEqual(request.files.map((file) => Buffer.from(file.content).toString()), ["a", "b"]);
   assert.equal(request.task.value.source.value, DocumentType.RECEIPT);
+  const url = new URL("https://docs.example.com/statement.pdf?signature=1");
+  const named = await toRequest({ files: [url, { file: url, pages: [2], dpi: 150 }], documentType: "receipt" });
+  assert.deepEqual(named.files.map(({ uri, content, pages, dpi }) => ({ uri, bytes: content.length, pages, dpi })), [
+    { uri: url.href, bytes: 0, pages: [], dpi: undefined },
+    { uri: url.href, bytes: 0, pages: [2], dpi: 150 },
+  ]);
   const own = await toRequest({ files: [], jsonSchema: { type: "object" } });
   assert.deepEqual(own.task.value.source, { case: "jsonSchema", value: '{"type":"object"}' });
 });

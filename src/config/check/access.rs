@@ -119,7 +119,7 @@ fn tls(reader: &mut Reader<'_>) -> Option<Option<TlsFiles>> {
     }
 }
 
-fn path(text: &str) -> Result<PathBuf, Wrong> {
+pub(super) fn path(text: &str) -> Result<PathBuf, Wrong> {
     let path = PathBuf::from(text.trim());
     if path.is_file() {
         return Ok(path);

@@ -50,6 +50,11 @@ pub(super) fn warnings(
             remedy: "traces go nowhere: give --trace-dir, or --otlp-endpoint with traces among --otlp-signals",
         },
         Need {
+            keys: &[Key::FetchNetworks, Key::FetchCa, Key::FetchTimeout, Key::FetchAtOnce],
+            is_met: server.fetch.is_some(),
+            remedy: "nothing is fetched without --fetch-from: give it",
+        },
+        Need {
             keys: &[Key::MetricsVllmNames],
             is_met: server.admin_listen.is_some() || !telemetry.vllm_names,
             remedy: "metrics are shown nowhere without --admin-listen: give it",

@@ -287,3 +287,56 @@ fn two_listeners_need_two_ports() {
     let any = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     assert!(check(&gather(&any, &[], None)).is_ok());
 }
+
+#[test]
+fn files_by_uri_are_off_until_origins_are_listed() {
+    assert_eq!(check(&gather(&[], &[], None)).unwrap().server.fetch, None);
+    let file = "fetch-from = \"https://Docs.example.com, http://10.20.0.7:9000\"\n\
+        fetch-networks = \"10.20.0.0/16\"\nfetch-timeout = \"5s\"\nfetch-at-once = 4\n";
+    let config = check(&gather(&[], &[], Some(file))).unwrap();
+    let fetch = config.server.fetch.unwrap();
+    let origins: Vec<String> = fetch.origins.iter().map(ToString::to_string).collect();
+    assert_eq!(origins, ["https://docs.example.com", "http://10.20.0.7:9000"]);
+    assert_eq!(fetch.networks, ["10.20.0.0/16".parse().unwrap()]);
+    assert_eq!((fetch.timeout, fetch.at_once), (Duration::from_secs(5), 4));
+    assert!(config.warnings[0].contains("http://10.20.0.7:9000 is not encrypted"));
+    assert_eq!(config.warnings.len(), 1);
+}
+
+#[test]
+fn mistakes_about_files_by_uri() {
+    check_mistakes(
+        &["--fetch-from", "https://a.example,docs.example.com", "--fetch-ca", "/no/such/file"],
+        &[("TESSERA_FETCH_NETWORKS", "10.1.2.3/8"), ("TESSERA_FETCH_AT_ONCE", "0")],
+        Some("fetch-timeout = \"20m\"\n"),
+        &expect![[r#"
+            5 mistakes in the configuration
+              --fetch-from "https://a.example,docs.example.com": has "docs.example.com", which is no origin: it does not begin with https:// or http://
+                give scheme and host, with a port where it is not the scheme's own: https://docs.example.com, or https://*.docs.example.com for each name with one label more
+              TESSERA_FETCH_NETWORKS "10.1.2.3/8": has "10.1.2.3/8", which is no network: it has bits behind its length: meant is 10.0.0.0/8
+                give addresses with a length: 10.20.0.0/16,fd12:3456::/32
+              --fetch-ca "/no/such/file": is no file here
+                give the path of a file
+              FILE:1:1 fetch-timeout "20m": is too long
+                give 100ms to 600s
+              TESSERA_FETCH_AT_ONCE "0": is too small
+                give a whole number from 1 to 1024"#]],
+    );
+    // It could never be reached.
+    check_mistakes(
+        &["--fetch-from", "http://127.0.0.1:9000", "--fetch-networks", "10.0.0.0/8"],
+        &[],
+        None,
+        &expect![[r#"
+            1 mistake in the configuration
+              --fetch-from "http://127.0.0.1:9000": has 127.0.0.1, which is not public
+                list its network too: --fetch-networks 127.0.0.1/32"#]],
+    );
+    let idle = check(&gather(&["--fetch-timeout", "5s"], &[], None)).unwrap().warnings;
+    assert_eq!(
+        idle,
+        [
+            "--fetch-timeout: has no effect; nothing is fetched without --fetch-from: give it, or leave it out"
+        ]
+    );
+}

@@ -51,6 +51,7 @@ reasons! {
     DeviceError, "DEVICE_ERROR", Failure;
     DrainTimeout, "DRAIN_TIMEOUT", Failure;
     Draining, "DRAINING", Refusal;
+    FetchFailed, "FETCH_FAILED", Refusal;
     Gibberish, "GIBBERISH", Spoilt;
     InvalidField, "INVALID_FIELD", Refusal;
     LimitExceeded, "LIMIT_EXCEEDED", Refusal;

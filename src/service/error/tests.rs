@@ -13,7 +13,7 @@ fn check(status: &Status, expected: &Expect) {
 }
 
 fn failed(error: &EngineError) -> Status {
-    super::failed(error, "prompt")
+    super::failed(error, "prompt", &[])
 }
 
 const RETRY: Duration = Duration::from_millis(1500);
@@ -409,6 +409,44 @@ fn an_answer_larger_than_clients_take() {
         &expect![[r#"
         RESOURCE_EXHAUSTED: a message of the answer has 5000000 bytes, the most is 4193280: ask for fewer output tokens, or in several requests
           ErrorInfo tessera ANSWER_TOO_LARGE [("limit", "max_event_bytes"), ("limit_value", "4193280"), ("value", "5000000")]
+    "#]],
+    );
+}
+
+#[test]
+fn files_that_could_not_be_fetched() {
+    check(
+        &not_fetched(1, &FetchError::Late),
+        &expect![[r#"
+        UNAVAILABLE: files[1].uri: the file did not come whole in time
+          ErrorInfo tessera FETCH_FAILED [("why", "late")]
+          field files[1].uri: the file did not come whole in time
+          retry after Some(2s)
+          grpc-retry-pushback-ms: 2000
+    "#]],
+    );
+    check(
+        &not_fetched(0, &FetchError::Status(http::StatusCode::FORBIDDEN)),
+        &expect![[r#"
+        FAILED_PRECONDITION: files[0].uri: the origin answers with HTTP status 403 Forbidden
+          ErrorInfo tessera FETCH_FAILED [("http_status", "403"), ("why", "status")]
+          field files[0].uri: the origin answers with HTTP status 403 Forbidden
+    "#]],
+    );
+    check(
+        &not_fetched(0, &FetchError::TooLarge { bytes_max: 50_331_648 }),
+        &expect![[r#"
+        INVALID_ARGUMENT: files[0].uri: the file has more than 50331648 bytes
+          ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_file_bytes"), ("limit_value", "50331648"), ("value", "over 50331648")]
+          field files[0].uri: the file has more than 50331648 bytes
+    "#]],
+    );
+    check(
+        &too_much_fetched(),
+        &expect![[r#"
+        INVALID_ARGUMENT: files: the files that its URIs name have more than 67108864 bytes together: ask in several requests
+          ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_fetched_bytes"), ("limit_value", "67108864"), ("value", "over 67108864")]
+          field files: the files that its URIs name have more than 67108864 bytes together: ask in several requests
     "#]],
     );
 }

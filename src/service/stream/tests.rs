@@ -33,7 +33,7 @@ fn generation() -> Generation {
         span: tracing::Span::none(),
         trace: None,
     };
-    Generation::begin(call, &mut job, "fake", "text")
+    Generation::begin(call, &mut job, "fake", "text", Vec::new())
 }
 
 const HEARTBEAT: Duration = Duration::from_millis(30);

@@ -13,6 +13,7 @@ fn bounds() -> Bounds {
         pages_max: 2,
         tiles_per_page_max: 12,
         output_tokens_max: 100,
+        origins: None,
     }
 }
 
@@ -534,4 +535,40 @@ fn only_a_schema_holds_an_answer() {
         };
         assert_eq!(check(request, &bounds()).unwrap().constrain, expected);
     }
+}
+
+#[test]
+fn a_file_is_bytes_or_a_uri() {
+    let named = |uri: &str| v1::InputFile { uri: uri.to_owned(), ..Default::default() };
+    let origins = Arc::new(Origins::new(vec!["https://docs.example.com".parse().unwrap()]));
+    let fetching = Bounds { pages_max: 4, origins: Some(origins), ..bounds() };
+    let files = vec![file(b"x"), named("https://docs.example.com/a.png?signature=1")];
+    let checked = check(v1::ExtractRequest { files, ..request() }, &fetching).unwrap();
+    assert_eq!(checked.files[0].content, "x");
+    let [(1, target)] = checked.named.as_slice() else { panic!("{:?}", checked.named) };
+    assert_eq!(format!("{target:?}"), "https://docs.example.com/a.png?…");
+
+    let both =
+        v1::InputFile { content: Bytes::from_static(b"x"), ..named("https://docs.example.com") };
+    let files = vec![both, named("https://other.example/a?signature=1"), named("a.png"), file(b"")];
+    let status = check(v1::ExtractRequest { files, ..request() }, &fetching).unwrap_err();
+    expect![[r#"
+        INVALID_ARGUMENT: files[0].uri: is set beside content: send one of them; files[1].uri: is of https://other.example, which this server does not fetch from: capabilities of ModelInfo has the origins; files[2].uri: does not begin with https:// or http://; files[3].content: is empty: send the whole file
+          ErrorInfo tessera INVALID_FIELD []
+          field files[0].uri: is set beside content: send one of them
+          field files[1].uri: is of https://other.example, which this server does not fetch from: capabilities of ModelInfo has the origins
+          field files[2].uri: does not begin with https:// or http://
+          field files[3].content: is empty: send the whole file
+    "#]]
+    .assert_eq(&render(&status));
+
+    let files = vec![named("https://docs.example.com/a.png?signature=1")];
+    refused(
+        v1::ExtractRequest { files, ..request() },
+        &expect![[r#"
+            INVALID_ARGUMENT: files[0].uri: this server fetches no files: send the bytes as content, or ask its operator for --fetch-from
+              ErrorInfo tessera INVALID_FIELD []
+              field files[0].uri: this server fetches no files: send the bytes as content, or ask its operator for --fetch-from
+        "#]],
+    );
 }

@@ -126,6 +126,19 @@ pub const PHASE_DURATION: Spec = histogram(
     "Where the time of whole answers went, by tessera.phase",
 );
 
+pub const FETCHES: Spec = counter(
+    "tessera.fetch.files",
+    "{file}",
+    "Files fetched from URIs of requests; those with an error.type were not",
+);
+pub const FETCHED_BYTES: Spec = counter("tessera.fetch.size", "By", "Bytes of files fetched");
+pub const FETCH_DURATION: Spec = histogram(
+    "tessera.fetch.duration",
+    "s",
+    CALL_SECONDS,
+    "Fetching one file, from the wait for its turn to its last byte, of those that came",
+);
+
 pub const PAGES: Spec = counter("tessera.preprocess.pages", "{page}", "Pages cut into tiles");
 pub const TILES: Spec = counter("tessera.preprocess.tiles", "{tile}", "Tiles made of pages");
 pub const DOCUMENT_PREPROCESSING: Spec = histogram(
@@ -234,11 +247,12 @@ pub const SPOILT_REASONS: [&str; 3] = ["GIBBERISH", "NON_FINITE_LOGITS", "REPETI
 
 /// Why a request is not taken, as [`REJECTIONS`] has it: by its caller's rights and quotas, by what the server
 /// has room for, by its state, by what is wrong with the request.
-pub const REJECTION_REASONS: [&str; 17] = [
+pub const REJECTION_REASONS: [&str; 18] = [
     "BATCH_FULL",
     "CREDENTIALS_INVALID",
     "CREDENTIALS_MISSING",
     "DRAINING",
+    "FETCH_FAILED",
     "INVALID_FIELD",
     "LIMIT_EXCEEDED",
     "MALFORMED_MESSAGE",
@@ -254,6 +268,20 @@ pub const REJECTION_REASONS: [&str; 17] = [
     "UNIMPLEMENTED",
 ];
 
+/// Why a file was not fetched, as [`FETCHES`] has it.
+pub const FETCH_ERRORS: [&str; 10] = [
+    "broken",
+    "cancelled",
+    "encoded",
+    "late",
+    "no_room",
+    "no_turn",
+    "redirect",
+    "status",
+    "too_large",
+    "unreachable",
+];
+
 /// All of them, as the documentation lists them.
 pub const ALL: &[Spec] = &[
     REQUEST_DURATION,
@@ -265,6 +293,9 @@ pub const ALL: &[Spec] = &[
     ANSWERS,
     REJECTIONS,
     PHASE_DURATION,
+    FETCHES,
+    FETCHED_BYTES,
+    FETCH_DURATION,
     PAGES,
     TILES,
     DOCUMENT_PREPROCESSING,

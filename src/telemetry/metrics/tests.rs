@@ -89,6 +89,9 @@ fn the_names_of_all_metrics() {
         tessera.answers counter {answer} -> tessera_answers_total
         tessera.rejections counter {request} -> tessera_rejections_total
         tessera.request.phase.duration histogram s -> tessera_request_phase_duration_seconds
+        tessera.fetch.files counter {file} -> tessera_fetch_files_total
+        tessera.fetch.size counter By -> tessera_fetch_size_bytes_total
+        tessera.fetch.duration histogram s -> tessera_fetch_duration_seconds
         tessera.preprocess.pages counter {page} -> tessera_preprocess_pages_total
         tessera.preprocess.tiles counter {tile} -> tessera_preprocess_tiles_total
         tessera.preprocess.duration histogram s -> tessera_preprocess_duration_seconds

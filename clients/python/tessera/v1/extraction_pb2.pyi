@@ -125,14 +125,16 @@ class ExtractRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., files: _Optional[_Iterable[_Union[InputFile, _Mapping]]] = ..., schema: _Optional[_Union[_schema_pb2.ExtractionSchema, _Mapping]] = ..., prompt: _Optional[str] = ..., generation: _Optional[_Union[GenerationOptions, _Mapping]] = ..., event_kinds: _Optional[_Iterable[_Union[EventKind, str]]] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
 
 class InputFile(_message.Message):
-    __slots__ = ("content", "pages", "dpi")
+    __slots__ = ("content", "pages", "dpi", "uri")
     CONTENT_FIELD_NUMBER: _ClassVar[int]
     PAGES_FIELD_NUMBER: _ClassVar[int]
     DPI_FIELD_NUMBER: _ClassVar[int]
+    URI_FIELD_NUMBER: _ClassVar[int]
     content: bytes
     pages: _containers.RepeatedScalarFieldContainer[int]
     dpi: int
-    def __init__(self, content: _Optional[bytes] = ..., pages: _Optional[_Iterable[int]] = ..., dpi: _Optional[int] = ...) -> None: ...
+    uri: str
+    def __init__(self, content: _Optional[bytes] = ..., pages: _Optional[_Iterable[int]] = ..., dpi: _Optional[int] = ..., uri: _Optional[str] = ...) -> None: ...
 
 class GenerationOptions(_message.Message):
     __slots__ = ("max_output_tokens", "temperature", "seed", "stop_sequences", "max_tiles_per_page", "top_p", "constrain", "top_k", "min_p", "repetition_penalty", "logprobs")

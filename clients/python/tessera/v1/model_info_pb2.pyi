@@ -223,7 +223,7 @@ class Device(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., compute_capability: _Optional[str] = ..., total_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., weight_bytes: _Optional[int] = ..., kv_cache_bytes: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_request_bytes", "max_pages", "max_page_pixels", "max_tiles_per_page", "max_input_tokens", "max_output_tokens", "max_running_requests", "max_queued_requests", "max_schema_bytes", "max_batch_in_flight", "max_queued_tokens", "max_file_bytes", "max_prompt_bytes", "max_stop_sequences", "max_stop_sequence_bytes", "max_page_side", "max_file_pixels", "max_decode_bytes", "max_render_ms", "max_render_bytes", "max_request_memory_bytes", "max_bytes_besides_files", "max_event_bytes")
+    __slots__ = ("max_request_bytes", "max_pages", "max_page_pixels", "max_tiles_per_page", "max_input_tokens", "max_output_tokens", "max_running_requests", "max_queued_requests", "max_schema_bytes", "max_batch_in_flight", "max_queued_tokens", "max_file_bytes", "max_prompt_bytes", "max_stop_sequences", "max_stop_sequence_bytes", "max_page_side", "max_file_pixels", "max_decode_bytes", "max_render_ms", "max_render_bytes", "max_request_memory_bytes", "max_bytes_besides_files", "max_event_bytes", "max_uri_bytes", "max_fetched_bytes", "max_fetch_ms")
     MAX_REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_PAGES_FIELD_NUMBER: _ClassVar[int]
     MAX_PAGE_PIXELS_FIELD_NUMBER: _ClassVar[int]
@@ -247,6 +247,9 @@ class Limits(_message.Message):
     MAX_REQUEST_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_BYTES_BESIDES_FILES_FIELD_NUMBER: _ClassVar[int]
     MAX_EVENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_URI_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_FETCHED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_FETCH_MS_FIELD_NUMBER: _ClassVar[int]
     max_request_bytes: int
     max_pages: int
     max_page_pixels: int
@@ -270,23 +273,28 @@ class Limits(_message.Message):
     max_request_memory_bytes: int
     max_bytes_besides_files: int
     max_event_bytes: int
-    def __init__(self, max_request_bytes: _Optional[int] = ..., max_pages: _Optional[int] = ..., max_page_pixels: _Optional[int] = ..., max_tiles_per_page: _Optional[int] = ..., max_input_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_running_requests: _Optional[int] = ..., max_queued_requests: _Optional[int] = ..., max_schema_bytes: _Optional[int] = ..., max_batch_in_flight: _Optional[int] = ..., max_queued_tokens: _Optional[int] = ..., max_file_bytes: _Optional[int] = ..., max_prompt_bytes: _Optional[int] = ..., max_stop_sequences: _Optional[int] = ..., max_stop_sequence_bytes: _Optional[int] = ..., max_page_side: _Optional[int] = ..., max_file_pixels: _Optional[int] = ..., max_decode_bytes: _Optional[int] = ..., max_render_ms: _Optional[int] = ..., max_render_bytes: _Optional[int] = ..., max_request_memory_bytes: _Optional[int] = ..., max_bytes_besides_files: _Optional[int] = ..., max_event_bytes: _Optional[int] = ...) -> None: ...
+    max_uri_bytes: int
+    max_fetched_bytes: int
+    max_fetch_ms: int
+    def __init__(self, max_request_bytes: _Optional[int] = ..., max_pages: _Optional[int] = ..., max_page_pixels: _Optional[int] = ..., max_tiles_per_page: _Optional[int] = ..., max_input_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_running_requests: _Optional[int] = ..., max_queued_requests: _Optional[int] = ..., max_schema_bytes: _Optional[int] = ..., max_batch_in_flight: _Optional[int] = ..., max_queued_tokens: _Optional[int] = ..., max_file_bytes: _Optional[int] = ..., max_prompt_bytes: _Optional[int] = ..., max_stop_sequences: _Optional[int] = ..., max_stop_sequence_bytes: _Optional[int] = ..., max_page_side: _Optional[int] = ..., max_file_pixels: _Optional[int] = ..., max_decode_bytes: _Optional[int] = ..., max_render_ms: _Optional[int] = ..., max_render_bytes: _Optional[int] = ..., max_request_memory_bytes: _Optional[int] = ..., max_bytes_besides_files: _Optional[int] = ..., max_event_bytes: _Optional[int] = ..., max_uri_bytes: _Optional[int] = ..., max_fetched_bytes: _Optional[int] = ..., max_fetch_ms: _Optional[int] = ...) -> None: ...
 
 class Capabilities(_message.Message):
-    __slots__ = ("media_types", "built_in_schemas", "confidence_method", "json_schema_keywords", "constrained_decoding", "calibration")
+    __slots__ = ("media_types", "built_in_schemas", "confidence_method", "json_schema_keywords", "constrained_decoding", "calibration", "uri_origins")
     MEDIA_TYPES_FIELD_NUMBER: _ClassVar[int]
     BUILT_IN_SCHEMAS_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_METHOD_FIELD_NUMBER: _ClassVar[int]
     JSON_SCHEMA_KEYWORDS_FIELD_NUMBER: _ClassVar[int]
     CONSTRAINED_DECODING_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
+    URI_ORIGINS_FIELD_NUMBER: _ClassVar[int]
     media_types: _containers.RepeatedScalarFieldContainer[str]
     built_in_schemas: _containers.RepeatedCompositeFieldContainer[BuiltInSchema]
     confidence_method: ConfidenceMethod
     json_schema_keywords: _containers.RepeatedScalarFieldContainer[str]
     constrained_decoding: bool
     calibration: Calibration
-    def __init__(self, media_types: _Optional[_Iterable[str]] = ..., built_in_schemas: _Optional[_Iterable[_Union[BuiltInSchema, _Mapping]]] = ..., confidence_method: _Optional[_Union[ConfidenceMethod, str]] = ..., json_schema_keywords: _Optional[_Iterable[str]] = ..., constrained_decoding: _Optional[bool] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ...) -> None: ...
+    uri_origins: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, media_types: _Optional[_Iterable[str]] = ..., built_in_schemas: _Optional[_Iterable[_Union[BuiltInSchema, _Mapping]]] = ..., confidence_method: _Optional[_Union[ConfidenceMethod, str]] = ..., json_schema_keywords: _Optional[_Iterable[str]] = ..., constrained_decoding: _Optional[bool] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., uri_origins: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Calibration(_message.Message):
     __slots__ = ("documents", "kinds", "checks")
