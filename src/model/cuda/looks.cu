@@ -140,6 +140,7 @@ extern "C" __global__ void __launch_bounds__(HEADS_MAX) page_sums(const float2 *
                 share += x.y == 0.0f ? 0.0f : x.y * power_of_2(x.x - largest[head]) * inverse[head];
             }
         }
-        sums[(size_t)blockIdx.x * pages_max + threadIdx.x] += share * part;
+        // The mean over the heads.
+        sums[(size_t)blockIdx.x * pages_max + threadIdx.x] += share * part / heads;
     }
 }
