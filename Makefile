@@ -79,11 +79,12 @@ python: binary python-env
 		cd clients/python && TESSERA_BIN="$(BINARY)" .venv/bin/python -m pytest; \
 	fi
 
+# Once, its tests compile gRPC for a user's module and the tools of others: more than Go's ten minutes on a busy machine.
 go: binary
 	@if command -v $(GO) >/dev/null; then \
 		set -e; cd clients/go; $(GO) vet ./...; \
 		if $(PROTOC) --version >/dev/null 2>&1; then export PROTOC="$(PROTOC)"; fi; \
-		TESSERA_BIN="$(BINARY)" TESSERA_TOOLS="$(abspath $(TARGET_DIR))/tools" $(GO) test -count=1 ./...; \
+		TESSERA_BIN="$(BINARY)" TESSERA_TOOLS="$(abspath $(TARGET_DIR))/tools" $(GO) test -count=1 -timeout 30m ./...; \
 	else \
 		echo "go client: skipped, $(GO) is not installed"; \
 	fi
