@@ -227,12 +227,15 @@ audit:
 		cargo-audit audit --db "$(ADVISORY_DB)" --no-fetch; \
 	fi
 
-# What Cargo.toml names as the oldest Rust builds it. In a directory of its own: other compilers' objects are no use.
+# What Cargo.toml names as the oldest Rust builds it. In a directory of its own, since other compilers' objects are no use,
+# unless it is what builds here anyway.
 MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 msrv:
 	@for rust in $(MSRV) $(MSRV).0; do \
 		if rustup run $$rust rustc --version 2>/dev/null; then \
-			RUSTUP_TOOLCHAIN=$$rust CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))/msrv" $(CARGO) check --locked --all-targets; \
+			directory="$(abspath $(TARGET_DIR))"; \
+			[ "$$(rustc -vV)" = "$$(rustup run $$rust rustc -vV)" ] || directory="$$directory/msrv"; \
+			RUSTUP_TOOLCHAIN=$$rust CARGO_TARGET_DIR="$$directory" $(CARGO) check --locked --all-targets; \
 			exit; \
 		fi; \
 	done; \
