@@ -79,11 +79,12 @@ python: binary python-env
 		cd clients/python && TESSERA_BIN="$(BINARY)" .venv/bin/python -m pytest; \
 	fi
 
+# Once, its tests compile gRPC for a user's module and the tools of others: more than Go's ten minutes on a busy machine.
 go: binary
 	@if command -v $(GO) >/dev/null; then \
 		set -e; cd clients/go; $(GO) vet ./...; \
 		if $(PROTOC) --version >/dev/null 2>&1; then export PROTOC="$(PROTOC)"; fi; \
-		TESSERA_BIN="$(BINARY)" TESSERA_TOOLS="$(abspath $(TARGET_DIR))/tools" $(GO) test -count=1 ./...; \
+		TESSERA_BIN="$(BINARY)" TESSERA_TOOLS="$(abspath $(TARGET_DIR))/tools" $(GO) test -count=1 -timeout 30m ./...; \
 	else \
 		echo "go client: skipped, $(GO) is not installed"; \
 	fi
@@ -226,12 +227,15 @@ audit:
 		cargo-audit audit --db "$(ADVISORY_DB)" --no-fetch; \
 	fi
 
-# What Cargo.toml names as the oldest Rust builds it. In a directory of its own: other compilers' objects are no use.
+# What Cargo.toml names as the oldest Rust builds it. In a directory of its own, since other compilers' objects are no use,
+# unless it is what builds here anyway.
 MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 msrv:
 	@for rust in $(MSRV) $(MSRV).0; do \
 		if rustup run $$rust rustc --version 2>/dev/null; then \
-			RUSTUP_TOOLCHAIN=$$rust CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))/msrv" $(CARGO) check --locked --all-targets; \
+			directory="$(abspath $(TARGET_DIR))"; \
+			[ "$$(rustc -vV)" = "$$(rustup run $$rust rustc -vV)" ] || directory="$$directory/msrv"; \
+			RUSTUP_TOOLCHAIN=$$rust CARGO_TARGET_DIR="$$directory" $(CARGO) check --locked --all-targets; \
 			exit; \
 		fi; \
 	done; \

@@ -217,3 +217,50 @@ fn both_sides_prove_who_they_are() {
     ];
     assert_read(&server.extract(&[], &variables));
 }
+
+#[test]
+fn what_a_server_says_to_try_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let files = Files::new();
+    files.sign("named", vec![SanType::DnsName("reader.example".try_into().unwrap())]);
+    std::fs::write(at("own.pem"), own.pem()).unwrap();
+    std::fs::write(at("own.key"), key.serialize_pem()).unwrap();
+    // With its own authority behind it the second file says all that callers need, too.
+    let chain = std::fs::read_to_string(files.path("named.pem")).unwrap() + &files.authority.pem();
+    std::fs::write(at("named.pem"), chain).unwrap();
+    std::fs::write(at("named.key"), std::fs::read(files.path("named.key")).unwrap()).unwrap();
+    for (name, page) in [("own", "https://localhost:"), ("named", "https://reader.example:")] {
+        let (cert, key) = (at(&format!("{name}.pem")), at(&format!("{name}.key")));
+        let (_server, hints) = hints(&["--tls-cert", &cert, "--tls-key", &key]);
+        assert!(hints[1].starts_with(&format!("  or:  {page}")), "{hints:?}");
+        assert_read(&tried(&hints[0]));
+    }
+    let (_server, told) = hints(&[]);
+    assert!(told[1].starts_with("  or:  http://127.0.0.1:"), "{told:?}");
+    assert_read(&tried(&told[0]));
+    // Nobody but the authority's own file vouches for this one: that is not in the server's.
+    let (cert, key) = (files.path("named.pem"), files.path("named.key"));
+    let (_server, told) = hints(&["--tls-cert", &cert, "--tls-key", &key]);
+    assert!(told[0].ends_with("--server-name reader.example --ca CA.pem"), "{told:?}");
+    let real = told[0].replace("CA.pem", &files.path("ca.pem"));
+    assert_read(&tried(&real));
+}
+
+/// A server, and the two lines after its first one.
+fn hints(args: &[&str]) -> (Server, Vec<String>) {
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--log-level", "off", "--weights", "fake"];
+    let mut child = tessera(&[&serve[..], args].concat()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let hints = lines.skip(1).take(2).map(Result::unwrap).collect();
+    (Server { child, address: String::new() }, hints)
+}
+
+/// What comes of the command of a hint.
+fn tried(hint: &str) -> Output {
+    let command = hint.strip_prefix("  try: tessera extract receipt.png").unwrap();
+    let args: Vec<&str> = command.split_whitespace().collect();
+    tessera(&[&["extract", RECEIPT, "--json"], &args[..]].concat()).output().unwrap()
+}

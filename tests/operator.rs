@@ -154,7 +154,15 @@ fn probes_over_http_follow_the_model() {
         assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("ok\n"), "{answer}");
     }
     assert!(get(admin, "/metrics").contains("tessera_model_state"));
-    assert!(get(admin, "/other").starts_with("HTTP/1.1 404"));
+    let other = get(admin, "/other");
+    assert!(other.starts_with("HTTP/1.1 404"), "{other}");
+    // It says what there is, and that is there.
+    let told: Vec<&str> =
+        other.split([' ', ',', '\n']).filter(|word| word.starts_with('/')).collect();
+    assert_eq!(told, ["/metrics", "/livez", "/readyz", "/log-level", "/reload"], "{other}");
+    for path in told {
+        assert!(get(admin, path).starts_with("HTTP/1.1 200 OK"), "{path}");
+    }
     server.kill().unwrap();
     server.wait().unwrap();
 }

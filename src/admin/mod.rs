@@ -28,6 +28,10 @@ use crate::transport::Hosts;
 const WRONG_HOST: &str = "This port does not answer by that name: call it by its IP address or as localhost, \
     or give the name to --allowed-hosts.\n";
 
+/// For whoever looks around: all that `app` puts on this port.
+const PATHS: &str = "There is no such path. This port has GET /metrics, GET /livez, GET /readyz, \
+    GET and PUT /log-level, GET and POST /reload.\n";
+
 /// `GET /metrics`, and `GET` and `PUT /log-level`.
 pub fn routes(telemetry: &Telemetry) -> Router {
     let metrics = telemetry.metrics().clone();
@@ -47,6 +51,7 @@ pub async fn serve(
     hosts: Hosts,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
+    let router = router.fallback(async || (StatusCode::NOT_FOUND, PATHS));
     let router = router.layer(from_fn(move |request: Request, next: Next| {
         let known = hosts.allow(request.uri(), request.headers());
         async move {

@@ -10,7 +10,7 @@ use super::term::{Style, Term, print};
 use super::{render_pdf, runtime};
 use crate::app::{self, AppError, Goodbye, Ready};
 use crate::config::env::ProcessEnv;
-use crate::config::{self, Config, Flags, Low};
+use crate::config::{self, Config, Flags, Low, ServerConfig};
 use crate::telemetry;
 
 /// What the last traces may take to leave: they must not hold up the exit.
@@ -65,7 +65,8 @@ async fn serve(config: Config, term: &Term) -> Result<(), Failure> {
             .remedy("another --otlp-endpoint, or none")
     })?;
     let recording = telemetry.telemetry();
-    let ended = app::run(config, recording, |ready| announce(term, ready)).await;
+    let door = Door::of(&config.server);
+    let ended = app::run(config, recording, |ready| announce(term, ready, &door)).await;
     telemetry.flush(FLUSH_TIMEOUT).await;
     match ended {
         Ok(Goodbye::Finished | Goodbye::Cut) => Ok(()),
@@ -75,7 +76,7 @@ async fn serve(config: Config, term: &Term) -> Result<(), Failure> {
 }
 
 /// One line when requests are taken, and what to do with it.
-fn announce(term: &Term, ready: &Ready) {
+fn announce(term: &Term, ready: &Ready, door: &Door) {
     let spec = &ready.spec;
     let placed = spec.placements.first();
     let devices: Vec<&str> = spec.devices.iter().map(|device| device.id.as_str()).collect();
@@ -93,22 +94,86 @@ fn announce(term: &Term, ready: &Ready) {
         placed.map_or_else(|| spec.kv_dtype.to_string(), |placed| placed.compute_dtype.to_string()),
         ready.took.as_millis(),
     );
-    let hint = format!("  try: {}", try_it(ready.address));
     // A closed stdout is no reason not to serve.
-    let _ = print(&line).and_then(|()| print(&term.paint(Style::Dim, &hint)));
+    let _ = print(&line).and_then(|()| {
+        door.hints(ready.address).iter().try_for_each(|hint| print(&term.paint(Style::Dim, hint)))
+    });
 }
 
-/// A command that reads a document with the server at `address`.
-fn try_it(address: SocketAddr) -> String {
-    let here =
-        address.ip().is_unspecified() || address == SocketAddr::from(([127, 0, 0, 1], 50051));
-    let server = match (here, address.port()) {
-        // Where `extract` looks anyway.
-        (true, 50051) => String::new(),
-        (true, port) => format!(" --server 127.0.0.1:{port}"),
-        (false, _) => format!(" --server {address}"),
-    };
-    format!("tessera extract receipt.png{server}")
+/// What callers have to know besides the address.
+#[derive(Debug)]
+struct Door {
+    /// None: plaintext.
+    tls: Option<Certified>,
+    /// Whether a browser finds a page here.
+    page: bool,
+}
+
+#[derive(Debug)]
+struct Certified {
+    /// Of the server's certificate, if it has one.
+    name: Option<String>,
+    /// What `--ca` is to name.
+    authority: String,
+    /// Whether callers need a certificate too.
+    mutual: bool,
+}
+
+impl Door {
+    fn of(server: &ServerConfig) -> Self {
+        let tls = server.transport.tls.as_ref().map(|files| Certified {
+            name: files.name(),
+            authority: if files.vouch_for_themselves() {
+                files.certificate.display().to_string()
+            } else {
+                "CA.pem".to_owned()
+            },
+            mutual: files.clients.as_ref().is_some_and(|clients| clients.required),
+        });
+        // Few browsers have a certificate to show.
+        let page = server.playground && tls.as_ref().is_none_or(|tls| !tls.mutual);
+        Self { tls, page }
+    }
+
+    /// A command that reads a document with the server at `address`, and where its page is.
+    fn hints(&self, address: SocketAddr) -> Vec<String> {
+        let address = if address.ip().is_unspecified() {
+            SocketAddr::from(([127, 0, 0, 1], address.port()))
+        } else {
+            address
+        };
+        let mut hints =
+            vec![format!("  try: tessera extract receipt.png{}", self.options(address))];
+        if self.page {
+            let (scheme, host) = match &self.tls {
+                None => ("http", address.to_string()),
+                Some(Certified { name: None, .. }) => ("https", address.to_string()),
+                Some(Certified { name: Some(name), .. }) => {
+                    ("https", format!("{name}:{}", address.port()))
+                }
+            };
+            hints.push(format!("  or:  {scheme}://{host}/ in a browser"));
+        }
+        hints
+    }
+
+    /// Those of `extract` for this server.
+    fn options(&self, address: SocketAddr) -> String {
+        let Some(Certified { name, authority, mutual }) = &self.tls else {
+            // Where `extract` looks anyway.
+            let is_default = address == SocketAddr::from(([127, 0, 0, 1], 50051));
+            return if is_default { String::new() } else { format!(" --server {address}") };
+        };
+        let server = match name.as_deref() {
+            Some("localhost") if address.ip().is_loopback() => {
+                format!("localhost:{}", address.port())
+            }
+            Some(name) => format!("{address} --server-name {name}"),
+            None => address.to_string(),
+        };
+        let client = if *mutual { " --client-cert CLIENT.pem --client-key CLIENT.key" } else { "" };
+        format!(" --server https://{server} --ca {authority}{client}")
+    }
 }
 
 /// Why the server did not start or go on, with what to do.
@@ -138,5 +203,51 @@ pub(super) fn failure(error: &AppError) -> Failure {
         ),
         AppError::Fetch(source) => failure.because(source),
         AppError::Serve(_) => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hints(address: &str, door: Door) -> String {
+        format!("{address}\n{}", door.hints(address.parse().unwrap()).join("\n"))
+    }
+
+    fn certified(name: Option<&str>, mutual: bool) -> Door {
+        let tls =
+            Certified { name: name.map(str::to_owned), authority: "server.pem".to_owned(), mutual };
+        Door { tls: Some(tls), page: !mutual }
+    }
+
+    #[test]
+    fn hints_are_commands_that_reach_the_server() {
+        let plain = |page| Door { tls: None, page };
+        expect_test::expect![[r"
+            0.0.0.0:50051
+              try: tessera extract receipt.png
+              or:  http://127.0.0.1:50051/ in a browser
+            127.0.0.1:8000
+              try: tessera extract receipt.png --server 127.0.0.1:8000
+            [::]:50051
+              try: tessera extract receipt.png --server https://localhost:50051 --ca server.pem
+              or:  https://localhost:50051/ in a browser
+            10.0.0.7:443
+              try: tessera extract receipt.png --server https://10.0.0.7:443 --server-name tessera.example --ca server.pem
+              or:  https://tessera.example:443/ in a browser
+            [::1]:443
+              try: tessera extract receipt.png --server https://[::1]:443 --ca server.pem --client-cert CLIENT.pem --client-key CLIENT.key
+        "]]
+        .assert_eq(&format!(
+            "{}\n",
+            [
+                hints("0.0.0.0:50051", plain(true)),
+                hints("127.0.0.1:8000", plain(false)),
+                hints("[::]:50051", certified(Some("localhost"), false)),
+                hints("10.0.0.7:443", certified(Some("tessera.example"), false)),
+                hints("[::1]:443", certified(None, true)),
+            ]
+            .join("\n")
+        ));
     }
 }

@@ -328,7 +328,14 @@ pub(super) fn failed(error: &EngineError, question: &str, named: &[usize]) -> St
                 .with("ratio", &format!("{ratio:.2}"))
         }
         EngineError::Repetition { step, period, count, probability } => {
-            let rule = if probability.is_some() { "unsure_loop" } else { "token_loop" };
+            let (rule, option) = match probability {
+                Some(_) => ("unsure_loop", "a lower --guard-unsure"),
+                None => ("token_loop", "a higher --guard-repeat"),
+            };
+            let message = format!(
+                "{message}: ask for fewer pages or fields at once; where the document does repeat so, the server \
+                 needs {option}"
+            );
             let failure = Failure::new(Code::Internal, Reason::Repetition, message)
                 .with("rule", rule)
                 .with("step", step)

@@ -149,7 +149,8 @@ fn check_files(
     }
     // Each file is a page at least, so the pages need not be counted to know.
     if files.len() > bounds.pages_max {
-        problems.over_limit("files", "files", "max_pages", bounds.pages_max, files.len());
+        let remedy = "send them in several requests";
+        problems.over_limit("files", "files", ("max_pages", bounds.pages_max), files.len(), remedy);
     }
     for (index, file) in files.iter().enumerate().take(bounds.pages_max) {
         check_wanted(index, file, bounds.pages_max, problems);
@@ -160,7 +161,11 @@ fn check_files(
             problems.invalid(field, "is empty: send the whole file");
         } else if file.content.len() > limits::FILE_BYTES_MAX {
             let size = file.content.len();
-            problems.over_limit(field, "bytes", "max_file_bytes", limits::FILE_BYTES_MAX, size);
+            let (limit, remedy) = (
+                ("max_file_bytes", limits::FILE_BYTES_MAX),
+                "lower its resolution or split its pages",
+            );
+            problems.over_limit(field, "bytes", limit, size, remedy);
         }
     }
     named
@@ -196,7 +201,8 @@ fn check_uri(
 fn check_wanted(index: usize, file: &v1::InputFile, pages_max: usize, problems: &mut Problems) {
     let field = format!("files[{index}].pages");
     if file.pages.len() > pages_max {
-        problems.over_limit(&field, "pages", "max_pages", pages_max, file.pages.len());
+        let remedy = "ask for them in several requests";
+        problems.over_limit(&field, "pages", ("max_pages", pages_max), file.pages.len(), remedy);
         return;
     }
     for (at, page) in file.pages.iter().enumerate() {
@@ -266,7 +272,7 @@ fn check_style(style: i32, problems: &mut Problems) -> Option<AnswerStyle> {
 fn check_text(field: &str, text: &str, problems: &mut Problems) {
     if text.len() > limits::PROMPT_BYTES_MAX {
         let (limit, size) = (limits::PROMPT_BYTES_MAX, text.len());
-        problems.over_limit(field, "bytes", "max_prompt_bytes", limit, size);
+        problems.over_limit(field, "bytes", ("max_prompt_bytes", limit), size, "shorten it");
     }
 }
 
@@ -351,7 +357,8 @@ fn check_output_tokens(
     if asked == 0 {
         problems.invalid(field, "0 is too few: ask for at least 1");
     } else if asked > limit {
-        problems.over_limit(field, "tokens", "max_output_tokens", limit, asked);
+        let remedy = "ask for fewer, or leave it unset for the most";
+        problems.over_limit(field, "tokens", ("max_output_tokens", limit), asked, remedy);
     }
     asked
 }
@@ -362,7 +369,9 @@ fn check_tiles(options: &v1::GenerationOptions, bounds: &Bounds, problems: &mut 
     if asked == 0 {
         problems.invalid(field, "0 is too few: ask for at least 1");
     } else if asked as usize > limit {
-        problems.over_limit(field, "tiles", "max_tiles_per_page", limit, asked as usize);
+        let limit = ("max_tiles_per_page", limit);
+        let remedy = "ask for fewer, or leave it unset for the most";
+        problems.over_limit(field, "tiles", limit, asked as usize, remedy);
     }
 }
 
@@ -373,7 +382,8 @@ fn check_stop(stops: &[String], free_text: bool, problems: &mut Problems) {
     }
     if stops.len() > limits::STOP_SEQUENCES_MAX {
         let (limit, count) = (limits::STOP_SEQUENCES_MAX, stops.len());
-        problems.over_limit(field, "sequences", "max_stop_sequences", limit, count);
+        let limit = ("max_stop_sequences", limit);
+        problems.over_limit(field, "sequences", limit, count, "leave some out");
     }
     for (index, stop) in stops.iter().enumerate().take(limits::STOP_SEQUENCES_MAX) {
         let field = format!("{field}[{index}]");
@@ -381,7 +391,8 @@ fn check_stop(stops: &[String], free_text: bool, problems: &mut Problems) {
             problems.invalid(field, "is empty: leave it out");
         } else if stop.len() > limits::STOP_SEQUENCE_BYTES_MAX {
             let (limit, size) = (limits::STOP_SEQUENCE_BYTES_MAX, stop.len());
-            problems.over_limit(field, "bytes", "max_stop_sequence_bytes", limit, size);
+            let limit = ("max_stop_sequence_bytes", limit);
+            problems.over_limit(field, "bytes", limit, size, "shorten it: its beginning will do");
         }
     }
 }
@@ -432,12 +443,12 @@ impl Problems {
         &mut self,
         field: impl Into<String>,
         unit: &str,
-        limit: &'static str,
-        limit_value: usize,
+        (limit, limit_value): (&'static str, usize),
         value: usize,
+        remedy: &str,
     ) {
         self.limit.get_or_insert((limit, limit_value, value));
-        let what = format!("{value} {unit} are more than {limit}, {limit_value}");
+        let what = format!("{value} {unit} are more than {limit}, {limit_value}: {remedy}");
         self.violation(field.into(), what);
     }
 

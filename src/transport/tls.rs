@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -85,6 +85,26 @@ impl TlsFiles {
         let content = Content::read(self)?;
         self.config(&content, false)?;
         Ok(self.expires_soon(&content))
+    }
+
+    /// The first DNS name of the server's certificate that is one of a single host.
+    pub fn name(&self) -> Option<String> {
+        let chain = self.chain()?;
+        let leaf = EndEntityCert::try_from(chain.first()?).ok()?;
+        leaf.valid_dns_names().find(|name| !name.starts_with('*')).map(str::to_owned)
+    }
+
+    /// Whether who trusts the certificates of the server's own file trusts the server.
+    pub fn vouch_for_themselves(&self) -> bool {
+        let Some(chain) = self.chain() else { return false };
+        let Some(Ok(leaf)) = chain.first().map(EndEntityCert::try_from) else { return false };
+        let anchors: Vec<_> =
+            chain.iter().filter_map(|one| webpki::anchor_from_trusted_cert(one).ok()).collect();
+        verify(&leaf, &anchors, &chain[1..], UnixTime::now()).is_ok()
+    }
+
+    fn chain(&self) -> Option<Vec<CertificateDer<'static>>> {
+        certificates(&self.certificate, &read(&self.certificate).ok()?).ok()
     }
 
     fn config(&self, content: &Content, http1: bool) -> Result<ServerConfig, TlsError> {
@@ -247,16 +267,19 @@ fn expired(leaf: &CertificateDer<'_>, ahead: Duration) -> bool {
     let time = UnixTime::since_unix_epoch(now + ahead);
     let Ok(certificate) = EndEntityCert::try_from(leaf) else { return false };
     // No path is asked for: the dates are looked at first, and nothing else of the answer counts.
-    let verified = certificate.verify_for_usage(
-        webpki::ALL_VERIFICATION_ALGS,
-        &[],
-        &[],
-        time,
-        KeyUsage::server_auth(),
-        None,
-        None,
-    );
+    let verified = verify(&certificate, &[], &[], time);
     matches!(verified, Err(webpki::Error::CertExpired { .. }))
+}
+
+/// Whether `leaf` is the certificate of a server that `anchors` trust.
+fn verify(
+    leaf: &EndEntityCert<'_>,
+    anchors: &[TrustAnchor<'_>],
+    between: &[CertificateDer<'_>],
+    time: UnixTime,
+) -> Result<(), webpki::Error> {
+    let (algorithms, usage) = (webpki::ALL_VERIFICATION_ALGS, KeyUsage::server_auth());
+    leaf.verify_for_usage(algorithms, anchors, between, time, usage, None, None).map(drop)
 }
 
 #[cfg(test)]

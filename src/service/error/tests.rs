@@ -288,7 +288,7 @@ fn repetition() {
     check(
         &failed(&EngineError::Repetition { step: 800, period: 3, count: 256, probability: None }),
         &expect![[r#"
-        INTERNAL: the answer is a loop at step 800: the same 3 tokens 256 times in a row
+        INTERNAL: the answer is a loop at step 800: the same 3 tokens 256 times in a row: ask for fewer pages or fields at once; where the document does repeat so, the server needs a higher --guard-repeat
           ErrorInfo tessera REPETITION [("count", "256"), ("period", "3"), ("rule", "token_loop"), ("step", "800")]
     "#]],
     );
@@ -296,7 +296,7 @@ fn repetition() {
     check(
         &failed(&EngineError::Repetition { step: 90, period: 4, count: 16, probability }),
         &expect![[r#"
-        INTERNAL: the answer is a loop at step 90: the same 4 tokens 16 times in a row, each of which it held for unlikely itself (0.012)
+        INTERNAL: the answer is a loop at step 90: the same 4 tokens 16 times in a row, each of which it held for unlikely itself (0.012): ask for fewer pages or fields at once; where the document does repeat so, the server needs a lower --guard-unsure
           ErrorInfo tessera REPETITION [("count", "16"), ("period", "4"), ("probability", "0.0123"), ("rule", "unsure_loop"), ("step", "90")]
     "#]],
     );

@@ -42,7 +42,8 @@ fn document_kind(value: i32, problems: &mut Problems) -> Option<DocumentKind> {
 fn json_schema(text: &str, problems: &mut Problems) -> Option<Schema> {
     let (field, limit) = ("schema.json_schema", limits::SCHEMA_BYTES_MAX);
     if text.len() > limit {
-        problems.over_limit(field, "bytes", "max_schema_bytes", limit, text.len());
+        let remedy = "shorten it, or ask for its parts in several requests";
+        problems.over_limit(field, "bytes", ("max_schema_bytes", limit), text.len(), remedy);
         return None;
     }
     made(field, Schema::from_json_schema(text), problems)

@@ -144,9 +144,9 @@ fn too_many_files() {
     refused(
         v1::ExtractRequest { files, ..request() },
         &expect![[r#"
-        INVALID_ARGUMENT: files: 3 files are more than max_pages, 2
+        INVALID_ARGUMENT: files: 3 files are more than max_pages, 2: send them in several requests
           ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_pages"), ("limit_value", "2"), ("value", "3")]
-          field files: 3 files are more than max_pages, 2
+          field files: 3 files are more than max_pages, 2: send them in several requests
     "#]],
     );
 }
@@ -189,9 +189,9 @@ fn blank_and_long_prompts() {
     refused(
         prompt("a".repeat(limits::PROMPT_BYTES_MAX + 1)),
         &expect![[r#"
-        INVALID_ARGUMENT: prompt: 65537 bytes are more than max_prompt_bytes, 65536
+        INVALID_ARGUMENT: prompt: 65537 bytes are more than max_prompt_bytes, 65536: shorten it
           ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_prompt_bytes"), ("limit_value", "65536"), ("value", "65537")]
-          field prompt: 65537 bytes are more than max_prompt_bytes, 65536
+          field prompt: 65537 bytes are more than max_prompt_bytes, 65536: shorten it
     "#]],
     );
 }
@@ -217,10 +217,10 @@ fn more_than_the_limits() {
             ..Default::default()
         },
         &expect![[r#"
-            INVALID_ARGUMENT: generation.max_output_tokens: 101 tokens are more than max_output_tokens, 100; generation.max_tiles_per_page: 13 tiles are more than max_tiles_per_page, 12
+            INVALID_ARGUMENT: generation.max_output_tokens: 101 tokens are more than max_output_tokens, 100: ask for fewer, or leave it unset for the most; generation.max_tiles_per_page: 13 tiles are more than max_tiles_per_page, 12: ask for fewer, or leave it unset for the most
               ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_output_tokens"), ("limit_value", "100"), ("value", "101")]
-              field generation.max_output_tokens: 101 tokens are more than max_output_tokens, 100
-              field generation.max_tiles_per_page: 13 tiles are more than max_tiles_per_page, 12
+              field generation.max_output_tokens: 101 tokens are more than max_output_tokens, 100: ask for fewer, or leave it unset for the most
+              field generation.max_tiles_per_page: 13 tiles are more than max_tiles_per_page, 12: ask for fewer, or leave it unset for the most
         "#]],
     );
 }
@@ -287,9 +287,9 @@ fn stop_sequences() {
     refused_options(
         v1::GenerationOptions { stop_sequences, ..Default::default() },
         &expect![[r#"
-        INVALID_ARGUMENT: generation.stop_sequences: 5 sequences are more than max_stop_sequences, 4
+        INVALID_ARGUMENT: generation.stop_sequences: 5 sequences are more than max_stop_sequences, 4: leave some out
           ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_stop_sequences"), ("limit_value", "4"), ("value", "5")]
-          field generation.stop_sequences: 5 sequences are more than max_stop_sequences, 4
+          field generation.stop_sequences: 5 sequences are more than max_stop_sequences, 4: leave some out
     "#]],
     );
     let generation =
@@ -480,9 +480,9 @@ fn a_wrong_json_schema_is_told_keyword_by_keyword() {
     refused(
         sourced(v1::extraction_schema::Source::JsonSchema(long)),
         &expect![[r#"
-        INVALID_ARGUMENT: schema.json_schema: 65537 bytes are more than max_schema_bytes, 65536
+        INVALID_ARGUMENT: schema.json_schema: 65537 bytes are more than max_schema_bytes, 65536: shorten it, or ask for its parts in several requests
           ErrorInfo tessera LIMIT_EXCEEDED [("limit", "max_schema_bytes"), ("limit_value", "65536"), ("value", "65537")]
-          field schema.json_schema: 65537 bytes are more than max_schema_bytes, 65536
+          field schema.json_schema: 65537 bytes are more than max_schema_bytes, 65536: shorten it, or ask for its parts in several requests
     "#]],
     );
 }
