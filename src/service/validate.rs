@@ -190,7 +190,8 @@ fn check_uri(
     match Target::parse(&file.uri, origins) {
         Ok(target) => return Some(target),
         Err(UriError::TooLong { bytes }) => {
-            problems.over_limit(field, "bytes", "max_uri_bytes", limits::URI_BYTES_MAX, bytes);
+            let limit = ("max_uri_bytes", limits::URI_BYTES_MAX);
+            problems.over_limit(field, "bytes", limit, bytes, "send the file's bytes as content");
         }
         Err(error) => problems.invalid(field, error.to_string()),
     }
