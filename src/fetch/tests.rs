@@ -348,9 +348,8 @@ async fn no_more_is_read_than_may_be() {
         "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n".to_owned(),
         "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\n".to_owned(),
         format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n{eleven}\r\n"),
-        format!(
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n012345678\r\n2\r\n9x\r\n"
-        ),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n012345678\r\n2\r\n9x\r\n"
+            .to_owned(),
         format!("HTTP/1.1 200 OK\r\n\r\n{eleven}"),
     ] {
         let origin = Origin::start(vec![send(&text), Part::Hang]).await;
