@@ -58,8 +58,6 @@ pub(super) enum Argument<'a> {
     Tensor(&'a Tensor),
     /// How the copy engine finds boxes of so many rows and [`BOX_BYTES`] in a contiguous matrix.
     Boxes(&'a Tensor, usize),
-    /// Page-locked memory of the host, which kernels find at the same address.
-    Host(u64),
     /// A null pointer.
     Nothing,
     Int(usize),
@@ -162,7 +160,6 @@ pub(super) unsafe fn launch_clusters(
                     _ => Value::Pointer(pointer),
                 }
             }
-            Argument::Host(address) => Value::Pointer(*address),
             Argument::Nothing => Value::Pointer(0),
             Argument::Int(value) => Value::Int(i32::try_from(*value)?),
             Argument::Float(value) => Value::Float(*value),
@@ -388,6 +385,21 @@ pub(in crate::model) fn buffer(
     // SAFETY: every pattern of bits is a number, and what is read before it is written is the caller's
     // mistake in arithmetic, not in memory.
     unsafe { uninit(device.as_cuda_device()?, shape, dtype) }
+}
+
+/// Copies `values` to where `to` begins, in the order of the device's stream.
+#[expect(unsafe_code, reason = "the driver's copy into memory that a graph knows")]
+pub(in crate::model) fn upload(to: &Tensor, values: &[u32]) -> Result<()> {
+    if values.len() > to.elem_count() || to.dtype() != DType::U32 {
+        bail!("{} indices for {:?}", values.len(), to.shape());
+    }
+    let stream = to.device().as_cuda_device()?.cuda_stream();
+    let (storage, layout) = to.storage_and_layout();
+    let (pointer, _writing) = address(&storage, layout, &stream)?;
+    stream.context().bind_to_thread().w()?;
+    // SAFETY: the tensor has room for the values, which was checked; pageable memory is read before the
+    // call returns.
+    unsafe { result::memcpy_htod_async(pointer, values, stream.cu_stream()) }.w()
 }
 
 pub(super) fn multiprocessors(device: &CudaDevice) -> Result<usize> {

@@ -1,27 +1,19 @@
 //! Values on their way to a GPU and back, through page-locked memory, which the device reads and writes by
 //! itself. A copy from ordinary memory is made by one thread of the driver, and a page of thirteen tiles takes it
-//! 6 ms in which the GPU waits; a copy to ordinary memory waits for the device. What a decoding step reads and what it chose
-//! are a few words, which a kernel moves: behind the copy engine other kernels wait longer.
+//! 6 ms in which the GPU waits; a copy to ordinary memory waits for the device.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::cuda_backend::WrapErr as _;
-use candle_core::cuda_backend::cudarc::driver::{CudaEvent, CudaStream, PinnedHostSlice, result};
+use candle_core::cuda_backend::cudarc::driver::{CudaEvent, PinnedHostSlice, result};
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::launch::{Argument, Grid, Module, address, buffer, launch, module};
+use super::launch::{address, buffer};
 use super::vision::{self, SAMPLES};
-
-const TRANSFER: Module = module!("transfer");
 
 /// Bytes that a thread copies at a time.
 const PIECE: usize = 1 << 18;
-
-/// Words for each block of the kernel that moves some, as long as there are no more blocks than that.
-const MOVED_BY_BLOCK: usize = 4096;
-const MOVE_BLOCKS_MAX: usize = 32;
-const MOVE_THREADS: usize = 1024;
 
 /// Page-locked memory, as much as was needed at once so far.
 #[derive(Debug, Default)]
@@ -159,7 +151,21 @@ impl Uploads {
         }
         let words = bytes / size_of::<u32>();
         let stream = to.device().as_cuda_device()?.cuda_stream();
-        let mut memory = self.take(&stream, words)?;
+        let known = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let fits = |known: &Upload| known.has_room(words) && known.copied.is_complete();
+            let at = all.iter().position(fits);
+            at.and_then(|at| all.swap_remove(at).memory.take())
+        };
+        let mut memory = match known {
+            Some(memory) => memory,
+            None => {
+                // Of few sizes, so that steps of any number of rows find one.
+                let room = words.next_power_of_two();
+                // SAFETY: what is read of it was written before.
+                unsafe { stream.context().alloc_pinned::<u32>(room) }.w()?
+            }
+        };
         fill(&mut memory.as_mut_slice().w()?[..words])?;
         {
             let (storage, layout) = to.storage_and_layout();
@@ -170,63 +176,11 @@ impl Uploads {
             // passed.
             unsafe { result::memcpy_htod_async(pointer, values, stream.cu_stream()) }.w()?;
         }
-        self.give(&stream, memory)
-    }
-
-    /// Moves `values` to where `to` begins, u32, in the order of the device's stream. Waits for nothing.
-    #[expect(unsafe_code, reason = "a kernel launch")]
-    pub(in crate::model) fn put(&self, to: &Tensor, values: &[u32]) -> Result<()> {
-        if values.len() > to.elem_count() || to.dtype() != DType::U32 {
-            bail!("{} words for {:?}", values.len(), to.shape());
-        }
-        let device = to.device().as_cuda_device()?;
-        let stream = device.cuda_stream();
-        let mut memory = self.take(&stream, values.len())?;
-        let room = &mut memory.as_mut_slice().w()?[..values.len()];
-        room.copy_from_slice(values);
-        let arguments = [
-            Argument::Host(room.as_ptr() as u64),
-            Argument::Tensor(to),
-            Argument::Int(values.len()),
-        ];
-        // SAFETY: both have room for the words, and they stay as they are until the event below has passed.
-        unsafe { launch(device, &TRANSFER, "move_words", move_grid(values.len()), &arguments) }?;
-        self.give(&stream, memory)
-    }
-
-    /// Memory for so many words that no device reads.
-    #[expect(unsafe_code, reason = "page-locked memory")]
-    fn take(&self, stream: &Arc<CudaStream>, words: usize) -> Result<PinnedHostSlice<u32>> {
-        let known = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let fits = |known: &Upload| known.has_room(words) && known.copied.is_complete();
-            let at = all.iter().position(fits);
-            at.and_then(|at| all.swap_remove(at).memory.take())
-        };
-        match known {
-            Some(memory) => Ok(memory),
-            None => {
-                // Of few sizes, so that steps of any number of rows find one.
-                let room = words.next_power_of_two();
-                // SAFETY: what is read of it was written before.
-                unsafe { stream.context().alloc_pinned::<u32>(room) }.w()
-            }
-        }
-    }
-
-    /// Keeps memory until what the stream has so far is done with it.
-    fn give(&self, stream: &Arc<CudaStream>, memory: PinnedHostSlice<u32>) -> Result<()> {
         let copied = stream.record_event(None).w()?;
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(Upload { memory: Some(memory), copied });
         Ok(())
     }
-}
-
-/// For so many words.
-fn move_grid(words: usize) -> Grid {
-    let blocks = words.div_ceil(MOVED_BY_BLOCK).clamp(1, MOVE_BLOCKS_MAX);
-    Grid { blocks: [blocks, 1, 1], threads: MOVE_THREADS, shared_bytes: 0 }
 }
 
 impl Upload {
@@ -252,15 +206,14 @@ impl Downloads {
         Self { free: Arc::default(), words }
     }
 
-    /// Begins to move `from`, u32, as it is when the device comes to it. Waits for nothing.
-    #[expect(unsafe_code, reason = "page-locked memory, and a kernel launch")]
+    /// Begins to copy `from`, u32, as it is when the device comes to it. Waits for nothing.
+    #[expect(unsafe_code, reason = "page-locked memory, and the driver's copy to it")]
     pub(in crate::model) fn start(&self, from: &Tensor) -> Result<Download> {
         let words = from.elem_count();
         if words > self.words || from.dtype() != DType::U32 {
             bail!("{words} {:?} to be read, not {} words", from.dtype(), self.words);
         }
-        let device = from.device().as_cuda_device()?;
-        let stream = device.cuda_stream();
+        let stream = from.device().as_cuda_device()?.cuda_stream();
         let known = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut memory = match known {
             Some(memory) => memory,
@@ -269,11 +222,15 @@ impl Downloads {
                 unsafe { stream.context().alloc_pinned_with_flags::<u32>(self.words, 0) }.w()?
             }
         };
-        let to = memory.as_mut_slice().w()?.as_mut_ptr();
-        let arguments = [Argument::Tensor(from), Argument::Host(to as u64), Argument::Int(words)];
-        // SAFETY: both have room for the words; the memory is neither read nor given away before the event below has
-        // passed.
-        unsafe { launch(device, &TRANSFER, "move_words", move_grid(words), &arguments) }?;
+        {
+            let (storage, layout) = from.storage_and_layout();
+            let (pointer, _reading) = address(&storage, layout, &stream)?;
+            stream.context().bind_to_thread().w()?;
+            let to = &mut memory.as_mut_slice().w()?[..words];
+            // SAFETY: both have room for the words; the memory is neither read nor given away before the
+            // event below has passed.
+            unsafe { result::memcpy_dtoh_async(to, pointer, stream.cu_stream()) }.w()?;
+        }
         let copied = stream.record_event(None).w()?;
         Ok(Download { memory: Some(memory), words, copied, free: Arc::clone(&self.free) })
     }

@@ -18,7 +18,7 @@ use super::places::{Piece, Places, put_table};
 use super::{Chosen, Decoded, Fused, Scratch, Stack, Widths, Workspace, is_masked, put_masks, rms};
 use crate::model::cache::BLOCK_TOKENS;
 use crate::model::cuda::graph::{Graph, cublas_workspace};
-use crate::model::cuda::launch::buffer;
+use crate::model::cuda::launch::{buffer, upload};
 use crate::model::cuda::rows;
 use crate::model::cuda::tokens::{self, Allowed, CHOICE_WORDS, Masks, mask_words};
 use crate::model::cuda::transfer::{Downloads, Uploads};
@@ -176,7 +176,7 @@ impl DecodeStep {
         let none: Vec<Vec<u32>> =
             step.buckets.iter().map(|rows| step.values(*rows, &[])).collect::<Result<_>>()?;
         for stage in &mut step.stages {
-            stage.capture(stack, &scratches[&stage.device], uploads, &none)?;
+            stage.capture(stack, &scratches[&stage.device], &none)?;
         }
         Ok(Some(step))
     }
@@ -281,7 +281,7 @@ impl DecodeStep {
         let mut sum: Option<(Tensor, usize)> = None;
         let mut decoded = None;
         for stage in &mut self.stages {
-            self.uploads.put(&stage.inputs, &values)?;
+            upload(&stage.inputs, &values)?;
             let bucket = &mut stage.buckets[index];
             if bucket.layers.start == 0 && stack.embedding.is_on_host() {
                 let mut ids: Vec<u32> = rows.iter().map(|row| row.token).collect();
@@ -324,13 +324,7 @@ impl DecodeStep {
 
 impl Stage {
     /// Runs each bucket without sequences, which loads its kernels, and makes its graphs.
-    fn capture(
-        &mut self,
-        stack: &Stack<'_>,
-        scratch: &Scratch,
-        uploads: &Uploads,
-        inputs: &[Vec<u32>],
-    ) -> Result<()> {
+    fn capture(&mut self, stack: &Stack<'_>, scratch: &Scratch, inputs: &[Vec<u32>]) -> Result<()> {
         let device = self.inputs.device().clone();
         for (bucket, inputs) in self.buckets.iter_mut().zip(inputs) {
             // Many rows make a product of 8-bit weights dense first.
@@ -338,7 +332,7 @@ impl Stage {
             let layers = &stack.layers[bucket.layers.clone()];
             let allocates = layers.iter().any(|layer| layer.allocates(workspace))
                 || (bucket.ending.is_some() && stack.head.allocates(&workspace.normed));
-            uploads.put(&self.inputs, inputs)?;
+            upload(&self.inputs, inputs)?;
             bucket.launch(stack, scratch, 0..layers.len())?;
             if let Some(end) = &bucket.ending {
                 end.choose(scratch)?;
