@@ -30,8 +30,18 @@ fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
+/// Ends with the test, also where that fails.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A server that takes requests, and its address.
-fn serving(args: &[&str]) -> (Child, String) {
+fn serving(args: &[&str]) -> (Server, String) {
     let mut server = tessera(&["serve", "--listen", "127.0.0.1:0", "--log-level", "warn"])
         .args(args)
         .stdout(Stdio::piped())
@@ -40,7 +50,7 @@ fn serving(args: &[&str]) -> (Child, String) {
         .unwrap();
     let line = BufReader::new(server.stdout.take().unwrap()).lines().next().unwrap().unwrap();
     let address = line.split([' ', ',']).nth(3).unwrap().to_owned();
-    (server, address)
+    (Server(server), address)
 }
 
 fn get(address: SocketAddr, path: &str) -> String {
@@ -148,7 +158,7 @@ fn pages_and_completions_name_every_command() {
 #[test]
 fn probes_over_http_follow_the_model() {
     let admin = free();
-    let (mut server, _) = serving(&["--admin-listen", &admin.to_string()]);
+    let (_server, _) = serving(&["--admin-listen", &admin.to_string()]);
     for path in ["/livez", "/readyz"] {
         let answer = get(admin, path);
         assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("ok\n"), "{answer}");
@@ -163,8 +173,6 @@ fn probes_over_http_follow_the_model() {
     for path in told {
         assert!(get(admin, path).starts_with("HTTP/1.1 200 OK"), "{path}");
     }
-    server.kill().unwrap();
-    server.wait().unwrap();
 }
 
 #[test]
@@ -173,9 +181,9 @@ fn a_step_that_hangs_ends_the_process() {
     let (mut server, address) = serving(&["--watchdog", "5ms"]);
     let failed = tessera(&["extract", RECEIPT, "--server", &address]).output().unwrap();
     assert!(!failed.status.success());
-    let status = server.wait().unwrap();
+    let status = server.0.wait().unwrap();
     let mut said = String::new();
-    server.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    server.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("a step has run for") && said.contains("does not end"), "{said}");
 }
@@ -191,7 +199,7 @@ fn a_server_with_certificate_and_rules() {
     let rule = "[[rule]]\ncallers = [\"key:*\"]\nmethods = [\"*\"]\n";
     std::fs::write(at("access.toml"), rule).unwrap();
     let (cert, key, access) = (at("cert.pem"), at("key.pem"), at("access.toml"));
-    let (mut server, address) =
+    let (_server, address) =
         serving(&["--tls-cert", &cert, "--tls-key", &key, "--access-file", &access]);
     // Plaintext is not spoken there.
     let plain = tessera(&["extract", RECEIPT, "--server", &address]).output().unwrap();
@@ -202,6 +210,4 @@ fn a_server_with_certificate_and_rules() {
     let quota = tessera(&["serve", "--access-file", &access, "--client-in-flight", "3"]);
     let both = { quota }.output().unwrap();
     assert!(stderr(&both).contains("has no meaning beside --access-file"), "{}", stderr(&both));
-    server.kill().unwrap();
-    server.wait().unwrap();
 }
