@@ -83,6 +83,9 @@ fn compile_kernels(dir: &Path, out_dir: &Path) -> Result<(), Box<dyn Error>> {
         if out.exists() && std::fs::read_to_string(&known).is_ok_and(|text| text == made_of) {
             continue;
         }
+        if known.exists() {
+            std::fs::remove_file(&known)?;
+        }
         let output = command.output().map_err(|error| {
             format!(
                 "the feature `cuda` needs NVIDIA's compiler, and {} cannot be run ({error}): put \
