@@ -1,6 +1,6 @@
 //! One token more of many sequences at once: the whole step, from tokens to choices, as two graphs on each
-//! device: the driver takes some 0.4 us for each kernel of a graph before the first of them runs, so a few layers go first,
-//! and the rest is launched while the device is at them.
+//! device: launching takes the driver some 0.4 us for each kernel of a graph, so a few layers go first, and the rest is
+//! launched while the device is at them.
 //!
 //! Graphs are made for some numbers of rows. A step of fewer takes the next larger one: rows without a
 //! sequence have no token, no position and no length, and write nothing to the cache. All it reads of a step
