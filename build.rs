@@ -30,20 +30,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     if std::env::var_os("CARGO_FEATURE_CUDA").is_some() {
         compile_kernels(Path::new("src/model/cuda"), &out_dir)?;
     }
-    println!("cargo:rerun-if-changed=.git/HEAD");
-    println!("cargo:rustc-env=TESSERA_COMMIT={}", commit());
+    // Each commit and checkout adds a line there; HEAD itself only names the branch. A path that is not there
+    // would have this program run at each build.
+    let moves = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|at| Path::new(at).exists());
+    if let Some(path) = moves {
+        println!("cargo:rerun-if-changed={path}");
+    }
+    let commit = git(&["rev-parse", "--short=7", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
+    println!("cargo:rustc-env=TESSERA_COMMIT={commit}");
     Ok(())
 }
 
-/// The short commit of the tree, or `unknown` outside a checkout (a source archive).
-fn commit() -> String {
-    Command::new("git")
-        .args(["rev-parse", "--short=7", "HEAD"])
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .and_then(|output| String::from_utf8(output.stdout).ok())
-        .map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
+/// What git says of the tree; nothing outside a checkout (a source archive).
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let text = output.status.success().then(|| String::from_utf8(output.stdout).ok())??;
+    Some(text.trim().to_owned())
 }
 
 /// Compiles each `*.cu` in `dir` to `*.kernels` in `out_dir`: PTX for the compute capability with a zero behind

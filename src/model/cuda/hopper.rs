@@ -176,13 +176,17 @@ fn at_once(device: &CudaDevice, cluster: usize, shared_memory: usize) -> Result<
     Ok(count)
 }
 
-/// Whether [`product_into`] takes `x` and a weight of `element_bytes` an element: as many rows as there are kernels for, each at a
-/// 16-byte boundary.
-pub(super) fn takes_rows(x: &Tensor, element_bytes: usize) -> Result<bool> {
+/// Whether [`product_into`] takes `x` and `stored`, a weight's matrix: as many rows as there are kernels for, each of
+/// both at a 16-byte boundary, which is where the copy engine reads.
+pub(super) fn takes_rows(x: &Tensor, stored: &Tensor) -> Result<bool> {
     let (m, k) = x.dims2()?;
-    let first_byte = x.layout().start_offset() * X_ELEMENT_BYTES;
-    let is_aligned = (k * element_bytes).is_multiple_of(16) && first_byte.is_multiple_of(16);
-    let fits = x.is_contiguous() && is_aligned && (1..=ROWS_MAX).contains(&m);
+    let is_readable = |matrix: &Tensor| {
+        let element_bytes = matrix.dtype().size_in_bytes();
+        matrix.is_contiguous()
+            && (k * element_bytes).is_multiple_of(16)
+            && (matrix.layout().start_offset() * element_bytes).is_multiple_of(16)
+    };
+    let fits = is_readable(x) && is_readable(stored) && (1..=ROWS_MAX).contains(&m);
     Ok(fits && takes(x.device().as_cuda_device()?, x.dtype())?)
 }
 
@@ -197,7 +201,7 @@ pub(super) fn product_into(x: &Tensor, weight: Weight<'_>, out: &Tensor) -> Resu
     expect(out, &[m, n], if out_is_f32 { DType::F32 } else { x.dtype() })?;
     let device = x.device().as_cuda_device()?;
     let element_bytes = stored.dtype().size_in_bytes();
-    if !takes_rows(x, element_bytes)? {
+    if !takes_rows(x, stored)? {
         bail!("no streamed product of {:?} in {:?}", x.shape(), x.dtype());
     }
     let shared_memory =

@@ -54,8 +54,7 @@ pub(in crate::model) fn product_into(x: &Tensor, weight: &Tensor, out: &Tensor) 
     if !takes(x, out.dtype()) {
         bail!("no product of {:?} in {:?}", x.dtype(), out.dtype());
     }
-    let element_bytes = x.dtype().size_in_bytes();
-    if hopper::is_faster(rows, columns, inner) && hopper::takes_rows(x, element_bytes)? {
+    if hopper::is_faster(rows, columns, inner) && hopper::takes_rows(x, weight)? {
         return hopper::product_into(x, hopper::Weight::Dense(weight), out);
     }
     let width = GEMV_WIDTHS.into_iter().find(|(width, _)| rows <= *width);
