@@ -9,7 +9,7 @@ cd "$(dirname "$0")"
 seconds=${1:?seconds of each target}
 shift
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(request schema image_file pdf partial_json prompt access)
+[ ${#targets[@]} -gt 0 ] || targets=(request schema image_file pdf partial_json prompt access uri)
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 # The same dependencies as the server's.
 cp ../Cargo.lock Cargo.lock
@@ -22,6 +22,7 @@ for target in "${targets[@]}"; do
     image_file) more=(-max_len=65536 ../tests/data/preprocess/decode) ;;
     pdf) more=(-max_len=16384 -dict=pdf.dict) ;;
     schema | partial_json) more=(-dict=json.dict) ;;
+    uri) more=(-max_len=512 -dict=uri.dict) ;;
     esac
     [ ! -d "seeds/$target" ] || more+=("seeds/$target")
     echo "fuzz: $target for $seconds s"

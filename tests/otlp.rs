@@ -6,7 +6,12 @@
 #[path = "grpc/support.rs"]
 mod support;
 
+#[allow(dead_code, reason = "shared with the gRPC tests, which use all of it")]
+#[path = "grpc/origin.rs"]
+mod origin;
+
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +28,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use tessera::engine;
+use tessera::fetch::{self, Fetcher};
 use tessera::pb::v1;
 use tessera::pb::v1::extract_response::Event;
 use tessera::service;
@@ -31,6 +37,7 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
+use origin::Origin;
 use support::{MODEL, Server, Setup, collect, completed, question, receipt};
 
 const EXTRACT: &str = "tessera.v1.ExtractionService/Extract";
@@ -43,6 +50,8 @@ const CAPPED_ID: &str = "8bf92f3577b34da6a3ce929d0e0e473a";
 const ENGINE_ID: &str = "9bf92f3577b34da6a3ce929d0e0e473b";
 const OFF_ID: &str = "abf92f3577b34da6a3ce929d0e0e473c";
 const FIELDS_ID: &str = "bbf92f3577b34da6a3ce929d0e0e473d";
+const FETCHED_ID: &str = "cbf92f3577b34da6a3ce929d0e0e473e";
+const MISSING_ID: &str = "dbf92f3577b34da6a3ce929d0e0e473f";
 const SECRET: &str = "the account of Jane Doe";
 
 /// Keeps what it is sent.
@@ -201,6 +210,8 @@ async fn a_request_is_a_tree_of_spans() {
     let (_, status) = traced(&reader, receipt(), FIELDS_ID, &[]).await;
     assert_eq!(status.code(), tonic::Code::Ok, "{status:?}");
     collector.until_closed(&[FIELDS_ID]).await;
+    let origin = fetch_files(&telemetry).await;
+    collector.until_closed(&[FETCHED_ID, MISSING_ID]).await;
     guard.flush(Duration::from_secs(10)).await;
 
     let Event::Accepted(accepted) = &events[0] else { panic!("{events:?}") };
@@ -213,11 +224,57 @@ async fn a_request_is_a_tree_of_spans() {
     check_refusal(&collector.trace(REFUSED_ID));
     check_levels(&collector, leveled);
     check_fields(&collector.trace(FIELDS_ID));
+    check_fetches(&collector, origin);
     let resource = attributes(&collector.resources.lock().unwrap()[0].attributes);
     assert_eq!(resource["service.name"], "tessera");
     assert!(resource["service.version"].starts_with(env!("CARGO_PKG_VERSION")));
     let everything = format!("{:?}", collector.spans.lock().unwrap());
     assert!(!everything.contains("Jane"), "content in a span");
+    assert!(!everything.contains(origin::SECRET), "a signed URI in a span");
+}
+
+/// Two requests that name their file by URI, of which the second has none; where they were asked for.
+async fn fetch_files(telemetry: &telemetry::Telemetry) -> SocketAddr {
+    let origin = Origin::start().await;
+    let listed = format!("http://{}", origin.address).parse().unwrap();
+    let networks = vec!["127.0.0.0/8".parse().unwrap()];
+    let config = fetch::Config { networks, ..fetch::Config::new(vec![listed]) };
+    let mut setup = Setup::default();
+    setup.service.fetcher = Some(Arc::new(Fetcher::new(&config).unwrap()));
+    let server = recording(setup, telemetry).start().await;
+    for (id, path, code) in [
+        (FETCHED_ID, "/page.png", tonic::Code::Ok),
+        (MISSING_ID, "/none", tonic::Code::FailedPrecondition),
+    ] {
+        let file = v1::InputFile { uri: origin.uri(path), ..Default::default() };
+        let request = v1::ExtractRequest { files: vec![file], ..question("Total?") };
+        let (_, status) = traced(&server, request, id, &[]).await;
+        assert_eq!(status.code(), code, "{status:?}");
+    }
+    origin.address
+}
+
+fn check_fetches(collector: &Collector, address: SocketAddr) {
+    let (fetched, missing) = (collector.trace(FETCHED_ID), collector.trace(MISSING_ID));
+    for trace in [&fetched, &missing] {
+        let span = trace.one("fetch");
+        assert_eq!(span.parent_span_id, trace.one(EXTRACT).span_id);
+        assert_eq!(span.kind(), SpanKind::Client);
+        let found = attributes(&span.attributes);
+        assert_eq!(found["http.request.method"], "GET");
+        assert_eq!(found["url.scheme"], "http");
+        assert_eq!(found["server.address"], address.ip().to_string());
+        assert_eq!(found["server.port"], address.port().to_string());
+    }
+    let (page, none) = (fetched.one("fetch"), missing.one("fetch"));
+    let found = attributes(&page.attributes);
+    assert_eq!(found["http.response.body.size"], support::png().len().to_string());
+    assert!(!found.contains_key("error.type"));
+    assert!(page.end_time_unix_nano <= fetched.one(EXTRACT).end_time_unix_nano);
+    let found = attributes(&none.attributes);
+    assert_eq!(found["error.type"], "status");
+    assert!(!found.contains_key("http.response.body.size"));
+    assert_eq!(none.status.as_ref().unwrap().code(), StatusCode::Error);
 }
 
 fn check_tree(trace: &Trace, completed: &v1::Completed) {

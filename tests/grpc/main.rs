@@ -22,6 +22,7 @@ mod load;
 mod metrics;
 mod model_info;
 mod orca;
+mod origin;
 mod overload;
 mod pages;
 mod reflection;
