@@ -97,9 +97,9 @@ pub(super) struct PlanArgs {
     /// Tokens of all requests together that the KV cache holds; auto: slots times slot-tokens
     #[arg(long, value_name = "N", default_value = "auto", value_parser = count_or_auto(limits::KV_TOKENS_MAX))]
     kv_tokens: OrAuto,
-    /// Prompt tokens taken in per step
-    #[arg(long, value_name = "N", default_value = "512", value_parser = count(limits::PREFILL_CHUNK_TOKENS_MAX))]
-    prefill_chunk: u64,
+    /// Prompt tokens taken in per step; auto: as the devices suit
+    #[arg(long, value_name = "N", default_value = "auto", value_parser = count_or_auto(limits::PREFILL_CHUNK_TOKENS_MAX))]
+    prefill_chunk: OrAuto,
     /// Most tiles a page is cut into; auto: as the model was trained
     #[arg(long, value_name = "N", default_value = "auto", value_parser = count_or_auto(limits::TILES_PER_PAGE_MAX as usize))]
     max_tiles: OrAuto,
@@ -297,7 +297,7 @@ fn policy(args: &PlanArgs) -> Result<DtypePolicy, Failure> {
 /// As the server would run it.
 fn demand(args: &PlanArgs, config: &internvl::Config, devices: &[DeviceSpec]) -> Demand {
     let layout = internvl::LayoutOptions {
-        prefill_rows: args.prefill_chunk as usize,
+        prefill_rows: args.prefill_chunk.0,
         ..internvl::LayoutOptions::default()
     };
     let options = internvl::LoadOptions {
@@ -338,13 +338,10 @@ mod tests {
     #[test]
     fn defaults_are_the_server_s() {
         let args = args(&[]);
-        for (value, key) in [
-            (args.slots, Key::Slots),
-            (args.slot_tokens, Key::SlotTokens),
-            (args.prefill_chunk, Key::PrefillChunk),
-        ] {
+        for (value, key) in [(args.slots, Key::Slots), (args.slot_tokens, Key::SlotTokens)] {
             assert_eq!(value.to_string(), key.spec().default, "{}", key.name());
         }
+        assert_eq!((args.prefill_chunk.0, Key::PrefillChunk.spec().default), (None, "auto"));
     }
 
     #[test]

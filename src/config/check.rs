@@ -163,7 +163,7 @@ fn requests(reader: &mut Reader<'_>) -> Option<RequestConfig> {
     });
     let prefix_cache = reader.read(Key::PrefixCache, value::switch);
     let prefill_chunk = reader.read(Key::PrefillChunk, |text| {
-        value::count(text, &(1..=limits::PREFILL_CHUNK_TOKENS_MAX))
+        value::count_or_auto(text, &(1..=limits::PREFILL_CHUNK_TOKENS_MAX))
     });
     let queue =
         reader.read(Key::Queue, |text| value::count(text, &(1..=limits::QUEUED_REQUESTS_MAX)));

@@ -76,7 +76,8 @@ pub struct RequestConfig {
     /// None: `slots` times `slot_tokens`.
     pub kv_tokens: Option<usize>,
     pub prefix_cache: bool,
-    pub prefill_chunk: usize,
+    /// None: as many as suit the devices.
+    pub prefill_chunk: Option<usize>,
     pub queue: usize,
     /// Prompt tokens of all that waits.
     pub queue_tokens: usize,

@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use llguidance::api::TopLevelGrammar;
-use llguidance::earley::SlicedBiasComputer;
 use llguidance::toktrie::{
     InferenceCapabilities, TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv,
 };
@@ -31,10 +30,15 @@ pub struct Vocabulary {
 /// Sets of tokens that a mask takes as one where each of them may follow, instead of trying all of them one by one:
 /// those of any text, and those of items in one text, which have no bar. An item that may also be `NOT_FOUND`, or
 /// end, is seen to take all of a set only if the set begins with one character by itself.
+///
+/// All sets have a bound, as all texts have: that one without is not within what may follow is found only by looking
+/// for long, which would double what a mask takes.
 fn slices() -> Vec<String> {
-    let mut slices = SlicedBiasComputer::general_slices();
-    let item = r#"[^"\\|\x00-\x1F\x7F]"#;
-    slices.extend([10, 30].map(|most| format!("{item}{{1,{most}}}")));
+    let (text, item) = (r#"[^"\\\x00-\x1F\x7F]"#, r#"[^"\\|\x00-\x1F\x7F]"#);
+    let mut slices: Vec<String> = [text, item]
+        .iter()
+        .flat_map(|of| [10, 30].map(|most| format!("{of}{{1,{most}}}")))
+        .collect();
     slices.push(format!(r#"[^"\\| \x00-\x1F\x7F]{item}{{0,9}}"#));
     slices
 }

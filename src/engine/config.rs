@@ -16,8 +16,9 @@ pub struct Config {
     /// Prompt tokens of all requests that wait, unless one alone has more; whatever would make them more is
     /// refused.
     pub queued_tokens_max: usize,
-    /// Prompt tokens that one step takes in beside the decoding sequences.
-    pub prefill_chunk_tokens: usize,
+    /// Prompt tokens that one step takes in beside the decoding sequences; none: as the
+    /// [model](crate::model::ModelSpec::prefill_tokens) says.
+    pub prefill_chunk_tokens: Option<usize>,
     /// Tiles that the vision encoder takes in between two steps.
     pub vision_chunk_tiles: usize,
     /// Threads that decode, tile and tokenise.
@@ -45,7 +46,7 @@ impl Default for Config {
         Self {
             queued_max: 256,
             queued_tokens_max: usize::MAX,
-            prefill_chunk_tokens: 2048,
+            prefill_chunk_tokens: None,
             vision_chunk_tiles: limits::VISION_CHUNK_TILES,
             intake_threads: 2,
             pixel_bytes_max: limits::PIXEL_BYTES_WAITING_MAX,
@@ -68,7 +69,7 @@ impl Config {
             queued_tokens_max: self.queued_tokens_max.min(limits::QUEUED_TOKENS_MAX),
             prefill_chunk_tokens: self
                 .prefill_chunk_tokens
-                .clamp(1, limits::PREFILL_CHUNK_TOKENS_MAX),
+                .map(|tokens| tokens.clamp(1, limits::PREFILL_CHUNK_TOKENS_MAX)),
             vision_chunk_tiles: self.vision_chunk_tiles.max(1),
             intake_threads: self.intake_threads.clamp(1, limits::INTAKE_THREADS_MAX),
             pixel_bytes_max: self.pixel_bytes_max.max(1),

@@ -32,6 +32,8 @@ pub struct ModelSpec {
     pub slots: usize,
     /// Tokens, prompt and output together, of one sequence; at most the model's own context.
     pub slot_tokens: usize,
+    /// Prompt tokens of one step that there is memory for, and that suit the devices.
+    pub prefill_tokens: usize,
     /// Blocks of the KV cache, numbered from 0: enough for one sequence of `slot_tokens` at least.
     pub kv_blocks: usize,
     /// Tokens whose keys and values one block holds.

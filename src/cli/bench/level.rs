@@ -65,8 +65,9 @@ impl Level {
         for refused in run.samples.iter().filter_map(|sample| sample.outcome.as_ref().err()) {
             *refusals.entry(refused.code.clone()).or_insert(0) += 1;
         }
+        // A sum of no floats is -0, which would be shown.
         let sum = |of: &dyn Fn(&Measured) -> f64| -> f64 {
-            answers.iter().map(|(_, measured)| of(measured)).sum()
+            answers.iter().map(|(_, measured)| of(measured)).fold(0.0, |sum, one| sum + one)
         };
         let pages = sum(&|measured| measured.pages as f64);
         let output_tokens = sum(&|measured| f64::from(measured.output_tokens));

@@ -65,7 +65,7 @@ fn flag_beats_variable_beats_file() {
     let config = check(&gather(&["--slots", "3"], &env, Some(file))).unwrap();
     assert_eq!(config.requests.slots, 3);
     assert_eq!(config.requests.queue, 22);
-    assert_eq!(config.requests.prefill_chunk, 1024);
+    assert_eq!(config.requests.prefill_chunk, Some(1024));
     assert_eq!(config.requests.slot_tokens, 8192);
 }
 

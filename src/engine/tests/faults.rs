@@ -59,7 +59,7 @@ fn logits_that_are_not_finite_fail_one_request() {
 
 #[test]
 fn all_that_are_not_finite_are_located_at_once() {
-    let config = Config { prefill_chunk_tokens: 24, ..Config::default() };
+    let config = Config { prefill_chunk_tokens: Some(24), ..Config::default() };
     let mut stage = Stage::with(answering("abc"), config);
     // In one pass: a decoding sequence, and the end of a prompt that was cut between two pages' rows.
     for slot in [0, 1] {
@@ -130,7 +130,7 @@ fn a_piece_of_a_prompt_that_is_too_much_is_taken_in_by_halves() {
 #[test]
 fn what_follows_a_failed_piece_of_a_prompt_is_taken_in_again() {
     let answers = |passes, faults: &[Fault]| {
-        let config = Config { prefill_chunk_tokens: 16, ..Config::default() };
+        let config = Config { prefill_chunk_tokens: Some(16), ..Config::default() };
         let mut options = Options::default();
         options.spec.passes = passes;
         let mut stage = Stage::with(options, config);

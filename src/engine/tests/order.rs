@@ -22,7 +22,8 @@ fn progress(phase: Phase) -> Progress {
 
 #[test]
 fn events_of_a_request_in_their_order() {
-    let config = Config { prefill_chunk_tokens: 8, vision_chunk_tiles: 2, ..Config::default() };
+    let config =
+        Config { prefill_chunk_tokens: Some(8), vision_chunk_tiles: 2, ..Config::default() };
     let mut stage = Stage::with(answering("ab"), config);
     let mut events = stage.submit(job("what", &[1, 2])).unwrap();
     stage.settle();
@@ -80,7 +81,8 @@ fn a_batch_answers_as_each_request_alone() {
         })
         .collect();
     // Other slots, other companions, other chunks.
-    let config = Config { prefill_chunk_tokens: 5, vision_chunk_tiles: 1, ..Config::default() };
+    let config =
+        Config { prefill_chunk_tokens: Some(5), vision_chunk_tiles: 1, ..Config::default() };
     let mut stage = Stage::with(Options::default(), config);
     let mut batch: Vec<_> =
         jobs.iter().rev().map(|job| stage.submit(job.clone()).unwrap()).collect();
@@ -108,7 +110,8 @@ fn another_seed_is_another_answer() {
 
 #[test]
 fn a_long_prompt_does_not_hold_up_an_answer() {
-    let config = Config { prefill_chunk_tokens: 10, vision_chunk_tiles: 1, ..Config::default() };
+    let config =
+        Config { prefill_chunk_tokens: Some(10), vision_chunk_tiles: 1, ..Config::default() };
     let mut stage = Stage::with(answering(&"x".repeat(100)), config);
     let mut running = job("a", &[]);
     running.output_tokens_max = 100;
@@ -272,7 +275,8 @@ fn the_queue_tells_positions_when_they_change() {
 
 #[test]
 fn times_add_up() {
-    let config = Config { vision_chunk_tiles: 1, prefill_chunk_tokens: 4, ..Config::default() };
+    let config =
+        Config { vision_chunk_tiles: 1, prefill_chunk_tokens: Some(4), ..Config::default() };
     let mut stage = Stage::with(answering("abc"), config);
     let mut job = job("what", &[2]);
     job.received = stage.clock.now();

@@ -29,7 +29,8 @@ fn random_job(rng: &mut ChaCha8Rng) -> Job {
 
 /// Texts and usage of all jobs, run together, and how often one of them was preempted.
 fn answers(options: Options, jobs: &[Job]) -> (Vec<(String, usize)>, u64) {
-    let config = Config { prefill_chunk_tokens: 16, vision_chunk_tiles: 2, ..Config::default() };
+    let config =
+        Config { prefill_chunk_tokens: Some(16), vision_chunk_tiles: 2, ..Config::default() };
     let mut stage = Stage::with(options, config);
     let mut events: Vec<_> = jobs.iter().map(|job| stage.submit(job.clone()).unwrap()).collect();
     stage.settle();

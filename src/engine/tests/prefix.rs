@@ -116,7 +116,7 @@ fn answers_are_the_same_with_and_without_the_caches() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let jobs: Vec<Job> = (0..30).map(|_| random_job(&mut rng)).collect();
         let config =
-            Config { prefill_chunk_tokens: 24, vision_chunk_tiles: 2, ..Config::default() };
+            Config { prefill_chunk_tokens: Some(24), vision_chunk_tiles: 2, ..Config::default() };
         let without = Config { prefix_cache: false, ..config.clone() };
         let (expected, none) = answers(Options::default(), without, &jobs);
         assert_eq!(none, 0);

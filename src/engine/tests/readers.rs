@@ -23,7 +23,8 @@ const SECOND: Duration = Duration::from_secs(1);
 fn slow_stage() -> (Stage, Job) {
     let mut options = answering(&"x".repeat(100));
     options.spec.slots = 1;
-    let config = Config { vision_chunk_tiles: 1, prefill_chunk_tokens: 6, ..Config::default() };
+    let config =
+        Config { vision_chunk_tiles: 1, prefill_chunk_tokens: Some(6), ..Config::default() };
     let mut job = job("what", &[2]);
     job.output_tokens_max = 50;
     (Stage::with(options, config), job)

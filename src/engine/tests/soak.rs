@@ -83,7 +83,7 @@ fn soak(seed: u64, requests: usize, (passes, kv_blocks): (usize, usize)) -> Outc
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let config = Config {
         queued_max: 8,
-        prefill_chunk_tokens: 16,
+        prefill_chunk_tokens: Some(16),
         vision_chunk_tiles: 2,
         events_buffered: 4,
         slow_client: Duration::from_millis(200),

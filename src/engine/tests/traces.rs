@@ -103,7 +103,7 @@ fn losing_kv_memory_and_taking_it_in_again_is_told() {
     options.spec.block_tokens = 16;
     options.spec.kv_blocks = 7;
     let kept = Kept::new();
-    let config = Config { prefill_chunk_tokens: 8, prefix_cache: false, ..Config::default() };
+    let config = Config { prefill_chunk_tokens: Some(8), prefix_cache: false, ..Config::default() };
     let mut stage = Stage::with(options, config);
     let mut ends = Vec::new();
     for number in 1..=2 {

@@ -65,6 +65,7 @@ impl Default for Options {
                 image_token_id: 255,
                 slots: 4,
                 slot_tokens: 128,
+                prefill_tokens: 512,
                 block_tokens: 16,
                 kv_bytes_per_token: 64,
                 shares_kv: true,

@@ -6,14 +6,18 @@ use super::home::{Home, Homes};
 use super::host_table::Host;
 use super::load::{LoadError, LoadOptions, room};
 use super::observe::Part;
-use crate::device::{self, DeviceHandle, DeviceRequest, DeviceSelection};
+use crate::device::{self, ComputeCapability, DeviceHandle, DeviceRequest, DeviceSelection};
 use crate::model::cache::BLOCK_TOKENS;
 use crate::placement::{
     Demand, DeviceMap, DeviceSpec, FleetError, Plan, PlanError, limit_memory, plan,
 };
 use crate::weights::Weights;
 
-/// Prompt tokens of one step where nobody says: a bound for the memory of intermediate results.
+/// Prompt tokens of one step where nobody says, which the memory of intermediate results goes by. A GPU of this
+/// compute capability takes in a thousand in some twenty milliseconds, and reads its weights and the answers' cache for
+/// each step; on others answers that are being generated would wait for long.
+const PREFILL_ROWS_FAST: (ComputeCapability, usize) =
+    (ComputeCapability { major: 9, minor: 0 }, 1024);
 const PREFILL_ROWS_DEFAULT: usize = 512;
 
 /// How modules are spread.
@@ -22,8 +26,8 @@ pub struct LayoutOptions {
     pub map: DeviceMap,
     /// `0=20GiB,cpu=32GiB`; none: what is free.
     pub max_memory: Option<String>,
-    /// Prompt tokens of one step; 0: 512.
-    pub prefill_rows: usize,
+    /// Prompt tokens of one step; none: as many as suit the devices.
+    pub prefill_rows: Option<usize>,
     /// The embedding's table stays in the host's memory, where its rows begin on a GPU.
     pub host_embedding: bool,
 }
@@ -45,6 +49,8 @@ pub enum LayoutError {
 pub(super) struct Layout {
     pub(super) devices: Vec<DeviceHandle>,
     pub(super) homes: Homes,
+    /// Prompt tokens of one step that there is memory for.
+    pub(super) prefill_rows: usize,
 }
 
 /// Opens devices and places every part. Nothing is loaded where the plan does not fit.
@@ -69,7 +75,7 @@ pub(super) fn decide(
         let problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
         return Err(LayoutError::DoesNotFit { problems: problems.join("; ") }.into());
     }
-    let mut layout = layout(config, &opened, &plan);
+    let mut layout = layout(config, &opened, &plan, demand.prefill_rows);
     if plan.placements.iter().any(|module| module.on_host) {
         let host = DeviceSelection::Listed(vec![DeviceRequest::Cpu]);
         let host = device::open(&host)?.into_iter().next();
@@ -89,11 +95,15 @@ pub fn demand(config: &Config, options: &LoadOptions, devices: &[DeviceSpec]) ->
         kv_tokens: options.kv_tokens.map(|_| room.kv_blocks * BLOCK_TOKENS),
         // Tiles of several pages go together.
         tiles: if on_gpu { VISION_BATCH_TILES_GPU } else { 1 },
-        prefill_rows: match options.layout.prefill_rows {
-            0 => PREFILL_ROWS_DEFAULT,
-            rows => rows,
-        },
+        prefill_rows: options.layout.prefill_rows.unwrap_or_else(|| prefill_rows(devices)),
     }
+}
+
+fn prefill_rows(devices: &[DeviceSpec]) -> usize {
+    let (fast, rows) = PREFILL_ROWS_FAST;
+    // The slowest counts: what it is at holds up all others.
+    let all_fast = devices.iter().all(|device| device.capability.is_some_and(|has| has >= fast));
+    if all_fast && !devices.is_empty() { rows } else { PREFILL_ROWS_DEFAULT }
 }
 
 /// The devices to plan with, and the names of those that other replicas have. A map that names its devices
@@ -117,7 +127,7 @@ fn open_for(options: &LoadOptions) -> Result<(Vec<DeviceHandle>, Vec<String>), L
 }
 
 /// The plan with its devices' handles; devices that got nothing are closed.
-fn layout(config: &Config, opened: &[DeviceHandle], plan: &Plan) -> Layout {
+fn layout(config: &Config, opened: &[DeviceHandle], plan: &Plan, prefill_rows: usize) -> Layout {
     let mut used: Vec<usize> = plan.placements.iter().map(|module| module.device).collect();
     used.sort_unstable();
     used.dedup();
@@ -138,5 +148,6 @@ fn layout(config: &Config, opened: &[DeviceHandle], plan: &Plan) -> Layout {
         norm: home(Part::Norm),
         head: home(Part::Head),
     };
-    Layout { devices: used.iter().map(|device| opened[*device].clone()).collect(), homes }
+    let devices = used.iter().map(|device| opened[*device].clone()).collect();
+    Layout { devices, homes, prefill_rows }
 }

@@ -131,6 +131,7 @@ pub fn load(
     model.spec =
         spec(checkpoint, &model, &weights, &layout.devices, options, room, image_token_id)?;
     model.spec.verification.probe = probe;
+    model.spec.prefill_tokens = layout.prefill_rows;
     Ok(model)
 }
 
