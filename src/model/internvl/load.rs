@@ -8,7 +8,7 @@ use super::features::FeatureRows;
 use super::home::{Home, Homes, Hosts};
 use super::host_table::HostTables;
 use super::language::{Decoder, Room};
-use super::layout::{self, LayoutError};
+use super::layout::{self, Layout, LayoutError};
 use super::observe::Part;
 use super::probe::{ProbeInput, Probed, Way};
 use super::projector::Projector;
@@ -128,10 +128,8 @@ pub fn load(
     };
     // What loading and the plain operations of the probe took is never needed again.
     model.hosts.give_back();
-    model.spec =
-        spec(checkpoint, &model, &weights, &layout.devices, options, room, image_token_id)?;
+    model.spec = spec(checkpoint, &model, &weights, &layout, options, room, image_token_id)?;
     model.spec.verification.probe = probe;
-    model.spec.prefill_tokens = layout.prefill_rows;
     Ok(model)
 }
 
@@ -283,13 +281,12 @@ fn spec(
     checkpoint: &Checkpoint,
     model: &InternVl,
     weights: &Weights,
-    devices: &[DeviceHandle],
+    layout: &Layout,
     options: &LoadOptions,
     room: Room,
     image_token_id: u32,
 ) -> Result<ModelSpec, LoadError> {
-    let config = &model.config;
-    let homes = model.homes();
+    let (config, homes, devices) = (&model.config, model.homes(), &layout.devices);
     let placements = verify::placements(model)?;
     let per_layer = (2 * config.text.kv_heads * config.text.head_dim) as u64;
     let kv_bytes = |home: &Home| per_layer * home.decision.compute.size_bytes() as u64;
@@ -326,6 +323,7 @@ fn spec(
         slot_tokens: room.slot_tokens,
         kv_blocks: room.kv_blocks,
         block_tokens: BLOCK_TOKENS,
+        prefill_tokens: layout.prefill_rows,
         kv_bytes_per_token: homes.layers.iter().map(kv_bytes).sum(),
         passes: passes(homes),
         shares_kv: config.text.rope_dynamic_factor.is_none()
