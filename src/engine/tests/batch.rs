@@ -16,7 +16,7 @@ fn bounds(slots: usize, kv_blocks: usize) -> Bounds {
         kv_blocks,
         block_tokens: BLOCK_TOKENS,
         tiles: 100,
-        prefill_chunk_tokens: Some(1000),
+        prefill_chunk_tokens: 1000,
         vision_chunk_tiles: 1,
         steps_in_flight: 1,
     }

@@ -131,7 +131,7 @@ fn replicas_read_one_table_in_the_host_s_memory() {
         let links = Links::open(&layout.devices, &layout.homes.crossings()).unwrap();
         let model = build(config, &layout.homes, links, &weights, room, &mut |_| {}).unwrap();
         assert!(weights.unused().is_empty(), "{:?}", weights.unused());
-        let spec = spec(&checkpoint, &model, &weights, &layout.devices, &options, room, 3).unwrap();
+        let spec = spec(&checkpoint, &model, &weights, &layout, &options, room, 3).unwrap();
         (model, Arc::new(spec))
     });
     let table = |model: &InternVl| {
