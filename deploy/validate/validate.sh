@@ -41,9 +41,18 @@ if have helm "the chart"; then
 --set autoscaling.mode=keda --set serviceMonitor.enabled=true --set inferencePool.enabled=true --set networkPolicy.extraEgress[0].ports[0].port=15012 --set networkPolicy.extraIngress[0].ports[0].port=15008
 --set autoscaling.mode=hpa --set gpu.count=2 --set gpu.runtimeClassName=nvidia --set model.path=/m --set model.volume.persistentVolumeClaim.claimName=c --set env.TESSERA_SLOTS=8
 --set service.headless=false --set networkPolicy.enabled=false --set podDisruptionBudget.enabled=false --set topologySpread.enabled=false
+--set fetch.from[0]=https://docs.example.com --set fetch.from[1]=http://[2001:db8::1]:9000 --set fetch.from[2]=https://*.example.org --set fetch.networks[0]=10.20.0.0/16 --set fetch.caSecretName=c
 SHAPES
+    # Origins of files can be reached at their own ports, and where there are none nothing more can be.
+    goes() { sed -n '/^  egress:/,/^---/p' "$work/chart/$1.yaml" | grep -c "$2"; }
+    if [ "$(goes 6 'port: 443,')$(goes 6 'port: 9000,')$(goes 6 'cidr: "10.20.0.0/16"')$(goes 6 'port: 80,')" != 1110 ] ||
+        [ "$(goes 1 cidr)" != 0 ]; then
+        echo "the chart's network policy does not follow fetch.from"
+        exit 1
+    fi
     # What must be refused is.
-    for wrong in replicas=many env.SLOTS=8 tls.clientAuth=maybe autoscaling.mode=magic model.volume.emptyDir.medium=Memory; do
+    for wrong in replicas=many env.SLOTS=8 tls.clientAuth=maybe autoscaling.mode=magic model.volume.emptyDir.medium=Memory \
+        'fetch.from[0]=docs.example.com' 'fetch.networks[0]=10.20.0.1'; do
         if helm template tessera helm/tessera --kube-version 1.35.0 --set "$wrong" >/dev/null 2>&1; then
             echo "the chart takes --set $wrong"
             exit 1

@@ -57,6 +57,21 @@ func (m *mesh) untilMembers(t *testing.T, count int) {
 	})
 }
 
+// The sidecar's first call of a replica waits for a connection; afterwards none does.
+func (m *mesh) untilBothWereAsked(t *testing.T) {
+	t.Helper()
+	for _, address := range m.replicas {
+		m.sidecar.until(t, fmt.Sprintf("%s was asked", address), func() bool {
+			ctx, cancel := context.WithTimeout(context.Background(), soon)
+			defer cancel()
+			_, err := m.client.ModelInfo(ctx, &tesserav1.ModelInfoRequest{})
+			assert.NoError(t, err)
+			asked := m.sidecar.host(m.cluster(), address, "rq_success")
+			return asked != "" && asked != "0"
+		})
+	}
+}
+
 // Why the files say that a Service in a mesh must not be headless.
 func TestAHeadlessServiceIsNotBalanced(t *testing.T) {
 	replicas := []*net.TCPAddr{{IP: net.IPv4(127, 0, 0, 2), Port: 50051}}
@@ -162,10 +177,13 @@ func TestStreamsAreNotCut(t *testing.T) {
 func TestDeadlinesCancelsAndRefusals(t *testing.T) {
 	m := startMesh(t)
 	for _, address := range m.replicas {
-		startServer(t, address, "--weights", "fake:step=200ms", "--slots", "1", "--queue", "1")
+		startServer(t, address, "--weights", "fake:step=500ms", "--slots", "1", "--queue", "1")
 	}
 	m.untilMembers(t, 2)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	m.untilBothWereAsked(t)
+	// The sidecar counts from when it has the request, the server from when the request reaches it, and ends a call
+	// half a second earlier: the way between them, there and back, has to fit in. On a full machine that takes time.
+	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Second)
 	stream, err := m.client.Extract(ctx, question(t, 512))
 	assert.NoError(t, err)
 	_, err = read(stream)
@@ -173,6 +191,7 @@ func TestDeadlinesCancelsAndRefusals(t *testing.T) {
 	assert.Equal(t, codes.DeadlineExceeded, status.Code(err))
 	// The server said so: neither the client nor the sidecar, which keeps the deadline too, had to cut the call.
 	assert.Equal(t, "DEADLINE", reason(err))
+	assert.Equal(t, 0, m.stat("upstream_rq_timeout"))
 	cancel()
 
 	// Both replicas are full: no other is asked, and the caller is told when to come back.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 
+use super::failure::VIOLATIONS_MAX;
 use super::*;
 use crate::device::Dtype;
 use crate::prompt::PromptError;

@@ -34,3 +34,13 @@ httpGet: { path: /livez, port: admin }
 grpc: { port: {{ .Values.service.port }} }
 {{- end -}}
 {{- end -}}
+
+{{/* Ports of fetch.from, each once: those that are written, else those of the schemes. */}}
+{{- define "tessera.fetchPorts" -}}
+{{- $ports := list -}}
+{{- range .Values.fetch.from -}}
+{{- $own := regexFind ":[0-9]+$" . | trimPrefix ":" -}}
+{{- $ports = append $ports (int ($own | default (ternary "443" "80" (hasPrefix "https:" .)))) -}}
+{{- end -}}
+{{- $ports | uniq | toJson -}}
+{{- end -}}
