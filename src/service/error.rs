@@ -4,14 +4,13 @@
 //! UNAVAILABLE before its first message, which they retry; a call that would fail again anywhere
 //! carries no `RetryInfo`.
 
+mod failure;
 mod reason;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+use tonic_types::{FieldViolation, StatusExt as _};
 
 use crate::access::Refusal;
 use crate::constraint::ConstraintError;
@@ -20,29 +19,9 @@ use crate::fetch::FetchError;
 use crate::limits;
 use crate::model::{NonFinite, RunError};
 use crate::preprocess::{DecodeError, PdfError};
+pub(super) use failure::Failure;
+use failure::{DESCRIPTION_BYTES_MAX, shorten};
 pub(super) use reason::{Kind, Reason};
-
-/// `ErrorInfo.domain` of every failure.
-const DOMAIN: &str = "tessera";
-
-/// Trailer that tells clients, and load balancers that read it, when to try again.
-const PUSHBACK: &str = "grpc-retry-pushback-ms";
-
-/// Fields that one status names. Statuses travel in HTTP/2 headers, of which some clients take no
-/// more than 8 KiB.
-const VIOLATIONS_MAX: usize = 12;
-
-/// Bytes of the paths and descriptions of all fields that one status names.
-const VIOLATIONS_BYTES_MAX: usize = 2600;
-
-/// Bytes of one field's path, which may lead through lists of fields inside one another.
-const FIELD_BYTES_MAX: usize = 128;
-
-/// Bytes of one field's description.
-const DESCRIPTION_BYTES_MAX: usize = 200;
-
-/// Bytes of a status's message: drivers can be talkative.
-const MESSAGE_BYTES_MAX: usize = 1024;
 
 /// When a document of a batch may have its outcome, which makes room for another.
 const RETRY_AFTER_BATCH: Duration = Duration::from_millis(500);
@@ -55,91 +34,6 @@ const RETRY_FETCH: Duration = Duration::from_secs(2);
 
 /// When to try again where memory is full: as with a full queue, nobody knows when one ends.
 const RETRY_MEMORY: Duration = Duration::from_secs(2);
-
-/// A failure on its way to becoming a [`Status`].
-#[derive(Debug)]
-pub(super) struct Failure {
-    code: Code,
-    reason: Reason,
-    message: String,
-    metadata: HashMap<String, String>,
-    retry_after: Option<Duration>,
-    details: ErrorDetails,
-}
-
-impl Failure {
-    pub(super) fn new(code: Code, reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason,
-            message: message.into(),
-            metadata: HashMap::new(),
-            retry_after: None,
-            details: ErrorDetails::new(),
-        }
-    }
-
-    /// The request is wrong at these fields.
-    pub(super) fn fields(reason: Reason, mut violations: Vec<FieldViolation>) -> Self {
-        let total = violations.len();
-        violations.truncate(VIOLATIONS_MAX);
-        for violation in &mut violations {
-            shorten(&mut violation.field, FIELD_BYTES_MAX);
-            shorten(&mut violation.description, DESCRIPTION_BYTES_MAX);
-        }
-        let mut bytes = 0;
-        let fit = violations.iter().take_while(|violation| {
-            bytes += violation.field.len() + violation.description.len();
-            bytes <= VIOLATIONS_BYTES_MAX
-        });
-        violations.truncate(fit.count());
-        let message = violations
-            .iter()
-            .map(|violation| format!("{}: {}", violation.field, violation.description))
-            .collect::<Vec<_>>()
-            .join("; ");
-        let is_all = violations.len() == total;
-        // In front: what is behind may be cut.
-        let message = if is_all {
-            message
-        } else {
-            let named = violations.len();
-            format!("{total} things were found wrong, the first {named} are: {message}")
-        };
-        let mut failure = Self::new(Code::InvalidArgument, reason, message);
-        failure.details.set_bad_request(violations);
-        if is_all { failure } else { failure.with("wrong_fields", &total) }
-    }
-
-    /// As [`fields`](Self::fields) for one field, where the request may be right and its time or its place is not.
-    fn field(code: Code, reason: Reason, field: &str, what: &str) -> Self {
-        let violation = FieldViolation::new(field, what);
-        Self { code, ..Self::fields(reason, vec![violation]) }
-    }
-
-    pub(super) fn with(mut self, key: &str, value: &(impl ToString + ?Sized)) -> Self {
-        self.metadata.insert(key.to_owned(), value.to_string());
-        self
-    }
-
-    fn retry(mut self, after: Duration) -> Self {
-        self.retry_after = Some(after);
-        self
-    }
-
-    pub(super) fn into_status(self) -> Status {
-        let Self { code, reason, mut message, metadata, retry_after, mut details } = self;
-        shorten(&mut message, MESSAGE_BYTES_MAX);
-        details.set_error_info(reason.name(), DOMAIN, metadata);
-        let mut trailers = MetadataMap::new();
-        if let Some(after) = retry_after {
-            details.set_retry_info(Some(after));
-            let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-            trailers.insert(PUSHBACK, MetadataValue::from(after_ms));
-        }
-        Status::with_error_details_and_metadata(code, message, details, trailers)
-    }
-}
 
 /// The reason of a failure that was made here; none of what others made, and of success.
 pub(super) fn reason(status: &Status) -> Option<Reason> {
@@ -435,10 +329,10 @@ pub(super) fn model_not_found(asked: &str, own: &str) -> Status {
     let mut asked = asked.to_owned();
     shorten(&mut asked, DESCRIPTION_BYTES_MAX);
     let message = format!("no model {asked:?} here; this server has {own:?}");
-    let mut failure =
-        Failure::new(Code::NotFound, Reason::ModelNotFound, message.clone()).with("model", own);
-    failure.details.set_resource_info("model", asked, "", message);
-    failure.into_status()
+    Failure::new(Code::NotFound, Reason::ModelNotFound, message.clone())
+        .with("model", own)
+        .missing("model", asked, message)
+        .into_status()
 }
 
 /// A file that is no page: malformed, or larger than is taken.
@@ -501,14 +395,6 @@ fn over_limit(
         .with("value", value)
 }
 
-/// Cuts `text` to `bytes_max`, between characters, and shows that it did.
-fn shorten(text: &mut String, bytes_max: usize) {
-    if text.len() > bytes_max {
-        text.truncate(text.floor_char_boundary(bytes_max.saturating_sub("…".len())));
-        text.push('…');
-    }
-}
-
 /// A status as text, for snapshots: everything a client can see of it.
 #[cfg(test)]
 pub(super) fn render(status: &Status) -> String {
@@ -531,8 +417,8 @@ pub(super) fn render(status: &Status) -> String {
     if let Some(retry) = details.retry_info() {
         writeln!(text, "  retry after {:?}", retry.retry_delay).unwrap();
     }
-    if let Some(pushback) = status.metadata().get(PUSHBACK) {
-        writeln!(text, "  {PUSHBACK}: {}", pushback.to_str().unwrap()).unwrap();
+    if let Some(pushback) = status.metadata().get(failure::PUSHBACK) {
+        writeln!(text, "  {}: {}", failure::PUSHBACK, pushback.to_str().unwrap()).unwrap();
     }
     text
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
+use tonic::metadata::MetadataValue;
 
+use super::failure::VIOLATIONS_MAX;
 use super::*;
 use crate::device::Dtype;
 use crate::prompt::PromptError;
