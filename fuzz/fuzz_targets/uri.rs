@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use tessera::fetch::{Origins, Target};
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 const LISTED: [&str; 5] = [
     "https://docs.example.com",
@@ -34,7 +34,14 @@ fuzz_target!(|text: &str| {
     assert!(is_listed, "{text:?} is {scheme}://{host}:{port}");
 
     // What a browser's parser reads in it: a filter and a client that disagree are how filters are passed.
-    let url = Url::parse(text).expect("a URI that others can read");
+    let url = match Url::parse(text) {
+        // `xn--` that is no Punycode: a browser reads nothing in it, and the server asks for the name as it stands,
+        // which is a listed one.
+        Err(ParseError::IdnaError) if host.split('.').any(|label| label.starts_with("xn--")) => {
+            return;
+        }
+        read => read.expect("a URI that others can read"),
+    };
     assert_eq!((url.scheme(), url.port_or_known_default()), (scheme, Some(port)));
     let read = match url.host() {
         Some(Host::Domain(name)) => name.to_owned(),

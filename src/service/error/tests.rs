@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
+use tonic::metadata::MetadataValue;
 
 use super::failure::VIOLATIONS_MAX;
 use super::*;
