@@ -11,18 +11,18 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::support::{SOON, png};
 
 /// Of a signed URI: in nothing that the server says.
-pub const SECRET: &str = "X-Signature=s3cr3t";
+pub(crate) const SECRET: &str = "X-Signature=s3cr3t";
 
 /// What an origin on loopback has: `/page.png`, `/large` of 300 kB, `/text`, which is no page, `/slow`, which never
 /// comes, `/moved`; and nothing else.
-pub struct Origin {
-    pub address: SocketAddr,
+pub(crate) struct Origin {
+    pub(crate) address: SocketAddr,
     /// Requests for `/slow` that wait.
-    pub waiting: Arc<AtomicUsize>,
+    pub(crate) waiting: Arc<AtomicUsize>,
 }
 
 impl Origin {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let waiting = Arc::<AtomicUsize>::default();
@@ -36,11 +36,11 @@ impl Origin {
         Self { address, waiting }
     }
 
-    pub fn uri(&self, path: &str) -> String {
+    pub(crate) fn uri(&self, path: &str) -> String {
         format!("http://{}{path}?{SECRET}", self.address)
     }
 
-    pub async fn until_waiting(&self, many: usize) {
+    pub(crate) async fn until_waiting(&self, many: usize) {
         tokio::time::timeout(SOON, async {
             while self.waiting.load(Ordering::SeqCst) != many {
                 tokio::time::sleep(Duration::from_millis(1)).await;
