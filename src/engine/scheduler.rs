@@ -122,6 +122,11 @@ impl Scheduler {
         }
     }
 
+    /// Prompt tokens that one step takes in at most.
+    pub(super) fn prefill_chunk_tokens(&self) -> usize {
+        self.bounds.prefill_chunk_tokens
+    }
+
     pub(super) fn enqueue(&mut self, demand: Demand) {
         self.queue.push(demand);
     }

@@ -30,8 +30,6 @@ use crate::telemetry::metrics;
 pub(super) struct Stepper {
     runner: Box<dyn Runner>,
     scheduler: Scheduler,
-    /// Prompt tokens of one step.
-    prefill_chunk_tokens: usize,
     sequences: BTreeMap<SeqId, Sequence>,
     next_id: u64,
     /// Passes under way, the oldest first.
@@ -70,20 +68,20 @@ impl Stepper {
         (inbox, board): (Arc<Inbox>, Arc<Board>),
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let prefill_chunk_tokens =
-            config.prefill_chunk_tokens.unwrap_or(runner.spec().prefill_tokens).max(1);
         let bounds = Bounds {
             slots: runner.spec().slots,
             kv_blocks: runner.spec().kv_blocks,
             block_tokens: runner.spec().block_tokens,
             tiles: runner.spec().kv_tokens() / runner.spec().tokens_per_tile.max(1),
-            prefill_chunk_tokens,
+            prefill_chunk_tokens: config
+                .prefill_chunk_tokens
+                .unwrap_or(runner.spec().prefill_tokens)
+                .max(1),
             vision_chunk_tiles: config.vision_chunk_tiles,
             steps_in_flight: runner.spec().passes.max(1),
         };
         Self {
             scheduler: Scheduler::new(bounds),
-            prefill_chunk_tokens,
             sampler: Sampler::new(runner.spec().image_token_id),
             runner,
             sequences: BTreeMap::new(),
@@ -398,7 +396,7 @@ impl Stepper {
             plan.iter().filter(|planned| planned.prefill).map(|planned| planned.tokens).sum();
         check_invariant!(
             InvariantId::PrefillBudget,
-            prefill <= self.prefill_chunk_tokens,
+            prefill <= self.scheduler.prefill_chunk_tokens(),
             "{prefill} prompt tokens in one step"
         );
     }

@@ -154,4 +154,12 @@ mod tests {
         assert!((latency.p50 - 2.0).abs() < 1e-9, "{latency:?}");
         assert!(level.first_field.is_none());
     }
+
+    #[test]
+    fn nothing_is_shown_as_nothing() {
+        let run = Run { samples: Vec::new(), seconds: 4.0 };
+        let level = Level::of(Load::Closed(2), &run);
+        assert_eq!(format!("{:.2}", level.pages_per_second), "0.00");
+        assert_eq!(format!("{:.0}", level.output_tokens), "0");
+    }
 }

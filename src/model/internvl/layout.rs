@@ -151,3 +151,24 @@ fn layout(config: &Config, opened: &[DeviceHandle], plan: &Plan, prefill_rows: u
     let devices = used.iter().map(|device| opened[*device].clone()).collect();
     Layout { devices, homes, prefill_rows }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::placement::parse_devices;
+
+    #[test]
+    fn the_slowest_device_says_how_much_of_a_prompt_a_step_takes() {
+        let config = Config::load(&crate::checkpoint::Checkpoint::Embedded).unwrap();
+        let rows = |devices: &str, asked: Option<usize>| {
+            let layout = LayoutOptions { prefill_rows: asked, ..LayoutOptions::default() };
+            let options = LoadOptions { layout, ..LoadOptions::default() };
+            demand(&config, &options, &parse_devices(devices, 1 << 34).unwrap()).prefill_rows
+        };
+        let auto =
+            ["1xH100", "2xH200", "1xA10", "4xV100-32GB", "1xH100,1xA10", "1xH100,cpu", "cpu"];
+        let expected = [1024, 1024, 512, 512, 512, 512, 512];
+        assert_eq!(auto.map(|devices| rows(devices, None)), expected);
+        assert_eq!((rows("1xH100", Some(77)), rows("cpu", Some(2048))), (77, 2048));
+    }
+}
