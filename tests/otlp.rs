@@ -30,6 +30,8 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use tessera::engine;
 use tessera::fetch::{self, Fetcher};
 use tessera::pb::v1;
+use tessera::pb::v1::batch_extract_request::Message;
+use tessera::pb::v1::batch_extract_response::Outcome;
 use tessera::pb::v1::extract_response::Event;
 use tessera::service;
 use tessera::telemetry::{self, LogFormat, Otlp};
@@ -101,6 +103,11 @@ impl Collector {
         })
         .await
         .unwrap();
+    }
+
+    /// Of all spans, in the order in which they came.
+    fn names(&self) -> Vec<String> {
+        self.spans.lock().unwrap().iter().map(|span| span.name.clone()).collect()
     }
 
     fn trace(&self, trace_id: &str) -> Trace {
@@ -213,6 +220,11 @@ async fn a_request_is_a_tree_of_spans() {
     let origin = fetch_files(&telemetry).await;
     collector.until_closed(&[FETCHED_ID, MISSING_ID]).await;
     guard.flush(Duration::from_secs(10)).await;
+    let before = collector.names();
+    untraced(&reader).await;
+    reader.until_idle().await;
+    guard.flush(Duration::from_secs(10)).await;
+    assert_eq!(collector.names()[before.len()..], [""; 0], "level 0 is nothing");
 
     let Event::Accepted(accepted) = &events[0] else { panic!("{events:?}") };
     assert_eq!(accepted.trace_id, TRACE_ID);
@@ -231,6 +243,31 @@ async fn a_request_is_a_tree_of_spans() {
     let everything = format!("{:?}", collector.spans.lock().unwrap());
     assert!(!everything.contains("Jane"), "content in a span");
     assert!(!everything.contains(origin::SECRET), "a signed URI in a span");
+}
+
+/// A call and a batch that want nothing traced, of answers that are held to their schema.
+async fn untraced(server: &Server) {
+    let level = ("x-trace-level", "0");
+    let options = v1::GenerationOptions { max_output_tokens: Some(20), ..Default::default() };
+    let request =
+        v1::ExtractRequest { request_id: "a".to_owned(), generation: Some(options), ..receipt() };
+    let (events, status) = run(server, request.clone(), &[level]).await;
+    assert_eq!(status.code(), tonic::Code::Ok, "{status:?}");
+    let Event::Accepted(accepted) = &events[0] else { panic!("{events:?}") };
+    assert_eq!(accepted.trace_id, "");
+    let message = Some(Message::Extract(request));
+    let mut batch = Request::new(tokio_stream::iter([v1::BatchExtractRequest { message }]));
+    batch.metadata_mut().insert(level.0, level.1.parse().unwrap());
+    let mut answers = server.client().await.batch_extract(batch).await.unwrap().into_inner();
+    let mut outcomes = 0;
+    while let Some(answer) = answers.message().await.unwrap() {
+        outcomes += 1;
+        let Some(Outcome::Response(response)) = answer.outcome else { panic!("{answer:?}") };
+        if let Some(Event::Accepted(accepted)) = response.event {
+            assert_eq!(accepted.trace_id, "");
+        }
+    }
+    assert!(outcomes > 1);
 }
 
 /// Two requests that name their file by URI, of which the second has none; where they were asked for.
@@ -269,10 +306,12 @@ fn check_fetches(collector: &Collector, address: SocketAddr) {
     let (page, none) = (fetched.one("fetch"), missing.one("fetch"));
     let found = attributes(&page.attributes);
     assert_eq!(found["http.response.body.size"], support::png().len().to_string());
+    assert_eq!(found["http.response.status_code"], "200");
     assert!(!found.contains_key("error.type"));
     assert!(page.end_time_unix_nano <= fetched.one(EXTRACT).end_time_unix_nano);
     let found = attributes(&none.attributes);
     assert_eq!(found["error.type"], "status");
+    assert_eq!(found["http.response.status_code"], "404");
     assert!(!found.contains_key("http.response.body.size"));
     assert_eq!(none.status.as_ref().unwrap().code(), StatusCode::Error);
 }
@@ -375,6 +414,7 @@ fn check_levels(collector: &Collector, output_tokens: u32) {
     assert_eq!(number("tessera.decode.steps"), output_tokens as usize);
     assert_eq!(number("tessera.decode.steps_in_trace"), shown);
     assert_eq!(shown + number("tessera.decode.steps_elided"), output_tokens as usize);
+    assert_eq!(number("tessera.decode.tokens_forced"), 0);
     assert!(number("tessera.decode.steps_elided") > 0, "{found:?}");
 
     // Asked for 4, allowed 3: the engine's steps, but no numbers.
@@ -404,6 +444,8 @@ fn check_fields(trace: &Trace) {
     let confidence: f64 = found["tessera.field.confidence"].parse().unwrap();
     assert!((0.0..=1.0).contains(&confidence), "{found:?}");
     assert!(!format!("{trace:?}").contains("12.50"), "the value in a span");
+    // Its characters were said one after the other.
+    assert!(field.end_time_unix_nano > field.start_time_unix_nano);
     let generate = trace.one(&format!("generate_content {MODEL}"));
     assert_eq!(trace.one("finalise").parent_span_id, generate.span_id);
 }

@@ -18,6 +18,7 @@ use crate::preprocess::{
     SampleValues,
 };
 use crate::prompt::{Detokenizer, PromptTokens, Prompter};
+use crate::telemetry::spans::span_below;
 
 /// A job as the model takes it.
 #[derive(Debug)]
@@ -144,7 +145,7 @@ impl Preparer {
     /// The grammar's side of the answer to `job`.
     fn constrain(&self, job: &Job) -> Result<Option<Constrained>, EngineError> {
         let Some(grammar) = &job.grammar else { return Ok(None) };
-        let _span = tracing::info_span!(parent: &job.span, "grammar").entered();
+        let _span = span_below!(&job.span, "grammar").entered();
         Ok(Some(Constrained::new(self.vocabulary.constrain(grammar)?)?))
     }
 
@@ -157,13 +158,12 @@ impl Preparer {
         (request, go_on): (&Span, &dyn Fn() -> Result<(), EngineError>),
     ) -> Result<Vec<NumberedPage>, EngineError> {
         let bytes = &page_file.content;
-        let span = if request.is_disabled() {
-            Span::none()
-        } else {
-            tracing::info_span!(
-                parent: request, "decode_file", "tessera.file.bytes" = bytes.len() as i64, "tessera.file.pages" = Empty
-            )
-        };
+        let span = span_below!(
+            request,
+            "decode_file",
+            "tessera.file.bytes" = bytes.len() as i64,
+            "tessera.file.pages" = Empty,
+        );
         let pages = self.decoder.read(bytes, &page_file.wanted, &|| go_on().is_ok());
         let pages = match pages {
             Ok(pages) => pages,
@@ -195,18 +195,13 @@ impl Preparer {
             pages.samples = Vec::new();
             return;
         }
-        // Below a span that is none it would begin a trace of its own.
-        let _span = if request.is_disabled() {
-            Span::none()
-        } else {
-            tracing::info_span!(
-                parent: request,
-                "preprocess",
-                "tessera.page.width_px" = i64::from(page.width_px()),
-                "tessera.page.height_px" = i64::from(page.height_px()),
-                "tessera.page.tiles" = i64::from(tiles),
-            )
-        };
+        let _span = span_below!(
+            request,
+            "preprocess",
+            "tessera.page.width_px" = i64::from(page.width_px()),
+            "tessera.page.height_px" = i64::from(page.height_px()),
+            "tessera.page.tiles" = i64::from(tiles),
+        );
         let made = preprocess::tile(page, tiling);
         check_invariant!(
             InvariantId::ImageTokensPerTile,

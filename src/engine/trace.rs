@@ -56,6 +56,8 @@ struct Recording {
     unrecorded: usize,
     /// Tokens that were chosen: what a schema forces is said without a step.
     choices: usize,
+    /// Those that were forced.
+    forced: usize,
     /// Of the token that is being chosen.
     logprob: Option<f32>,
     /// Spent on the grammar since the last token.
@@ -127,6 +129,8 @@ struct Step {
     grammar_nanos: u32,
     /// The pass took in tokens that have spans of their own, as the prompt's last piece does.
     took_in: bool,
+    /// The chosen token and those that it forced.
+    tokens: u32,
     batch_size: u32,
     kv_tokens: u32,
     /// Of the chosen token; not a number where nobody asked.
@@ -161,6 +165,7 @@ impl Trace {
                 steps: Vec::with_capacity(steps.min(TRACED_STEPS_MAX)),
                 unrecorded: 0,
                 choices: 0,
+                forced: 0,
                 logprob: None,
                 grammar: Duration::ZERO,
                 choosing: None,
@@ -271,11 +276,18 @@ impl Trace {
         }
     }
 
-    /// A token was chosen after `pass`.
-    pub(super) fn chose(&mut self, planned: &Planned, pass: &mut Pass, clock: &dyn Clock) {
+    /// A token was chosen after `pass`; with those that it forced the answer grew by so many.
+    pub(super) fn chose(
+        &mut self,
+        planned: &Planned,
+        pass: &mut Pass,
+        tokens: usize,
+        clock: &dyn Clock,
+    ) {
         let Some(recording) = &mut self.0 else { return };
         let end = clock.now();
         recording.choices += 1;
+        recording.forced += tokens.saturating_sub(1);
         let logprob = recording.logprob.take();
         let sample = std::mem::take(&mut recording.chosen) + recording.spent_choosing(end);
         let grammar = std::mem::take(&mut recording.grammar);
@@ -300,6 +312,7 @@ impl Trace {
             sample_nanos: sample.as_nanos() as u32,
             grammar_nanos: grammar.as_nanos() as u32,
             took_in: planned.prefill,
+            tokens: tokens as u32,
             batch_size: pass.batch_size as u32,
             kv_tokens: (planned.start + planned.tokens) as u32,
             logprob: logprob.unwrap_or(f32::NAN),

@@ -116,6 +116,14 @@ impl FetchError {
         }
     }
 
+    /// What the origin answered, where that is why.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Status(status) | Self::Redirect(status) => Some(*status),
+            _ => None,
+        }
+    }
+
     /// Whether the same may go well a little later.
     pub fn may_pass(&self) -> bool {
         match self {

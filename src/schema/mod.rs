@@ -235,6 +235,23 @@ impl Kind {
         Self::List { item: Box::new(item), items_min: 0, items_max: limits::LIST_ITEMS_DEFAULT }
     }
 
+    /// Whether a piece of such a string means something before the string is whole. An amount, a date or
+    /// a choice does not: `$1` is on the way to `$1,234.50`, and another amount.
+    pub fn grows(&self) -> bool {
+        match self {
+            Self::Text { .. } => true,
+            Self::Joined { item, .. } => item.grows(),
+            Self::Integer
+            | Self::Decimal
+            | Self::Boolean
+            | Self::Date
+            | Self::Printed(_)
+            | Self::Choice(_)
+            | Self::List { .. }
+            | Self::Object(_) => false,
+        }
+    }
+
     /// Names the kind where values of one kind are taken together, as in a calibration.
     pub fn label(&self) -> &'static str {
         match self {

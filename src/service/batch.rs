@@ -377,10 +377,14 @@ mod tests {
     fn documents_end_by_what_ended_their_call() {
         let call = Call::of(&Request::new(()));
         let document = call.document("a");
-        assert_eq!(document.drop_code(), tonic::Code::Cancelled, "the client went away");
+        assert_eq!(document.drop_status().code(), tonic::Code::Cancelled, "the client went away");
         call.stopping(&error::drain_timeout());
-        assert_eq!(document.drop_code(), tonic::Code::Unavailable);
+        assert_eq!(document.drop_status().code(), tonic::Code::Unavailable);
         document.stopping(&error::deadline("decode"));
-        assert_eq!(document.drop_code(), tonic::Code::DeadlineExceeded, "its own end counts");
+        assert_eq!(
+            document.drop_status().code(),
+            tonic::Code::DeadlineExceeded,
+            "its own end counts"
+        );
     }
 }

@@ -174,8 +174,8 @@ impl Call {
     }
 
     /// Why the call is being dropped: what stopped it, or that the client went away.
-    pub(super) fn drop_code(&self) -> Code {
-        self.stopped().map_or(Code::Cancelled, |status| status.code())
+    pub(super) fn drop_status(&self) -> Status {
+        self.stopped().unwrap_or_else(|| Status::cancelled("the client left"))
     }
 
     /// To be called before a handler or stream is dropped with `status`.

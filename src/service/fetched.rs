@@ -112,6 +112,7 @@ async fn one(
     match got {
         Ok(content) => {
             fetching.outcome = Outcome::Whole { bytes: content.len() };
+            trace::answered(&fetching.span, http::StatusCode::OK);
             Ok(match room.lease {
                 Some(lease) => lease.with(content),
                 None => content,
@@ -119,6 +120,9 @@ async fn one(
         }
         Err(error) => {
             fetching.outcome = Outcome::Failed(error.name());
+            if let Some(status) = error.status() {
+                trace::answered(&fetching.span, status);
+            }
             Err(Failed { error, refused: room.refused })
         }
     }

@@ -1,12 +1,15 @@
-//! The spans of one answer's fields, from the first piece of a value to its last, and of what is done
-//! once the answer is whole. Names that a built-in kind of document has are told, others are not: a
+//! The spans of one answer's fields, each from the step that wrote the first character of the value to the
+//! one that wrote its last, and of what is done once the answer is whole. Names that a built-in kind of document has are told, others are not: a
 //! model may write anything as a key.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use opentelemetry::KeyValue;
 
+use super::reading::Brought;
 use super::trace::is_field_name;
+use crate::pb::v1;
 use crate::pb::v1::extract_response::Event as Message;
 use crate::telemetry::spans::{Deferred, Level, NewSpan, RequestTrace, Spans, span_id};
 
@@ -20,8 +23,8 @@ pub(super) struct FieldTrace(Option<Box<Recording>>);
 #[derive(Debug)]
 struct Recording {
     request: RequestTrace,
-    /// The string that is being written, and since when.
-    open: Option<(String, Instant)>,
+    /// How many bytes of the answer were there, and since when.
+    pieces: Vec<(usize, Instant)>,
     fields: Vec<Field>,
     finalised: Option<(Instant, Instant)>,
 }
@@ -42,21 +45,31 @@ impl FieldTrace {
     pub(super) fn begin(request: Option<&RequestTrace>) -> Self {
         let request = request.filter(|request| request.has(Level::Phases));
         Self(request.map(|request| {
-            let (request, fields) = (request.clone(), Vec::new());
-            Box::new(Recording { request, open: None, fields, finalised: None })
+            let (request, pieces, fields) = (request.clone(), Vec::new(), Vec::new());
+            Box::new(Recording { request, pieces, fields, finalised: None })
         }))
     }
 
-    /// These messages were just made.
-    pub(super) fn note(&mut self, messages: &[Message]) {
-        let Some(recording) = &mut self.0 else { return };
-        if !recording.request.has(Level::Steps) {
-            return;
+    /// So many more bytes of the answer are there.
+    pub(super) fn answered(&mut self, bytes: usize) {
+        if let Some(recording) = self.with_fields() {
+            let before = recording.pieces.last().map_or(0, |(bytes, _)| *bytes);
+            recording.pieces.push((before + bytes, Instant::now()));
         }
-        let now = Instant::now();
-        for message in messages {
-            recording.note(message, now);
+    }
+
+    /// The answer so far brought this.
+    pub(super) fn note(&mut self, brought: &[Brought]) {
+        let Some(recording) = self.with_fields() else { return };
+        for Brought { message, said } in brought {
+            if let (Message::FieldCompleted(field), Some(said)) = (message, said) {
+                recording.note(field, said);
+            }
         }
+    }
+
+    fn with_fields(&mut self) -> Option<&mut Recording> {
+        self.0.as_deref_mut().filter(|recording| recording.request.has(Level::Steps))
     }
 
     /// The last message was made from `begin` to now.
@@ -79,28 +92,29 @@ impl Drop for FieldTrace {
 // === impl Recording ===
 
 impl Recording {
-    fn note(&mut self, message: &Message, now: Instant) {
-        match message {
-            Message::FieldDelta(delta) => {
-                let is_open = self.open.as_ref().is_some_and(|(open, _)| *open == delta.pointer);
-                if !is_open {
-                    self.open = Some((delta.pointer.clone(), now));
-                }
-            }
-            Message::FieldCompleted(field) => {
-                let open = self.open.take_if(|(open, _)| *open == field.pointer);
-                if self.fields.len() < FIELDS_MAX {
-                    self.fields.push(Field {
-                        pointer: is_field_name(field.pointer.trim_start_matches('/'))
-                            .then(|| field.pointer.clone()),
-                        begin: open.map_or(now, |(_, since)| since),
-                        end: now,
-                        confidence: field.confidence.map(f64::from),
-                    });
-                }
-            }
-            _ => {}
+    fn note(&mut self, field: &v1::ExtractedField, said: &Range<usize>) {
+        if self.fields.len() >= FIELDS_MAX {
+            return;
         }
+        // The piece with the first byte was on its way since the piece before it was there.
+        let first = self.piece_of(said.start);
+        let last = self.piece_of(said.end.saturating_sub(1).max(said.start));
+        let at = |piece: usize| self.pieces.get(piece).map(|(_, since)| *since);
+        let (begin, end) =
+            (at(first.saturating_sub(1)), at(last.min(self.pieces.len().saturating_sub(1))));
+        let (Some(begin), Some(end)) = (begin, end) else { return };
+        self.fields.push(Field {
+            pointer: is_field_name(field.pointer.trim_start_matches('/'))
+                .then(|| field.pointer.clone()),
+            begin,
+            end,
+            confidence: field.confidence.map(f64::from),
+        });
+    }
+
+    /// Which piece brought this byte of the answer.
+    fn piece_of(&self, byte: usize) -> usize {
+        self.pieces.partition_point(|(bytes, _)| *bytes <= byte)
     }
 }
 

@@ -40,12 +40,7 @@ impl Generation {
         output_type: &str,
         named: Vec<usize>,
     ) -> Self {
-        // Below a span that is none it would begin a trace of its own.
-        let span = if call.span.is_disabled() {
-            Span::none()
-        } else {
-            trace::generate_span(&call.span, model, job, output_type)
-        };
+        let span = trace::generate_span(&call.span, model, job, output_type);
         job.span = span.clone();
         let (model, content) = (model.to_owned(), Content::Off);
         // Text is the answer to a prompt of the caller's.
@@ -153,10 +148,10 @@ impl Drop for Generation {
             trace::mark_dropped(&self.span);
         }
         if !self.ended {
-            let code = self.call.drop_code();
-            trace::fail_generate_span(&self.span, code);
-            self.failed_as(trace::code_name(code));
-            if code == Code::Cancelled {
+            let status = self.call.drop_status();
+            trace::fail_generate_span(&self.span, status.code());
+            self.failed_as(&reason(&status));
+            if status.code() == Code::Cancelled {
                 self.call.metrics.cancelled();
             }
         }

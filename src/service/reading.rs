@@ -26,6 +26,14 @@ pub(super) struct Form {
     pub(super) held: bool,
 }
 
+/// What a piece of the answer brought.
+#[derive(Debug)]
+pub(super) struct Brought {
+    pub(super) message: Message,
+    /// The bytes of the answer that say the value; none for one that is still open.
+    pub(super) said: Option<Range<usize>>,
+}
+
 /// What was read so far.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
@@ -50,8 +58,8 @@ pub(super) struct Read {
     pub(super) document: Option<Result<String, NotADocument>>,
     /// All fields that completed.
     pub(super) fields: Vec<v1::ExtractedField>,
-    /// Events of those that completed only now.
-    pub(super) late: Vec<Message>,
+    /// Those that completed only now.
+    pub(super) late: Vec<Brought>,
     pub(super) checks: Vec<v1::Check>,
     pub(super) repairs: Vec<Repair>,
 }
@@ -78,7 +86,7 @@ impl Reading {
     }
 
     /// Takes the next piece of the answer; says what it brought, in order.
-    pub(super) fn push(&mut self, text: &Text) -> Vec<Message> {
+    pub(super) fn push(&mut self, text: &Text) -> Vec<Brought> {
         self.scores.extend_from_slice(&text.scores);
         if let Some(form @ Form { style: AnswerStyle::Lines, .. }) = &self.asked {
             self.lines.push_str(&text.text);
@@ -90,7 +98,7 @@ impl Reading {
             return mended.map(|mended| self.take_mended(mended.fields)).unwrap_or_default();
         }
         let events = self.reader.push(&text.text);
-        events.into_iter().map(|event| self.message(event)).collect()
+        events.into_iter().filter_map(|event| self.brought(event)).collect()
     }
 
     /// Ends with the whole answer, and mends it where it is no JSON.
@@ -131,39 +139,42 @@ impl Reading {
         read
     }
 
-    fn message(&mut self, event: FieldEvent) -> Message {
+    /// None for a piece of a value that means something only once it is whole.
+    fn brought(&mut self, event: FieldEvent) -> Option<Brought> {
         match event {
             FieldEvent::Delta { pointer, text } => {
-                Message::FieldDelta(v1::FieldDelta { pointer, text })
+                let kind = self.asked.as_ref().and_then(|form| form.schema.kind_at(&pointer));
+                let message = Message::FieldDelta(v1::FieldDelta { pointer, text });
+                kind.is_none_or(schema::Kind::grows).then_some(Brought { message, said: None })
             }
             FieldEvent::Completed(field) => {
                 let said = field.said();
-                self.complete(field, &said)
+                Some(self.complete(field, said))
             }
         }
     }
 
     /// Completes those of `fields` that are not complete yet: a field does not change.
-    fn take_mended(&mut self, fields: Vec<(Field, Range<usize>)>) -> Vec<Message> {
-        let mut messages = Vec::new();
+    fn take_mended(&mut self, fields: Vec<(Field, Range<usize>)>) -> Vec<Brought> {
+        let mut brought = Vec::new();
         for (field, said) in fields {
             if self.completed.iter().all(|known| known.pointer != field.pointer) {
-                messages.push(self.complete(field, &said));
+                brought.push(self.complete(field, said));
             }
         }
-        messages
+        brought
     }
 
     /// `said` are the bytes of the answer that say the value.
-    fn complete(&mut self, field: Field, said: &Range<usize>) -> Message {
-        let confidence = self.confidence(&field, said);
+    fn complete(&mut self, field: Field, said: Range<usize>) -> Brought {
+        let confidence = self.confidence(&field, &said);
         let schema = self.asked.as_ref().map(|form| Arc::clone(&form.schema));
         let kind = schema.as_ref().and_then(|schema| schema.kind_at(&field.pointer));
-        let page = self.pages.page_of(&field, kind, said, &self.scores);
+        let page = self.pages.page_of(&field, kind, &said, &self.scores);
         let normal = schema.and_then(|schema| fields::note(&mut self.normals, &schema, &field));
         let field = extracted(field, confidence, normal, page);
         self.completed.push(field.clone());
-        Message::FieldCompleted(field)
+        Brought { message: Message::FieldCompleted(field), said: Some(said) }
     }
 
     /// How sure the model was of `field`, or how often such a value is right where that is known.

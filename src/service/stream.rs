@@ -14,7 +14,7 @@ use tonic::Status;
 use super::field_trace::FieldTrace;
 use super::generation::Generation;
 use super::kind::{Begun, Pending};
-use super::reading::{Form, Reading};
+use super::reading::{Brought, Form, Reading};
 use super::{convert, error};
 use crate::engine::{Done, EngineError, Event, Phase, Progress, Text};
 use crate::fields::{Calibration, PageTexts};
@@ -42,6 +42,8 @@ pub(super) struct Answer<E> {
     events: E,
     /// Sent before any event.
     accepted: Option<v1::Accepted>,
+    /// Dropped before `generation`, whose span says whether spans of fields were lost.
+    fields: FieldTrace,
     generation: Generation,
     wishes: Wishes,
     /// The request for the fields, while the kind of the document is asked for.
@@ -52,7 +54,6 @@ pub(super) struct Answer<E> {
     reading: Option<Reading>,
     /// By which the page that a field is from is known.
     pages: Arc<PageTexts>,
-    fields: FieldTrace,
     /// Messages that one event made; no other event is taken before they are sent.
     ready: VecDeque<Message>,
     /// Of the message sent last.
@@ -135,14 +136,15 @@ impl<E> Answer<E> {
             pending.push(&text.scores);
             return;
         }
-        let fields = self.reading.as_mut().map(|reading| reading.push(&text));
-        self.fields.note(fields.as_deref().unwrap_or_default());
+        let brought = self.reading.as_mut().map(|reading| reading.push(&text));
+        self.fields.answered(text.text.len());
+        self.fields.note(brought.as_deref().unwrap_or_default());
         if self.wishes.tokens {
             self.ready
                 .push_back(Message::TokenDelta(convert::token_delta(text, self.wishes.logprobs)));
         }
         if self.wishes.fields {
-            for message in fields.into_iter().flatten() {
+            for Brought { message, .. } in brought.into_iter().flatten() {
                 if let Some(status) = too_large(&message) {
                     self.refused = Some(status);
                     return;
@@ -183,6 +185,7 @@ impl<E> Answer<E> {
         let begin = std::time::Instant::now();
         let mut read = self.reading.take().map(|reading| reading.finish(&done));
         let late = read.as_mut().map(|read| std::mem::take(&mut read.late)).unwrap_or_default();
+        self.fields.note(&late);
         let completed = convert::completed(&done, read);
         self.fields.finalised(begin);
         let completed = Message::Completed(completed);
@@ -194,7 +197,7 @@ impl<E> Answer<E> {
         self.ended = true;
         self.generation.done(&done);
         if self.wishes.fields {
-            self.ready.extend(late);
+            self.ready.extend(late.into_iter().map(|brought| brought.message));
         }
         self.ready.push_back(completed);
     }

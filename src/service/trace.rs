@@ -20,7 +20,7 @@ use crate::fetch::Target;
 use crate::schema::DocumentKind;
 use crate::telemetry::Tracing;
 use crate::telemetry::spans::{
-    Content, Level, ParseLevelError, RequestTrace, StepCap, TraceOptions,
+    Content, Level, ParseLevelError, RequestTrace, StepCap, TraceOptions, span_below,
 };
 use crate::transport::Peer;
 
@@ -116,8 +116,8 @@ fn parsed<T: FromStr<Err = ParseLevelError>>(
 
 /// The span of one document of a batch call.
 pub(super) fn document_span(parent: &Span, request_id: &str) -> Span {
-    tracing::info_span!(
-        parent: parent,
+    span_below!(
+        parent,
         "document",
         otel.kind = "internal",
         otel.status_code = Empty,
@@ -140,12 +140,8 @@ pub(super) fn end_rpc_span(span: &Span, code: Code) {
 
 /// The span of one file that is fetched: where from, and nothing of its path.
 pub(super) fn fetch_span(parent: &Span, target: &Target) -> Span {
-    // Below a span that is none it would begin a trace of its own.
-    if parent.is_disabled() {
-        return Span::none();
-    }
-    tracing::info_span!(
-        parent: parent,
+    span_below!(
+        parent,
         "fetch",
         otel.kind = "client",
         otel.status_code = Empty,
@@ -153,9 +149,15 @@ pub(super) fn fetch_span(parent: &Span, target: &Target) -> Span {
         "url.scheme" = target.scheme(),
         "server.address" = target.host(),
         "server.port" = i64::from(target.port()),
+        "http.response.status_code" = Empty,
         "http.response.body.size" = Empty,
         "error.type" = Empty,
     )
+}
+
+/// Writes what the origin of a file answered.
+pub(super) fn answered(span: &Span, status: http::StatusCode) {
+    span.record("http.response.status_code", i64::from(status.as_u16()));
 }
 
 /// Writes how many bytes came, or why none did.
@@ -169,8 +171,8 @@ pub(super) fn end_fetch_span(span: &Span, got: Result<usize, &'static str>) {
 /// The span of the model's work, below the RPC span; the engine hangs phases and steps under it.
 pub(super) fn generate_span(parent: &Span, model: &str, job: &Job, output_type: &str) -> Span {
     let sampled = (job.sampling.temperature > 0.0).then_some(job.sampling);
-    tracing::info_span!(
-        parent: parent,
+    span_below!(
+        parent,
         "generate_content",
         otel.name = format!("generate_content {model}"),
         otel.kind = "internal",
@@ -181,6 +183,7 @@ pub(super) fn generate_span(parent: &Span, model: &str, job: &Job, output_type: 
         "gen_ai.request.stream" = true,
         "gen_ai.request.max_tokens" = job.output_tokens_max as i64,
         "gen_ai.request.temperature" = job.sampling.temperature,
+        "gen_ai.request.top_k" = sampled.and_then(|sampling| sampling.top_k).map(|k| k as f64),
         "gen_ai.request.top_p" = sampled.map(|sampling| sampling.top_p),
         "gen_ai.request.seed" = sampled.map(|sampling| sampling.seed as i64),
         "gen_ai.output.type" = output_type,

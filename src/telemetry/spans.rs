@@ -38,6 +38,19 @@ pub(crate) use kept::Kept;
 pub use level::{Level, ParseLevelError, StepCap, TraceOptions};
 pub(super) use output::Output;
 
+/// A span below `parent`; none below a span that is none: `tracing` would begin a trace of its own there.
+macro_rules! span_below {
+    ($parent:expr, $($rest:tt)+) => {{
+        let parent: &tracing::Span = $parent;
+        if parent.is_disabled() {
+            tracing::Span::none()
+        } else {
+            tracing::info_span!(parent: parent, $($rest)+)
+        }
+    }};
+}
+pub(crate) use span_below;
+
 /// Spans and sets of records that wait to be built and sent.
 const QUEUE_ITEMS_MAX: usize = 32_768;
 

@@ -86,6 +86,7 @@ async fn attributes_are_those_of_the_conventions() {
     request.generation = Some(v1::GenerationOptions {
         temperature: Some(0.5),
         seed: Some(7),
+        top_k: Some(40),
         constrain: Some(false),
         ..Default::default()
     });

@@ -1411,8 +1411,10 @@ func (x *TokenDelta) GetLogprobs() []float32 {
 	return nil
 }
 
-// The next piece of a string that is still being written. Other values only
-// complete. A reader slower than the model gets fewer and longer pieces.
+// The next piece of a text that is still being written. Other values only
+// complete: numbers, strings that the schema gives a form (amounts, dates,
+// choices), and all values of KEY: value lines, each as its line ends. A reader
+// slower than the model gets fewer and longer pieces.
 type FieldDelta struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As ExtractedField.pointer.

@@ -141,11 +141,13 @@ fn note(span: &Span) -> String {
         number("tessera.decode.steps", " steps"),
         number("tessera.decode.steps_elided", " of them without a span")
             .filter(|t| !t.starts_with("0 ")),
+        number("tessera.decode.tokens_forced", " tokens forced").filter(|t| !t.starts_with("0 ")),
         number("tessera.decode.preemptions", " times preempted").filter(|t| !t.starts_with("0 ")),
         number("tessera.decode.step_ms.p50", " ms p50"),
         number("tessera.decode.step_ms.p99", " ms p99"),
         text("tessera.finish_reason"),
         number("tessera.step.index", "").map(|index| format!("step {index}")),
+        number("tessera.step.tokens", " tokens").filter(|t| t != "1 tokens"),
         number("tessera.step.batch_size", " in the batch"),
         number("tessera.step.ms", " ms forward"),
         number("tessera.step.sample_ms", " ms sampling"),

@@ -97,7 +97,7 @@ impl Stepper {
             Ok(chosen) => Ok(Some(chosen)),
             Err(NoChoice::NotFinite) => Err(Unwell::NotFinite),
             Err(NoChoice::Unheld(error)) => {
-                sequence.trace.chose(&planned, pass, clock);
+                sequence.trace.chose(&planned, pass, 0, clock);
                 Err(Unwell::Failed(sequence::unheld(error)))
             }
         }
@@ -115,7 +115,7 @@ impl Stepper {
         let sequence = self.sequences.get_mut(&planned.id)?;
         let clock = self.clock.as_ref();
         let went_on = sequence.go_on(chosen, advance, begun, &self.stop_ids, (now, clock));
-        sequence.trace.chose(&planned, pass, clock);
+        sequence.trace.chose(&planned, pass, sequence.fresh(), clock);
         match went_on {
             Ok(None) => {
                 let pause = sequence.outlet.must_pause();

@@ -7,9 +7,9 @@ use opentelemetry::Value;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use opentelemetry_sdk::trace::SpanData;
 
-use super::{Stage, answering, finished, job};
+use super::{Stage, answering, constrained, finished, job};
 use crate::engine::inbox::Wait;
-use crate::engine::{Config, Job};
+use crate::engine::{Config, Job, Usage};
 use crate::model::fake::Options;
 use crate::telemetry::spans::{Kept, Level, RequestTrace, StepCap, TraceOptions};
 
@@ -20,7 +20,11 @@ fn parent(number: u128) -> SpanContext {
 }
 
 fn traced(kept: &Kept, number: u128, job: Job) -> Job {
-    let options = TraceOptions { level: Level::Engine, steps: StepCap::All };
+    traced_at(Level::Engine, kept, number, job)
+}
+
+fn traced_at(level: Level, kept: &Kept, number: u128, job: Job) -> Job {
+    let options = TraceOptions { level, steps: StepCap::All };
     Job { trace: RequestTrace::begin(&kept.tracer, parent(number), options), ..job }
 }
 
@@ -82,6 +86,7 @@ fn each_phase_and_each_step_has_a_span() {
     assert_eq!(steps.len(), usage.output_tokens);
     for (index, step) in steps.iter().enumerate() {
         assert_eq!(integer(step, "tessera.step.index"), index as i64);
+        assert_eq!(integer(step, "tessera.step.tokens"), 1);
         let tokens = usage.input_tokens + index;
         assert_eq!(integer(step, "tessera.step.kv_tokens"), tokens as i64);
         let blocks = tokens.div_ceil(Options::default().spec.block_tokens);
@@ -96,25 +101,30 @@ fn each_phase_and_each_step_has_a_span() {
 }
 
 #[test]
-fn losing_kv_memory_and_taking_it_in_again_is_told() {
-    let mut options = answering(&"z".repeat(60));
-    options.spec.slots = 2;
-    // Both prompts fit, both answers do not.
-    options.spec.block_tokens = 16;
-    options.spec.kv_blocks = 7;
+fn what_a_schema_forces_is_told_beside_the_steps() {
     let kept = Kept::new();
-    let config = Config { prefill_chunk_tokens: Some(8), prefix_cache: false, ..Config::default() };
-    let mut stage = Stage::with(options, config);
-    let mut ends = Vec::new();
-    for number in 1..=2 {
-        let mut job = job(&"q".repeat(20), &[]);
-        job.output_tokens_max = 60;
-        ends.push(stage.submit(traced(&kept, number, job)).unwrap());
-    }
-    while stage.turn() == Wait::Not {
-        stage.clock.advance(Duration::from_millis(1));
-    }
-    let usages: Vec<_> = ends.iter_mut().map(|events| finished(events).unwrap().usage).collect();
+    let mut options = Options::default();
+    options.spec.slot_tokens = 600;
+    let mut stage = Stage::new(options);
+    let grammar = Some(constrained::schema().grammar());
+    let job = Job { grammar, output_tokens_max: 400, ..job("what", &[]) };
+    let mut events = stage.submit(traced(&kept, 1, job)).unwrap();
+    stage.settle();
+    let tokens = finished(&mut events).unwrap().usage.output_tokens as i64;
+    let spans = Spans::of(&kept.take(), 1);
+    let decode = spans.one("decode");
+    let steps = spans.below(decode, "decode_step");
+    let forced = integer(decode, "tessera.decode.tokens_forced");
+    assert!(forced > 0, "the schema has names");
+    assert_eq!(steps.len() as i64 + forced, tokens);
+    let told: i64 = steps.iter().map(|step| integer(step, "tessera.step.tokens")).sum();
+    assert_eq!(told, tokens);
+}
+
+#[test]
+fn losing_kv_memory_and_taking_it_in_again_is_told() {
+    let kept = Kept::new();
+    let (usages, preemptions) = preempted(Level::Engine, &kept);
     let all = kept.take();
     let lost: u64 = (1..=2)
         .map(|number| {
@@ -128,8 +138,46 @@ fn losing_kv_memory_and_taking_it_in_again_is_told() {
             spans.named("preempted").len() as u64
         })
         .sum();
-    assert_eq!(lost, stage.board.counters.counts().preemptions);
+    assert_eq!(lost, preemptions);
     assert!(lost > 0, "there was memory for both");
+}
+
+/// Without steps, too, the answer begins with its first token.
+#[test]
+fn what_is_taken_in_again_is_no_part_of_the_prompt() {
+    let taken = |level| {
+        let kept = Kept::new();
+        preempted(level, &kept);
+        let all = kept.take();
+        [1, 2].map(|number| {
+            let spans = Spans::of(&all, number);
+            let prefill = spans.one("prefill");
+            prefill.end_time.duration_since(prefill.start_time).unwrap()
+        })
+    };
+    assert_eq!(taken(Level::Phases), taken(Level::Steps));
+}
+
+/// Two requests with memory for one and a half; what they took, and how often one lost its memory.
+fn preempted(level: Level, kept: &Kept) -> (Vec<Usage>, u64) {
+    let mut options = answering(&"z".repeat(60));
+    options.spec.slots = 2;
+    // Both prompts fit, both answers do not.
+    options.spec.block_tokens = 16;
+    options.spec.kv_blocks = 7;
+    let config = Config { prefill_chunk_tokens: Some(8), prefix_cache: false, ..Config::default() };
+    let mut stage = Stage::with(options, config);
+    let mut ends = Vec::new();
+    for number in 1..=2 {
+        let mut job = job(&"q".repeat(20), &[]);
+        job.output_tokens_max = 60;
+        ends.push(stage.submit(traced_at(level, kept, number, job)).unwrap());
+    }
+    while stage.turn() == Wait::Not {
+        stage.clock.advance(Duration::from_millis(1));
+    }
+    let usages = ends.iter_mut().map(|events| finished(events).unwrap().usage).collect();
+    (usages, stage.board.counters.counts().preemptions)
 }
 
 fn check_preempted(spans: &Spans, input_tokens: usize) {

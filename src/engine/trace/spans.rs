@@ -87,8 +87,9 @@ impl Deferred for Recording {
         let ended = self.ended.unwrap_or_else(Instant::now);
         let first_token = self.steps.first().map(|step| step.forward_end);
         let first_token = first_token.or_else(|| {
-            let last = self.chunks.last().map(|chunk| chunk.end);
-            last.filter(|_| self.choices > 0)
+            // What a preemption had taken in again came later.
+            let own = self.chunks.iter().rfind(|chunk| !chunk.answering);
+            own.filter(|_| self.choices > 0).map(|chunk| chunk.end)
         });
         self.queue(self.started.unwrap_or(ended), spans);
         if let Some(first) = self.encodes.first() {
@@ -217,6 +218,7 @@ impl Recording {
             integer("tessera.decode.steps_in_trace", shown),
             integer("tessera.decode.steps_elided", elided),
             integer("tessera.decode.steps_unrecorded", self.unrecorded),
+            integer("tessera.decode.tokens_forced", self.forced),
             integer("tessera.decode.preemptions", self.preemptions.len()),
         ];
         let reason = self.finish_reason;
@@ -274,6 +276,7 @@ impl Step {
         attributes.clear();
         attributes.extend([
             integer("tessera.step.index", index),
+            integer("tessera.step.tokens", self.tokens as usize),
             integer("tessera.engine.step", self.pass as usize),
             integer("tessera.step.batch_size", self.batch_size as usize),
             integer("tessera.step.kv_tokens", self.kv_tokens as usize),

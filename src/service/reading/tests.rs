@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::{Timings, Usage};
-use crate::schema::{Absent, Kind as SchemaKind, Property};
+use crate::schema::{Absent, Kind as SchemaKind, Printed, Property};
 
 fn schema() -> Schema {
     let property = |name: &str, kind| Property::new(name, kind, Absent::Null);
@@ -98,4 +98,53 @@ fn confidence_is_of_the_value_itself() {
         .collect();
     let [("/COUNT", count), ("/TOTAL", total)] = least[..] else { panic!("{least:?}") };
     assert!((count - 0.9).abs() < 1e-6 && (total - 0.7).abs() < 1e-6, "{least:?}");
+}
+
+/// A piece of an amount is another amount: of values with a form only text grows.
+#[test]
+fn only_text_grows() {
+    let property = |name: &str, kind| Property::new(name, kind, Absent::Null);
+    let joined = |item| SchemaKind::Joined { item: Box::new(item), items_max: 9 };
+    let money = SchemaKind::Printed(Printed::Money);
+    let choice = SchemaKind::Choice(vec!["paid".into(), "due".into()]);
+    let item = vec![property("WHAT", SchemaKind::TEXT), property("PRICE", money.clone())];
+    let schema = Schema::new(vec![
+        property("SUPPLIER", SchemaKind::TEXT),
+        property("TOTAL", money.clone()),
+        property("DAY", SchemaKind::Date),
+        property("PRINTED_DAY", SchemaKind::Printed(Printed::Date)),
+        property("STATE", choice),
+        property("NAMES", joined(SchemaKind::TEXT)),
+        property("PRICES", joined(money)),
+        property("ITEMS", SchemaKind::list_of(SchemaKind::Object(item))),
+    ])
+    .unwrap();
+    let answer = r#"{"SUPPLIER":"ACME","TOTAL":"$1,234.50","DAY":"2028-04-03","PRINTED_DAY":"3/4/2028",
+        "STATE":"paid","NAMES":"Nut | Bolt","PRICES":"$1.00 | $2.00","ITEMS":[{"WHAT":"Nut","PRICE":"$1.00"}]}"#;
+    for held in [true, false] {
+        let form = Form { schema: Arc::new(schema.clone()), style: AnswerStyle::Json, held };
+        let mut reading = Reading::new(Some(form), None, Arc::default());
+        let mut grown: Vec<(String, String)> = Vec::new();
+        let mut completed = Vec::new();
+        for piece in answer.chars() {
+            let text = Text { text: piece.to_string(), tokens: 1, scores: Vec::new() };
+            for Brought { message, said } in reading.push(&text) {
+                match message {
+                    Message::FieldDelta(delta) => match grown.last_mut() {
+                        Some((open, text)) if *open == delta.pointer => text.push_str(&delta.text),
+                        _ => grown.push((delta.pointer, delta.text)),
+                    },
+                    Message::FieldCompleted(field) => {
+                        let said = &answer[said.unwrap()];
+                        assert_eq!(field.raw.trim_start_matches('"'), said);
+                        completed.push(field.pointer);
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        let expected = [("/SUPPLIER", "ACME"), ("/NAMES", "Nut | Bolt"), ("/ITEMS/0/WHAT", "Nut")];
+        assert_eq!(grown, owned(&expected), "held: {held}");
+        assert_eq!(completed.len(), 9, "{completed:?}");
+    }
 }

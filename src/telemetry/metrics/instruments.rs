@@ -120,7 +120,7 @@ impl Instruments {
         typed(&self.rejections, &names::REJECTION_REASONS);
         typed(&self.fetches, &names::FETCH_ERRORS);
         typed(&self.spans_processed, &["queue_full"]);
-        typed(&self.spans_exported, &["io", "rejected", "timeout"]);
+        typed(&self.spans_exported, &["io", "rejected", "timeout", "unreachable"]);
     }
 
     pub(super) fn answered(

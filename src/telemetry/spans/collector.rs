@@ -3,6 +3,7 @@
 mod grpc;
 mod http;
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use tokio::runtime::Handle;
 
 use super::encode::Batch;
@@ -32,4 +33,14 @@ impl Collector {
             Link::Http(http) => self.runtime.block_on(http.export(batch.protobuf.concat().into())),
         }
     }
+}
+
+/// How many spans a collector refused of those that it took.
+fn refused(response: ExportTraceServiceResponse) -> usize {
+    let Some(partial) = response.partial_success else { return 0 };
+    let (refused, reason) = (partial.rejected_spans, partial.error_message);
+    if refused > 0 || !reason.is_empty() {
+        tracing::warn!(refused, reason, "the collector did not take all spans");
+    }
+    usize::try_from(refused).unwrap_or_default()
 }

@@ -10,10 +10,10 @@ pub enum Level {
     Off,
     /// 1: phases: queue, pages, vision, prefill, decode.
     Phases,
-    /// 2: each generation step, and each field.
+    /// 2: each generation step with the time on each device, and each field.
     #[default]
     Steps,
-    /// 3: the engine's own steps, linked to the requests in them, and the time on each device.
+    /// 3: the engine's own steps, linked to the requests in them.
     Engine,
     /// 4: how probable each chosen token was.
     Numbers,
@@ -102,11 +102,11 @@ impl StepCap {
         sorted.sort_unstable();
         let slow = sorted.get(sorted.len() / 2).map_or(std::time::Duration::MAX, |d| *d * 3);
         let last = durations.len().saturating_sub(1);
-        let mut next = first.max(1) * 2;
+        let mut next = first.max(1).saturating_mul(2);
         let mut choose = |(index, duration): (usize, &std::time::Duration)| {
             let doubled = index + 1 == next;
             if doubled {
-                next *= 2;
+                next = next.saturating_mul(2);
             }
             index < first || doubled || index == last || *duration > slow
         };
@@ -141,6 +141,7 @@ mod tests {
         assert_eq!(chosen("4", &durations), [0, 1, 2, 3, 7, 15, 20, 31, 39]);
         assert_eq!(chosen("0", &[10; 5]), [1, 3, 4]);
         assert_eq!(chosen("8", &[]), Vec::<usize>::new());
+        assert_eq!(chosen(&usize::MAX.to_string(), &[10; 5]), [0, 1, 2, 3, 4]);
     }
 
     #[test]

@@ -11,10 +11,11 @@ use percent_encoding::percent_decode_str;
 use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
 use tonic::metadata::{AsciiMetadataKey, MetadataMap};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, TimeoutExpired};
 use tonic_prost::ProstDecoder;
 use tonic_types::StatusExt as _;
 
+use super::refused;
 use crate::telemetry::spans::output::Failure;
 
 const METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -157,20 +158,22 @@ fn retry_after(status: &Status) -> Option<Duration> {
     }
 }
 
-fn refused(response: ExportTraceServiceResponse) -> usize {
-    let Some(partial) = response.partial_success else { return 0 };
-    let (refused, reason) = (partial.rejected_spans, partial.error_message);
-    if refused > 0 || !reason.is_empty() {
-        tracing::warn!(refused, reason, "the collector did not take all spans");
-    }
-    usize::try_from(refused).unwrap_or_default()
-}
-
 /// Without the collector's message: some repeat the token in it.
 fn failure(status: &Status) -> Failure {
     let code = status.code();
     let cause = status.source().map(|source| format!(": {}", told(source))).unwrap_or_default();
-    Failure { reason: "rejected", message: format!("the export failed with {code:?}{cause}") }
+    Failure { reason: reason(status), message: format!("the export failed with {code:?}{cause}") }
+}
+
+/// What a collector says itself has no cause; what comes of the way to it has.
+fn reason(status: &Status) -> &'static str {
+    let mut causes = std::iter::successors(status.source(), |&cause| cause.source());
+    if status.code() == Code::DeadlineExceeded
+        || causes.any(<dyn std::error::Error>::is::<TimeoutExpired>)
+    {
+        return "timeout";
+    }
+    if status.source().is_some() { "unreachable" } else { "rejected" }
 }
 
 /// An error and its causes.

@@ -1,7 +1,7 @@
 //! OTLP over HTTP, of bytes: the exporter of `opentelemetry-otlp` does everything (headers, retries,
 //! what the answer means) for an export without spans, whose body is exchanged on its way out.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,27 +11,40 @@ use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{
     ExporterBuildError, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
 };
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::trace::SpanExporter as _;
+use prost::Message as _;
 
+use super::refused;
 use crate::telemetry::spans::output::Failure;
 
 /// One endpoint.
 #[derive(Debug)]
 pub(in crate::telemetry) struct Http {
     exporter: SpanExporter,
-    body: Body,
+    exchange: Exchange,
 }
 
-/// What the next requests are to carry.
+/// What both ends of the exporter know of one export.
 #[derive(Debug, Clone, Default)]
-struct Body(Arc<Mutex<Bytes>>);
+struct Exchange(Arc<Mutex<Exchanged>>);
 
-/// Sends that instead of what it is given.
+#[derive(Debug, Default)]
+struct Exchanged {
+    /// What its requests are to carry.
+    body: Bytes,
+    /// The last of them was answered.
+    answered: bool,
+    /// Spans that the collector refused in a request that it took.
+    refused: usize,
+}
+
+/// Sends that instead of what it is given, and reads the answers.
 #[derive(Debug)]
 struct Exchanging {
     client: HyperClient,
-    body: Body,
+    exchange: Exchange,
 }
 
 impl Http {
@@ -40,40 +53,37 @@ impl Http {
         endpoint: String,
         timeout: Duration,
     ) -> Result<Self, ExporterBuildError> {
-        let body = Body::default();
+        let exchange = Exchange::default();
         let client = HyperClient::with_default_connector(timeout, None);
         let exporter = SpanExporter::builder()
             .with_http()
-            .with_http_client(Exchanging { client, body: body.clone() })
+            .with_http_client(Exchanging { client, exchange: exchange.clone() })
             .with_endpoint(endpoint)
             .with_timeout(timeout)
             .build()?;
-        Ok(Self { exporter, body })
+        Ok(Self { exporter, exchange })
     }
 
-    /// Of what a collector refused in a request that it took, the exporter writes a line in the log.
+    /// How many spans the collector refused of those that it took; the exporter writes a line of it in the log.
     pub(in crate::telemetry::spans) async fn export(&self, body: Bytes) -> Result<usize, Failure> {
-        self.body.set(body);
+        *self.exchange.lock() = Exchanged { body, ..Exchanged::default() };
         let sent = self.exporter.export(Vec::new()).await;
-        self.body.set(Bytes::new());
-        sent.map(|()| 0).map_err(|error| Failure {
+        let Exchanged { answered, refused, .. } = std::mem::take(&mut *self.exchange.lock());
+        sent.map(|()| refused).map_err(|error| Failure {
             reason: match error {
                 OTelSdkError::Timeout(_) => "timeout",
                 OTelSdkError::AlreadyShutdown => "shutdown",
-                OTelSdkError::InternalFailure(_) => "rejected",
+                OTelSdkError::InternalFailure(_) if answered => "rejected",
+                OTelSdkError::InternalFailure(_) => "unreachable",
             },
             message: error.to_string(),
         })
     }
 }
 
-impl Body {
-    fn set(&self, bytes: Bytes) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
-    }
-
-    fn get(&self) -> Bytes {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+impl Exchange {
+    fn lock(&self) -> MutexGuard<'_, Exchanged> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,7 +91,20 @@ impl Body {
 impl HttpClient for Exchanging {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (parts, _) = request.into_parts();
-        self.client.send_bytes(Request::from_parts(parts, self.body.get())).await
+        let body = {
+            let mut exchange = self.exchange.lock();
+            exchange.answered = false;
+            exchange.body.clone()
+        };
+        let response = self.client.send_bytes(Request::from_parts(parts, body)).await?;
+        let mut exchange = self.exchange.lock();
+        exchange.answered = true;
+        if response.status().is_success() {
+            // An answer that is none says nothing of single spans.
+            let read = ExportTraceServiceResponse::decode(response.body().clone());
+            exchange.refused = read.map(refused).unwrap_or_default();
+        }
+        Ok(response)
     }
 }
 
@@ -91,12 +114,13 @@ mod tests {
 
     use axum::body::to_bytes;
     use axum::extract::Request;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
     use tokio::net::TcpListener;
 
     use super::*;
 
     #[tokio::test]
-    async fn the_body_is_ours_and_a_busy_collector_gets_it_twice() {
+    async fn the_body_is_ours_and_the_answer_is_read() {
         let requests = Arc::<Mutex<Vec<(String, Bytes)>>>::default();
         let kept = Arc::clone(&requests);
         let answer = async move |request: Request| {
@@ -105,10 +129,12 @@ mod tests {
             let body = to_bytes(body, 1 << 20).await.unwrap();
             let mut kept = kept.lock().unwrap();
             kept.push((format!("{} {form}", parts.uri.path()), body));
-            if kept.len() == 1 {
-                http::StatusCode::SERVICE_UNAVAILABLE
-            } else {
-                http::StatusCode::OK
+            let refused = ExportTracePartialSuccess { rejected_spans: 2, ..Default::default() };
+            let response = ExportTraceServiceResponse { partial_success: Some(refused) };
+            match kept.len() {
+                1 => (http::StatusCode::SERVICE_UNAVAILABLE, Vec::new()),
+                2 => (http::StatusCode::OK, response.encode_to_vec()),
+                _ => (http::StatusCode::UNAUTHORIZED, Vec::new()),
             }
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -117,8 +143,19 @@ mod tests {
         tokio::spawn(axum::serve(listener, router).into_future());
         let http = Http::new(endpoint, Duration::from_secs(30)).unwrap();
         let body = Bytes::from_static(b"spans");
-        assert_eq!(http.export(body.clone()).await.unwrap(), 0);
-        let expected = ("/v1/traces application/x-protobuf".to_owned(), body);
+        assert_eq!(http.export(body.clone()).await.unwrap(), 2, "spans that it refused");
+        let expected = ("/v1/traces application/x-protobuf".to_owned(), body.clone());
         assert_eq!(*requests.lock().unwrap(), vec![expected; 2]);
+        assert_eq!(http.export(body).await.unwrap_err().reason, "rejected");
+    }
+
+    #[tokio::test]
+    async fn a_collector_that_is_not_there_rejects_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
+        drop(listener);
+        let http = Http::new(endpoint, Duration::from_secs(5)).unwrap();
+        let failure = http.export(Bytes::from_static(b"spans")).await.unwrap_err();
+        assert_eq!(failure.reason, "unreachable", "{failure:?}");
     }
 }

@@ -136,3 +136,22 @@ async fn nobody_waits_longer_than_the_timeout() {
     assert!(begin.elapsed() < Duration::from_secs(5));
     assert_eq!(service.requests.lock().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_collector_that_is_not_there_rejects_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let grpc = Grpc::new(&endpoint, Duration::from_secs(5)).unwrap();
+    let failure = grpc.export(parts().0).await.unwrap_err();
+    assert_eq!(failure.reason, "unreachable", "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_collector_that_says_nothing_rejects_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let grpc = Grpc::new(&endpoint, Duration::from_millis(300)).unwrap();
+    let failure = grpc.export(parts().0).await.unwrap_err();
+    assert_eq!(failure.reason, "timeout", "{failure:?}");
+}

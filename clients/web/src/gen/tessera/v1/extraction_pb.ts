@@ -573,8 +573,10 @@ export const TokenDeltaSchema: GenMessage<TokenDelta> = /*@__PURE__*/
   messageDesc(file_tessera_v1_extraction, 8);
 
 /**
- * The next piece of a string that is still being written. Other values only
- * complete. A reader slower than the model gets fewer and longer pieces.
+ * The next piece of a text that is still being written. Other values only
+ * complete: numbers, strings that the schema gives a form (amounts, dates,
+ * choices), and all values of KEY: value lines, each as its line ends. A reader
+ * slower than the model gets fewer and longer pieces.
  *
  * @generated from message tessera.v1.FieldDelta
  */
