@@ -2,7 +2,8 @@
 # Checks everything under deploy/ that can be checked without a cluster: the chart (helm lint, and rendered
 # in every shape), kustomize, all manifests against the real schemas (kubeconform), Istio's by istioctl, Envoy's file
 # against Envoy's own types and by Envoy itself, container files by hadolint, nginx's and systemd's by their own tools;
-# a systemd also starts the unit (systemd.sh).
+# a systemd also starts the unit (systemd.sh), and the server runs in the files that its image has (image.sh). What no
+# schema knows, selectors and limits that fit, is checked by manifests.py.
 # What is not installed is named and skipped, unless `make deploy-tools` has put it into target/; with STRICT=1 that is a
 # failure.
 #
@@ -172,12 +173,13 @@ if have systemd-analyze "the systemd unit"; then
     echo "systemd: unit verified"
 fi
 
-binary=${BINARY:-$(ls "$target"/release/tessera "$target"/debug/tessera 2>/dev/null | head -n 1 || true)}
+binary=${BINARY:-$(ls -t "$target"/release/tessera "$target"/debug/tessera 2>/dev/null | head -n 1 || true)}
 if [ "$(id -u)" != 0 ] || [ -z "$binary" ]; then
-    echo "skipped: the systemd unit by systemd itself, which needs root and a binary (make binary, or BINARY)"
+    echo "skipped: the image's files and the systemd unit by systemd itself, which need root and a binary (make binary, or BINARY)"
     skipped=1
-elif have systemd-nspawn "the systemd unit by systemd itself"; then
-    validate/systemd.sh "$binary"
+else
+    if have dpkg-query "the image's files"; then validate/image.sh "$binary"; fi
+    if have systemd-nspawn "the systemd unit by systemd itself"; then validate/systemd.sh "$binary"; fi
 fi
 
 if [ "$skipped" = 1 ] && [ "${STRICT:-0}" = 1 ]; then
