@@ -252,10 +252,10 @@ pub const ALL: [Spec; 67] = [
         .help("TOML file of API keys, token issuers and rules; unset: everybody may call everything"),
     Spec::new(Key::ClientInFlight, "client-in-flight", ACCESS)
         .takes("N", "0")
-        .help("Requests that one address may have open, where no access file has quotas; 0: any"),
+        .help("Documents that one address may have open, in batches too, where no access file has quotas; 0: any"),
     Spec::new(Key::ClientPerMinute, "client-per-minute", ACCESS)
         .takes("N", "0")
-        .help("Requests that one address may begin per minute, likewise; 0: any"),
+        .help("Documents that one address may begin per minute, likewise; 0: any"),
     Spec::new(Key::RequestMemory, "request-memory", ACCESS)
         .takes("SIZE", "2GiB")
         .help("Bytes of all requests that arrive, wait and run; more are refused"),

@@ -16,7 +16,7 @@ use tower::{Layer, Service};
 use super::call::Call;
 use super::received::{Memory, Received};
 use super::{error, trace};
-use crate::access::{Action, Credentials, Gate};
+use crate::access::{Action, Counted, Credentials, Gate};
 use crate::transport::Peer;
 
 const HEALTH: &str = "/grpc.health.v1.Health/";
@@ -30,8 +30,15 @@ const LOAD_REPORTS: &str = "load-reports";
 /// The name in rules of what is served by nobody.
 const UNKNOWN: &str = "unknown";
 
-/// Methods that make the model work.
-const METERED: [&str; 2] = ["Extract", "BatchExtract"];
+/// What quotas count of a method: what makes the model work. A batch call alone does not: its documents do, each
+/// like an `Extract` (`batch`), or a caller would have one document less at once for each call that it has open.
+fn counted(name: &str) -> Counted {
+    match name {
+        "Extract" => Counted::Call,
+        "BatchExtract" => Counted::Documents,
+        _ => Counted::Nothing,
+    }
+}
 
 /// The names that rules of an access file may use.
 pub fn rule_names() -> Vec<&'static str> {
@@ -110,11 +117,12 @@ fn admit<B>(
         address: peer.map(|peer| peer.remote.ip()),
     };
     let name = name(path);
-    let action = Action { name, metered: METERED.contains(&name) };
+    let action = Action { name, counted: counted(name) };
     let admitted = gate
         .admit(&credentials, action, Instant::now())
         .map_err(|refusal| error::refused(&refusal))?;
-    let received = if action.metered { Some(memory.open()?) } else { None };
+    let brings_files = action.counted != Counted::Nothing;
+    let received = if brings_files { Some(memory.open()?) } else { None };
     if let Some(call) = request.extensions().get::<Arc<Call>>() {
         call.admitted(admitted, received.clone());
     }

@@ -276,22 +276,8 @@ async fn a_call_that_is_left_before_its_message_is_no_failure_of_the_server() {
     let mut setup = Setup::default();
     setup.service.telemetry = telemetry.clone();
     let server = setup.start().await;
-    let stream = TcpStream::connect(server.address).await.unwrap();
-    let (mut client, connection) = hyper::client::conn::http2::handshake(
-        hyper_util::rt::TokioExecutor::new(),
-        hyper_util::rt::TokioIo::new(stream),
-    )
-    .await
-    .unwrap();
-    tokio::spawn(connection);
-    let uri = format!("http://{}/tessera.v1.ExtractionService/Extract", server.address);
-    let request = |body: tonic::body::Body| {
-        http::Request::post(&uri)
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(body)
-            .unwrap()
-    };
+    let mut client = server.http2().await;
+    let request = |body| server.post(EXTRACT, "application/grpc", body);
     // Reset, as by a client that gives up; and ended, as by one that is wrong.
     let answer = client.send_request(request(tonic::body::Body::new(Silent)));
     assert!(tokio::time::timeout(Duration::from_millis(200), answer).await.is_err());
