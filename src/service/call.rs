@@ -51,14 +51,13 @@ pub(super) struct Call {
 
 /// What a call holds until it ends.
 #[derive(Debug, Default)]
+#[expect(dead_code, reason = "what counts is when they are dropped")]
 struct Held {
-    #[expect(dead_code, reason = "what counts is when it is dropped")]
     permit: Option<Permit>,
     /// Of documents that come in the call.
     meter: Option<Meter>,
     received: Option<Arc<Received>>,
     /// Of its request, without the files.
-    #[expect(dead_code, reason = "what counts is when it is dropped")]
     request: Option<Lease>,
 }
 

@@ -14,6 +14,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::call::Call;
+use super::pace::Pace;
 use super::received::{Memory, Received};
 use super::{error, trace};
 use crate::access::{Action, Counted, Credentials, Gate};
@@ -50,13 +51,14 @@ pub fn rule_names() -> Vec<&'static str> {
 pub(super) struct GateLayer {
     pub(super) gate: Arc<Gate>,
     pub(super) memory: Memory,
+    pub(super) pace: Pace,
 }
 
 impl<S> Layer<S> for GateLayer {
     type Service = Gated<S>;
 
     fn layer(&self, inner: S) -> Gated<S> {
-        Gated { inner, gate: Arc::clone(&self.gate), memory: self.memory.clone() }
+        Gated { inner, gate: Arc::clone(&self.gate), memory: self.memory.clone(), pace: self.pace }
     }
 }
 
@@ -66,6 +68,7 @@ pub(super) struct Gated<S> {
     inner: S,
     gate: Arc<Gate>,
     memory: Memory,
+    pace: Pace,
 }
 
 impl<S> Service<http::Request<Body>> for Gated<S>
@@ -90,7 +93,8 @@ where
         };
         if let Some(received) = received {
             let is_stream = request.uri().path().ends_with("/BatchExtract");
-            request = request.map(|body| received.count(body, is_stream));
+            let pace = self.pace;
+            request = request.map(|body| received.count(body, is_stream, pace));
         }
         // What was shown has been looked at, and is for nobody's log.
         for name in ["authorization", "x-api-key"] {

@@ -1460,7 +1460,7 @@ export const FinishReasonSchema: GenEnum<FinishReason> = /*@__PURE__*/
  *     REQUEST_TOO_LARGE_FOR_MEMORY
  *   UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
  *     DRAIN_TIMEOUT; FETCH_FAILED where a file did not come, or not in time
- *   DEADLINE_EXCEEDED: DEADLINE
+ *   DEADLINE_EXCEEDED: DEADLINE, MESSAGE_TIMEOUT
  *   FAILED_PRECONDITION: FETCH_FAILED, of a file named by InputFile.uri: what is
  *     there is not given out, is elsewhere or comes in another form; BadRequest
  *     names the field
