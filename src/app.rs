@@ -233,13 +233,8 @@ impl Server {
 
     /// Waits until the server cannot go on.
     pub async fn failed(&mut self) -> AppError {
-        let mut status = self.engine.status();
-        let failed = async {
-            // What it returns locks the status: it must be gone before anybody looks at that again.
-            let _ = status.wait_for(|status| status.state == ModelState::Failed).await;
-        };
         tokio::select! {
-            () = failed => self.model_error(),
+            () = failed(self.engine.status()) => self.model_error(),
             served = &mut self.serving => self.serve_error(served),
         }
     }
@@ -288,11 +283,33 @@ impl Server {
         enter(Phase::Stopped);
     }
 
-    /// Says that it leaves, takes no more requests, lets running ones end, and ends the rest.
+    /// Says that it leaves, takes no more requests, lets running ones end, and ends the rest. An engine that fails
+    /// meanwhile would end none of them: it is the failure that it is at any other time.
     pub async fn stop(mut self) -> Result<Goodbye, AppError> {
         enter(Phase::Leaving);
         // Whoever balances load learns of it from health; until then refusing would fail requests.
         self.engine.leave();
+        let status = self.engine.status();
+        let ended = tokio::select! {
+            biased;
+            () = failed(status) => {
+                let error = self.model_error();
+                self.abandon().await;
+                return Err(error);
+            }
+            ended = self.drain() => ended?,
+        };
+        drop(self.watchdog);
+        self.engine.stop();
+        enter(Phase::Stopped);
+        Ok(match ended {
+            Ended::Idle => Goodbye::Finished,
+            Ended::Cut => Goodbye::Cut,
+        })
+    }
+
+    /// From the first word of it to the last call.
+    async fn drain(&mut self) -> Result<Ended, ServeError> {
         let mut served = None;
         if self.engine.current().state == ModelState::Leaving {
             tokio::time::sleep(self.config.server.drain_propagation).await;
@@ -308,24 +325,20 @@ impl Server {
             Some(served) => served,
             None => (&mut self.serving).await,
         };
-        drop(self.watchdog);
-        let ended = match served {
-            Ok(ended) => ended?,
-            // Its task died: there is nothing left to wait for.
-            Err(_) => Ended::Cut,
-        };
-        self.engine.stop();
-        enter(Phase::Stopped);
-        Ok(match ended {
-            Ended::Idle => Goodbye::Finished,
-            Ended::Cut => Goodbye::Cut,
-        })
+        // Where its task died there is nothing left to wait for.
+        served.unwrap_or(Ok(Ended::Cut))
     }
 
     /// What the engine says of itself.
     pub fn status(&self) -> watch::Receiver<engine::Status> {
         self.engine.status()
     }
+}
+
+/// Ready when the engine has failed.
+async fn failed(mut status: watch::Receiver<engine::Status>) {
+    // What it returns locks the status: it must be gone before anybody looks at that again.
+    let _ = status.wait_for(|status| status.state == ModelState::Failed).await;
 }
 
 async fn listen_to_operators(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
@@ -385,6 +398,7 @@ fn service_config(config: &Config, telemetry: &Telemetry) -> service::Config {
     service.drain_timeout = config.server.drain_timeout;
     service.transport = config.server.transport.clone();
     service.access = config.server.access.clone();
+    service.receive_timeout = config.server.receive_timeout;
     service.request_memory_bytes = config.server.request_memory;
     service.tiles_per_page_max = load::tiles_max(config);
     service

@@ -17,6 +17,10 @@ pub const EVENT_BYTES_MAX: usize = RESPONSE_BYTES_MAX - 1024;
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
 /// Bytes of all requests that arrive, wait and run, where nobody says.
 pub const REQUEST_MEMORY_BYTES: usize = 2 << 30;
+/// Silence in the middle of a request's message after which its call ends, where nobody says.
+pub const RECEIVE_MS_DEFAULT: u64 = 30_000;
+/// How long one message of a request may take to come, however steadily: the largest at 112 kB a second.
+pub const MESSAGE_MS_MAX: u64 = 600_000;
 /// Connections at once: each costs a file descriptor and some buffers.
 pub const CONNECTIONS_MAX: usize = 10_000;
 /// What a peer may take to agree on TLS, and then to say its first word.
@@ -155,6 +159,7 @@ pub const PIXEL_BYTES_WAITING_MAX: usize = 2 << 30;
 pub const DEVICE_FAILURES_MAX: usize = 3;
 
 const _: () = assert!(REQUEST_BYTES_MAX <= REQUEST_MEMORY_BYTES);
+const _: () = assert!(RECEIVE_MS_DEFAULT <= MESSAGE_MS_MAX);
 const _: () = assert!(RELOAD_INTERVAL_MS > 0);
 const _: () = assert!(FILE_BYTES_MAX <= REQUEST_BYTES_MAX);
 const _: () = assert!(FILE_BYTES_MAX <= FETCHED_BYTES_MAX && FETCH_MS_DEFAULT <= FETCH_MS_MAX);

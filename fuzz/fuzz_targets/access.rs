@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
-use tessera::access::{Action, Config, Credentials, Gate};
+use tessera::access::{Action, Config, Counted, Credentials, Gate};
 
 static GATE: LazyLock<Gate> = LazyLock::new(|| {
     let dir = std::env::temp_dir().join(format!("tessera-fuzz-{}", std::process::id()));
@@ -22,6 +22,6 @@ static GATE: LazyLock<Gate> = LazyLock::new(|| {
 
 fuzz_target!(|token: &str| {
     let credentials = Credentials { token: Some(token), certificate: &[], address: None };
-    let action = Action { name: "Extract", metered: true };
+    let action = Action { name: "Extract", counted: Counted::Call };
     assert!(GATE.admit(&credentials, action, Instant::now()).is_err());
 });

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::file::{self, AccessError};
 use super::policy::{Allowed, Policy, Refusal};
-use super::quota::{Accounts, Permit, Quota};
-use super::{Action, Credentials, lint};
+use super::quota::{Accounts, Meter, Permit, Quota};
+use super::{Action, Counted, Credentials, lint};
 
 /// What an operator can set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,6 +41,8 @@ pub struct Admitted {
     pub caller: Option<String>,
     /// To be kept until the call is over.
     pub permit: Option<Permit>,
+    /// Counts the documents that come in it, by the quota of now.
+    pub meter: Option<Meter>,
 }
 
 // === impl Config ===
@@ -99,10 +101,14 @@ impl Gate {
                 None => return Ok(Admitted::default()),
             },
         };
-        let permit = (action.metered && !quota.is_none())
-            .then(|| self.accounts.enter(&caller, quota, now))
-            .transpose()?;
-        Ok(Admitted { caller: named.then_some(caller), permit })
+        let counted = if quota.is_none() { Counted::Nothing } else { action.counted };
+        let meter = || Meter::new(&self.accounts, caller.clone(), quota);
+        let (permit, meter) = match counted {
+            Counted::Nothing => (None, None),
+            Counted::Call => (Some(meter().enter(now)?), None),
+            Counted::Documents => (None, Some(meter())),
+        };
+        Ok(Admitted { caller: named.then_some(caller), permit, meter })
     }
 
     /// Looks at the file again. What cannot be used is logged, and the last good one stays. Blocks.

@@ -14,7 +14,7 @@ mod quota;
 pub use file::{AccessError, digest_of_key};
 pub use gate::{Admitted, Config, Gate};
 pub use policy::Refusal;
-pub use quota::{Permit, Quota};
+pub use quota::{Meter, Permit, Quota};
 
 use std::net::IpAddr;
 
@@ -44,8 +44,17 @@ impl std::fmt::Debug for Credentials<'_> {
 pub struct Action<'a> {
     /// As rules name it: `Extract`, `reflection`.
     pub name: &'a str,
-    /// Whether quotas count it.
-    pub metered: bool,
+    pub counted: Counted,
+}
+
+/// What quotas count: documents that are read, however they are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    Nothing,
+    /// The call, which is one document.
+    Call,
+    /// Each document that comes in the call, by [`Meter::enter`]; the call beside them is nothing.
+    Documents,
 }
 
 /// The name of whoever shows nothing, for rules.

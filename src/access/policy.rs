@@ -19,9 +19,9 @@ pub enum Refusal {
     Invalid { why: &'static str },
     #[error("{caller} may not call {action}")]
     NotAllowed { caller: String, action: String },
-    #[error("{caller} has {limit} calls in flight, which is its quota")]
+    #[error("{caller} has {limit} documents in flight, which is its quota")]
     InFlight { caller: String, limit: u32, retry_after: Duration },
-    #[error("{caller} has made {limit} calls within a minute, which is its quota")]
+    #[error("{caller} has begun {limit} documents within a minute, which is its quota")]
     Rate { caller: String, limit: u32, retry_after: Duration },
 }
 

@@ -9,7 +9,7 @@ use super::policy::Refusal;
 /// Callers that are remembered.
 const ACCOUNTS_MAX: usize = 10_000;
 
-/// When to try again while other calls of the same caller run: nobody knows when one ends.
+/// When to try again while other documents of the same caller run: nobody knows when one ends.
 const RETRY_IN_FLIGHT: Duration = Duration::from_secs(1);
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -30,12 +30,20 @@ pub(super) struct Accounts {
 #[derive(Debug)]
 struct Account {
     in_flight: u32,
-    /// Calls that may be made now; grows back with time to a minute's worth.
-    calls_left: f64,
+    /// Documents that may begin now; grows back with time to a minute's worth.
+    left: f64,
     seen: Instant,
 }
 
-/// One call that counts; dropped when it is over.
+/// Counts what one caller does.
+#[derive(Debug)]
+pub struct Meter {
+    accounts: Arc<Accounts>,
+    caller: String,
+    quota: Quota,
+}
+
+/// One document that counts; dropped when it is over.
 #[derive(Debug)]
 pub struct Permit {
     accounts: Arc<Accounts>,
@@ -53,8 +61,8 @@ impl Quota {
 // === impl Accounts ===
 
 impl Accounts {
-    /// Counts one more call of `caller`, or says why not.
-    pub(super) fn enter(
+    /// Counts one more document of `caller`, or says why not.
+    fn enter(
         self: &Arc<Self>,
         caller: &str,
         quota: Quota,
@@ -67,13 +75,13 @@ impl Accounts {
         let minute = quota.per_minute.map_or(f64::INFINITY, f64::from);
         let account = open.entry(caller.to_owned()).or_insert(Account {
             in_flight: 0,
-            calls_left: minute,
+            left: minute,
             seen: now,
         });
         if quota.per_minute.is_some() {
             let passed = now.saturating_duration_since(account.seen).as_secs_f64();
-            let grown = account.calls_left + passed * minute / MINUTE.as_secs_f64();
-            account.calls_left = grown.min(minute);
+            let grown = account.left + passed * minute / MINUTE.as_secs_f64();
+            account.left = grown.min(minute);
         }
         account.seen = now;
         if let Some(limit) = quota.in_flight.filter(|limit| account.in_flight >= *limit) {
@@ -81,12 +89,12 @@ impl Accounts {
             return Err(Refusal::InFlight { caller, limit, retry_after: RETRY_IN_FLIGHT });
         }
         if let Some(limit) = quota.per_minute {
-            if account.calls_left < 1.0 {
-                let wait = (1.0 - account.calls_left) * MINUTE.as_secs_f64() / minute;
+            if account.left < 1.0 {
+                let wait = (1.0 - account.left) * MINUTE.as_secs_f64() / minute;
                 let retry_after = Duration::from_secs_f64(wait);
                 return Err(Refusal::Rate { caller: caller.to_owned(), limit, retry_after });
             }
-            account.calls_left -= 1.0;
+            account.left -= 1.0;
         }
         account.in_flight += 1;
         Ok(Permit { accounts: Arc::clone(self), caller: caller.to_owned() })
@@ -106,6 +114,19 @@ fn forget(open: &mut HashMap<String, Account>, now: Instant) {
     });
     if open.len() >= ACCOUNTS_MAX {
         open.retain(|_, account| account.in_flight > 0);
+    }
+}
+
+// === impl Meter ===
+
+impl Meter {
+    pub(super) fn new(accounts: &Arc<Accounts>, caller: String, quota: Quota) -> Self {
+        Self { accounts: Arc::clone(accounts), caller, quota }
+    }
+
+    /// Counts one more document, or says why not.
+    pub fn enter(&self, now: Instant) -> Result<Permit, Refusal> {
+        self.accounts.enter(&self.caller, self.quota, now)
     }
 }
 

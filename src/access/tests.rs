@@ -129,7 +129,12 @@ impl Door {
     ) -> Result<Admitted, Refusal> {
         let certificate: Vec<String> = certificate.iter().map(|&name| name.to_owned()).collect();
         let credentials = Credentials { token, certificate: &certificate, address: None };
-        let action = Action { name: method, metered: method == "Extract" };
+        let counted = match method {
+            "Extract" => Counted::Call,
+            "BatchExtract" => Counted::Documents,
+            _ => Counted::Nothing,
+        };
+        let action = Action { name: method, counted };
         self.gate.admit(&credentials, action, Instant::now())
     }
 
@@ -215,6 +220,30 @@ fn quotas_count_metered_calls_of_one_caller() {
 }
 
 #[test]
+fn quotas_count_documents_of_batches_with_calls_and_not_the_batches() {
+    let issuer = Issuer::new();
+    let dir = tempfile::tempdir().unwrap();
+    let rules = RULES.replacen("\"Extract\"", "\"Extract\", \"BatchExtract\"", 1);
+    let file = Some(write(dir.path(), &access(&rules), &issuer.jwks()));
+    let methods = ["Extract", "BatchExtract", "ModelInfo"];
+    let gate = Gate::open(Config { file, ..Config::default() }, &methods).unwrap();
+    let door = Door { gate, dir };
+    let key = Some("tsr_billing");
+    let batches = [(); 3].map(|()| door.try_in(key, &[], "BatchExtract").unwrap());
+    assert!(batches.iter().all(|admitted| admitted.permit.is_none()));
+    let enter = |batch: usize| batches[batch].meter.as_ref().unwrap().enter(Instant::now());
+    let document = enter(0).unwrap();
+    for refusal in [enter(1).unwrap_err(), door.try_in(key, &[], "Extract").unwrap_err()] {
+        assert!(matches!(refusal, Refusal::InFlight { limit: 1, .. }), "{refusal}");
+    }
+    drop(document);
+    let call = door.try_in(key, &[], "Extract").unwrap();
+    assert!(enter(0).is_err());
+    drop(call);
+    enter(2).unwrap();
+}
+
+#[test]
 fn a_changed_file_counts_and_a_broken_one_does_not() {
     let issuer = Issuer::new();
     let door = Door::new(&issuer);
@@ -235,7 +264,7 @@ fn without_a_file_addresses_have_quotas() {
     let from = |address: &str| {
         let address = Some(address.parse().unwrap());
         let credentials = Credentials { token: Some("ignored"), certificate: &[], address };
-        gate.admit(&credentials, Action { name: "Extract", metered: true }, Instant::now())
+        gate.admit(&credentials, Action { name: "Extract", counted: Counted::Call }, Instant::now())
     };
     let running = from("192.0.2.1").unwrap();
     assert_eq!(running.caller, None);

@@ -4,16 +4,18 @@
 //! [`routes`] are this module's own; `app` merges those of others into them.
 
 mod log_level;
+mod origin;
 mod probes;
 mod reload;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +34,9 @@ const WRONG_HOST: &str = "This port does not answer by that name: call it by its
 const PATHS: &str = "There is no such path. This port has GET /metrics, GET /livez, GET /readyz, \
     GET and PUT /log-level, GET and POST /reload.\n";
 
+/// An answer for programs.
+type Answer = (StatusCode, [(HeaderName, &'static str); 1], String);
+
 /// `GET /metrics`, and `GET` and `PUT /log-level`.
 pub fn routes(telemetry: &Telemetry) -> Router {
     let metrics = telemetry.metrics().clone();
@@ -43,7 +48,7 @@ pub fn routes(telemetry: &Telemetry) -> Router {
         .merge(log_level::routes(telemetry))
 }
 
-/// Serves until `stop` is cancelled, to who calls by one of `hosts`. Scrapes and probes are short: nothing
+/// Serves until `stop` is cancelled, to who calls by one of `hosts`, and not for pages of others. Scrapes and probes are short: nothing
 /// is waited for.
 pub async fn serve(
     listener: TcpListener,
@@ -53,12 +58,17 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let router = router.fallback(async || (StatusCode::NOT_FOUND, PATHS));
     let router = router.layer(from_fn(move |request: Request, next: Next| {
-        let known = hosts.allow(request.uri(), request.headers());
+        let refusal = if !hosts.allow(request.uri(), request.headers()) {
+            Some((StatusCode::MISDIRECTED_REQUEST, WRONG_HOST).into_response())
+        } else if origin::is_refused(request.method(), request.headers()) {
+            Some(origin::refusal().into_response())
+        } else {
+            None
+        };
         async move {
-            if known {
-                next.run(request).await
-            } else {
-                (StatusCode::MISDIRECTED_REQUEST, WRONG_HOST).into_response()
+            match refusal {
+                Some(refusal) => refusal,
+                None => next.run(request).await,
             }
         }
     }));
@@ -73,6 +83,10 @@ fn metrics_text(metrics: &Metrics, headers: &HeaderMap) -> impl IntoResponse + u
     let wanted = headers.get(ACCEPT).and_then(|header| header.to_str().ok()).unwrap_or_default();
     let format = Format::accepted(wanted);
     ([(CONTENT_TYPE, format.content_type())], metrics.exposition(format))
+}
+
+fn json(code: StatusCode, value: &Value) -> Answer {
+    (code, [(CONTENT_TYPE, "application/json")], format!("{value}\n"))
 }
 
 #[cfg(test)]

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, StatusCode};
+use axum::http::StatusCode;
 use axum::routing::get;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::watch;
 
+use super::{Answer, json};
 use crate::engine::{Reload, ReloadRefused, ReloadState, Status};
 
 /// Begins an exchange and returns its number.
 pub type Begin = Arc<dyn Fn() -> Result<u32, ReloadRefused> + Send + Sync>;
-
-type Answer = (StatusCode, [(HeaderName, &'static str); 1], String);
 
 /// `GET` and `POST /reload`.
 pub fn reload(status: watch::Receiver<Status>, begin: Begin) -> Router {
@@ -24,7 +22,7 @@ pub fn reload(status: watch::Receiver<Status>, begin: Begin) -> Router {
 
 fn show(reload: Option<&Reload>) -> Answer {
     let Some(Reload { number, state, message }) = reload else {
-        return answer(StatusCode::OK, &json!({"number": 0, "state": "none", "message": ""}));
+        return json(StatusCode::OK, &json!({"number": 0, "state": "none", "message": ""}));
     };
     let state = match state {
         ReloadState::Loading => "loading",
@@ -32,20 +30,16 @@ fn show(reload: Option<&Reload>) -> Answer {
         ReloadState::Done => "done",
         ReloadState::Failed => "failed",
     };
-    answer(StatusCode::OK, &json!({"number": number, "state": state, "message": message}))
+    json(StatusCode::OK, &json!({"number": number, "state": state, "message": message}))
 }
 
 /// 202 with the number, or 409 with the reason.
 fn start(begin: &Begin) -> Answer {
     match begin() {
-        Ok(number) => answer(StatusCode::ACCEPTED, &json!({"number": number, "state": "loading"})),
+        Ok(number) => json(StatusCode::ACCEPTED, &json!({"number": number, "state": "loading"})),
         Err(refused) => {
             let (reason, message) = (refused.reason(), refused.to_string());
-            answer(StatusCode::CONFLICT, &json!({"reason": reason, "message": message}))
+            json(StatusCode::CONFLICT, &json!({"reason": reason, "message": message}))
         }
     }
-}
-
-fn answer(code: StatusCode, value: &Value) -> Answer {
-    (code, [(CONTENT_TYPE, "application/json")], format!("{value}\n"))
 }

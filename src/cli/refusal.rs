@@ -107,6 +107,7 @@ fn remedy(code: Code, reason: &str, limit: &str, retry: Option<Duration>) -> Opt
         ("INVALID_FIELD", _) => "the request again with the field put right",
         ("FETCH_FAILED", Code::Unavailable) => "again later, or send the file itself",
         ("FETCH_FAILED", _) => "a URI under which the file is given out, or the file itself",
+        ("MESSAGE_TIMEOUT", _) => "a faster way to the server, or fewer and smaller files at once",
         ("DEADLINE", _) | (_, Code::DeadlineExceeded) => {
             "a longer --timeout, or fewer tiles with --max-tiles"
         }

@@ -221,12 +221,14 @@ fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
     let transport = access::transport(reader);
     let access = access::access(reader);
     let request_memory = reader.read(Key::RequestMemory, access::request_memory);
+    let receive_timeout = reader.read(Key::ReceiveTimeout, access::receive_timeout);
     let fetch = fetch::fetch(reader);
     Some(ServerConfig {
         watchdog: watchdog?,
         transport: transport?,
         access: access?,
         request_memory: request_memory?,
+        receive_timeout: receive_timeout?,
         fetch: fetch?,
         listen: listen?,
         drain_timeout: drain_timeout?,

@@ -106,6 +106,8 @@ pub struct ServerConfig {
     pub access: access::Config,
     /// Bytes of all requests that arrive, wait and run.
     pub request_memory: usize,
+    /// Longest silence in the middle of a request's message.
+    pub receive_timeout: Duration,
     /// None: requests bring their files.
     pub fetch: Option<fetch::Config>,
 }

@@ -51,6 +51,7 @@ pub enum Key {
     ClientInFlight,
     ClientPerMinute,
     RequestMemory,
+    ReceiveTimeout,
     MaxConnections,
     ConnectionAge,
     FetchFrom,
@@ -116,7 +117,7 @@ const FETCH: &str = "Files by URI";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 67] = [
+pub const ALL: [Spec; 68] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -252,13 +253,16 @@ pub const ALL: [Spec; 67] = [
         .help("TOML file of API keys, token issuers and rules; unset: everybody may call everything"),
     Spec::new(Key::ClientInFlight, "client-in-flight", ACCESS)
         .takes("N", "0")
-        .help("Requests that one address may have open, where no access file has quotas; 0: any"),
+        .help("Documents that one address may have open, in batches too, where no access file has quotas; 0: any"),
     Spec::new(Key::ClientPerMinute, "client-per-minute", ACCESS)
         .takes("N", "0")
-        .help("Requests that one address may begin per minute, likewise; 0: any"),
+        .help("Documents that one address may begin per minute, likewise; 0: any"),
     Spec::new(Key::RequestMemory, "request-memory", ACCESS)
         .takes("SIZE", "2GiB")
         .help("Bytes of all requests that arrive, wait and run; more are refused"),
+    Spec::new(Key::ReceiveTimeout, "receive-timeout", ACCESS)
+        .takes("TIME", "30s")
+        .help("Longest silence in the middle of a request's message, after which its call ends"),
     Spec::new(Key::MaxConnections, "max-connections", ACCESS)
         .takes("N", "10000")
         .help("Connections at once; more are closed at once"),

@@ -64,6 +64,20 @@ pub fn switch(text: &str) -> Result<bool, Wrong> {
     }
 }
 
+/// A length of time within `bounds`.
+pub fn duration_within(text: &str, bounds: &RangeInclusive<Duration>) -> Result<Duration, Wrong> {
+    let time = duration(text)?;
+    if bounds.contains(&time) {
+        return Ok(time);
+    }
+    let shown = |time: &Duration| match time.subsec_millis() {
+        0 => format!("{}s", time.as_secs()),
+        _ => format!("{}ms", time.as_millis()),
+    };
+    let reason = if time < *bounds.start() { "is too short" } else { "is too long" };
+    Err(Wrong::new(reason, format!("give {} to {}", shown(bounds.start()), shown(bounds.end()))))
+}
+
 /// `500ms`, `30s`, `5m`, `1h`, and sums of them: `1m30s`.
 pub fn duration(text: &str) -> Result<Duration, Wrong> {
     let remedy = "give a number with its unit: 500ms, 30s, 5m, 1h";

@@ -1,8 +1,8 @@
 //! The `BatchExtract` call: many documents over one stream, each with its own id and its own outcome.
 //!
-//! The stream is always read. A document beyond the most in flight is refused at once and alone, so that
-//! a cancellation never waits behind documents; only a client that does not read its answers either is
-//! made to wait, when as many refusals as documents wait for it.
+//! The stream is always read. A document beyond the most in flight, or beyond its caller's quota, is refused
+//! at once and alone, so that a cancellation never waits behind documents; only a client that does not read
+//! its answers either is made to wait, when as many refusals as documents wait for it.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -22,6 +22,7 @@ use super::call::Call;
 use super::error::{self, Failure, Reason};
 use super::extract;
 use super::received::Message as Account;
+use crate::access::Permit;
 use crate::limits;
 use crate::pb::v1;
 use crate::pb::v1::batch_extract_request::Message;
@@ -189,23 +190,21 @@ impl Batch {
             // Without a name its outcome could not be told from another's.
             return Err(wrong("extract.request_id", "is empty: each document needs its own"));
         }
-        let most = self.state.config.batch_in_flight_max;
-        let cancel = CancellationToken::new();
-        {
-            let mut in_flight = self.in_flight.lock();
-            if in_flight.contains_key(&id) {
-                let what = format!("{id:?} is in flight already: each document needs its own");
-                return Err(wrong("extract.request_id", &what));
-            }
-            if in_flight.len() >= most {
-                let status = error::batch_full(in_flight.len(), most);
+        if self.in_flight.lock().contains_key(&id) {
+            let what = format!("{id:?} is in flight already: each document needs its own");
+            return Err(wrong("extract.request_id", &what));
+        }
+        let permit = match self.admit() {
+            Ok(permit) => permit,
+            Err(status) => {
                 // It has no call of its own that would end.
                 self.call.count_refusal(&status);
                 self.refusals.push_back(failed(id, &status));
                 return Ok(());
             }
-            in_flight.insert(id.clone(), cancel.clone());
-        }
+        };
+        let cancel = CancellationToken::new();
+        self.in_flight.lock().insert(id.clone(), cancel.clone());
         let document = Document {
             call: Arc::new(self.call.document(&id)),
             traced: self.traced,
@@ -214,10 +213,21 @@ impl Batch {
             in_flight: self.in_flight.clone(),
             id: id.clone(),
         };
+        document.call.counts(permit);
         document.call.hold(account, &mut request);
         let task = self.documents.spawn(document.run(request, cancel));
         self.ids.insert(task.id(), id);
         Ok(())
+    }
+
+    /// Whether there is room for one more document: in the call, and in what its caller may have.
+    fn admit(&self) -> Result<Option<Permit>, Status> {
+        let (in_flight, most) =
+            (self.in_flight.lock().len(), self.state.config.batch_in_flight_max);
+        if in_flight >= most {
+            return Err(error::batch_full(in_flight, most));
+        }
+        self.call.admit_document()
     }
 
     fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {

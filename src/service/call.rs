@@ -11,7 +11,7 @@ use super::error::{self, Kind};
 use super::orca::{self, Cost, LoadMeter};
 use super::received::{Lease, Message, Received};
 use super::trace;
-use crate::access::{Admitted, Permit};
+use crate::access::{Admitted, Meter, Permit};
 use crate::pb::v1;
 use crate::telemetry::metrics::CallEnded;
 use crate::telemetry::{Metrics, Telemetry};
@@ -54,6 +54,8 @@ pub(super) struct Call {
 #[expect(dead_code, reason = "what counts is when they are dropped")]
 struct Held {
     permit: Option<Permit>,
+    /// Of documents that come in the call.
+    meter: Option<Meter>,
     received: Option<Arc<Received>>,
     /// Of its request, without the files.
     request: Option<Lease>,
@@ -120,8 +122,9 @@ impl Call {
 
     /// The call may go on, under this name.
     pub(super) fn admitted(&self, admitted: Admitted, received: Option<Arc<Received>>) {
-        self.lock().caller = admitted.caller;
-        *self.held() = Held { permit: admitted.permit, received, request: None };
+        let Admitted { caller, permit, meter } = admitted;
+        self.lock().caller = caller;
+        *self.held() = Held { permit, meter, received, request: None };
     }
 
     /// Whether the caller left before its message was whole.
@@ -143,6 +146,17 @@ impl Call {
     /// Holds what `request` takes in memory: the files as long as they are there, the rest until the call ends.
     pub(super) fn hold(&self, message: Option<Message>, request: &mut v1::ExtractRequest) {
         self.held().request = message.map(|message| message.follow(request));
+    }
+
+    /// Counts one more document of this call against its caller's quota, or says why not.
+    pub(super) fn admit_document(&self) -> Result<Option<Permit>, Status> {
+        let permit = self.held().meter.as_ref().map(|meter| meter.enter(Instant::now()));
+        permit.transpose().map_err(|refusal| error::refused(&refusal))
+    }
+
+    /// The document counts, until it ends.
+    pub(super) fn counts(&self, permit: Option<Permit>) {
+        self.held().permit = permit;
     }
 
     /// A document of this call, with a span, a log line and an end of its own.

@@ -80,6 +80,26 @@ pub(super) fn unread(waited: Duration) -> Status {
         .into_status()
 }
 
+/// Nothing more came of a message for so long that the call ended.
+pub(super) fn silent(longest: Duration) -> Status {
+    let message =
+        format!("the rest of the message did not come: silence for {} ms", longest.as_millis());
+    late(message, "receive_timeout_ms", longest)
+}
+
+/// A message took so long to come that the call ended.
+pub(super) fn too_slow(longest: Duration) -> Status {
+    let message = format!("the message was not whole after {} ms", longest.as_millis());
+    late(message, "message_ms", longest)
+}
+
+fn late(message: String, limit: &str, longest: Duration) -> Status {
+    Failure::new(Code::DeadlineExceeded, Reason::MessageTimeout, message)
+        .with("limit", limit)
+        .with("limit_value", &longest.as_millis())
+        .into_status()
+}
+
 /// Requests in memory are as many bytes as may be.
 pub(super) fn too_much_received(bytes_max: usize) -> Status {
     let message =

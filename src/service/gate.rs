@@ -14,9 +14,10 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::call::Call;
+use super::pace::Pace;
 use super::received::{Memory, Received};
 use super::{error, trace};
-use crate::access::{Action, Credentials, Gate};
+use crate::access::{Action, Counted, Credentials, Gate};
 use crate::transport::Peer;
 
 const HEALTH: &str = "/grpc.health.v1.Health/";
@@ -30,8 +31,15 @@ const LOAD_REPORTS: &str = "load-reports";
 /// The name in rules of what is served by nobody.
 const UNKNOWN: &str = "unknown";
 
-/// Methods that make the model work.
-const METERED: [&str; 2] = ["Extract", "BatchExtract"];
+/// What quotas count of a method: what makes the model work. A batch call alone does not: its documents do, each
+/// like an `Extract` (`batch`), or a caller would have one document less at once for each call that it has open.
+fn counted(name: &str) -> Counted {
+    match name {
+        "Extract" => Counted::Call,
+        "BatchExtract" => Counted::Documents,
+        _ => Counted::Nothing,
+    }
+}
 
 /// The names that rules of an access file may use.
 pub fn rule_names() -> Vec<&'static str> {
@@ -43,13 +51,14 @@ pub fn rule_names() -> Vec<&'static str> {
 pub(super) struct GateLayer {
     pub(super) gate: Arc<Gate>,
     pub(super) memory: Memory,
+    pub(super) pace: Pace,
 }
 
 impl<S> Layer<S> for GateLayer {
     type Service = Gated<S>;
 
     fn layer(&self, inner: S) -> Gated<S> {
-        Gated { inner, gate: Arc::clone(&self.gate), memory: self.memory.clone() }
+        Gated { inner, gate: Arc::clone(&self.gate), memory: self.memory.clone(), pace: self.pace }
     }
 }
 
@@ -59,6 +68,7 @@ pub(super) struct Gated<S> {
     inner: S,
     gate: Arc<Gate>,
     memory: Memory,
+    pace: Pace,
 }
 
 impl<S> Service<http::Request<Body>> for Gated<S>
@@ -83,7 +93,8 @@ where
         };
         if let Some(received) = received {
             let is_stream = request.uri().path().ends_with("/BatchExtract");
-            request = request.map(|body| received.count(body, is_stream));
+            let pace = self.pace;
+            request = request.map(|body| received.count(body, is_stream, pace));
         }
         // What was shown has been looked at, and is for nobody's log.
         for name in ["authorization", "x-api-key"] {
@@ -110,11 +121,12 @@ fn admit<B>(
         address: peer.map(|peer| peer.remote.ip()),
     };
     let name = name(path);
-    let action = Action { name, metered: METERED.contains(&name) };
+    let action = Action { name, counted: counted(name) };
     let admitted = gate
         .admit(&credentials, action, Instant::now())
         .map_err(|refusal| error::refused(&refusal))?;
-    let received = if action.metered { Some(memory.open()?) } else { None };
+    let brings_files = action.counted != Counted::Nothing;
+    let received = if brings_files { Some(memory.open()?) } else { None };
     if let Some(call) = request.extensions().get::<Arc<Call>>() {
         call.admitted(admitted, received.clone());
     }

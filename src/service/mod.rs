@@ -23,6 +23,7 @@ mod leaving;
 mod model_info;
 mod orca;
 mod outline;
+mod pace;
 mod playground;
 mod reading;
 mod received;
@@ -82,6 +83,10 @@ pub struct Config {
     pub heartbeat: Duration,
     /// How long a response may wait for its reader.
     pub unread: Duration,
+    /// Longest silence in the middle of a message of a request.
+    pub receive_timeout: Duration,
+    /// How long one message of a request may take from its first byte to its last.
+    pub message_time: Duration,
     /// How long running calls may take to end once the server shuts down.
     pub drain_timeout: Duration,
     /// Documents without an outcome in one batch call.
@@ -118,6 +123,8 @@ impl Config {
             allowed_hosts: None,
             heartbeat: Duration::from_millis(limits::HEARTBEAT_MS),
             unread: Duration::from_millis(limits::UNREAD_MS_MAX),
+            receive_timeout: Duration::from_millis(limits::RECEIVE_MS_DEFAULT),
+            message_time: Duration::from_millis(limits::MESSAGE_MS_MAX),
             drain_timeout: Duration::from_secs(30),
             batch_in_flight_max: limits::BATCH_IN_FLIGHT_MAX,
             telemetry: Telemetry::default(),

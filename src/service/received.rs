@@ -17,6 +17,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::outline::{self, Outline};
+use super::pace::{Pace, Pending};
 use super::{body, error};
 use crate::limits;
 use crate::pb::v1;
@@ -61,6 +62,7 @@ struct Arriving {
     is_stream: bool,
     whole: usize,
     frame: Frame,
+    pending: Pending,
 }
 
 /// One message, as far as it has come.
@@ -157,9 +159,9 @@ impl AsRef<[u8]> for Leased {
 
 impl Received {
     /// Counts what `body` brings, which is one message unless it is a stream of them, and bounds all that is
-    /// no file in each.
-    pub(super) fn count(self: &Arc<Self>, body: Body, is_stream: bool) -> Body {
-        let mut arriving = Arriving::new(Arc::clone(self), is_stream);
+    /// no file in each, and the time that each takes.
+    pub(super) fn count(self: &Arc<Self>, body: Body, is_stream: bool, pace: Pace) -> Body {
+        let mut arriving = Arriving::new(Arc::clone(self), is_stream, pace);
         // One that has ended already may never be asked.
         if body.is_end_stream() {
             arriving.ends();
@@ -167,7 +169,7 @@ impl Received {
         body::through(body, move |inner, cx| {
             let polled = Pin::new(inner).poll_frame(cx);
             match &polled {
-                Poll::Pending => {}
+                Poll::Pending => return arriving.pending.poll_late(cx).map(|late| Some(Err(late))),
                 Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
                     Some(data) => {
                         if let Err(status) = arriving.came(data) {
@@ -202,25 +204,39 @@ impl Received {
 // === impl Arriving ===
 
 impl Arriving {
-    fn new(received: Arc<Received>, is_stream: bool) -> Self {
+    fn new(received: Arc<Received>, is_stream: bool, pace: Pace) -> Self {
         let frame = Frame::new(&received.memory, is_stream);
-        Self { received, is_stream, whole: 0, frame }
+        let mut pending = Pending::new(pace);
+        if !is_stream {
+            // One message has to come, and nothing is answered before the body ends behind it.
+            pending.goes_on();
+        }
+        Self { received, is_stream, whole: 0, frame, pending }
     }
 
     /// Takes the next bytes of the body.
     fn came(&mut self, mut data: &[u8]) -> Result<(), Status> {
+        if data.is_empty() {
+            return Ok(());
+        }
         while !data.is_empty() {
             data = self.frame.came(data)?;
             if self.frame.is_whole() {
                 let next = Frame::new(&self.received.memory, self.is_stream);
                 let Frame { message, .. } = std::mem::replace(&mut self.frame, next);
                 self.whole += 1;
+                if self.is_stream {
+                    self.pending.is_whole();
+                }
                 // Whatever follows the one message of a call is decoded and dropped.
                 if self.is_stream || self.whole == 1 {
                     let messages = &self.received.messages;
                     messages.lock().unwrap_or_else(PoisonError::into_inner).push_back(message);
                 }
             }
+        }
+        if !self.is_stream || self.frame.has_begun() {
+            self.pending.goes_on();
         }
         Ok(())
     }
@@ -270,6 +286,10 @@ impl Frame {
         Ok(following)
     }
 
+    fn has_begun(&self) -> bool {
+        !self.prefix.is_empty()
+    }
+
     fn is_whole(&self) -> bool {
         self.prefix.len() == Self::PREFIX_BYTES && self.lacking == 0
     }
@@ -277,6 +297,8 @@ impl Frame {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tonic::Code;
     use tonic_types::StatusExt as _;
 
@@ -284,6 +306,12 @@ mod tests {
 
     fn used(memory: &Memory) -> usize {
         memory.used.load(Ordering::Relaxed)
+    }
+
+    fn arrives(received: Arc<Received>, is_stream: bool) -> Arriving {
+        let pace =
+            Pace { silence_max: Duration::from_secs(30), message_max: Duration::from_secs(600) };
+        Arriving::new(received, is_stream, pace)
     }
 
     fn framed(message: &impl prost::Message) -> Vec<u8> {
@@ -307,7 +335,7 @@ mod tests {
     #[test]
     fn a_message_is_whole_with_its_last_byte() {
         let received = Memory::new(100).open().unwrap();
-        let mut arriving = Arriving::new(Arc::clone(&received), false);
+        let mut arriving = arrives(Arc::clone(&received), false);
         for part in [&[0][..], &[0, 0, 0], &[3, b'a'], b"b"] {
             arriving.came(part).unwrap();
             arriving.ends();
@@ -316,7 +344,7 @@ mod tests {
         arriving.came(b"c").unwrap();
         arriving.ends();
         assert!(!received.ended_early());
-        let mut empty = Arriving::new(Arc::clone(&received), false);
+        let mut empty = arrives(Arc::clone(&received), false);
         empty.came(&[0; 5]).unwrap();
         assert_eq!(empty.whole, 1);
     }
@@ -341,7 +369,7 @@ mod tests {
         let received = memory.open().unwrap();
         let mut request = request(&[1000, 2000]);
         let frame = framed(&request);
-        Arriving::new(Arc::clone(&received), false).came(&frame).unwrap();
+        arrives(Arc::clone(&received), false).came(&frame).unwrap();
         assert_eq!(used(&memory), frame.len());
         let rest = received.next_message().unwrap().follow(&mut request);
         let held = request.files[1].content.slice(1999..);
@@ -360,7 +388,7 @@ mod tests {
 
         let memory = Memory::new(10_000);
         let received = memory.open().unwrap();
-        let mut arriving = Arriving::new(Arc::clone(&received), true);
+        let mut arriving = arrives(Arc::clone(&received), true);
         let cancel = Message::CancelRequestId("a".repeat(100));
         let cancel = framed(&v1::BatchExtractRequest { message: Some(cancel) });
         // A field that is of no message here.
@@ -383,7 +411,7 @@ mod tests {
     fn what_follows_the_one_message_of_a_call_is_not_kept() {
         let memory = Memory::new(1000);
         let received = memory.open().unwrap();
-        let mut arriving = Arriving::new(Arc::clone(&received), false);
+        let mut arriving = arrives(Arc::clone(&received), false);
         let frame = framed(&request(&[100]));
         for _ in 0..100 {
             arriving.came(&frame).unwrap();
@@ -396,7 +424,7 @@ mod tests {
         let most = limits::REQUEST_BESIDES_FILES_BYTES_MAX;
         let memory = Memory::new(usize::MAX / 2);
         let large = request(&[4 * most]);
-        Arriving::new(memory.open().unwrap(), false).came(&framed(&large)).unwrap();
+        arrives(memory.open().unwrap(), false).came(&framed(&large)).unwrap();
         // The longest schema and prompt that are taken, with as many files as are.
         let schema = v1::ExtractionSchema {
             source: Some(v1::extraction_schema::Source::JsonSchema(
@@ -409,13 +437,13 @@ mod tests {
             task: Some(v1::extract_request::Task::Schema(schema)),
             ..request(&[most; limits::PAGES_MAX])
         };
-        Arriving::new(memory.open().unwrap(), true).came(&framed(&extract(longest))).unwrap();
+        arrives(memory.open().unwrap(), true).came(&framed(&extract(longest))).unwrap();
         let many = v1::ExtractRequest {
             files: vec![v1::InputFile::default(); most / 2 + 1],
             ..Default::default()
         };
         for (frame, is_stream) in [(framed(&many), false), (framed(&extract(many)), true)] {
-            let mut arriving = Arriving::new(memory.open().unwrap(), is_stream);
+            let mut arriving = arrives(memory.open().unwrap(), is_stream);
             let status = frame.chunks(16_384).find_map(|part| arriving.came(part).err()).unwrap();
             assert_eq!(status.code(), Code::InvalidArgument);
             let info = status.get_details_error_info().unwrap();

@@ -16,6 +16,7 @@ use super::extract::extract;
 use super::gate::{GateLayer, Gated, rule_names};
 use super::health::HealthService;
 use super::orca::{LoadMeter, OrcaService};
+use super::pace::Pace;
 use super::received::Memory;
 use super::stream::Answer;
 use super::web::{Web, WebLayer};
@@ -154,7 +155,11 @@ fn layered(
             load: Arc::clone(&state.load),
         })
         // Who may call: before a byte of the message is read.
-        .layer(GateLayer { gate, memory: Memory::new(config.request_memory_bytes) });
+        .layer(GateLayer {
+            gate,
+            memory: Memory::new(config.request_memory_bytes),
+            pace: Pace { silence_max: config.receive_timeout, message_max: config.message_time },
+        });
     Ok(layers.service(routes(state)?))
 }
 

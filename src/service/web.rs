@@ -137,10 +137,11 @@ fn is_grpc(request: &Request<Body>) -> bool {
         })
 }
 
-/// Whether gRPC, gRPC-Web or a browser's question about the latter; anything else over HTTP/1.1 is not.
+/// Whether gRPC, gRPC-Web or a browser's question about the latter. A page may send other content types without
+/// that question, over HTTP/2 too: they are no calls.
 fn is_call(request: &Request<Body>) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    request.version() == Version::HTTP_2
+    is_grpc(request)
         || request.method() == Method::OPTIONS
         || content_type.is_some_and(|found| found.starts_with(b"application/grpc-web"))
 }

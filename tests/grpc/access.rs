@@ -4,8 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tessera::access::{Quota, digest_of_key};
+use tessera::pb::v1;
 use tessera::pb::v1::ModelInfoRequest;
-use tonic::{Code, Request};
+use tessera::pb::v1::batch_extract_request::Message;
+use tessera::pb::v1::batch_extract_response::Outcome;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Streaming};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
@@ -100,6 +105,73 @@ async fn quotas_of_a_rule() {
     let retry = status.get_details_retry_info().unwrap().retry_delay.unwrap();
     assert!(retry > Duration::from_secs(10) && retry <= Duration::from_secs(20), "{retry:?}");
     client.model_info(with(ModelInfoRequest::default(), "x-api-key", KEY)).await.unwrap();
+}
+
+/// The next error of a document.
+async fn error(responses: &mut Streaming<v1::BatchExtractResponse>) -> (String, v1::ExtractError) {
+    loop {
+        let response = tokio::time::timeout(SOON, responses.message()).await.unwrap().unwrap();
+        let response = response.expect("the batch goes on");
+        if let Some(Outcome::Error(error)) = response.outcome {
+            return (response.request_id, error);
+        }
+    }
+}
+
+#[tokio::test]
+async fn documents_of_a_batch_count_against_quotas_and_fail_alone() {
+    let rule = "callers = [\"key:till\"]\nmethods = [\"*\"]\nin-flight = 2\nper-minute = 4";
+    let (server, _dir) = guarded(rule).await;
+    let mut client = server.client().await;
+    // Those in which nothing comes count as nothing.
+    let mut idle = Vec::new();
+    for _ in 0..3 {
+        let (requests, receiver) = mpsc::channel::<v1::BatchExtractRequest>(1);
+        let batch = with(ReceiverStream::new(receiver), "x-api-key", KEY);
+        idle.push((client.batch_extract(batch).await.unwrap(), requests));
+    }
+    let (requests, receiver) = mpsc::channel(16);
+    let batch = with(ReceiverStream::new(receiver), "x-api-key", KEY);
+    let mut responses = client.batch_extract(batch).await.unwrap().into_inner();
+    let say = async |message: Message| {
+        let message = v1::BatchExtractRequest { message: Some(message) };
+        requests.send(message).await.unwrap();
+    };
+    let begin = async |id: &str| {
+        let request = v1::ExtractRequest { request_id: id.to_owned(), ..question("Read on") };
+        say(Message::Extract(request)).await;
+    };
+    let end = async |id: &str| say(Message::CancelRequestId(id.to_owned())).await;
+
+    for id in ["a", "b", "too many"] {
+        begin(id).await;
+    }
+    let (id, refused) = error(&mut responses).await;
+    assert_eq!((id.as_str(), refused.reason.as_str()), ("too many", "QUOTA_IN_FLIGHT"));
+    assert_eq!(refused.code, Code::ResourceExhausted as i32);
+    assert_eq!(refused.metadata["caller"], "key:till");
+    assert_eq!(refused.metadata["limit"], "2");
+    assert!(refused.retry_after.is_some(), "{refused:?}");
+    // Calls and documents are of one quota.
+    let status = client.extract(with(question("Me too"), "x-api-key", KEY)).await.unwrap_err();
+    assert_failure(&status, Code::ResourceExhausted, "QUOTA_IN_FLIGHT");
+
+    // What has its outcome counts no more; what began within the minute does.
+    for (ended, next) in [("a", "c"), ("b", "d"), ("c", "over")] {
+        end(ended).await;
+        let (id, error) = error(&mut responses).await;
+        assert_eq!((id.as_str(), error.reason.as_str()), (ended, "CANCELLED"));
+        begin(next).await;
+    }
+    let (id, refused) = error(&mut responses).await;
+    assert_eq!((id.as_str(), refused.reason.as_str()), ("over", "QUOTA_PER_MINUTE"));
+    let retry = refused.retry_after.unwrap();
+    assert!((1..=15).contains(&retry.seconds), "{retry:?}");
+    // The rest goes on.
+    end("d").await;
+    assert_eq!(error(&mut responses).await.0, "d");
+    drop(requests);
+    assert!(responses.message().await.unwrap().is_none(), "the call itself is well");
 }
 
 #[tokio::test]

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use http::uri::PathAndQuery;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use prost::Message as _;
 use tessera::pb::v1;
 use tessera::telemetry::Telemetry;
+use tonic::body::Body;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
@@ -20,10 +23,13 @@ use tonic_types::StatusExt as _;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
 
 use crate::support::{
     SOON, Server, Setup, assert_failure, collect, completed, file, first_token, open, question,
-    receipt,
+    receipt, refuse,
 };
 
 /// Bytes as they are, in both directions.
@@ -276,22 +282,8 @@ async fn a_call_that_is_left_before_its_message_is_no_failure_of_the_server() {
     let mut setup = Setup::default();
     setup.service.telemetry = telemetry.clone();
     let server = setup.start().await;
-    let stream = TcpStream::connect(server.address).await.unwrap();
-    let (mut client, connection) = hyper::client::conn::http2::handshake(
-        hyper_util::rt::TokioExecutor::new(),
-        hyper_util::rt::TokioIo::new(stream),
-    )
-    .await
-    .unwrap();
-    tokio::spawn(connection);
-    let uri = format!("http://{}/tessera.v1.ExtractionService/Extract", server.address);
-    let request = |body: tonic::body::Body| {
-        http::Request::post(&uri)
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(body)
-            .unwrap()
-    };
+    let mut client = server.http2().await;
+    let request = |body| server.post(EXTRACT, "application/grpc", body);
     // Reset, as by a client that gives up; and ended, as by one that is wrong.
     let answer = client.send_request(request(tonic::body::Body::new(Silent)));
     assert!(tokio::time::timeout(Duration::from_millis(200), answer).await.is_err());
@@ -313,6 +305,130 @@ async fn a_call_that_is_left_before_its_message_is_no_failure_of_the_server() {
     assert!(tokio::time::timeout(SOON, both).await.is_ok(), "{:?}", counted());
     assert!(counted().iter().all(|line| line.contains("CANCELLED")), "{:?}", counted());
     assert_well(&server).await;
+}
+
+/// A request body that is fed by hand.
+fn fed() -> (mpsc::Sender<Bytes>, Body) {
+    let (feed, fed) = mpsc::channel(64);
+    let frames = ReceiverStream::new(fed).map(|bytes| Ok::<_, Status>(Frame::data(bytes)));
+    (feed, Body::new(StreamBody::new(frames)))
+}
+
+/// A message as it is on the wire.
+fn framed(message: &impl prost::Message) -> Bytes {
+    let message = message.encode_to_vec();
+    [&[0][..], &u32::try_from(message.len()).unwrap().to_be_bytes(), &message].concat().into()
+}
+
+/// How a call ended, whether its answer began or not.
+async fn ending(answer: http::Response<hyper::body::Incoming>) -> Status {
+    if let Some(status) = Status::from_header_map(answer.headers()) {
+        return status;
+    }
+    let body = tokio::time::timeout(SOON, answer.into_body().collect()).await.unwrap().unwrap();
+    Status::from_header_map(body.trailers().expect("trailers")).expect("a status")
+}
+
+/// No image, and so refused for its content once it is whole.
+fn large(bytes: usize) -> v1::ExtractRequest {
+    v1::ExtractRequest { files: vec![file(vec![b'x'; bytes])], ..question("Much?") }
+}
+
+#[tokio::test]
+async fn a_message_that_stops_short_frees_its_memory() {
+    let mut setup = Setup::default();
+    setup.service.request_memory_bytes = 100_000;
+    setup.service.receive_timeout = Duration::from_secs(2);
+    let server = setup.start().await;
+    let (feed, body) = fed();
+    let mut client = server.http2().await;
+    let answer = tokio::spawn(client.send_request(server.post(EXTRACT, "application/grpc", body)));
+    let message = framed(&large(90_000));
+    feed.send(message.slice(..message.len() - 1)).await.unwrap();
+    let of_others = async |reason: &str| {
+        tokio::time::timeout(SOON, async {
+            while crate::support::info(&refuse(&server, large(30_000)).await).1.reason != reason {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .unwrap_or_else(|_| panic!("others never get {reason}"));
+    };
+    of_others("REQUEST_MEMORY_FULL").await;
+    let answer = tokio::time::timeout(SOON, answer).await.expect("the call ends");
+    let status = ending(answer.unwrap().unwrap()).await;
+    assert_failure(&status, Code::DeadlineExceeded, "MESSAGE_TIMEOUT");
+    let metadata = crate::support::info(&status).1.metadata;
+    assert_eq!((&*metadata["limit"], &*metadata["limit_value"]), ("receive_timeout_ms", "2000"));
+    of_others("INVALID_FIELD").await;
+    assert_well(&server).await;
+    drop(feed);
+}
+
+#[tokio::test]
+async fn a_message_that_drips_has_an_end() {
+    let mut setup = Setup::default();
+    setup.service.receive_timeout = 10 * SOON;
+    setup.service.message_time = Duration::from_secs(1);
+    let server = setup.start().await;
+    let (feed, body) = fed();
+    let mut client = server.http2().await;
+    let answer = tokio::spawn(client.send_request(server.post(EXTRACT, "application/grpc", body)));
+    let message = framed(&large(100_000));
+    let dripping = async {
+        for at in 0..message.len() {
+            if feed.send(message.slice(at..=at)).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        std::future::pending().await
+    };
+    let answer = tokio::select! {
+        answer = tokio::time::timeout(SOON, answer) => answer.expect("the call ends"),
+        () = dripping => unreachable!("it goes on"),
+    };
+    let status = ending(answer.unwrap().unwrap()).await;
+    assert_failure(&status, Code::DeadlineExceeded, "MESSAGE_TIMEOUT");
+    assert_eq!(crate::support::info(&status).1.metadata["limit"], "message_ms");
+    assert_well(&server).await;
+}
+
+/// Its answer waits for the end of what its caller says.
+#[tokio::test]
+async fn a_call_that_does_not_end_behind_its_message_is_ended() {
+    let mut setup = Setup::default();
+    setup.service.receive_timeout = Duration::from_millis(300);
+    let server = setup.start().await;
+    let (feed, body) = fed();
+    feed.send(framed(&receipt())).await.unwrap();
+    let mut client = server.http2().await;
+    let answer = client.send_request(server.post(EXTRACT, "application/grpc", body));
+    let answer = tokio::time::timeout(SOON, answer).await.expect("the call ends").unwrap();
+    assert_failure(&ending(answer).await, Code::DeadlineExceeded, "MESSAGE_TIMEOUT");
+    drop(feed);
+}
+
+#[tokio::test]
+async fn a_batch_may_be_silent_between_messages_and_not_within_one() {
+    let silence = Duration::from_millis(300);
+    let mut setup = Setup::default();
+    setup.service.receive_timeout = silence;
+    let server = setup.start().await;
+    let (feed, body) = fed();
+    let mut client = server.http2().await;
+    let path = "/tessera.v1.ExtractionService/BatchExtract";
+    let answer = client.send_request(server.post(path, "application/grpc", body)).await.unwrap();
+    let message = framed(&v1::BatchExtractRequest {
+        message: Some(v1::batch_extract_request::Message::CancelRequestId("a".to_owned())),
+    });
+    for _ in 0..2 {
+        tokio::time::sleep(3 * silence).await;
+        feed.send(message.clone()).await.expect("the call is open");
+    }
+    tokio::time::sleep(3 * silence).await;
+    feed.send(message.slice(..3)).await.expect("the call is open");
+    assert_failure(&ending(answer).await, Code::DeadlineExceeded, "MESSAGE_TIMEOUT");
 }
 
 /// Those that do have allow lists and a guard: `grpc::fetch` and `tessera::fetch`.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tessera::checkpoint::Checkpoint;
 use tessera::engine::{self, Handle, Loaded, ModelState, Status as EngineStatus};
 use tessera::fields::Calibration;
@@ -18,9 +20,10 @@ use tessera::preprocess;
 use tessera::prompt::{PromptOptions, Prompter};
 use tessera::service::{self, Ended, ServeError, Shutdown};
 use tokenizers::Tokenizer;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 use tonic_types::{ErrorInfo, StatusExt as _};
@@ -160,6 +163,24 @@ impl Server {
 
     pub(crate) async fn client(&self) -> ExtractionServiceClient<Channel> {
         ExtractionServiceClient::new(self.channel().await)
+    }
+
+    /// A connection for requests that no client of gRPC makes.
+    pub(crate) async fn http2(&self) -> SendRequest<Body> {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (executor, stream) = (TokioExecutor::new(), TokioIo::new(stream));
+        let (client, connection) = http2::handshake(executor, stream).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    /// A request for it, as gRPC has them.
+    pub(crate) fn post(&self, path: &str, content_type: &str, body: Body) -> http::Request<Body> {
+        http::Request::post(format!("http://{}{path}", self.address))
+            .header("content-type", content_type)
+            .header("te", "trailers")
+            .body(body)
+            .unwrap()
     }
 
     /// Waits for a state of the engine.

@@ -273,3 +273,22 @@ async fn browsers_call_by_names_that_are_ours() {
     let page = ask(&named, "GET", "/", "host: Tessera.example\r\n", b"").await;
     assert_eq!(page.status, 200, "{}", page.head);
 }
+
+/// A page may send these without asking whether it may.
+#[tokio::test]
+async fn what_a_page_may_send_unasked_is_no_call() {
+    let server = Setup::default().start().await;
+    let mut client = server.http2().await;
+    let body = bytes::Bytes::from(frame(&question("Total?")));
+    for content_type in
+        ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a"]
+    {
+        let body = tonic::body::Body::new(http_body_util::Full::new(body.clone()));
+        let request = server.post(EXTRACT, content_type, body);
+        let answer = client.send_request(request).await.unwrap();
+        assert_eq!(answer.status(), 415, "{content_type}");
+    }
+    let body = tonic::body::Body::new(http_body_util::Full::new(body));
+    let answer = client.send_request(server.post(EXTRACT, "application/grpc", body)).await.unwrap();
+    assert_eq!(answer.status(), 200);
+}

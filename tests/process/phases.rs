@@ -44,6 +44,38 @@ async fn during(pace: &str, reached: impl Fn(&Event) -> bool) {
     assert!(server.ended().await.success());
 }
 
+/// A page that takes a while to decode and to cut.
+fn large_page() -> Vec<u8> {
+    let page = image::GrayImage::from_pixel(7000, 7000, image::Luma([255]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    page.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+#[tokio::test]
+async fn while_pages_are_decoded() {
+    let mut server = Server::start(&["--weights", "fake:step=1ms", "--slots", "1"]).await;
+    let request = v1::ExtractRequest {
+        files: vec![v1::InputFile { content: large_page().into(), ..Default::default() }],
+        ..question(4)
+    };
+    let mut client = server.client().await;
+    let status = server.client().await;
+    let call = tokio::spawn(async move { client.extract(request).await });
+    // Nothing else is there that it could wait for.
+    until("it is taken", async || {
+        let told = status.clone().model_info(v1::ModelInfoRequest::default()).await.unwrap();
+        let load = told.into_inner().status.unwrap().load.unwrap();
+        load.queued_requests + load.running_requests > 0
+    })
+    .await;
+    assert!(!call.is_finished(), "it has not said `accepted` yet, which comes behind the intake");
+    server.signal("-TERM");
+    let stream = call.await.unwrap().unwrap().into_inner();
+    assert_eq!(Call::from(stream).whole().await.unwrap().usage.unwrap().output_tokens, 4);
+    assert!(server.ended().await.success());
+}
+
 #[tokio::test]
 async fn while_a_request_is_accepted() {
     during("step=20ms", |event| matches!(event, Event::Accepted(_))).await;
@@ -88,6 +120,19 @@ async fn at_the_limit_what_runs_is_told_so() {
     assert_eq!(status.code(), Code::Unavailable);
     assert_eq!(status.get_details_error_info().unwrap().reason, "DRAIN_TIMEOUT");
     assert!(server.ended().await.success());
+}
+
+/// A step that hangs is the same failure as at any other time, and nobody waits for the limit of the drain.
+#[tokio::test]
+async fn an_engine_that_fails_meanwhile_ends_it_as_a_failure() {
+    let flags = ["--weights", "fake:step=4s", "--watchdog", "2s", "--drain-timeout", "10m"];
+    let mut server = Server::start(&flags).await;
+    let mut call = Call::open(&server, question(64)).await.unwrap();
+    call.until(|event| matches!(event, Event::Accepted(_))).await;
+    server.signal("-TERM");
+    let status = call.whole().await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert_eq!(server.ended().await.code(), Some(1));
 }
 
 #[tokio::test]

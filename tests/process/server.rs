@@ -167,10 +167,15 @@ pub(crate) struct Call {
     sequence: u64,
 }
 
+impl From<Streaming<v1::ExtractResponse>> for Call {
+    fn from(stream: Streaming<v1::ExtractResponse>) -> Self {
+        Self { stream, sequence: 0 }
+    }
+}
+
 impl Call {
     pub(crate) async fn open(server: &Server, request: v1::ExtractRequest) -> Result<Self, Status> {
-        let stream = server.client().await.extract(request).await?.into_inner();
-        Ok(Self { stream, sequence: 0 })
+        Ok(server.client().await.extract(request).await?.into_inner().into())
     }
 
     pub(crate) async fn next(&mut self) -> Result<Option<Event>, Status> {

@@ -2035,7 +2035,8 @@ type BatchExtractRequest_Extract struct {
 	// Begins a document. Its request_id must be set and differ from those of all
 	// documents without an outcome, or the whole call ends with INVALID_ARGUMENT.
 	// Beyond Limits.max_batch_in_flight this document alone fails, with
-	// RESOURCE_EXHAUSTED, reason BATCH_FULL.
+	// RESOURCE_EXHAUSTED, reason BATCH_FULL; beyond its caller's quota likewise,
+	// reason QUOTA_IN_FLIGHT or QUOTA_PER_MINUTE.
 	Extract *ExtractRequest `protobuf:"bytes,1,opt,name=extract,proto3,oneof"`
 }
 

@@ -18,6 +18,9 @@ const QUOTA_MAX: usize = 1_000_000;
 /// What opens a connection may take this long to be told to go; less would be a connection per call.
 const CONNECTION_AGE_MIN: Duration = Duration::from_secs(1);
 
+/// Networks pause for less than a second at times.
+const TIMEOUT_MIN: Duration = Duration::from_secs(1);
+
 pub(super) fn transport(reader: &mut Reader<'_>) -> Option<transport::Options> {
     let tls = tls(reader);
     let connections_max = reader
@@ -78,6 +81,11 @@ pub(super) fn request_memory(text: &str) -> Result<usize, Wrong> {
         return Err(Wrong::new("is less than one request may have", remedy));
     }
     Ok(bytes)
+}
+
+/// No longer than a whole message may take.
+pub(super) fn receive_timeout(text: &str) -> Result<Duration, Wrong> {
+    value::duration_within(text, &(TIMEOUT_MIN..=Duration::from_millis(limits::MESSAGE_MS_MAX)))
 }
 
 /// The outer level is `wrong`, the inner one `no TLS`.

@@ -81,14 +81,5 @@ where
 }
 
 fn timeout(text: &str) -> Result<Duration, Wrong> {
-    let time = value::duration(text)?;
-    let most = Duration::from_millis(limits::FETCH_MS_MAX);
-    let remedy = format!("give 100ms to {}s", most.as_secs());
-    if time < TIMEOUT_MIN {
-        return Err(Wrong::new("is too short", remedy));
-    }
-    if time > most {
-        return Err(Wrong::new("is too long", remedy));
-    }
-    Ok(time)
+    value::duration_within(text, &(TIMEOUT_MIN..=Duration::from_millis(limits::FETCH_MS_MAX)))
 }

@@ -340,3 +340,16 @@ fn mistakes_about_files_by_uri() {
         ]
     );
 }
+
+#[test]
+fn a_message_may_pause_for_a_time_within_bounds() {
+    let checked = |time: &str| check(&gather(&["--receive-timeout", time], &[], None));
+    assert_eq!(checked("5m").unwrap().server.receive_timeout, Duration::from_mins(5));
+    let unset = check(&gather(&[], &[], None)).unwrap();
+    assert_eq!(unset.server.receive_timeout, Duration::from_secs(30));
+    for (time, wrong) in [("500ms", "is too short"), ("0s", "is too short"), ("11m", "is too long")]
+    {
+        let said = checked(time).unwrap_err().to_string();
+        assert!(said.contains(wrong) && said.contains("give 1s to 600s"), "{said}");
+    }
+}

@@ -56,6 +56,7 @@ reasons! {
     InvalidField, "INVALID_FIELD", Refusal;
     LimitExceeded, "LIMIT_EXCEEDED", Refusal;
     MalformedMessage, "MALFORMED_MESSAGE", Refusal;
+    MessageTimeout, "MESSAGE_TIMEOUT", Refusal;
     MethodNotAllowed, "METHOD_NOT_ALLOWED", Refusal;
     ModelFailed, "MODEL_FAILED", Refusal;
     ModelLoading, "MODEL_LOADING", Refusal;

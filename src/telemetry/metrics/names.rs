@@ -247,7 +247,7 @@ pub const SPOILT_REASONS: [&str; 3] = ["GIBBERISH", "NON_FINITE_LOGITS", "REPETI
 
 /// Why a request is not taken, as [`REJECTIONS`] has it: by its caller's rights and quotas, by what the server
 /// has room for, by its state, by what is wrong with the request.
-pub const REJECTION_REASONS: [&str; 18] = [
+pub const REJECTION_REASONS: [&str; 19] = [
     "BATCH_FULL",
     "CREDENTIALS_INVALID",
     "CREDENTIALS_MISSING",
@@ -256,6 +256,7 @@ pub const REJECTION_REASONS: [&str; 18] = [
     "INVALID_FIELD",
     "LIMIT_EXCEEDED",
     "MALFORMED_MESSAGE",
+    "MESSAGE_TIMEOUT",
     "METHOD_NOT_ALLOWED",
     "MODEL_FAILED",
     "MODEL_LOADING",

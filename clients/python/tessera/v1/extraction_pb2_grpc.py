@@ -41,7 +41,7 @@ class ExtractionServiceStub:
     REQUEST_TOO_LARGE_FOR_MEMORY
     UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
     DRAIN_TIMEOUT; FETCH_FAILED where a file did not come, or not in time
-    DEADLINE_EXCEEDED: DEADLINE
+    DEADLINE_EXCEEDED: DEADLINE, MESSAGE_TIMEOUT
     FAILED_PRECONDITION: FETCH_FAILED, of a file named by InputFile.uri: what is
     there is not given out, is elsewhere or comes in another form; BadRequest
     names the field
@@ -100,7 +100,7 @@ class ExtractionServiceServicer:
     REQUEST_TOO_LARGE_FOR_MEMORY
     UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
     DRAIN_TIMEOUT; FETCH_FAILED where a file did not come, or not in time
-    DEADLINE_EXCEEDED: DEADLINE
+    DEADLINE_EXCEEDED: DEADLINE, MESSAGE_TIMEOUT
     FAILED_PRECONDITION: FETCH_FAILED, of a file named by InputFile.uri: what is
     there is not given out, is elsewhere or comes in another form; BadRequest
     names the field
@@ -198,7 +198,7 @@ class ExtractionService:
     REQUEST_TOO_LARGE_FOR_MEMORY
     UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
     DRAIN_TIMEOUT; FETCH_FAILED where a file did not come, or not in time
-    DEADLINE_EXCEEDED: DEADLINE
+    DEADLINE_EXCEEDED: DEADLINE, MESSAGE_TIMEOUT
     FAILED_PRECONDITION: FETCH_FAILED, of a file named by InputFile.uri: what is
     there is not given out, is elsewhere or comes in another form; BadRequest
     names the field

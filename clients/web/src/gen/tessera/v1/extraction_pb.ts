@@ -910,7 +910,8 @@ export type BatchExtractRequest = Message<"tessera.v1.BatchExtractRequest"> & {
      * Begins a document. Its request_id must be set and differ from those of all
      * documents without an outcome, or the whole call ends with INVALID_ARGUMENT.
      * Beyond Limits.max_batch_in_flight this document alone fails, with
-     * RESOURCE_EXHAUSTED, reason BATCH_FULL.
+     * RESOURCE_EXHAUSTED, reason BATCH_FULL; beyond its caller's quota likewise,
+     * reason QUOTA_IN_FLIGHT or QUOTA_PER_MINUTE.
      *
      * @generated from field: tessera.v1.ExtractRequest extract = 1;
      */
@@ -1461,7 +1462,7 @@ export const FinishReasonSchema: GenEnum<FinishReason> = /*@__PURE__*/
  *     REQUEST_TOO_LARGE_FOR_MEMORY
  *   UNAVAILABLE: MODEL_LOADING, MODEL_FAILED, MODEL_POISONED, DRAINING,
  *     DRAIN_TIMEOUT; FETCH_FAILED where a file did not come, or not in time
- *   DEADLINE_EXCEEDED: DEADLINE
+ *   DEADLINE_EXCEEDED: DEADLINE, MESSAGE_TIMEOUT
  *   FAILED_PRECONDITION: FETCH_FAILED, of a file named by InputFile.uri: what is
  *     there is not given out, is elsewhere or comes in another form; BadRequest
  *     names the field
