@@ -84,7 +84,11 @@ fn the_model_is_found_where_serve_finds_it() {
     std::fs::write(&file, format!("devices = \"cpu\"\nmodel = \"{model}\"\nlisten = 1\n")).unwrap();
     let config = file.display().to_string();
     let output = doctor(&["--config", &config, "--verify", "none"]);
-    says(&output, 0, &[&format!("model    {model}, by {config}:2:1 model\n"), "not run", "healthy"]);
+    says(
+        &output,
+        0,
+        &[&format!("model    {model}, by {config}:2:1 model\n"), "not run", "healthy"],
+    );
     let output = doctor(&["--config", &config, "--verify", "none", "--model", "tessera-tiny"]);
     says(&output, 0, &["model    the embedded tessera-tiny, by --model\n", "healthy"]);
     let output = doctor(&["--devices", "cpu", "--verify", "none"]);

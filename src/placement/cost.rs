@@ -244,7 +244,7 @@ impl ModuleCost {
 
 /// Whether a device has the fused kernels, which keep no scores: tensor cores that take bf16, and products in
 /// 16 bits.
-fn has_fused_kernels(capability: Option<ComputeCapability>, compute: Dtype) -> bool {
+pub(super) fn has_fused_kernels(capability: Option<ComputeCapability>, compute: Dtype) -> bool {
     compute != Dtype::F32 && capability.is_some_and(ComputeCapability::has_bf16)
 }
 

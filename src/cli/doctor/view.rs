@@ -33,6 +33,9 @@ pub(super) fn machine(devices: &[DeviceHandle], term: &Term) -> Vec<String> {
     let build = if device::CUDA_COMPILED { "with CUDA" } else { "without CUDA: GPUs are not seen" };
     lines.push(format!("  build    {build}"));
     lines.push(format!("  driver   {}", device::driver().as_deref().unwrap_or("no NVIDIA driver")));
+    if let Some(reason) = device::without_gpus() {
+        lines.push(format!("  gpus     {}: {reason}", term.paint(Style::Bad, "none")));
+    }
     for handle in devices {
         let memory = handle.memory();
         let ability = match handle.capability {
