@@ -48,8 +48,8 @@ fn a_module_in_f16_is_measured_against_its_range() {
     says(&output, 0, &["kernels  none of its own: the model serves by these operations"]);
 }
 
-#[test]
-fn a_broken_model_is_named() {
+/// A copy of the built-in model in a directory of its own.
+fn copied() -> tempfile::TempDir {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tessera-tiny");
     let dir = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(golden).unwrap().map(Result::unwrap) {
@@ -57,6 +57,56 @@ fn a_broken_model_is_named() {
             std::fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
         }
     }
+    dir
+}
+
+/// In a pod the model is named by a variable or by a file, and the runbook's command names none.
+#[test]
+fn the_model_is_found_where_serve_finds_it() {
+    let dir = copied();
+    let model = dir.path().display().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tessera"));
+    let output = command
+        .env_clear()
+        .env("TESSERA_MODEL", &model)
+        .env("TESSERA_DTYPE", "f16")
+        // What only serving needs is not asked for.
+        .env("TESSERA_ACCESS_FILE", "/no/such/file")
+        .args(["doctor", "--devices", "cpu", "--verify", "full"])
+        .output()
+        .unwrap();
+    let looked_at = format!("model    {model}, by TESSERA_MODEL\n");
+    says(&output, 0, &[&looked_at, "f16 asked for", "bit for bit", "healthy"]);
+    let name = dir.path().file_name().unwrap().to_string_lossy().into_owned();
+    says(&output, 0, &[&format!("Model {name} (")]);
+
+    let file = dir.path().join("tessera.toml");
+    std::fs::write(&file, format!("devices = \"cpu\"\nmodel = \"{model}\"\nlisten = 1\n")).unwrap();
+    let config = file.display().to_string();
+    let output = doctor(&["--config", &config, "--verify", "none"]);
+    says(
+        &output,
+        0,
+        &[&format!("model    {model}, by {config}:2:1 model\n"), "not run", "healthy"],
+    );
+    let output = doctor(&["--config", &config, "--verify", "none", "--model", "tessera-tiny"]);
+    says(&output, 0, &["model    the embedded tessera-tiny, by --model\n", "healthy"]);
+    let output = doctor(&["--devices", "cpu", "--verify", "none"]);
+    says(&output, 0, &["the embedded tessera-tiny, by default of --model\n"]);
+    let output = doctor(&["--config", "/no/such/file"]);
+    says(&output, 2, &["/no/such/file", "cannot be read"]);
+}
+
+/// As `serve` would load them: each on its part of the devices.
+#[test]
+fn every_replica_is_looked_at() {
+    let args = ["--devices", "cpu,cpu", "--replicas", "2", "--verify", "none"];
+    says(&doctor(&args), 0, &["cpu:0    vision_model", "cpu:1    vision_model"]);
+}
+
+#[test]
+fn a_broken_model_is_named() {
+    let dir = copied();
     let path = dir.path().join("model.safetensors");
     let mut weights = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
     let name = weights.keys().find(|name| name.ends_with("layers.2.mlp.up_proj.weight")).unwrap();

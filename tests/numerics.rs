@@ -15,7 +15,9 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tessera::checkpoint::Checkpoint;
 use tessera::device::Dtype;
-use tessera::model::internvl::{InternVl, LayoutOptions, LoadError, LoadOptions, ProbeInput, load};
+use tessera::model::internvl::{
+    InternVl, LayoutOptions, LoadError, LoadOptions, ProbeInput, check, load,
+};
 use tessera::model::{
     PixelData, PixelTiles, Runner as _, Segment, Slot, SlotTiles, StepBatch, Want,
 };
@@ -273,6 +275,59 @@ fn a_module_that_would_overflow_f16_is_moved_to_f32_and_reported() {
     let prompt = [5, 80, 7, 133];
     let mut full = load_from(&dir, &options(Dtype::F32, PolicyMode::Fallback, false)).unwrap();
     assert_eq!(greedy(&mut model, &prompt, 8), greedy(&mut full, &prompt, 8));
+}
+
+/// A module in f32 needs more than the plan counted with: where that is too much, the start says so instead of
+/// running out of memory, and where it is not, the new numbers are told.
+#[test]
+fn a_module_is_moved_to_f32_only_where_there_is_room() {
+    let dir = large_products();
+    let checkpoint = Checkpoint::open(dir.path()).unwrap();
+    let within = |bytes: u64, overrides: &[&str]| {
+        let options = options(Dtype::F16, PolicyMode::Fallback, true);
+        let max_memory = Some(format!("cpu={bytes}"));
+        LoadOptions {
+            devices: "cpu".parse().unwrap(),
+            layout: LayoutOptions { max_memory, ..LayoutOptions::default() },
+            dtypes: DtypePolicy {
+                overrides: overrides.iter().map(|one| one.parse().unwrap()).collect(),
+                ..options.dtypes
+            },
+            ..options
+        }
+    };
+    // The least memory in which the plan fits.
+    let least = |overrides: &[&str]| {
+        let (mut low, mut high) = (1 << 20, 1 << 30);
+        while high - low > 1 {
+            let middle = u64::midpoint(low, high);
+            let fits = check(&checkpoint, &within(middle, overrides)).is_ok();
+            (low, high) = if fits { (low, middle) } else { (middle, high) };
+        }
+        high
+    };
+    let (before, after) = (least(&[]), least(&["layers.1=f32"]));
+    assert!(after > before + (1 << 20), "{before} {after}");
+    for bytes in [before, after - 1] {
+        let error = load_from(&dir, &within(bytes, &[])).unwrap_err();
+        assert!(matches!(error, LoadError::NoRoomInF32 { .. }), "{error}");
+        let text = error.to_string();
+        let parts = [
+            format!("{LAYER}.1 cannot compute in f16"),
+            "more: weights".to_owned(),
+            format!("--dtype-override {LAYER}.1=f32"),
+            "fewer --slots".to_owned(),
+        ];
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+    }
+    let model = load_from(&dir, &within(after, &[])).unwrap();
+    let spec = model.spec();
+    let moved = spec.placements.iter().filter(|one| one.compute_dtype == Dtype::F32);
+    assert_eq!(moved.map(|one| one.module.clone()).collect::<Vec<_>>(), [format!("{LAYER}.1")]);
+    // A key and a value of 64 numbers in each of two layers, one of them f16 and one f32.
+    assert_eq!(spec.kv_bytes_per_token, 2 * 64 * (2 + 4));
+    let held = spec.devices[0].kv_cache_bytes;
+    assert_eq!(held, spec.kv_bytes_per_token * spec.kv_tokens() as u64);
 }
 
 /// What overflows makes all that follows not a number: only the module at fault is moved.

@@ -73,13 +73,18 @@ impl Loader {
     pub fn replicas(
         &self,
     ) -> Vec<impl FnOnce(&LoadProgress) -> Result<Loaded, LoadError> + Send + 'static + use<>> {
+        let load = |loader: Self| move |progress: &LoadProgress| loader.load(progress);
+        self.shares().into_iter().map(load).collect()
+    }
+
+    /// The loader of each replica.
+    pub fn shares(&self) -> Vec<Self> {
         let replicas = self.model.replicas;
         // A model that is loaded later reads its own files.
         let tables = HostTables::default();
         let one = |replica| {
             let (share, tables) = (Share { replica, replicas }, tables.clone());
-            let loader = Self { share, tables, ..self.clone() };
-            move |progress: &LoadProgress| loader.load(progress)
+            Self { share, tables, ..self.clone() }
         };
         (0..replicas).map(one).collect()
     }

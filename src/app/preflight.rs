@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::load::Loader;
 use crate::config::Config;
+use crate::device::{self, DeviceSelection};
 use crate::telemetry::spans::FILE_NAME;
 
 /// Files that the process needs beside its connections: weights, libraries, logs, threads.
@@ -56,6 +57,7 @@ pub fn run(config: &Config) -> Vec<Finding> {
     findings.push(files(config.server.transport.connections_max as u64));
     findings.extend(access(config));
     findings.push(fetch(config));
+    findings.extend(gpus(config));
     findings.extend(model(config));
     findings
 }
@@ -144,6 +146,19 @@ fn fetch(config: &Config) -> Finding {
         found = format!("{found} or in {}", networks.join(", "));
     }
     Finding::new("files by URI", Outcome::Well, found)
+}
+
+/// The CPU is an answer to `auto` that few want of a build for GPUs.
+fn gpus(config: &Config) -> Option<Finding> {
+    let reason =
+        device::without_gpus().filter(|_| config.model.devices == DeviceSelection::Auto)?;
+    let found = format!("no GPU is found, the CPU would compute: {reason}");
+    let finding = Finding::new("devices", Outcome::Warning, found);
+    Some(
+        finding.remedy(
+            "the driver and the container's access to GPUs, or --devices cpu if it is meant",
+        ),
+    )
 }
 
 fn model(config: &Config) -> Vec<Finding> {

@@ -233,7 +233,7 @@ fn devices(args: &PlanArgs) -> Result<Vec<DeviceSpec>, Failure> {
     let mut devices = match live(&args.devices) {
         Some(selection) => {
             let opened = device::open(&selection).map_err(|error| wrong("--devices", &error))?;
-            DeviceSpec::of_opened(&opened)
+            DeviceSpec::of_opened(&opened, &[])
         }
         None => parse_devices(&args.devices, host_bytes())
             .map_err(|error| wrong("--devices", &error))?,

@@ -29,14 +29,17 @@ fn arg(spec: &Spec) -> Arg {
     }
 }
 
+fn config_arg() -> Arg {
+    Arg::new(CONFIG_FLAG)
+        .long(CONFIG_FLAG)
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("TOML file with any of the options below: slots = 8")
+}
+
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
-        let config = Arg::new(CONFIG_FLAG)
-            .long(CONFIG_FLAG)
-            .value_name("FILE")
-            .value_parser(clap::value_parser!(PathBuf))
-            .help("TOML file with any of the options below: slots = 8");
-        command.arg(config).args(ALL.iter().map(arg))
+        command.arg(config_arg()).args(ALL.iter().map(arg))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -69,6 +72,39 @@ impl FromArgMatches for ModelFlags {
         self.0.take(matches, model_specs());
         Ok(())
     }
+}
+
+/// The flags that say what the server loads and how much room it makes, with the file they may stand in, for commands
+/// that load a model as the server does.
+#[derive(Debug, Clone, Default)]
+pub struct LoadFlags(pub Flags);
+
+impl Args for LoadFlags {
+    fn augment_args(command: Command) -> Command {
+        command.arg(config_arg()).args(load_specs().map(arg))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for LoadFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.config = matches.get_one::<PathBuf>(CONFIG_FLAG).cloned();
+        self.0.take(matches, load_specs());
+        Ok(())
+    }
+}
+
+fn load_specs() -> impl Iterator<Item = &'static Spec> {
+    ALL.iter().filter(|spec| spec.is_for_loading())
 }
 
 fn model_specs() -> impl Iterator<Item = &'static Spec> {

@@ -46,6 +46,17 @@ impl Low {
         low
     }
 
+    /// Without what is only about serving: whoever loads a model alone needs none of it, be it right or wrong.
+    pub fn for_loading(mut self) -> Self {
+        self.given.retain(|key, _| key.spec().is_for_loading());
+        self
+    }
+
+    /// Where the value that counts for `key` was given.
+    pub fn source(&self, key: Key) -> Source {
+        self.given.get(&key).map_or(Source::Default(key), |given| given.source.clone())
+    }
+
     fn read_file(&mut self, path: &Path, source: Source) {
         match std::fs::read_to_string(path) {
             Ok(text) => {

@@ -17,7 +17,7 @@ pub mod value;
 
 pub use check::check;
 pub use checked::{Config, ModelConfig, RequestConfig, ServerConfig, Verify};
-pub use flags::{Flags, ModelFlags};
+pub use flags::{Flags, LoadFlags, ModelFlags};
 pub use low::Low;
 pub use options::Key;
 pub use problem::{Problem, Problems, Source};

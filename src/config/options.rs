@@ -106,6 +106,11 @@ impl Spec {
     pub fn is_switch(&self) -> bool {
         self.value_name.is_empty()
     }
+
+    /// Whether it says what is loaded and how much room is made for requests.
+    pub fn is_for_loading(&self) -> bool {
+        [MODEL, REQUESTS].contains(&self.heading)
+    }
 }
 
 pub const MODEL: &str = "Model";

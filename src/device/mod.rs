@@ -13,7 +13,7 @@ pub use links::{Link, LinkRoute, LinkTrial, Links};
 pub use mark::{Interval, Mark};
 pub use open::{
     ComputeCapability, DeviceError, DeviceHandle, DeviceMemory, DeviceRequest, DeviceSelection,
-    Share, open, open_share,
+    MemoryGauge, Share, open, open_share, without_gpus,
 };
 
 /// The NVIDIA driver's own words about itself; none without one.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use candle_core::Device;
 
@@ -64,6 +65,10 @@ pub struct DeviceMemory {
     /// Free for any process.
     pub free_bytes: u64,
 }
+
+/// Tells a device's memory at the time it is asked, on any thread. Holds nothing on the device.
+#[derive(Clone)]
+pub struct MemoryGauge(Arc<dyn Fn() -> DeviceMemory + Send + Sync>);
 
 /// An opened device. Opened once and cloned: two openings of one GPU are two devices to candle.
 #[derive(Debug, Clone)]
@@ -173,10 +178,7 @@ pub fn open_share(
 fn named(selection: &DeviceSelection) -> Vec<(DeviceRequest, String)> {
     let listed = match selection {
         DeviceSelection::Listed(listed) => listed.clone(),
-        DeviceSelection::Auto => match cuda::count() {
-            0 => vec![DeviceRequest::Cpu],
-            count => (0..count).map(DeviceRequest::Cuda).collect(),
-        },
+        DeviceSelection::Auto => auto(cuda::count()),
     };
     let cpus = listed.iter().filter(|device| **device == DeviceRequest::Cpu).count();
     let mut next_cpu = 0;
@@ -189,6 +191,28 @@ fn named(selection: &DeviceSelection) -> Vec<(DeviceRequest, String)> {
     };
     let ids: Vec<String> = listed.iter().copied().map(id).collect();
     listed.into_iter().zip(ids).collect()
+}
+
+/// All GPUs that were found. A server that was to compute on them and does not is hundreds of times as slow, so it says
+/// why there are none.
+fn auto(found: Result<usize, String>) -> Vec<DeviceRequest> {
+    match found {
+        Ok(0) => vec![DeviceRequest::Cpu],
+        Ok(count) => (0..count).map(DeviceRequest::Cuda).collect(),
+        Err(reason) => {
+            tracing::warn!(
+                reason,
+                "no GPU is found: the CPU computes; --devices cpu if it is meant to"
+            );
+            vec![DeviceRequest::Cpu]
+        }
+    }
+}
+
+/// Why this binary, which could use GPUs, finds none, so that `auto` means the CPU; none where it finds some, and where
+/// it could not use them.
+pub fn without_gpus() -> Option<String> {
+    cuda::count().err()
 }
 
 fn open_one((device, id): (DeviceRequest, String)) -> Result<DeviceHandle, DeviceError> {
@@ -216,9 +240,14 @@ fn cpu_name() -> Option<String> {
 impl DeviceHandle {
     /// Memory of the device, now; zeros where the system does not say.
     pub fn memory(&self) -> DeviceMemory {
+        self.gauge().now()
+    }
+
+    /// What tells its memory later on.
+    pub fn gauge(&self) -> MemoryGauge {
         match self.device {
-            Device::Cuda(_) => cuda::memory(&self.device),
-            _ => super::host::memory(),
+            Device::Cuda(_) => cuda::gauge(&self.device),
+            _ => MemoryGauge::of(super::host::memory),
         }
     }
 
@@ -230,24 +259,54 @@ impl DeviceHandle {
     }
 }
 
+impl MemoryGauge {
+    pub fn of(ask: impl Fn() -> DeviceMemory + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    /// Always the same, where there is no device to ask.
+    pub fn fixed(memory: DeviceMemory) -> Self {
+        Self::of(move || memory)
+    }
+
+    /// Zeros where the system does not say.
+    pub fn now(&self) -> DeviceMemory {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for MemoryGauge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MemoryGauge").field(&self.now()).finish()
+    }
+}
+
+/// Two are equal where they are one.
+impl PartialEq for MemoryGauge {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 #[cfg(feature = "cuda")]
 mod cuda;
 #[cfg(not(feature = "cuda"))]
 mod cuda {
     use candle_core::Device;
 
-    use super::{DeviceError, DeviceHandle, DeviceMemory};
+    use super::{DeviceError, DeviceHandle, DeviceMemory, MemoryGauge};
 
-    pub(super) fn count() -> usize {
-        0
+    #[expect(clippy::unnecessary_wraps, reason = "a driver may fail")]
+    pub(super) fn count() -> Result<usize, String> {
+        Ok(0)
     }
 
     pub(super) fn open(ordinal: usize) -> Result<DeviceHandle, DeviceError> {
         Err(DeviceError::NotCompiled(format!("cuda:{ordinal}")))
     }
 
-    pub(super) fn memory(_device: &Device) -> DeviceMemory {
-        DeviceMemory::default()
+    pub(super) fn gauge(_device: &Device) -> MemoryGauge {
+        MemoryGauge::fixed(DeviceMemory::default())
     }
 
     pub(super) fn give_back(_device: &Device) {}
@@ -293,6 +352,14 @@ mod tests {
         let expected = "3 replicas cannot share cpu:0, cpu:1, cpu:2, cpu:3 evenly: list a multiple of 3 devices, or \
                         change the number of replicas";
         assert_eq!(uneven.to_string(), expected);
+    }
+
+    #[test]
+    fn auto_is_every_gpu_or_else_the_cpu() {
+        use DeviceRequest::{Cpu, Cuda};
+        assert_eq!(auto(Ok(2)), [Cuda(0), Cuda(1)]);
+        assert_eq!(auto(Ok(0)), [Cpu]);
+        assert_eq!(auto(Err("CUDA_ERROR_UNKNOWN".to_owned())), [Cpu]);
     }
 
     #[test]

@@ -53,7 +53,6 @@ fn merge(devices: &mut Vec<DeviceUse>, device: &DeviceUse) {
         Some(known) => {
             known.weight_bytes += device.weight_bytes;
             known.kv_cache_bytes += device.kv_cache_bytes;
-            known.free_bytes = known.free_bytes.min(device.free_bytes);
         }
         None => devices.push(device.clone()),
     }
@@ -62,7 +61,7 @@ fn merge(devices: &mut Vec<DeviceUse>, device: &DeviceUse) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::Dtype;
+    use crate::device::{DeviceMemory, Dtype, MemoryGauge};
     use crate::placement::WeightFormat;
 
     /// A replica on `gpu` whose embedding is in the host's memory.
@@ -85,7 +84,7 @@ mod tests {
             name: String::new(),
             compute_capability: String::new(),
             total_bytes: 1000,
-            free_bytes: 500,
+            memory: MemoryGauge::fixed(DeviceMemory { total_bytes: 1000, free_bytes: 500 }),
             weight_bytes: 100,
             kv_cache_bytes: 0,
         };

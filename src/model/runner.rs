@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::output::{Outputs, Want};
 use super::pending::Pending;
-use crate::device::{Dtype, Link};
+use crate::device::{Dtype, Link, MemoryGauge};
 use crate::placement::{DtypePolicy, WeightFormat};
 use crate::preprocess::SampleValues;
 
@@ -116,16 +116,24 @@ pub struct NonFinite {
 }
 
 /// Memory of one device, as far as this model uses it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DeviceUse {
     pub id: String,
     pub name: String,
     /// `9.0`; empty for the CPU.
     pub compute_capability: String,
     pub total_bytes: u64,
-    pub free_bytes: u64,
+    /// What is free changes all the time, by others too.
+    pub memory: MemoryGauge,
     pub weight_bytes: u64,
     pub kv_cache_bytes: u64,
+}
+
+impl DeviceUse {
+    /// Bytes that are free for any process now: the device is asked.
+    pub fn free_bytes(&self) -> u64 {
+        self.memory.now().free_bytes
+    }
 }
 
 /// Pixels of some tiles of one sequence.

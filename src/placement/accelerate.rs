@@ -3,9 +3,10 @@
 //! The same decisions, of weights alone: modules are walked in the order of their definition, vision
 //! tower, language model, projector, and a device that was left is never looked at again. Sizes are
 //! those of the dtype that a module has on the device in question, so equal devices get what accelerate
-//! gives them. Three differences: the projector is placed as a whole, what accelerate would offload to
-//! the host goes to the last device, which is then over its budget, and only devices that are in the
-//! list are used.
+//! gives them. Four differences: the projector is placed as a whole, what accelerate would offload to
+//! the host goes to the last device, which is then over its budget, only devices that are in the
+//! list are used, and a single GPU keeps a tenth of its memory free also where `--max-memory` is given,
+//! which accelerate takes as it is.
 
 use super::auto::Choice;
 use super::cost::{ModuleKind, Part};

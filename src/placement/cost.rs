@@ -4,9 +4,10 @@
 use super::dtype_policy::{DtypeDecision, Quantization, WeightFormat};
 use crate::device::{ComputeCapability, Dtype};
 
-/// Bytes of one f32, which scores, sums and scales are whatever the weights are.
 /// What a product of 8-bit floats may take beside its numbers, as in `cuda/fp8.rs`.
 const PRODUCT_WORKSPACE_BYTES: u64 = 32 << 20;
+
+/// Bytes of one f32, which scores, sums and scales are whatever the weights are.
 const F32_BYTES: u64 = Dtype::F32.size_bytes() as u64;
 
 /// One model, as far as placing it matters.
@@ -244,7 +245,7 @@ impl ModuleCost {
 
 /// Whether a device has the fused kernels, which keep no scores: tensor cores that take bf16, and products in
 /// 16 bits.
-fn has_fused_kernels(capability: Option<ComputeCapability>, compute: Dtype) -> bool {
+pub(super) fn has_fused_kernels(capability: Option<ComputeCapability>, compute: Dtype) -> bool {
     compute != Dtype::F32 && capability.is_some_and(ComputeCapability::has_bf16)
 }
 

@@ -26,9 +26,12 @@ pub struct DeviceSpec {
 }
 
 impl DeviceSpec {
-    /// Opened devices, with what is free of them now; several CPUs share the host's memory evenly.
-    pub fn of_opened(devices: &[DeviceHandle]) -> Vec<Self> {
-        let cpus = devices.iter().filter(|device| device.capability.is_none()).count().max(1);
+    /// Opened devices, with what is free of them now; several CPUs share the host's memory evenly. `others` are the
+    /// ids of devices that are not opened here and will be used beside them.
+    pub fn of_opened(devices: &[DeviceHandle], others: &[String]) -> Vec<Self> {
+        let other_cpus = others.iter().filter(|id| id.starts_with("cpu")).count();
+        let cpus = devices.iter().filter(|device| device.capability.is_none()).count();
+        let cpus = (cpus + other_cpus).max(1);
         let spec = |device: &DeviceHandle| {
             let free = device.memory().free_bytes;
             Self {

@@ -149,6 +149,14 @@ mod tests {
         check("language_model.model.norm", &[5]);
     }
 
+    /// What an error or the start-up probe names can be given back as it stands.
+    #[test]
+    fn the_name_of_a_module_means_that_module_alone() {
+        for (index, module) in MODULES.iter().enumerate() {
+            check(module, &[index]);
+        }
+    }
+
     #[test]
     fn other_names_are_refused() {
         for text in ["", "audio", "language.layers.x", "layers.3-1", "vision.layers.0"] {

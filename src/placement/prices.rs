@@ -1,6 +1,6 @@
 //! What each module would cost on each device: the cost table in bytes.
 
-use super::cost::{Demand, ModelCost, ModuleCost, ModuleKind};
+use super::cost::{Demand, ModelCost, ModuleCost, ModuleKind, has_fused_kernels};
 use super::dtype_policy::{DtypeDecision, DtypePolicy, DtypeRefused, PolicyMode, WeightFormat};
 use super::fleet::DeviceSpec;
 
@@ -135,6 +135,12 @@ fn column(
     demand: &Demand,
 ) -> Result<Vec<Price>, DtypeRefused> {
     let lenient = DtypePolicy { mode: PolicyMode::Fallback, ..policy.clone() };
+    // The decoder takes the fused kernels where all of its layers can.
+    let mut layers = cost.modules.iter().filter(|module| module.kind == ModuleKind::Layer);
+    let fused_layers = layers.all(|layer| {
+        let decision = lenient.decide(&layer.name, device.capability);
+        decision.is_ok_and(|decision| has_fused_kernels(device.capability, decision.compute))
+    });
     let price = |module: &ModuleCost| {
         let (decision, refused) = match policy.decide(&module.name, device.capability) {
             Ok(decision) => (decision, None),
@@ -143,6 +149,8 @@ fn column(
         };
         let size = decision.compute.size_bytes() as u64;
         let bytes = module.bytes(&decision);
+        let plain = !fused_layers && module.kind == ModuleKind::Layer;
+        let module = if plain { &ModuleCost { fused: None, ..module.clone() } } else { module };
         let on_host = cost.host_embedding
             && module.kind == ModuleKind::Embedding
             && device.capability.is_some();

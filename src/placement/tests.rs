@@ -290,3 +290,34 @@ fn numbers_are_told_as_ranges() {
     assert_eq!(ranges([5]), "5");
     assert_eq!(ranges([]), "");
 }
+
+/// The decoder's fused kernels are for all layers or none: one in f32 gives the others their plain operations back.
+#[test]
+fn one_layer_without_kernels_leaves_the_others_without() {
+    let work = |values| Work { per: Unit::Row, values, residuals: 0, floats: 0, scores: false };
+    let mut cost = tiny_cost(2);
+    for layer in cost.modules.iter_mut().filter(|module| module.kind == ModuleKind::Layer) {
+        layer.phases = vec![vec![work(1000)]];
+        layer.fused = Some(vec![vec![work(10)]]);
+    }
+    let demand =
+        Demand { slots: 1, slot_tokens: 64, kv_tokens: None, tiles: 1, prefill_rows: 2047 };
+    let activations = |overrides: &[&str]| -> Vec<u64> {
+        let policy = DtypePolicy {
+            overrides: overrides.iter().map(|one| one.parse().unwrap()).collect(),
+            ..DtypePolicy::default()
+        };
+        let modules = cost.modules.iter().enumerate().map(|(index, module)| {
+            let last = index > 3;
+            (module.name.clone(), format!("cuda:{}", u32::from(last)))
+        });
+        let map = DeviceMap::Explicit(modules.collect());
+        let devices = parse_devices("2xH100", 0).unwrap();
+        let plan = plan(&cost, &devices, &map, &policy, &demand).unwrap();
+        plan.devices.iter().map(|device| device.activation_bytes).collect()
+    };
+    let probe = 513 * 1000 * 2;
+    assert_eq!(activations(&[]), [probe; 2]);
+    assert_eq!(activations(&["layers.0=f32"]), [2048 * 1000 * 4, 2048 * 1000 * 2]);
+    assert_eq!(activations(&["vision=f32"]), [probe; 2]);
+}

@@ -274,7 +274,7 @@ fn device(device: &DeviceUse) -> v1::Device {
         name: device.name.clone(),
         compute_capability: device.compute_capability.clone(),
         total_bytes: device.total_bytes,
-        free_bytes: device.free_bytes,
+        free_bytes: device.free_bytes(),
         weight_bytes: device.weight_bytes,
         kv_cache_bytes: device.kv_cache_bytes,
     }
@@ -283,11 +283,13 @@ fn device(device: &DeviceUse) -> v1::Device {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use prost::Message as _;
     use prost_types::{FieldDescriptorProto, FileDescriptorSet};
 
     use super::*;
+    use crate::device::{DeviceMemory, MemoryGauge};
 
     /// A caller that is refused for a limit finds it in `ModelInfo` under the name that the refusal gives.
     #[test]
@@ -382,5 +384,17 @@ mod tests {
         let kv_tokens = (spec.kv_blocks * spec.block_tokens) as u64;
         assert_eq!((kv_tokens, told.kv_cache_bytes), (256, 256 * spec.kv_bytes_per_token));
         assert!(told.total_bytes >= told.free_bytes && told.free_bytes > 0, "{told:?}");
+
+        // Free is what is free when it is asked for, not when the model was loaded.
+        let free = Arc::new(AtomicU64::new(700));
+        let asked = Arc::clone(&free);
+        let memory = MemoryGauge::of(move || DeviceMemory {
+            total_bytes: 1000,
+            free_bytes: asked.load(Ordering::Relaxed),
+        });
+        let one = DeviceUse { memory, ..one.clone() };
+        let before = device(&one).free_bytes;
+        free.store(300, Ordering::Relaxed);
+        assert_eq!((before, device(&one).free_bytes), (700, 300));
     }
 }

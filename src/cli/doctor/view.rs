@@ -1,6 +1,7 @@
 //! What the doctor found, as lines.
 
 use crate::cli::term::{Style, Term};
+use crate::config::{Config, Source};
 use crate::device::{self, DeviceHandle, Dtype, Link, LinkRoute};
 use crate::model::{ModelSpec, Placement, SiteRange};
 use crate::placement::{Bytes, PolicyMode};
@@ -14,11 +15,27 @@ fn max_of(dtype: Dtype) -> f32 {
     }
 }
 
+/// Which model this is about, and who said so: `from` names the flag, the variable, or the place in the file.
+pub(super) fn configuration(config: &Config, from: &Source, term: &Term) -> Vec<String> {
+    let model = &config.model.checkpoint;
+    let mut lines = vec![term.paint(Style::Bold, "Configuration")];
+    lines.push(format!("  model    {model}, by {from}"));
+    // What a link leads to now is what is read.
+    let resolved = model.resolved().ok().filter(|resolved| resolved != model);
+    lines.extend(resolved.map(|resolved| format!("           which is {resolved}")));
+    let warning = |warning: &String| format!("  {} {warning}", term.paint(Style::Bold, "!"));
+    lines.extend(config.warnings.iter().map(warning));
+    lines
+}
+
 pub(super) fn machine(devices: &[DeviceHandle], term: &Term) -> Vec<String> {
     let mut lines = vec![term.paint(Style::Bold, "Machine")];
     let build = if device::CUDA_COMPILED { "with CUDA" } else { "without CUDA: GPUs are not seen" };
     lines.push(format!("  build    {build}"));
     lines.push(format!("  driver   {}", device::driver().as_deref().unwrap_or("no NVIDIA driver")));
+    if let Some(reason) = device::without_gpus() {
+        lines.push(format!("  gpus     {}: {reason}", term.paint(Style::Bad, "none")));
+    }
     for handle in devices {
         let memory = handle.memory();
         let ability = match handle.capability {

@@ -7,13 +7,17 @@ use candle_core::Device;
 use candle_core::cuda_backend::cudarc::driver::sys::{
     self, CUdevice_attribute_enum as Attribute, CUmemPool_attribute,
 };
-use candle_core::cuda_backend::cudarc::driver::{CudaContext, DriverError};
+use candle_core::cuda_backend::cudarc::driver::{CudaContext, DriverError, result};
 
-use super::{ComputeCapability, DeviceError, DeviceHandle, DeviceMemory};
+use super::{ComputeCapability, DeviceError, DeviceHandle, DeviceMemory, MemoryGauge};
 
-/// GPUs that the driver shows.
-pub(super) fn count() -> usize {
-    CudaContext::device_count().map_or(0, |count| usize::try_from(count).unwrap_or(0))
+/// GPUs that the driver shows, at least one; or why it shows none.
+pub(super) fn count() -> Result<usize, String> {
+    match CudaContext::device_count().map(usize::try_from) {
+        Ok(Ok(count)) if count > 0 => Ok(count),
+        Ok(_) => Err("the driver shows none".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// An own stream: with the default per-thread streams copies between GPUs raced (measured:
@@ -77,13 +81,24 @@ fn pool(context: &CudaContext) -> Result<sys::CUmemoryPool, DriverError> {
     }
 }
 
-pub(super) fn memory(device: &Device) -> DeviceMemory {
-    device
-        .as_cuda_device()
-        .ok()
-        .and_then(|device| device.cuda_stream().context().mem_get_info().ok())
-        .map_or_else(DeviceMemory::default, |(free, total)| DeviceMemory {
-            total_bytes: total as u64,
-            free_bytes: free as u64,
-        })
+/// Asks through the device's context, which is all that is kept.
+pub(super) fn gauge(device: &Device) -> MemoryGauge {
+    match device.as_cuda_device() {
+        Ok(cuda) => {
+            let context = cuda.cuda_stream().context().clone();
+            MemoryGauge::of(move || memory(&context))
+        }
+        Err(_) => MemoryGauge::fixed(DeviceMemory::default()),
+    }
+}
+
+/// The context's own way to ask would first take an error that is kept there for those who work with it.
+fn memory(context: &CudaContext) -> DeviceMemory {
+    // SAFETY: the context lives as long as it is borrowed, and others who need one here bind their own.
+    let bound = unsafe { result::ctx::set_current(context.cu_ctx()) };
+    let found = bound.and_then(|()| result::mem_get_info());
+    found.map_or_else(
+        |_| DeviceMemory::default(),
+        |(free, total)| DeviceMemory { total_bytes: total as u64, free_bytes: free as u64 },
+    )
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::device::Dtype;
+use crate::device::{DeviceMemory, Dtype, MemoryGauge};
 use crate::model::{DeviceUse, ModelSpec, Placement};
 use crate::placement::WeightFormat;
 
@@ -105,7 +105,7 @@ fn device() -> DeviceUse {
         name: "fake".to_owned(),
         compute_capability: String::new(),
         total_bytes: 0,
-        free_bytes: 0,
+        memory: MemoryGauge::fixed(DeviceMemory::default()),
         weight_bytes: 0,
         kv_cache_bytes: 0,
     }

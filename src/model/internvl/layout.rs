@@ -9,7 +9,8 @@ use super::observe::Part;
 use crate::device::{self, ComputeCapability, DeviceHandle, DeviceRequest, DeviceSelection};
 use crate::model::cache::BLOCK_TOKENS;
 use crate::placement::{
-    Demand, DeviceMap, DeviceSpec, FleetError, Plan, PlanError, limit_memory, plan,
+    Demand, DeviceMap, DeviceSpec, DtypeOverride, DtypePolicy, FleetError, ModelCost, Plan,
+    PlanError, PlannedModule, limit_memory, plan,
 };
 use crate::weights::Weights;
 
@@ -51,6 +52,32 @@ pub(super) struct Layout {
     pub(super) homes: Homes,
     /// Prompt tokens of one step that there is memory for.
     pub(super) prefill_rows: usize,
+    pub(super) budget: Budget,
+}
+
+/// What was planned with, for counting again where modules turn out to need more.
+pub(super) struct Budget {
+    cost: ModelCost,
+    /// With the memory that they had before anything was loaded.
+    devices: Vec<DeviceSpec>,
+    /// Where each module is.
+    map: DeviceMap,
+    demand: Demand,
+}
+
+impl Budget {
+    /// What is missing where modules stay where they are and `overrides` come after those of `policy`; empty where
+    /// there is room.
+    pub(super) fn missing(
+        &self,
+        policy: &DtypePolicy,
+        overrides: &[DtypeOverride],
+    ) -> Result<Vec<String>, LayoutError> {
+        let mut policy = policy.clone();
+        policy.overrides.extend_from_slice(overrides);
+        let plan = plan(&self.cost, &self.devices, &self.map, &policy, &self.demand)?;
+        Ok(plan.problems.iter().map(ToString::to_string).collect())
+    }
 }
 
 /// Opens devices and places every part. Nothing is loaded where the plan does not fit.
@@ -60,7 +87,7 @@ pub(super) fn decide(
     options: &LoadOptions,
 ) -> Result<Layout, LoadError> {
     let (opened, others) = open_for(options)?;
-    let mut specs = DeviceSpec::of_opened(&opened);
+    let mut specs = DeviceSpec::of_opened(&opened, &others);
     if let Some(limits) = &options.layout.max_memory {
         limit_memory(&mut specs, &others, limits).map_err(LayoutError::from)?;
     }
@@ -75,7 +102,11 @@ pub(super) fn decide(
         let problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
         return Err(LayoutError::DoesNotFit { problems: problems.join("; ") }.into());
     }
-    let mut layout = layout(config, &opened, &plan, demand.prefill_rows);
+    let on_device =
+        |module: &PlannedModule| (module.module.clone(), specs[module.device].id.clone());
+    let map = DeviceMap::Explicit(plan.placements.iter().map(on_device).collect());
+    let budget = Budget { cost, devices: specs, map, demand };
+    let mut layout = layout(config, &opened, &plan, budget);
     if plan.placements.iter().any(|module| module.on_host) {
         let host = DeviceSelection::Listed(vec![DeviceRequest::Cpu]);
         let host = device::open(&host)?.into_iter().next();
@@ -127,7 +158,7 @@ fn open_for(options: &LoadOptions) -> Result<(Vec<DeviceHandle>, Vec<String>), L
 }
 
 /// The plan with its devices' handles; devices that got nothing are closed.
-fn layout(config: &Config, opened: &[DeviceHandle], plan: &Plan, prefill_rows: usize) -> Layout {
+fn layout(config: &Config, opened: &[DeviceHandle], plan: &Plan, budget: Budget) -> Layout {
     let mut used: Vec<usize> = plan.placements.iter().map(|module| module.device).collect();
     used.sort_unstable();
     used.dedup();
@@ -149,13 +180,40 @@ fn layout(config: &Config, opened: &[DeviceHandle], plan: &Plan, prefill_rows: u
         head: home(Part::Head),
     };
     let devices = used.iter().map(|device| opened[*device].clone()).collect();
-    Layout { devices, homes, prefill_rows }
+    Layout { devices, homes, prefill_rows: budget.demand.prefill_rows, budget }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::Share;
     use crate::placement::parse_devices;
+    use crate::weights::WeightSource;
+
+    /// Each replica plans with its part of the host's memory, as `tessera plan` shows it.
+    #[test]
+    fn replicas_on_cpus_share_the_host_s_memory() {
+        let checkpoint = crate::checkpoint::Checkpoint::Embedded;
+        let config = Config::load(&checkpoint).unwrap();
+        let weights = Weights::open(&checkpoint, WeightSource::Files).unwrap();
+        let memory = |replicas| -> Vec<u64> {
+            let of = |replica| {
+                let options = LoadOptions {
+                    devices: "cpu,cpu,cpu,cpu".parse().unwrap(),
+                    share: Share { replica, replicas },
+                    ..LoadOptions::default()
+                };
+                let layout = decide(&config, &weights, &options).unwrap();
+                layout.budget.devices.iter().map(|spec| spec.memory_bytes).collect::<Vec<_>>()
+            };
+            (0..replicas).flat_map(of).collect()
+        };
+        let (together, apart) = (memory(1), memory(2));
+        assert_eq!((together.len(), apart.len()), (4, 4));
+        // What is free changes between two looks at it.
+        let alike = |(one, other): (&u64, &u64)| one.abs_diff(*other) < one / 4;
+        assert!(together.iter().zip(&apart).all(alike), "{together:?} {apart:?}");
+    }
 
     #[test]
     fn the_slowest_device_says_how_much_of_a_prompt_a_step_takes() {

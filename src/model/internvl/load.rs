@@ -8,7 +8,7 @@ use super::features::FeatureRows;
 use super::home::{Home, Homes, Hosts};
 use super::host_table::HostTables;
 use super::language::{Decoder, Room};
-use super::layout::{self, Layout, LayoutError};
+use super::layout::{self, Budget, Layout, LayoutError};
 use super::observe::Part;
 use super::probe::{ProbeInput, Probed, Way};
 use super::projector::Projector;
@@ -21,7 +21,7 @@ use crate::model::cache::{BLOCK_TOKENS, pool_blocks};
 use crate::model::cuda::transfer::Staging;
 use crate::model::output::Choice;
 use crate::model::runner::{DeviceUse, ModelSpec, SiteRange, Verification};
-use crate::placement::{DtypePolicy, PolicyMode};
+use crate::placement::{DtypeOverride, DtypePolicy, PolicyMode};
 use crate::weights::{WeightSource, Weights, WeightsError};
 
 /// Tokens a slot holds unless asked otherwise: a page of 13 tiles, its prompt and a long answer.
@@ -83,6 +83,10 @@ pub enum LoadError {
     )]
     NearF16Max { module: String, site: &'static str, max_abs: f32, remedy: String },
     #[error(
+        "the start-up probe found that {modules} cannot compute in f16, and in f32 there is not room for them: {problems}; give --dtype-override {remedy}, which the plan then counts with from the start, fewer --slots or --slot-tokens, or another --dtype; `tessera plan` with the same options shows what would fit"
+    )]
+    NoRoomInF32 { modules: String, problems: String, remedy: String },
+    #[error(
         "what the start-up probe gives by the {way} differs by {distance:.4} of its spread from what plain operations give, and {tolerance} is taken; {module} is the first whose result does: these kernels are wrong on this device; try another dtype, for example --dtype-override {module}=f32, and report it"
     )]
     WaysDiffer { way: &'static str, module: String, distance: f32, tolerance: f32 },
@@ -120,7 +124,7 @@ pub fn load(
     warn_of_unused(&weights);
     // What running a prompt needs, until the rest is known.
     model.spec = ModelSpec { image_token_id, block_tokens: BLOCK_TOKENS, ..ModelSpec::default() };
-    let probe = probed(&mut model, &weights, options, progress)?;
+    let probe = probed(&mut model, &weights, &layout.budget, options, progress)?;
     model.decoder.prepare(image_token_id).map_err(LoadError::Prepare)?;
     let probe = match (&options.probe, probe) {
         (Some(input), Some(plain)) => served(&mut model, input, plain)?,
@@ -166,30 +170,33 @@ fn build(
 }
 
 /// Runs the probe, and moves modules to f32 whose f16 numbers come too near to the end: again and again, since
-/// one that overflows hides what comes after it.
+/// one that overflows hides what comes after it. Nothing is moved that there is not room for.
 fn probed(
     model: &mut InternVl,
     weights: &Weights,
+    budget: &Budget,
     options: &LoadOptions,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Option<Probed>, LoadError> {
     let Some(input) = &options.probe else { return Ok(None) };
     progress("probing");
     let mut probed = model.probe(input, Way::Plain).map_err(LoadError::Probe)?;
+    let mut moved = Vec::new();
     // Each round moves one module at least.
     for _ in 0..model.homes().iter().count() {
         let near = verify::near_the_end_of_f16(&probed.sites);
-        if near.is_empty() {
-            break;
-        }
+        let Some(first) = near.first() else { break };
+        moved.extend(near.iter().map(|site| site.module.clone()));
         // All that are known now, so that nobody has to start once for each.
-        let remedy = near.iter().map(|site| format!("{}=f32", site.module)).collect::<Vec<_>>();
+        let remedy = moved.iter().map(|module| format!("{module}=f32")).collect::<Vec<_>>();
+        let remedy = remedy.join(",");
+        if options.dtypes.mode == PolicyMode::Strict {
+            let (module, site, max_abs) = (first.module.clone(), first.site, first.max_abs);
+            return Err(LoadError::NearF16Max { module, site, max_abs, remedy });
+        }
+        require_room(budget, options, &moved, remedy)?;
         for site in near {
             let (module, max_abs) = (site.module.clone(), site.max_abs);
-            if options.dtypes.mode == PolicyMode::Strict {
-                let (site, remedy) = (site.site, remedy.join(","));
-                return Err(LoadError::NearF16Max { module, site, max_abs, remedy });
-            }
             let reason = format!("its {} reaches {max_abs:.0} in f16; f32 is used", site.site);
             tracing::warn!(module, reason, "moved to f32");
             model.move_to_f32(&module, reason, weights)?;
@@ -198,6 +205,24 @@ fn probed(
     }
     require_finite(&probed.sites)?;
     Ok(Some(probed))
+}
+
+/// In f32 a module has weights of twice the size, or of four times, and a layer twice as much of the KV cache.
+fn require_room(
+    budget: &Budget,
+    options: &LoadOptions,
+    moved: &[String],
+    remedy: String,
+) -> Result<(), LoadError> {
+    // The names of all modules are patterns.
+    let in_f32 = |module: &String| format!("{module}=f32").parse().ok();
+    let overrides: Vec<DtypeOverride> = moved.iter().filter_map(in_f32).collect();
+    let problems = budget.missing(&options.dtypes, &overrides)?;
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let (modules, problems) = (moved.join(", "), problems.join("; "));
+    Err(LoadError::NoRoomInF32 { modules, problems, remedy })
 }
 
 fn require_finite(sites: &[SiteRange]) -> Result<(), LoadError> {
@@ -291,14 +316,14 @@ fn spec(
     let per_layer = (2 * config.text.kv_heads * config.text.head_dim) as u64;
     let kv_bytes = |home: &Home| per_layer * home.decision.compute.size_bytes() as u64;
     let device_use = |(index, device): (usize, &DeviceHandle)| {
-        let memory = device.memory();
+        let memory = device.gauge();
         let here = homes.layers.iter().filter(|home| home.index == index);
         DeviceUse {
             id: device.id.clone(),
             name: device.name.clone(),
             compute_capability: device.capability.map(|c| c.to_string()).unwrap_or_default(),
-            total_bytes: memory.total_bytes,
-            free_bytes: memory.free_bytes,
+            total_bytes: memory.now().total_bytes,
+            memory,
             weight_bytes: placements
                 .iter()
                 .filter(|placement| placement.device_id == device.id)

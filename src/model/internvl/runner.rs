@@ -49,7 +49,9 @@ impl std::fmt::Debug for InternVl {
 /// Sorts an error of the tensor library by what can be done about it.
 fn run_error(site: &'static str, device_id: &str, error: &candle_core::Error) -> RunError {
     let message = error.to_string();
-    if message.contains("OUT_OF_MEMORY") || message.contains("out of memory") {
+    // Of the driver, in words, and of the libraries of matrix products, which take memory of their own.
+    let words = ["OUT_OF_MEMORY", "out of memory", "STATUS_ALLOC_FAILED"];
+    if words.iter().any(|word| message.contains(word)) {
         RunError::OutOfMemory { device_id: device_id.to_owned(), message }
     } else {
         RunError::Device { site, message }
@@ -337,5 +339,28 @@ impl Runner for InternVl {
 
     fn release(&mut self, slot: Slot) {
         self.features.release(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn out_of_memory_has_many_words() {
+        let sorted = |message: &str| {
+            run_error("decoder", "cuda:1", &candle_core::Error::Msg(message.to_owned()))
+        };
+        for message in [
+            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")",
+            "CublasError(CUBLAS_STATUS_ALLOC_FAILED)",
+        ] {
+            let error = sorted(message);
+            let is_memory =
+                matches!(&error, RunError::OutOfMemory { device_id, .. } if device_id == "cuda:1");
+            assert!(is_memory, "{error}");
+        }
+        let other = sorted("CublasError(CUBLAS_STATUS_EXECUTION_FAILED)");
+        assert!(matches!(other, RunError::Device { site: "decoder", .. }), "{other}");
     }
 }
