@@ -68,7 +68,7 @@ async fn who_calls_by_a_name_of_somebody_else_learns_nothing() {
 }
 
 fn with(request: &str, headers: &[&str]) -> String {
-    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    let headers: String = headers.iter().flat_map(|header| [*header, "\r\n"]).collect();
     request.replacen("Connection: close\r\n", &format!("Connection: close\r\n{headers}"), 1)
 }
 

@@ -49,9 +49,8 @@ pub(super) struct Call {
     held: Mutex<Held>,
 }
 
-/// What a call holds until it ends.
+/// What a call holds until it ends: what counts is when it is dropped.
 #[derive(Debug, Default)]
-#[expect(dead_code, reason = "what counts is when they are dropped")]
 struct Held {
     permit: Option<Permit>,
     /// Of documents that come in the call.

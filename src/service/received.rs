@@ -310,7 +310,7 @@ mod tests {
 
     fn arrives(received: Arc<Received>, is_stream: bool) -> Arriving {
         let pace =
-            Pace { silence_max: Duration::from_secs(30), message_max: Duration::from_secs(600) };
+            Pace { silence_max: Duration::from_secs(30), message_max: Duration::from_mins(10) };
         Arriving::new(received, is_stream, pace)
     }
 

@@ -382,7 +382,7 @@ async fn a_message_that_drips_has_an_end() {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let answer = tokio::select! {
         answer = tokio::time::timeout(SOON, answer) => answer.expect("the call ends"),
