@@ -47,6 +47,7 @@ impl Low {
     }
 
     /// Without what is only about serving: whoever loads a model alone needs none of it, be it right or wrong.
+    #[must_use]
     pub fn for_loading(mut self) -> Self {
         self.given.retain(|key, _| key.spec().is_for_loading());
         self
