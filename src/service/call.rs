@@ -51,7 +51,6 @@ pub(super) struct Call {
 
 /// What a call holds until it ends.
 #[derive(Debug, Default)]
-#[expect(dead_code, reason = "what counts is when they are dropped")]
 struct Held {
     permit: Option<Permit>,
     /// Of documents that come in the call.
