@@ -8,7 +8,7 @@ use tessera::pb::v1;
 use tessera::service;
 use tessera::telemetry::Telemetry;
 use tokio_stream::StreamExt as _;
-use tonic::Code;
+use tonic::{Code, Request};
 
 use crate::support::{
     MODEL, SOON, Setup, collect, completed, first_token, open, question, receipt, refuse,
@@ -200,7 +200,23 @@ async fn a_document_that_the_drain_cuts_is_no_cancellation() {
         }
     };
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-    let failed = ["gen_ai_server_request_duration_seconds_count", "error_type=\"UNAVAILABLE\""];
+    let failed = ["gen_ai_server_request_duration_seconds_count", "error_type=\"DRAIN_TIMEOUT\""];
     until(&telemetry, &failed, 1).await;
     assert_eq!(value(&telemetry, &["tessera_engine_cancellations_total"]), 0);
+}
+
+/// Whoever notices first, the engine or the watch over the call: alerts leave out callers' deadlines by this name.
+#[tokio::test]
+async fn a_callers_deadline_has_one_name() {
+    let (setup, telemetry) = measured(Setup::endless(Duration::from_millis(2)));
+    let server = setup.start().await;
+    for _ in 0..5 {
+        let mut request = Request::new(question("Read on"));
+        request.set_timeout(Duration::from_millis(300));
+        let answer = server.client().await.extract(request).await.unwrap();
+        let (_, status) = collect(answer.into_inner()).await;
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    }
+    let failed = ["gen_ai_server_request_duration_seconds_count", "error_type=\"DEADLINE\""];
+    until(&telemetry, &failed, 5).await;
 }
