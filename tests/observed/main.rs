@@ -6,6 +6,8 @@
 mod collector;
 mod jaeger;
 mod operator;
+#[path = "../process/port.rs"]
+mod port;
 mod prometheus;
 mod semconv;
 mod support;

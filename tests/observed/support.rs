@@ -2,7 +2,6 @@
 //! tells others.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -36,7 +35,7 @@ pub(crate) fn collector_binary() -> Option<PathBuf> {
 }
 
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    crate::port::free().port()
 }
 
 /// A file of `deploy/observability`.

@@ -10,6 +10,7 @@ mod limits;
 mod machine;
 mod memory;
 mod phases;
+mod port;
 mod reload;
 mod secrets;
 mod server;

@@ -14,7 +14,8 @@ use tonic_types::StatusExt as _;
 
 use crate::envoy::Envoy;
 use crate::load::{rolling_restart, short_question, try_once};
-use crate::replica::{Replica, SOON, endpoint, free};
+use crate::port::free;
+use crate::replica::{Replica, SOON, endpoint};
 
 const ORCA: &str = include_str!("../../deploy/proxy/envoy-orca.yaml");
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::replica::{SOON, free};
+use crate::port::free;
+use crate::replica::SOON;
 
 const CONFIG: &str = include_str!("../../deploy/proxy/envoy.yaml");
 

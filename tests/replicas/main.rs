@@ -8,6 +8,8 @@ mod behind_envoy;
 mod envoy;
 mod load;
 mod nginx;
+#[path = "../process/port.rs"]
+mod port;
 mod proxy;
 mod replica;
 mod restarts;

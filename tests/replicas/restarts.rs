@@ -10,8 +10,9 @@ use tonic::transport::Channel;
 
 use crate::load::{rolling_restart, short_question, try_once};
 use crate::nginx::Nginx;
+use crate::port::free;
 use crate::proxy::Proxy;
-use crate::replica::{Replica, SOON, endpoint, free};
+use crate::replica::{Replica, SOON, endpoint};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_behind_clients_that_balance() {

@@ -11,6 +11,8 @@
 
 mod calls;
 mod line;
+#[path = "../process/port.rs"]
+mod port;
 mod server;
 
 use std::sync::Arc;

@@ -12,6 +12,7 @@ use tonic::Request;
 use tonic::transport::Endpoint;
 
 use crate::calls::{PAGE, read, request};
+use crate::port::free;
 
 const SERVICE: &str = "tessera.v1.ExtractionService";
 
@@ -37,13 +38,9 @@ pub(crate) struct Server {
     traces: tempfile::TempDir,
 }
 
-fn free_port() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 impl Server {
     pub(crate) async fn start(flags: &[&str]) -> Self {
-        let (address, admin) = (free_port(), free_port());
+        let (address, admin) = (free(), free());
         let traces = tempfile::tempdir().unwrap();
         let program = std::env::var_os("SOAK_SERVER");
         let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_tessera").into());
