@@ -48,8 +48,8 @@ pub fn routes(telemetry: &Telemetry) -> Router {
         .merge(log_level::routes(telemetry))
 }
 
-/// Serves until `stop` is cancelled, to who calls by one of `hosts`, and not for pages of others. Scrapes and probes are short: nothing
-/// is waited for.
+/// Serves until `stop` is cancelled, to who calls by one of `hosts`, and not for pages of others. Scrapes and
+/// probes are short: nothing is waited for.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

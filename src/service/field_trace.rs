@@ -1,6 +1,6 @@
 //! The spans of one answer's fields, each from the step that wrote the first character of the value to the
-//! one that wrote its last, and of what is done once the answer is whole. Names that a built-in kind of document has are told, others are not: a
-//! model may write anything as a key.
+//! one that wrote its last, and of what is done once the answer is whole. Names that a built-in kind of
+//! document has are told, others are not: a model may write anything as a key.
 
 use std::ops::Range;
 use std::time::Instant;
