@@ -10,7 +10,7 @@ mod support;
 #[path = "grpc/origin.rs"]
 mod origin;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -119,10 +119,16 @@ impl Collector {
 
     /// Names of spans in traces that nobody asked for; the engine's steps have theirs.
     fn strays(&self) -> Vec<String> {
-        let is_stray = |span: &&Span| {
-            span.name != "engine.step" && !ASKED_IDS.contains(&hex(&span.trace_id).as_str())
-        };
         let spans = self.spans.lock().unwrap();
+        let passes: HashSet<&[u8]> = spans
+            .iter()
+            .filter(|span| span.name == "engine.step")
+            .map(|span| &span.trace_id[..])
+            .collect();
+        let is_stray = |span: &&Span| {
+            !passes.contains(&span.trace_id[..])
+                && !ASKED_IDS.contains(&hex(&span.trace_id).as_str())
+        };
         spans.iter().filter(is_stray).map(|span| span.name.clone()).collect()
     }
 
@@ -442,6 +448,11 @@ fn check_levels(collector: &Collector, output_tokens: u32) {
         assert_eq!(pass.links.len(), 1);
         assert_eq!(pass.links[0].span_id, generate.span_id, "linked, not parented");
         assert_eq!(hex(&pass.links[0].trace_id), ENGINE_ID);
+        let below: Vec<&Span> =
+            spans.iter().filter(|span| span.parent_span_id == pass.span_id).collect();
+        assert_eq!(below.len(), 1, "what each device did: {below:?}");
+        assert_eq!(below[0].name, "device cpu");
+        assert_eq!(below[0].trace_id, pass.trace_id);
     }
     let step = engine.named("decode_step")[0].clone();
     assert!(!attributes(&step.attributes).contains_key("tessera.step.logprob"));

@@ -273,12 +273,14 @@ fn trace(reader: &mut Reader<'_>) -> Option<TraceConfig> {
         let (off, redacted) = (("off", Content::Off), ("redacted", Content::Redacted));
         value::one_of(text, &[off, redacted, ("whole", Content::Whole)])
     });
+    let vllm_names = reader.read_or_unset(Key::TraceVllmNames, value::switch);
     let directory = reader.read_or_unset(Key::TraceDir, |text| Ok::<_, Wrong>(PathBuf::from(text)));
     Some(TraceConfig {
         sample_ratio: sample_ratio?,
         options: TraceOptions { level: level?, steps: steps? },
         level_max: level_max?,
         content: content?,
+        vllm_names: vllm_names?.unwrap_or(false),
         directory: directory?,
     })
 }

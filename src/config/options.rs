@@ -70,6 +70,7 @@ pub enum Key {
     TraceSteps,
     TraceDir,
     TraceContent,
+    TraceVllmNames,
     MetricsVllmNames,
 }
 
@@ -122,7 +123,7 @@ const FETCH: &str = "Files by URI";
 const TELEMETRY: &str = "Logs, metrics and traces";
 
 /// All options, in the order that `--help` shows.
-pub const ALL: [Spec; 68] = [
+pub const ALL: [Spec; 69] = [
     Spec::new(Key::Model, "model", MODEL)
         .takes("DIR", crate::checkpoint::EMBEDDED_NAME)
         .help("Model directory with config.json and *.safetensors; tessera-tiny is built in"),
@@ -315,13 +316,15 @@ pub const ALL: [Spec; 68] = [
         .help("The most that a request may ask for with the metadata x-trace-level"),
     Spec::new(Key::TraceSteps, "trace-steps", TELEMETRY)
         .takes("N", "all")
-        .help("Generation steps with a span of their own: all, or the first N and then ever fewer"),
+        .help("Generation steps with a span of their own: all, or the first N and those that say most"),
     Spec::new(Key::TraceDir, "trace-dir", TELEMETRY)
         .takes("DIR", "")
         .help("Write spans to files here, for `tessera trace`; with or without a collector"),
     Spec::new(Key::TraceContent, "trace-content", TELEMETRY)
         .takes("WHAT", "off")
         .help("Of what documents say, in traces: off, redacted (the answer's form), or whole"),
+    Spec::new(Key::TraceVllmNames, "trace-vllm-names", TELEMETRY)
+        .help("Give a request's span vLLM's attributes too (gen_ai.latency.*), for its dashboards"),
     Spec::new(Key::MetricsVllmNames, "metrics-vllm-names", TELEMETRY)
         .help("Show metrics under vLLM's names too (vllm:num_requests_waiting), for its routers"),
 ];

@@ -4,6 +4,7 @@
 
 mod spans;
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use opentelemetry::trace::SpanContext;
@@ -52,6 +53,8 @@ struct Recording {
     /// When the prompt began to be taken in.
     encoded: Option<Instant>,
     steps: Vec<Step>,
+    /// Output tokens that wrote the values of fields.
+    values: Vec<Range<usize>>,
     /// Steps for which there was no room.
     unrecorded: usize,
     /// Tokens that were chosen: what a schema forces is said without a step.
@@ -59,7 +62,7 @@ struct Recording {
     /// Those that were forced.
     forced: usize,
     /// Of the token that is being chosen.
-    logprob: Option<f32>,
+    score: Option<Score>,
     /// Spent on the grammar since the last token.
     grammar: Duration,
     /// When the token that is being chosen began to be, and what the grammar had taken by then.
@@ -68,6 +71,14 @@ struct Recording {
     chosen: Duration,
     finish_reason: Option<&'static str>,
     ended: Option<Instant>,
+}
+
+/// The logit of a chosen token among all of its row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Score {
+    pub(super) logit: f32,
+    /// Natural logarithm of its probability at temperature 1 and without a cut.
+    pub(super) logprob: f32,
 }
 
 /// What a span says of the model.
@@ -133,8 +144,8 @@ struct Step {
     tokens: u32,
     batch_size: u32,
     kv_tokens: u32,
-    /// Of the chosen token; not a number where nobody asked.
-    logprob: f32,
+    /// Of the chosen token; none where nobody asked, or where the model had no choice.
+    score: Option<Score>,
     stages: Option<PassTimes>,
 }
 
@@ -163,10 +174,11 @@ impl Trace {
                 preemptions: Vec::new(),
                 encoded: None,
                 steps: Vec::with_capacity(steps.min(TRACED_STEPS_MAX)),
+                values: Vec::new(),
                 unrecorded: 0,
                 choices: 0,
                 forced: 0,
-                logprob: None,
+                score: None,
                 grammar: Duration::ZERO,
                 choosing: None,
                 chosen: Duration::ZERO,
@@ -253,12 +265,12 @@ impl Trace {
         }
     }
 
-    /// How probable the token is that was chosen last.
-    pub(super) fn scored(&mut self, logprob: f32) {
+    /// How the model gave the token that was chosen last.
+    pub(super) fn scored(&mut self, score: Score) {
         if let Some(recording) = &mut self.0
             && recording.request.has(Level::Numbers)
         {
-            recording.logprob = Some(logprob);
+            recording.score = Some(score);
         }
     }
 
@@ -288,7 +300,7 @@ impl Trace {
         let end = clock.now();
         recording.choices += 1;
         recording.forced += tokens.saturating_sub(1);
-        let logprob = recording.logprob.take();
+        let score = recording.score.take();
         let sample = std::mem::take(&mut recording.chosen) + recording.spent_choosing(end);
         let grammar = std::mem::take(&mut recording.grammar);
         if let Some(last) = recording.preemptions.last_mut() {
@@ -315,7 +327,7 @@ impl Trace {
             tokens: tokens as u32,
             batch_size: pass.batch_size as u32,
             kv_tokens: (planned.start + planned.tokens) as u32,
-            logprob: logprob.unwrap_or(f32::NAN),
+            score,
             stages: pass.stages.clone(),
         });
     }
@@ -330,9 +342,9 @@ impl Trace {
 
 impl Drop for Trace {
     fn drop(&mut self) {
-        if let Some(recording) = self.0.take() {
-            let request = recording.request.clone();
-            request.later(recording);
+        if let Some(mut recording) = self.0.take() {
+            let request = recording.request.take_out();
+            request.stepped(recording);
         }
     }
 }

@@ -25,4 +25,4 @@ pub use runner::{
     DeviceUse, FeatureKey, ModelSpec, NonFinite, PixelData, PixelTiles, Placement, RunError,
     Runner, Segment, SiteRange, Slot, SlotTiles, StepBatch, Verification,
 };
-pub use times::{PassTimes, StageTimes};
+pub use times::{Lap, PassTimes, StageTimes};

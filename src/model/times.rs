@@ -8,6 +8,8 @@ use crate::device::Interval;
 /// Where the time of one forward pass went.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StageTimes {
+    /// One after the other.
+    pub laps: Vec<(Lap, Duration)>,
     /// By device, in the order in which rows reach them.
     pub devices: Vec<(String, Duration)>,
     /// Rows on their way between devices.
@@ -31,11 +33,18 @@ struct Inner {
     /// Empty once they were told.
     laps: Mutex<Vec<(Lap, Interval)>>,
     told: OnceLock<StageTimes>,
+    count: usize,
 }
 
 impl PassTimes {
     pub fn new(laps: Vec<(Lap, Interval)>) -> Self {
-        Self(Arc::new(Inner { laps: Mutex::new(laps), told: OnceLock::new() }))
+        let count = laps.len();
+        Self(Arc::new(Inner { laps: Mutex::new(laps), told: OnceLock::new(), count }))
+    }
+
+    /// How many laps it has.
+    pub fn laps(&self) -> usize {
+        self.0.count
     }
 
     /// Whether every device is through with the pass: then [`get`](Self::get) does not wait.
@@ -59,13 +68,14 @@ impl StageTimes {
         for (lap, interval) in laps {
             // A driver that cannot tell has other worries.
             let Some(duration) = interval.duration() else { continue };
-            match lap {
+            match &lap {
                 Lap::Hop => times.hops += duration,
-                Lap::Device(id) => match times.devices.iter_mut().find(|(known, _)| *known == id) {
+                Lap::Device(id) => match times.devices.iter_mut().find(|(known, _)| known == id) {
                     Some((_, sum)) => *sum += duration,
-                    None => times.devices.push((id, duration)),
+                    None => times.devices.push((id.clone(), duration)),
                 },
             }
+            times.laps.push((lap, duration));
         }
         times
     }
@@ -83,9 +93,12 @@ mod tests {
         let one = interval().duration().unwrap();
         let device = |id: &str| (Lap::Device(id.to_owned()), interval());
         let laps = vec![device("cpu:1"), (Lap::Hop, interval()), device("cpu:0"), device("cpu:1")];
+        let each = laps.iter().map(|(lap, _)| (lap.clone(), one)).collect();
         let times = PassTimes::new(laps);
         assert!(times.has_passed());
+        assert_eq!(times.laps(), 4);
         let expected = StageTimes {
+            laps: each,
             devices: vec![("cpu:1".to_owned(), 2 * one), ("cpu:0".to_owned(), one)],
             hops: one,
         };

@@ -23,10 +23,17 @@ pub(super) struct FieldTrace(Option<Box<Recording>>);
 #[derive(Debug)]
 struct Recording {
     request: RequestTrace,
-    /// How many bytes of the answer were there, and since when.
-    pieces: Vec<(usize, Instant)>,
+    pieces: Vec<Piece>,
     fields: Vec<Field>,
     finalised: Option<(Instant, Instant)>,
+}
+
+/// How much of the answer was there, and since when.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    bytes: usize,
+    tokens: usize,
+    since: Instant,
 }
 
 #[derive(Debug)]
@@ -35,26 +42,36 @@ struct Field {
     pointer: Option<String>,
     begin: Instant,
     end: Instant,
+    /// Output tokens that wrote its value.
+    tokens: Range<usize>,
     confidence: Option<f64>,
 }
 
 // === impl FieldTrace ===
 
 impl FieldTrace {
-    /// Of a request that is traced so far that it shows.
-    pub(super) fn begin(request: Option<&RequestTrace>) -> Self {
+    /// Of a request that is not traced.
+    pub(super) const fn off() -> Self {
+        Self(None)
+    }
+
+    /// Of a request that is traced so far that it shows. The steps of the request wait for it.
+    pub(super) fn begin(request: Option<&mut RequestTrace>) -> Self {
         let request = request.filter(|request| request.has(Level::Phases));
         Self(request.map(|request| {
+            request.expect_fields();
             let (request, pieces, fields) = (request.clone(), Vec::new(), Vec::new());
             Box::new(Recording { request, pieces, fields, finalised: None })
         }))
     }
 
-    /// So many more bytes of the answer are there.
-    pub(super) fn answered(&mut self, bytes: usize) {
+    /// More of the answer is there: so many bytes, which so many tokens wrote.
+    pub(super) fn answered(&mut self, bytes: usize, tokens: usize) {
         if let Some(recording) = self.with_fields() {
-            let before = recording.pieces.last().map_or(0, |(bytes, _)| *bytes);
-            recording.pieces.push((before + bytes, Instant::now()));
+            let before =
+                recording.pieces.last().map_or((0, 0), |piece| (piece.bytes, piece.tokens));
+            let (bytes, tokens) = (before.0 + bytes, before.1 + tokens);
+            recording.pieces.push(Piece { bytes, tokens, since: Instant::now() });
         }
     }
 
@@ -84,6 +101,7 @@ impl Drop for FieldTrace {
     fn drop(&mut self) {
         if let Some(recording) = self.0.take() {
             let request = recording.request.clone();
+            request.read(recording.fields.iter().map(|field| field.tokens.clone()).collect());
             request.later(recording);
         }
     }
@@ -99,22 +117,23 @@ impl Recording {
         // The piece with the first byte was on its way since the piece before it was there.
         let first = self.piece_of(said.start);
         let last = self.piece_of(said.end.saturating_sub(1).max(said.start));
-        let at = |piece: usize| self.pieces.get(piece).map(|(_, since)| *since);
-        let (begin, end) =
-            (at(first.saturating_sub(1)), at(last.min(self.pieces.len().saturating_sub(1))));
-        let (Some(begin), Some(end)) = (begin, end) else { return };
+        let last = last.min(self.pieces.len().saturating_sub(1));
+        let at = |piece: usize| self.pieces.get(piece).copied();
+        let (Some(before), Some(end)) = (at(first.saturating_sub(1)), at(last)) else { return };
+        let tokens_before = if first > 0 { before.tokens } else { 0 };
         self.fields.push(Field {
             pointer: is_field_name(field.pointer.trim_start_matches('/'))
                 .then(|| field.pointer.clone()),
-            begin,
-            end,
+            begin: before.since,
+            end: end.since,
+            tokens: tokens_before..end.tokens,
             confidence: field.confidence.map(f64::from),
         });
     }
 
     /// Which piece brought this byte of the answer.
     fn piece_of(&self, byte: usize) -> usize {
-        self.pieces.partition_point(|(bytes, _)| *bytes <= byte)
+        self.pieces.partition_point(|piece| piece.bytes <= byte)
     }
 }
 
@@ -142,5 +161,60 @@ impl Deferred for Recording {
             let span = NewSpan { name: "finalise", id: span_id(), start, end, attributes: &[] };
             spans.child(&request.parent, request.parent.span_id(), span);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+
+    use super::*;
+    use crate::telemetry::spans::{Kept, StepCap, Stepwise, TraceOptions};
+
+    /// Steps that tell which tokens they are to be kept for.
+    struct Steps(Sender<Vec<Range<usize>>>);
+
+    impl Deferred for Steps {
+        fn records(&self) -> usize {
+            1
+        }
+
+        fn build(self: Box<Self>, _: &mut Spans<'_>) {}
+    }
+
+    impl Stepwise for Steps {
+        fn keep(&mut self, values: &[Range<usize>]) {
+            self.0.send(values.to_vec()).unwrap();
+        }
+    }
+
+    fn completed(said: Range<usize>) -> Brought {
+        let field =
+            v1::ExtractedField { pointer: "/TOTAL_AMOUNT".to_owned(), ..Default::default() };
+        Brought { message: Message::FieldCompleted(field), said: Some(said) }
+    }
+
+    #[test]
+    fn values_are_told_by_the_tokens_that_wrote_them() {
+        let kept = Kept::new();
+        let state = TraceState::default();
+        let parent =
+            SpanContext::new(TraceId::from(1), SpanId::from(2), TraceFlags::SAMPLED, false, state);
+        let options = TraceOptions { level: Level::Steps, steps: StepCap::First(1) };
+        let mut request = RequestTrace::begin(&kept.tracer, parent, options).unwrap();
+        let mut fields = FieldTrace::begin(Some(&mut request));
+        let (told, keeps) = channel();
+        request.stepped(Box::new(Steps(told)));
+        // `{"A": ` by three tokens, `12` by one, `.5` by one, ` }` by two; then a value that is read late.
+        for (bytes, tokens) in [(6, 3), (2, 1), (2, 1), (2, 2)] {
+            fields.answered(bytes, tokens);
+        }
+        fields.note(&[completed(6..10), completed(0..3), completed(11..40)]);
+        assert!(keeps.try_recv().is_err(), "more may come");
+        drop(fields);
+        assert_eq!(keeps.try_recv().unwrap(), [3..5, 0..3, 5..7]);
+        assert_eq!(kept.take().len(), 3, "a span for each");
     }
 }

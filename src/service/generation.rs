@@ -10,6 +10,7 @@ use tracing::Span;
 
 use super::call::Call;
 use super::error::{self, Kind};
+use super::field_trace::FieldTrace;
 use super::trace;
 use crate::engine::{Done, EngineError, Job, Reject};
 use crate::telemetry::Tracing;
@@ -27,7 +28,11 @@ pub(super) struct Generation {
     /// The files that were named by URI.
     named: Vec<usize>,
     trace: Option<RequestTrace>,
+    /// Of a request whose answer is not read yet.
+    fields: FieldTrace,
     content: Content,
+    /// Say also as vLLM's traces do what the answer took.
+    vllm_names: bool,
     ended: bool,
 }
 
@@ -42,18 +47,20 @@ impl Generation {
     ) -> Self {
         let span = trace::generate_span(&call.span, model, job, output_type);
         job.span = span.clone();
-        let (model, content) = (model.to_owned(), Content::Off);
+        let (model, content, fields) = (model.to_owned(), Content::Off, FieldTrace::off());
         // Text is the answer to a prompt of the caller's.
         let question = if output_type == "text" { "prompt" } else { "schema" };
-        Self { call, span, model, question, named, trace: None, content, ended: false }
+        let (trace, vllm_names, ended) = (None, false, false);
+        Self { call, span, model, question, named, trace, fields, content, vllm_names, ended }
     }
 
     /// Has the request traced, as far as `options` say.
     pub(super) fn trace(&mut self, job: &mut Job, tracing: &Tracing, options: TraceOptions) {
         self.trace = trace::request_trace(&self.span, tracing, options);
+        self.fields = FieldTrace::begin(self.trace.as_mut());
         job.trace.clone_from(&self.trace);
         if self.trace.is_some() {
-            self.content = tracing.content;
+            (self.content, self.vllm_names) = (tracing.content, tracing.vllm_names);
             trace::show_question(&self.span, self.content, &job.question);
         }
         if options.level == Level::Off {
@@ -61,9 +68,9 @@ impl Generation {
         }
     }
 
-    /// For the spans that the stream makes.
-    pub(super) fn request_trace(&self) -> Option<&RequestTrace> {
-        self.trace.as_ref()
+    /// For whoever reads the answer.
+    pub(super) fn take_fields(&mut self) -> FieldTrace {
+        std::mem::replace(&mut self.fields, FieldTrace::off())
     }
 
     pub(super) fn call(&self) -> &Call {
@@ -74,6 +81,9 @@ impl Generation {
         self.ended = true;
         trace::end_generate_span(&self.span, done);
         trace::show_answer(&self.span, self.content, done);
+        if self.vllm_names {
+            trace::show_as_vllm(&self.span, done);
+        }
         self.measure(done);
         self.call.note(|record| {
             record.input_tokens = Some(done.usage.input_tokens);
@@ -144,6 +154,7 @@ impl Generation {
 
 impl Drop for Generation {
     fn drop(&mut self) {
+        drop(self.take_fields());
         if self.trace.as_ref().is_some_and(RequestTrace::is_dropped) {
             trace::mark_dropped(&self.span);
         }

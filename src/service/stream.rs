@@ -85,13 +85,13 @@ impl<E> Answer<E> {
     pub(super) fn new(
         (accepted, pages): (v1::Accepted, PageTexts),
         (events, pending): (E, Option<Pending<E>>),
-        generation: Generation,
+        mut generation: Generation,
         wishes: Wishes,
     ) -> Self {
         let (pages, input_tokens) = (Arc::new(pages), accepted.input_tokens as usize);
         let (asked, calibration) = (wishes.asked.clone(), wishes.calibration.clone());
         Self {
-            fields: FieldTrace::begin(generation.request_trace()),
+            fields: generation.take_fields(),
             events,
             accepted: Some(accepted),
             pending,
@@ -137,7 +137,7 @@ impl<E> Answer<E> {
             return;
         }
         let brought = self.reading.as_mut().map(|reading| reading.push(&text));
-        self.fields.answered(text.text.len());
+        self.fields.answered(text.text.len(), text.tokens);
         self.fields.note(brought.as_deref().unwrap_or_default());
         if self.wishes.tokens {
             self.ready

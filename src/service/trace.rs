@@ -233,6 +233,26 @@ pub(super) fn end_generate_span(span: &Span, done: &Done) {
     span.set_attribute("gen_ai.response.finish_reasons", reasons);
 }
 
+/// Writes the same as vLLM's traces have it, for dashboards that know those. Their times are in seconds.
+pub(super) fn show_as_vllm(span: &Span, done: &Done) {
+    let timings = &done.timings;
+    span.set_attribute("gen_ai.usage.prompt_tokens", done.usage.input_tokens as i64);
+    span.set_attribute("gen_ai.usage.completion_tokens", done.usage.output_tokens as i64);
+    for (key, took) in [
+        ("gen_ai.latency.time_in_queue", timings.queue),
+        ("gen_ai.latency.time_to_first_token", timings.time_to_first_token),
+        ("gen_ai.latency.time_in_model_prefill", timings.vision + timings.prefill),
+        ("gen_ai.latency.time_in_model_decode", timings.decode),
+        (
+            "gen_ai.latency.time_in_model_inference",
+            timings.vision + timings.prefill + timings.decode,
+        ),
+        ("gen_ai.latency.e2e", timings.total),
+    ] {
+        span.set_attribute(key, took.as_secs_f64());
+    }
+}
+
 /// Writes what was asked, as far as `content` lets.
 pub(super) fn show_question(span: &Span, content: Content, question: &str) {
     if let Some(text) = content.question(question) {

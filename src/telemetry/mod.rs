@@ -51,6 +51,8 @@ pub struct TraceConfig {
     pub level_max: Level,
     /// Of what was asked and answered.
     pub content: Content,
+    /// Say what an answer took under the names that vLLM has for it as well.
+    pub vllm_names: bool,
     /// Where to write spans as files, beside or instead of sending them.
     pub directory: Option<PathBuf>,
 }
@@ -90,6 +92,8 @@ pub struct Tracing {
     pub level_max: Level,
     /// Of what was asked and answered.
     pub content: Content,
+    /// Say what an answer took under the names that vLLM has for it as well.
+    pub vllm_names: bool,
 }
 
 /// Keeps the exporters. Flush it before the process ends.
@@ -107,6 +111,7 @@ impl Default for TraceConfig {
             options: TraceOptions::default(),
             level_max: Level::Engine,
             content: Content::Off,
+            vllm_names: false,
             directory: None,
         }
     }
@@ -151,7 +156,8 @@ pub fn init(config: &Config) -> Result<Guard, InitError> {
 
 /// None where spans go nowhere.
 fn start_tracing(config: &Config, metrics: &Metrics) -> Result<Option<Tracing>, InitError> {
-    let TraceConfig { sample_ratio, options, level_max, content, directory } = &config.trace;
+    let TraceConfig { sample_ratio, options, level_max, content, vllm_names, directory } =
+        &config.trace;
     if !(0.0..=1.0).contains(sample_ratio) {
         return Err(InitError::SampleRatio(*sample_ratio));
     }
@@ -169,8 +175,9 @@ fn start_tracing(config: &Config, metrics: &Metrics) -> Result<Option<Tracing>, 
     }
     let tracer =
         Tracer::start(outputs, &export::resource(), metrics.clone()).map_err(InitError::Thread)?;
-    let (options, level_max, content) = (*options, *level_max, *content);
-    Ok(Some(Tracing { tracer, options, level_max, content }))
+    let (options, level_max) = (*options, *level_max);
+    let (content, vllm_names) = (*content, *vllm_names);
+    Ok(Some(Tracing { tracer, options, level_max, content, vllm_names }))
 }
 
 // === impl Telemetry ===

@@ -11,10 +11,12 @@ mod file;
 #[cfg(test)]
 mod kept;
 mod level;
+mod meeting;
 mod output;
 mod pipeline;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -36,6 +38,8 @@ pub use file::{FILE_NAME, TraceFiles};
 #[cfg(test)]
 pub(crate) use kept::Kept;
 pub use level::{Level, ParseLevelError, StepCap, TraceOptions};
+use meeting::Meeting;
+pub use meeting::Stepwise;
 pub(super) use output::Output;
 
 /// A span below `parent`; none below a span that is none: `tracing` would begin a trace of its own there.
@@ -117,6 +121,8 @@ pub struct RequestTrace {
     pub options: TraceOptions,
     anchor: Anchor,
     dropped: Arc<AtomicBool>,
+    /// Where its steps wait for what was read of the answer.
+    meeting: Option<Meeting>,
 }
 
 /// One moment on both clocks.
@@ -239,12 +245,13 @@ impl Spans<'_> {
         self.batches.push(&Plain { context, parent: parent_id, span, links: &[] });
     }
 
-    /// Adds a span that begins a trace of its own and points to `links`.
-    pub fn root(&mut self, span: NewSpan<'_>, links: &[Link]) {
+    /// Adds a span that begins a trace of its own and points to `links`. Its context is for spans below it.
+    pub fn root(&mut self, span: NewSpan<'_>, links: &[Link]) -> SpanContext {
         let trace = RandomIdGenerator::default().new_trace_id();
         let (flags, state) = (TraceFlags::SAMPLED, TraceState::default());
-        let context = &SpanContext::new(trace, span.id, flags, false, state);
-        self.batches.push(&Plain { context, parent: SpanId::INVALID, span, links });
+        let context = SpanContext::new(trace, span.id, flags, false, state);
+        self.batches.push(&Plain { context: &context, parent: SpanId::INVALID, span, links });
+        context
     }
 
     /// Counts steps that get no span.
@@ -271,13 +278,29 @@ impl RequestTrace {
             options,
             anchor: Anchor { instant: Instant::now(), time: SystemTime::now() },
             dropped: Arc::default(),
+            meeting: None,
         })
+    }
+
+    /// Somebody reads fields of the answer, and [says](Self::read) in any case which tokens wrote them: where a cap
+    /// leaves steps out, those that open or close a field stay.
+    pub fn expect_fields(&mut self) {
+        let is_capped = self.has(Level::Steps) && self.options.steps != StepCap::All;
+        self.meeting = is_capped.then(Meeting::default);
+    }
+
+    /// Takes the request out of a record of it, which can wait for its fields then without holding itself.
+    #[must_use]
+    pub fn take_out(&mut self) -> Self {
+        let whole = self.clone();
+        self.meeting = None;
+        whole
     }
 
     /// The trace of another pass over the model for the same request, under the same span.
     #[must_use]
     pub fn beside(&self) -> Self {
-        Self { decode: span_id(), ..self.clone() }
+        Self { decode: span_id(), meeting: None, ..self.clone() }
     }
 
     pub fn has(&self, level: Level) -> bool {
@@ -292,6 +315,25 @@ impl RequestTrace {
     pub fn later(&self, deferred: Box<dyn Deferred>) {
         if !self.tracer.later(deferred) {
             self.dropped.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Queues the steps of this request; first they wait to be told which of them wrote fields, if they are to be.
+    pub fn stepped(&self, steps: Box<dyn Stepwise>) {
+        let ready = match &self.meeting {
+            Some(meeting) => meeting.steps(steps),
+            None => Some(steps),
+        };
+        if let Some(steps) = ready {
+            self.later(steps);
+        }
+    }
+
+    /// The values of the answer's fields were written by these output tokens; none more will come.
+    pub fn read(&self, values: Vec<Range<usize>>) {
+        let ready = self.meeting.as_ref().and_then(|meeting| meeting.values(values));
+        if let Some(steps) = ready {
+            self.later(steps);
         }
     }
 

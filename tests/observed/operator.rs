@@ -137,11 +137,69 @@ async fn the_operator_says_what_is_recorded() {
     for step in of(&second).into_iter().filter(|span| span.name == "decode_step") {
         let logprob: f64 = attribute(step, "tessera.step.logprob").unwrap().parse().unwrap();
         assert!(logprob <= 0.0, "{step:?}");
+        let logit = |key: &str| attribute(step, key).unwrap().parse::<f64>().unwrap();
+        let (chosen, all) = (logit("tessera.logits.chosen"), logit("tessera.logits.log_sum_exp"));
+        assert!((chosen - all - logprob).abs() < 1e-3, "{step:?}");
+    }
+    // Those that wrote the first or the last character of a value are there, whatever the cap.
+    let fields: Vec<&Span> =
+        of(&second).into_iter().filter(|span| span.name.starts_with("field")).collect();
+    assert!(fields.len() > 10);
+    let shown: Vec<&Span> =
+        of(&second).into_iter().filter(|span| span.name == "decode_step").collect();
+    assert!(shown.len() >= fields.len(), "{} steps, {} fields", shown.len(), fields.len());
+    for field in fields {
+        let meets = |step: &&&Span| {
+            step.start_time_unix_nano <= field.end_time_unix_nano
+                && step.end_time_unix_nano >= field.start_time_unix_nano
+        };
+        assert!(shown.iter().any(|step| meets(&step)), "{field:?}");
     }
     // Steps of the engine are traces of their own.
-    let others = all.iter().filter(|span| span.name != "engine.step");
+    let passes = all.iter().filter(|span| span.name == "engine.step");
+    let passes: BTreeSet<&[u8]> = passes.map(|span| &span.trace_id[..]).collect();
+    let others = all.iter().filter(|span| !passes.contains(&span.trace_id[..]));
     let ids: BTreeSet<String> = others.map(|span| hex(&span.trace_id)).collect();
     assert_eq!(ids, BTreeSet::from([TRACE_ID.to_owned(), second]), "nothing of the first call");
+}
+
+/// Where the operator asks for it, and only there.
+#[tokio::test]
+async fn a_request_says_what_vllm_would_say() {
+    for names in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().to_str().unwrap();
+        let all = ["--trace-dir", path, "--trace-level", "1", "--trace-vllm-names"];
+        let (_server, port) = start_server(&options(&all[..if names { 5 } else { 4 }]));
+        let completed = extract(port, TRACE_ID, "1").await;
+        let all = spans(&directory.path().join("spans.jsonl"), TRACE_ID);
+        let named = |span: &&Span| span.name.starts_with("generate_content");
+        let generate = all.iter().find(named).unwrap();
+        let seconds = |key: &str| {
+            let key = format!("gen_ai.latency.{key}");
+            attribute(generate, &key).map(|value| value.parse::<f64>().unwrap())
+        };
+        if !names {
+            assert_eq!(seconds("e2e"), None);
+            continue;
+        }
+        let [queue, first, prefill, decode, inference, whole] = [
+            "time_in_queue",
+            "time_to_first_token",
+            "time_in_model_prefill",
+            "time_in_model_decode",
+            "time_in_model_inference",
+            "e2e",
+        ]
+        .map(|key| seconds(key).unwrap());
+        assert!(queue >= 0.0 && prefill > 0.0 && decode > 0.0);
+        assert!((prefill + decode - inference).abs() < 1e-6);
+        assert!(first < whole && inference < whole, "{generate:?}");
+        let usage = completed.usage.unwrap();
+        let tokens = |key: &str| attribute(generate, &format!("gen_ai.usage.{key}_tokens"));
+        assert_eq!(tokens("prompt"), Some(usage.input_tokens.to_string()));
+        assert_eq!(tokens("completion"), Some(usage.output_tokens.to_string()));
+    }
 }
 
 /// Real time of the engine's thread: what the grammar takes of it is told apart from choosing.

@@ -45,6 +45,7 @@ pub(super) fn warnings(
                 Key::TraceLevelMax,
                 Key::TraceSteps,
                 Key::TraceContent,
+                Key::TraceVllmNames,
             ],
             is_met: traced,
             remedy: "traces go nowhere: give --trace-dir, or --otlp-endpoint with traces among --otlp-signals",

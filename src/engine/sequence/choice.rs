@@ -10,6 +10,7 @@ use crate::engine::clock::Clock;
 use crate::engine::constrained::{Advance, Constrained};
 use crate::engine::guard::{Guard, Trip};
 use crate::engine::sampler::{NotFinite, Sampler};
+use crate::engine::trace::Score;
 use crate::engine::{EngineError, FinishReason, Phase};
 use crate::model::{Output, PageShares};
 use crate::telemetry::spans::Level;
@@ -19,7 +20,7 @@ use crate::telemetry::spans::Level;
 pub(in crate::engine) struct Chosen {
     token: u32,
     /// That the model gave it; none where the model had no choice, or where nobody asked.
-    logprob: Option<f32>,
+    score: Option<Score>,
     /// Where the token before it looked.
     looked: PageShares,
     /// Tokens that the answer begins with, instead of it.
@@ -109,14 +110,14 @@ impl Sequence {
         let is_chosen = opening.is_none()
             && !self.constrained.as_ref().is_some_and(Constrained::leaves_no_choice);
         let is_asked = self.scores || self.trace.has(Level::Numbers);
-        let logprob = is_chosen.then(|| logprob(token, output, is_asked)).flatten();
+        let score = is_chosen.then(|| score(token, output, is_asked)).flatten();
         let goes_on = opening.is_none() && !stop_ids.contains(&token);
         let stays_free =
             goes_on && self.constrained.as_ref().is_some_and(|held| held.stays_free(token));
         let constrained = if goes_on && !stays_free { self.constrained.take() } else { None };
         let advance = constrained.map(|constrained| Advance::new(constrained, token));
         self.trace.waits(clock);
-        Ok((Chosen { token, logprob, looked, opening, stays_free }, advance))
+        Ok((Chosen { token, score, looked, opening, stays_free }, advance))
     }
 
     /// Adds the token and those that it forces, sends the text that they complete, and says whether the answer is
@@ -129,7 +130,7 @@ impl Sequence {
         stop_ids: &[u32],
         (now, clock): (Instant, &dyn Clock),
     ) -> Result<Option<FinishReason>, Spoilt> {
-        let Chosen { token, logprob, looked, opening, stays_free } = chosen;
+        let Chosen { token, score, looked, opening, stays_free } = chosen;
         let mut next = None;
         if let Some(advance) = advance {
             let (constrained, done, spent) = advance.done();
@@ -138,12 +139,13 @@ impl Sequence {
             next = Some(done?);
         }
         self.trace.choosing(clock);
-        if let Some(logprob) = logprob {
-            self.trace.scored(logprob);
+        if let Some(score) = score {
+            self.trace.scored(score);
             if self.scores && !stop_ids.contains(&token) {
-                self.answer.score(logprob, looked);
+                self.answer.score(score.logprob, looked);
             }
         }
+        let logprob = score.map(|score| score.logprob);
         let mut tokens = opening.unwrap_or_else(|| vec![token]);
         let mut is_whole = false;
         if let Some(next) = next {
@@ -229,9 +231,11 @@ pub(in crate::engine) fn unheld(error: ConstraintError) -> EngineError {
 }
 
 /// Of the token that was chosen from `output`. A row of logits is gone through only if it `is_asked` for.
-fn logprob(token: u32, output: &Output, is_asked: bool) -> Option<f32> {
+fn score(token: u32, output: &Output, is_asked: bool) -> Option<Score> {
+    let of_row =
+        |row: &[f32]| Score { logit: row[token as usize], logprob: Sampler::logprob(token, row) };
     match output {
-        Output::Logits(row) => is_asked.then(|| Sampler::logprob(token, row)),
-        Output::Choice(choice) => Some(choice.logprob()),
+        Output::Logits(row) => is_asked.then(|| of_row(row)),
+        Output::Choice(choice) => Some(Score { logit: choice.logit, logprob: choice.logprob() }),
     }
 }

@@ -121,6 +121,96 @@ fn what_a_schema_forces_is_told_beside_the_steps() {
     assert_eq!(told, tokens);
 }
 
+/// Which steps have spans, of an answer of 31 tokens with a cap of one.
+fn shown(values: Option<Vec<std::ops::Range<usize>>>, is_read_first: bool) -> Vec<i64> {
+    let kept = Kept::new();
+    let mut stage = Stage::new(answering(&"z".repeat(30)));
+    let options = TraceOptions { level: Level::Steps, steps: StepCap::First(1) };
+    let mut trace = RequestTrace::begin(&kept.tracer, parent(1), options).unwrap();
+    if values.is_some() {
+        trace.expect_fields();
+    }
+    let job = Job { trace: Some(trace.clone()), output_tokens_max: 60, ..job("what", &[]) };
+    let mut events = stage.submit(job).unwrap();
+    if let Some(values) = values.as_ref().filter(|_| is_read_first) {
+        trace.read(values.clone());
+    }
+    stage.settle();
+    assert_eq!(finished(&mut events).unwrap().usage.output_tokens, 31);
+    if let Some(values) = values.filter(|_| !is_read_first) {
+        assert!(kept.take().iter().all(|span| span.name == "engine.step"), "it is not known yet");
+        trace.read(values);
+    }
+    let spans = Spans::of(&kept.take(), 1);
+    let decode = spans.one("decode");
+    let steps: Vec<i64> = spans
+        .below(decode, "decode_step")
+        .iter()
+        .map(|step| integer(step, "tessera.step.index"))
+        .collect();
+    assert_eq!(integer(decode, "tessera.decode.steps_in_trace"), steps.len() as i64);
+    assert_eq!(integer(decode, "tessera.decode.steps_elided"), 31 - steps.len() as i64);
+    steps
+}
+
+#[test]
+fn a_cap_keeps_the_steps_that_open_or_close_a_field() {
+    let without = shown(None, false);
+    assert_eq!(without, [0, 1, 3, 7, 15, 30]);
+    let values = vec![5..9, 12..13, 20..20, 29..90];
+    // A range that reaches further than the answer, or is of nothing, names no step that is not there.
+    for is_read_first in [false, true] {
+        let with = shown(Some(values.clone()), is_read_first);
+        assert_eq!(with, [0, 1, 3, 5, 7, 8, 12, 15, 29, 30], "{is_read_first}");
+        assert_eq!(shown(Some(Vec::new()), is_read_first), without, "no fields, nothing lost");
+    }
+}
+
+#[test]
+fn the_engines_steps_show_each_device_and_the_ways_between() {
+    let kept = Kept::new();
+    let mut stage = Stage::new(answering("ab"));
+    let mut events = stage.submit(traced(&kept, 1, job("what", &[]))).unwrap();
+    stage.settle();
+    finished(&mut events).unwrap();
+    let all = Spans(kept.take());
+    let passes = all.named("engine.step");
+    assert!(!passes.is_empty());
+    for pass in passes {
+        let laps = all.below(pass, "device cpu");
+        assert_eq!(laps.len(), 1, "the fake model has one device");
+        assert_eq!(laps[0].span_context.trace_id(), pass.span_context.trace_id());
+        assert_eq!(attributes(laps[0])["tessera.device"], &Value::from("cpu"));
+        assert!(laps[0].start_time >= pass.start_time);
+    }
+}
+
+#[test]
+fn numbers_are_those_of_the_chosen_tokens() {
+    let numbers = |level| {
+        let kept = Kept::new();
+        let mut stage = Stage::new(answering("ab"));
+        let mut events = stage.submit(traced_at(level, &kept, 1, job("what", &[]))).unwrap();
+        stage.settle();
+        finished(&mut events).unwrap();
+        let spans = Spans::of(&kept.take(), 1);
+        let number = |step: &SpanData, key: &str| match attributes(step).get(key) {
+            Some(Value::F64(number)) => Some(*number),
+            _ => None,
+        };
+        let keys = ["tessera.step.logprob", "tessera.logits.chosen", "tessera.logits.log_sum_exp"];
+        let steps = spans.named("decode_step");
+        steps.iter().map(|step| keys.map(|key| number(step, key))).collect::<Vec<_>>()
+    };
+    assert!(numbers(Level::Engine).iter().flatten().all(Option::is_none));
+    let told = numbers(Level::Numbers);
+    assert!(!told.is_empty());
+    for step in told {
+        let [logprob, chosen, log_sum_exp] = step.map(Option::unwrap);
+        assert!(logprob <= 0.0 && (chosen - log_sum_exp - logprob).abs() < 1e-6);
+    }
+}
+
 #[test]
 fn losing_kv_memory_and_taking_it_in_again_is_told() {
     let kept = Kept::new();

@@ -1,14 +1,15 @@
 //! From the records of one request to its spans. Runs on the thread that exports them.
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::trace::{Link, SpanContext, SpanId};
 use opentelemetry::{Key, KeyValue};
 
-use super::{Chunk, ModelFacts, Pass, Preemption, Recording, Step};
-use crate::model::PassTimes;
-use crate::telemetry::spans::{Deferred, Level, NewSpan, RequestTrace, Spans, span_id};
+use super::{Chunk, ModelFacts, Pass, Preemption, Recording, Score, Step};
+use crate::model::{Lap, PassTimes, StageTimes};
+use crate::telemetry::spans::{Deferred, Level, NewSpan, RequestTrace, Spans, Stepwise, span_id};
 
 /// A pass and a request in it, whose clock it is told by.
 pub(super) struct EnginePass {
@@ -51,7 +52,7 @@ impl DeviceKeys {
 
 impl Deferred for EnginePass {
     fn records(&self) -> usize {
-        1
+        1 + self.pass.stages.as_ref().map_or(0, PassTimes::laps)
     }
 
     fn build(self: Box<Self>, spans: &mut Spans<'_>) {
@@ -62,19 +63,43 @@ impl Deferred for EnginePass {
             integer("tessera.step.prefill_tokens", pass.prefill_tokens),
         ];
         DeviceKeys::default().tell(pass.stages.as_ref(), &mut attributes);
-        let span = NewSpan {
-            name: "engine.step",
-            id: span_id(),
-            start: request.time(pass.begin),
-            end: request.time(pass.end),
-            attributes: &attributes,
-        };
+        let (start, end) = (request.time(pass.begin), request.time(pass.end));
+        let name = "engine.step";
+        let span = NewSpan { name, id: span_id(), start, end, attributes: &attributes };
         let links: Vec<Link> = pass
             .links
             .into_iter()
             .map(|(of, step)| Link::new(of, vec![integer("tessera.step.index", step)], 0))
             .collect();
-        spans.root(span, &links);
+        let step = spans.root(span, &links);
+        if let Some(stages) = &pass.stages {
+            laps(stages.get(), (start, end), &step, spans);
+        }
+    }
+}
+
+/// What a pass did on each device and between them, one after the other. Devices tell how long each took, not since when:
+/// the last ends with the pass, or, of a pass that nobody waited for, the first begins with it.
+fn laps(
+    stages: &StageTimes,
+    (start, end): (SystemTime, SystemTime),
+    step: &SpanContext,
+    spans: &mut Spans<'_>,
+) {
+    let whole: Duration = stages.laps.iter().map(|(_, took)| *took).sum();
+    let waited_for = end.duration_since(start).is_ok_and(|waited| whole <= waited);
+    let mut at = if waited_for { end - whole } else { start };
+    for (lap, took) in &stages.laps {
+        let (name, device) = match lap {
+            Lap::Device(id) => (format!("device {id}"), Some(id)),
+            Lap::Hop => ("hop".to_owned(), None),
+        };
+        let attributes: Vec<KeyValue> =
+            device.map(|id| KeyValue::new("tessera.device", id.clone())).into_iter().collect();
+        let (start, end) = (at, at + *took);
+        let span = NewSpan { name: &name, id: span_id(), start, end, attributes: &attributes };
+        spans.child(step, step.span_id(), span);
+        at = end;
     }
 }
 
@@ -204,10 +229,26 @@ impl Recording {
         self.chunks(id, number, spans);
     }
 
+    /// The steps that brought the first and the last token of a field's value, as far as they are recorded.
+    fn steps_at_edges(&self) -> Vec<usize> {
+        let ends = self.steps.iter().scan(0, |tokens, step| {
+            *tokens += step.tokens as usize;
+            Some(*tokens)
+        });
+        let ends: Vec<usize> = ends.collect();
+        let step_of = |token: usize| ends.partition_point(|end| *end <= token);
+        let edges = self.values.iter().filter(|value| !value.is_empty());
+        let steps = edges.flat_map(|value| [value.start, value.end - 1]).map(step_of);
+        steps.filter(|step| *step < ends.len()).collect()
+    }
+
     fn decode(&self, first_token: Instant, ended: Instant, spans: &mut Spans<'_>) {
         let durations: Vec<Duration> =
             self.steps.iter().map(|step| step.end.saturating_duration_since(step.begin)).collect();
-        let chosen = self.request.options.steps.chosen(&durations);
+        let mut chosen = self.request.options.steps.chosen(&durations);
+        for step in self.steps_at_edges() {
+            chosen[step] = true;
+        }
         let shown = chosen.iter().filter(|chosen| **chosen).count();
         let elided = self.choices - shown;
         if self.request.has(Level::Steps) {
@@ -236,6 +277,12 @@ impl Recording {
             devices.tell(step.stages.as_ref(), &mut attributes);
             self.child(id, ("decode_step", span_id()), times, &attributes, spans);
         }
+    }
+}
+
+impl Stepwise for Recording {
+    fn keep(&mut self, values: &[Range<usize>]) {
+        self.values.extend_from_slice(values);
     }
 }
 
@@ -285,8 +332,13 @@ impl Step {
             KeyValue::new("tessera.step.sample_ms", ms(sample)),
             KeyValue::new("tessera.step.grammar_ms", ms(grammar)),
         ]);
-        if self.logprob.is_finite() {
-            attributes.push(KeyValue::new("tessera.step.logprob", f64::from(self.logprob)));
+        if let Some(Score { logit, logprob }) = self.score {
+            let (logit, logprob) = (f64::from(logit), f64::from(logprob));
+            attributes.extend([
+                KeyValue::new("tessera.step.logprob", logprob),
+                KeyValue::new("tessera.logits.chosen", logit),
+                KeyValue::new("tessera.logits.log_sum_exp", logit - logprob),
+            ]);
         }
     }
 }

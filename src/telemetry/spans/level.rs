@@ -13,9 +13,9 @@ pub enum Level {
     /// 2: each generation step with the time on each device, and each field.
     #[default]
     Steps,
-    /// 3: the engine's own steps, linked to the requests in them.
+    /// 3: the engine's own steps, linked to the requests in them, each device's part in one and each way between them.
     Engine,
-    /// 4: how probable each chosen token was.
+    /// 4: how probable each chosen token was, and the logits that it was chosen from.
     Numbers,
 }
 
@@ -25,8 +25,8 @@ pub enum StepCap {
     /// Every one.
     #[default]
     All,
-    /// The first so many, then those at doubling distances, the last one, and those much slower than
-    /// their neighbours.
+    /// The first so many, then those at doubling distances, the last one, those much slower than
+    /// their neighbours, and those that open or close a field.
     First(usize),
 }
 
@@ -95,7 +95,7 @@ impl FromStr for StepCap {
 }
 
 impl StepCap {
-    /// Whether each of the steps that took so long gets a span.
+    /// Whether each of the steps that took so long gets a span, by what they took alone.
     pub fn chosen(self, durations: &[std::time::Duration]) -> Vec<bool> {
         let Self::First(first) = self else { return vec![true; durations.len()] };
         let mut sorted = durations.to_vec();
