@@ -85,6 +85,10 @@ if grep -q '^Uid:.0' "$work/status"; then wrong "it runs as root"; fi
 outer=$(pgrep --full '^/opt/tessera/tessera serve' | head -n 1)
 if nsenter --target "$outer" --mount -- touch /etc/written 2>/dev/null; then wrong "it could write to /etc"; fi
 nsenter --target "$outer" --mount -- touch /tmp/written || wrong "it has no /tmp"
+cache=$(tr '\0' '\n' <"/proc/$outer/environ" | sed -n 's/^CUDA_CACHE_PATH=//p')
+user=$(sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' "/proc/$outer/status")
+nsenter --target "$outer" --mount -- setpriv --reuid "$user" --regid "$user" --clear-groups touch "$cache/written" ||
+    wrong "a driver has no place for its kernels"
 inside /opt/tessera/tessera extract /opt/tessera/receipt-01.png --json >"$work/answer" || wrong "reads no image"
 grep -qF '"TOTAL_AMOUNT": "$5976.93"' "$work/answer" || wrong "what it read: $(head -c 500 "$work/answer")"
 inside /opt/tessera/tessera extract /opt/tessera/two-pages-of-text.pdf --json >"$work/answer" || wrong "reads no PDF"

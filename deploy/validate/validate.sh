@@ -51,6 +51,13 @@ SHAPES
         echo "the chart's network policy does not follow fetch.from"
         exit 1
     fi
+    # A driver has a place for its kernels where there is a GPU, unless nobody wants one, and nowhere else.
+    helm template tessera helm/tessera --kube-version 1.35.0 --set gpu.count=1 --set gpu.kernelCache.emptyDir=null >"$work/no-cache.yaml"
+    keeps() { grep -c 'kernel-cache\|CUDA_CACHE' "$1" || true; }
+    if [ "$(keeps "$work/chart/1.yaml")$(keeps "$work/chart/4.yaml")$(keeps "$work/no-cache.yaml")" != 040 ]; then
+        echo "the chart's place for kernels is not where it should be"
+        exit 1
+    fi
     # What must be refused is.
     for wrong in replicas=many env.SLOTS=8 tls.clientAuth=maybe autoscaling.mode=magic model.volume.emptyDir.medium=Memory \
         'fetch.from[0]=docs.example.com' 'fetch.networks[0]=10.20.0.1' listenAddress=localhost; do

@@ -44,3 +44,8 @@ grpc: { port: {{ .Values.service.port }} }
 {{- end -}}
 {{- $ports | uniq | toJson -}}
 {{- end -}}
+
+{{/* Not empty where the driver has a place for the kernels that it compiles. */}}
+{{- define "tessera.kernelCache" -}}
+{{- if and .Values.gpu.count .Values.gpu.kernelCache }}yes{{ end }}
+{{- end }}
