@@ -43,6 +43,7 @@ if have helm "the chart"; then
 --set autoscaling.mode=hpa --set gpu.count=2 --set gpu.runtimeClassName=nvidia --set model.path=/m --set model.volume.persistentVolumeClaim.claimName=c --set env.TESSERA_SLOTS=8
 --set service.headless=false --set listenAddress=[::] --set networkPolicy.enabled=false --set podDisruptionBudget.enabled=false --set topologySpread.enabled=false
 --set fetch.from[0]=https://docs.example.com --set fetch.from[1]=http://[2001:db8::1]:9000 --set fetch.from[2]=https://*.example.org --set fetch.networks[0]=10.20.0.0/16 --set fetch.caSecretName=c
+--set gpu.count=1 --set gpu.kernelCache.volume.persistentVolumeClaim.claimName=kernels
 SHAPES
     # Origins of files can be reached at their own ports, and where there are none nothing more can be.
     goes() { sed -n '/^  egress:/,/^---/p' "$work/chart/$1.yaml" | grep -c "$2"; }
@@ -52,9 +53,10 @@ SHAPES
         exit 1
     fi
     # A driver has a place for its kernels where there is a GPU, unless nobody wants one, and nowhere else.
-    helm template tessera helm/tessera --kube-version 1.35.0 --set gpu.count=1 --set gpu.kernelCache.emptyDir=null >"$work/no-cache.yaml"
+    helm template tessera helm/tessera --kube-version 1.35.0 --set gpu.count=1 --set gpu.kernelCache.enabled=false >"$work/no-cache.yaml"
     keeps() { grep -c 'kernel-cache\|CUDA_CACHE' "$1" || true; }
-    if [ "$(keeps "$work/chart/1.yaml")$(keeps "$work/chart/4.yaml")$(keeps "$work/no-cache.yaml")" != 040 ]; then
+    if [ "$(keeps "$work/chart/1.yaml")$(keeps "$work/chart/4.yaml")$(keeps "$work/chart/7.yaml")$(keeps "$work/no-cache.yaml")" != 0440 ] ||
+        [ "$(grep -c 'emptyDir' "$work/chart/4.yaml")$(grep -c 'emptyDir' "$work/chart/7.yaml")" != 10 ]; then
         echo "the chart's place for kernels is not where it should be"
         exit 1
     fi

@@ -156,9 +156,11 @@ impl Outlet {
     }
 
     fn take_joined(&mut self) -> Option<Text> {
-        let text = std::mem::take(&mut self.joined.text);
-        let tokens = if text.is_empty() { 0 } else { std::mem::take(&mut self.joined.tokens) };
-        (tokens > 0).then(|| Text { text, tokens, scores: std::mem::take(&mut self.joined.scores) })
+        if self.joined.text.is_empty() {
+            return None;
+        }
+        let Piece { text, tokens, scores } = std::mem::take(&mut self.joined);
+        Some(Text { text, tokens, scores })
     }
 
     fn send(&mut self, event: Event, now: Instant) -> bool {
@@ -240,5 +242,37 @@ impl Drop for Events {
             self.bell.intake.forget_unread();
             self.bell.inbox.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{FinishReason, Timings, Usage};
+
+    /// The end of an answer lets out what might have become a stop text: no token is left to count with it.
+    #[test]
+    fn text_without_a_token_of_its_own_is_sent() {
+        let bell = Bell { inbox: Arc::default(), intake: Arc::new(Intake::new(1)) };
+        let (mut outlet, mut events) = channel(4, bell);
+        let piece =
+            |text: &str, tokens| Piece { text: text.to_owned(), tokens, scores: Vec::new() };
+        outlet.piece(&piece("x", 1), Instant::now());
+        outlet.piece(&piece("\n", 0), Instant::now());
+        outlet.finish(Ok(Done {
+            finish_reason: FinishReason::Stop,
+            text: "x\n".to_owned(),
+            usage: Usage::default(),
+            timings: Timings::default(),
+        }));
+        let mut text = String::new();
+        while let Some(event) = events.try_recv() {
+            match event.unwrap() {
+                Event::Text(piece) => text.push_str(&piece.text),
+                Event::Done(done) => assert_eq!(done.text, text),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(text, "x\n");
     }
 }

@@ -62,7 +62,8 @@ pub struct Progress {
 pub struct Text {
     /// Never cut inside a character; not empty.
     pub text: String,
-    /// Tokens that made it; more than one where a reader was slow or a character took several.
+    /// Tokens since the piece before: more than one where a reader was slow or a character took several, none where the
+    /// answer's end let out what might have become a stop text.
     pub tokens: usize,
     /// Of the tokens that wrote it, where the job asked for them.
     pub scores: Vec<TokenScore>,

@@ -343,6 +343,8 @@ impl Trace {
 impl Drop for Trace {
     fn drop(&mut self) {
         if let Some(mut recording) = self.0.take() {
+            // Its steps may wait for a reader before spans are made of them.
+            recording.ended.get_or_insert_with(Instant::now);
             let request = recording.request.take_out();
             request.stepped(recording);
         }

@@ -102,7 +102,10 @@ impl Drop for FieldTrace {
         if let Some(recording) = self.0.take() {
             let request = recording.request.clone();
             request.read(recording.fields.iter().map(|field| field.tokens.clone()).collect());
-            request.later(recording);
+            // Of a request that was not taken there is nothing to say.
+            if recording.finalised.is_some() || !recording.fields.is_empty() {
+                request.later(recording);
+            }
         }
     }
 }

@@ -1350,7 +1350,8 @@ type TokenDelta struct {
 	// Never cut inside a UTF-8 character.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	// Tokens in this piece: more than 1 when the reader is slower than the model,
-	// or when a character takes more than one token.
+	// or when a character takes more than one token; 0 when the end of the
+	// answer lets out text that might have become a stop sequence.
 	TokenCount uint32 `protobuf:"varint,2,opt,name=token_count,json=tokenCount,proto3" json:"token_count,omitempty"`
 	// With GenerationOptions.logprobs: for each token that wrote some of `text`, in
 	// order, the natural logarithm of its probability at temperature 1, before

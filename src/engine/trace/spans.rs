@@ -79,7 +79,7 @@ impl Deferred for EnginePass {
 }
 
 /// What a pass did on each device and between them, one after the other. Devices tell how long each took, not since when:
-/// the last ends with the pass, or, of a pass that nobody waited for, the first begins with it.
+/// the last ends with the pass, unless the first would begin before it.
 fn laps(
     stages: &StageTimes,
     (start, end): (SystemTime, SystemTime),
@@ -87,8 +87,7 @@ fn laps(
     spans: &mut Spans<'_>,
 ) {
     let whole: Duration = stages.laps.iter().map(|(_, took)| *took).sum();
-    let waited_for = end.duration_since(start).is_ok_and(|waited| whole <= waited);
-    let mut at = if waited_for { end - whole } else { start };
+    let mut at = end.checked_sub(whole).map_or(start, |first| first.max(start));
     for (lap, took) in &stages.laps {
         let (name, device) = match lap {
             Lap::Device(id) => (format!("device {id}"), Some(id)),

@@ -47,5 +47,5 @@ grpc: { port: {{ .Values.service.port }} }
 
 {{/* Not empty where the driver has a place for the kernels that it compiles. */}}
 {{- define "tessera.kernelCache" -}}
-{{- if and .Values.gpu.count .Values.gpu.kernelCache }}yes{{ end }}
+{{- if and .Values.gpu.count .Values.gpu.kernelCache.enabled }}yes{{ end }}
 {{- end }}

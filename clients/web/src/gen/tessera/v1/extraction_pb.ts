@@ -549,7 +549,8 @@ export type TokenDelta = Message<"tessera.v1.TokenDelta"> & {
 
   /**
    * Tokens in this piece: more than 1 when the reader is slower than the model,
-   * or when a character takes more than one token.
+   * or when a character takes more than one token; 0 when the end of the
+   * answer lets out text that might have become a stop sequence.
    *
    * @generated from field: uint32 token_count = 2;
    */
