@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use rustls::CertificateError;
+use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
@@ -28,6 +29,8 @@ pub(super) struct Client {
     grpc: ExtractionServiceClient<Channel>,
     server: String,
     credentials: Option<Credentials>,
+    /// Asked for with every document.
+    trace_level: Option<u8>,
 }
 
 /// A whole answer.
@@ -63,7 +66,13 @@ impl Client {
         let grpc = ExtractionServiceClient::new(channel)
             .max_decoding_message_size(RESPONSE_BYTES_MAX)
             .max_encoding_message_size(limits::REQUEST_BYTES_MAX);
-        Ok(Self { grpc, server: url.clone(), credentials: connection.credentials.clone() })
+        let credentials = connection.credentials.clone();
+        Ok(Self { grpc, server: url.clone(), credentials, trace_level: None })
+    }
+
+    /// Asks for a trace of this level with every document.
+    pub(super) fn traced(self, trace_level: Option<u8>) -> Self {
+        Self { trace_level, ..self }
     }
 
     /// A call with a deadline and the caller's credentials.
@@ -113,7 +122,10 @@ impl Client {
         timeout: Duration,
         watcher: &mut dyn Watcher,
     ) -> Result<Answer, Status> {
-        let request = self.call(request.clone(), timeout);
+        let mut request = self.call(request.clone(), timeout);
+        if let Some(level) = self.trace_level {
+            request.metadata_mut().insert("x-trace-level", MetadataValue::from(u32::from(level)));
+        }
         let mut stream = self
             .grpc
             .extract(request)

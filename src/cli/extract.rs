@@ -109,6 +109,9 @@ pub(super) struct ExtractArgs {
     /// Give up on a document after this time
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = value::duration)]
     timeout: Duration,
+    /// Ask for a trace of this level, where the server makes some: 0 nothing, 1 phases, 2 each step, 3 and 4 more
+    #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=4))]
+    trace_level: Option<u8>,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
@@ -178,7 +181,7 @@ async fn read_all(
     term: &Term,
     documents: Vec<Document>,
 ) -> Result<(), Failure> {
-    let mut client = Client::connect(connection).await?;
+    let mut client = Client::connect(connection).await?.traced(args.trace_level);
     let human = term.stdout && !args.json;
     let show = Show {
         answer: human,

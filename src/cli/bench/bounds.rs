@@ -50,7 +50,7 @@ impl Bounds {
     }
 
     pub(super) fn prefill(&self, spec: &ModelSpec, tokens: usize) -> f64 {
-        self.products(decoder_weights(spec), tokens)
+        self.products(prompt_weights(spec), tokens)
     }
 
     /// All products of so many requests, or reading the weights once for each output token and the KV entries once
@@ -66,7 +66,8 @@ impl Bounds {
         let context = prompt + answer / 2;
         let kv = spec.kv_bytes_per_token * (requests * context) as u64;
         let by_memory = ((weights + kv) * answer as u64) as f64 / self.bytes_per_second;
-        by_memory.max(self.products(decoder_weights(spec), requests * (prompt + answer)))
+        let prompts = self.products(prompt_weights(spec), requests * prompt);
+        by_memory.max(prompts + self.products(decoder_weights(spec), requests * answer))
     }
 
     pub(super) fn vision(&self, spec: &ModelSpec, tiles: usize) -> f64 {
@@ -107,10 +108,20 @@ fn read_by_decoding(spec: &ModelSpec) -> impl Iterator<Item = &Placement> {
     })
 }
 
-/// Weights of the decoder's layers. The head is left out: a prompt needs it for its last token only.
+/// Weights of the decoder's layers, without the head.
 fn decoder_weights(spec: &ModelSpec) -> f64 {
+    layers(spec).map(work).sum()
+}
+
+/// Weights that every token of a prompt needs. The last layer, of which it needs keys and values, is left out whole, as the
+/// head is: only the last token's rows are read.
+fn prompt_weights(spec: &ModelSpec) -> f64 {
+    decoder_weights(spec) - layers(spec).last().map_or(0.0, work)
+}
+
+fn layers(spec: &ModelSpec) -> impl Iterator<Item = &Placement> {
     let layers = spec.placements.iter().filter(|placement| placement.module.contains(".layers."));
-    layers.filter(|placement| is_decoder(placement)).map(work).sum()
+    layers.filter(|placement| is_decoder(placement))
 }
 
 /// Weights as products with them count: tensor cores take 8-bit floats at twice the rate that is measured here.

@@ -35,7 +35,8 @@ in the shapes of its config.json.
 
 Beside each figure stands a bound that the command measures itself: for decoding, the weights and the KV
 entries read once at the rate at which this device copies memory; for prefill and vision, the products
-with the weights at the rate at which it multiplies large matrices. Attention is not in the bound.
+with the weights at the rate at which it multiplies large matrices. Attention is not in the bound, nor is the
+decoder's last layer in that of prefill: only keys and values of it are needed for each token.
 
 Examples:
   tessera bench decode --batch 1,4 --context 256,1024

@@ -109,6 +109,27 @@ __device__ __forceinline__ void copy_box(word to, const Boxes *map, int column, 
                  : "memory");
 }
 
+// As `copy_box`, to the same place in each block of the cluster that `blocks` has a bit for, and each one's barrier.
+__device__ __forceinline__ void copy_box_to(unsigned short blocks, word to, const Boxes *map, int column, int row,
+                                            word barrier, unsigned long long policy) {
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster"
+                 ".L2::cache_hint [%0], [%1, {%2, %3}], [%4], %5, %6;" ::"r"(to),
+                 "l"(map), "r"(column), "r"(row), "r"(barrier), "h"(blocks), "l"(policy)
+                 : "memory");
+}
+
+// Copies a box of shared memory, which `publish_writes` has shown, to (column, row) of the matrix; what lies outside stays
+// as it is.
+__device__ __forceinline__ void store_box(word from, const Boxes *map, int column, int row) {
+    asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(map), "r"(column),
+                 "r"(row), "r"(from)
+                 : "memory");
+}
+__device__ __forceinline__ void commit_stores() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
+// Waits until what this thread's stores copy has been read: its memory may be written again.
+__device__ __forceinline__ void await_stores_read() { asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory"); }
+__device__ __forceinline__ void await_stores() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
+
 // ---- clusters ------------------------------------------------------------------------------------------
 
 __device__ __forceinline__ word cluster_rank() {
@@ -119,6 +140,14 @@ __device__ __forceinline__ word cluster_rank() {
 
 __device__ __forceinline__ void sync_cluster() {
     asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+
+// Arrives at the barrier in the same place of another block's shared memory. What this block wrote is not made known to the
+// other: that takes a fence of a whole GPU, and who has only read needs none.
+__device__ __forceinline__ void arrive_at(word barrier, word rank) {
+    word there;
+    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(barrier), "r"(rank));
+    asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(there) : "memory");
 }
 
 // Four floats at the same place of another block's shared memory.
@@ -170,11 +199,17 @@ template <int COUNT> __device__ __forceinline__ void settle(float (&sums)[COUNT]
 #define SLOTS_64                                                                                               \
     SLOTS_32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "              \
              "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define SLOTS_128                                                                                              \
+    SLOTS_64 ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "             \
+             "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "               \
+             "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "   \
+             "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
 #define SUMS_4(c) "+f"((c)[0]), "+f"((c)[1]), "+f"((c)[2]), "+f"((c)[3])
 #define SUMS_8(c) SUMS_4(c), SUMS_4((c) + 4)
 #define SUMS_16(c) SUMS_8(c), SUMS_8((c) + 8)
 #define SUMS_32(c) SUMS_16(c), SUMS_16((c) + 16)
 #define SUMS_64(c) SUMS_32(c), SUMS_32((c) + 32)
+#define SUMS_128(c) SUMS_64(c), SUMS_64((c) + 64)
 
 // sums += left (64 x 16) . right (16 x N), or = where `add` is 0. Thread t of the four warps has of each 8
 // columns j of the result rows t / 32 * 16 + t % 32 / 4, elements 4j and 4j + 1, and 8 further down, 4j + 2
@@ -215,7 +250,8 @@ template <typename T, int N> struct Products;
     PRODUCTS(T, NAME, 16, 8, "%8", "%9", "%10", "%9", "%10", "%11", "%12", "%13")                              \
     PRODUCTS(T, NAME, 32, 16, "%16", "%17", "%18", "%17", "%18", "%19", "%20", "%21")                          \
     PRODUCTS(T, NAME, 64, 32, "%32", "%33", "%34", "%33", "%34", "%35", "%36", "%37")                          \
-    PRODUCTS(T, NAME, 128, 64, "%64", "%65", "%66", "%65", "%66", "%67", "%68", "%69")
+    PRODUCTS(T, NAME, 128, 64, "%64", "%65", "%66", "%65", "%66", "%67", "%68", "%69")                        \
+    PRODUCTS(T, NAME, 256, 128, "%128", "%129", "%130", "%129", "%130", "%131", "%132", "%133")
 
 GROUP_PRODUCTS_OF(__half, "f16")
 GROUP_PRODUCTS_OF(__nv_bfloat16, "bf16")

@@ -179,15 +179,17 @@ fn at_once(device: &CudaDevice, cluster: usize, shared_memory: usize) -> Result<
 /// Whether [`product_into`] takes `x` and `stored`, a weight's matrix: as many rows as there are kernels for, each of
 /// both at a 16-byte boundary, which is where the copy engine reads.
 pub(super) fn takes_rows(x: &Tensor, stored: &Tensor) -> Result<bool> {
-    let (m, k) = x.dims2()?;
-    let is_readable = |matrix: &Tensor| {
-        let element_bytes = matrix.dtype().size_in_bytes();
-        matrix.is_contiguous()
-            && (k * element_bytes).is_multiple_of(16)
-            && (matrix.layout().start_offset() * element_bytes).is_multiple_of(16)
-    };
-    let fits = is_readable(x) && is_readable(stored) && (1..=ROWS_MAX).contains(&m);
+    let fits = is_copied(x) && is_copied(stored) && (1..=ROWS_MAX).contains(&x.dim(0)?);
     Ok(fits && takes(x.device().as_cuda_device()?, x.dtype())?)
+}
+
+/// Whether the copy engine takes boxes of this matrix: each row begins at a 16-byte boundary.
+pub(super) fn is_copied(matrix: &Tensor) -> bool {
+    let element_bytes = matrix.dtype().size_in_bytes();
+    let Ok((_, width)) = matrix.dims2() else { return false };
+    matrix.is_contiguous()
+        && (width * element_bytes).is_multiple_of(16)
+        && (matrix.layout().start_offset() * element_bytes).is_multiple_of(16)
 }
 
 /// `x · weightᵀ` of `[m, k]` and `[n, k]` to `out`, `[m, n]` in the dtype of `x` or f32. All rows begin at 16-byte

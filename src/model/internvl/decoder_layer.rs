@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Result, Tensor};
 
+use super::aim::Ends;
 use super::config::TextConfig;
 use super::home::Home;
 use super::language::Rows;
@@ -101,19 +102,28 @@ impl DecoderLayer {
         self.down_proj.visit("mlp.down_proj", visit);
     }
 
-    /// `x`, `[rows, hidden]` on this layer's device in any dtype, to the same in the residual's. `looks` take in
-    /// what the sequences look at, where this layer counts.
+    /// `x`, `[rows, hidden]` on this layer's device in any dtype, to the same in the residual's, or to its `ends`. `looks`
+    /// take in what the sequences look at, where this layer counts.
     pub(super) fn forward(
         &mut self,
         x: &Tensor,
-        sequences: &[Rows<'_>],
+        (sequences, ends): (&[Rows<'_>], Option<&Ends<'_>>),
         angles: &Angles,
         looks: Option<&mut Looks<'_>>,
         look: &mut Within<'_>,
     ) -> Result<Tensor> {
         let x = x.to_dtype(self.residual)?;
         let normed = self.input_layernorm.forward(&x)?.to_dtype(self.compute)?;
-        let attended = self.attend(&normed, sequences, angles, looks, look)?;
+        let queries = self.take_in(&normed, sequences, angles, look)?;
+        if let Some(looks) = looks {
+            looks.add(&queries, &self.cache)?;
+        }
+        let (x, queries) = match ends {
+            Some(ends) if ends.is_empty() => return ends.gather(&x),
+            Some(ends) => (ends.gather(&x)?, last_queries(&queries, ends)?),
+            None => (x, queries),
+        };
+        let attended = paged_attention_of_all(&queries, &self.cache)?;
         let x = self.o_proj.forward_add(&attended, &x)?;
         let normed = self.post_attention_layernorm.forward(&x)?.to_dtype(self.compute)?;
         let inner = swiglu(&self.gate_up_proj.forward(&normed)?)?;
@@ -125,16 +135,15 @@ impl DecoderLayer {
         self.down_proj.forward_add(&inner, &x)
     }
 
-    /// `[rows, hidden]` to `[rows, heads * head_dim]`: products for all rows at once, then keys and values of all
-    /// sequences into the cache, then attention.
-    fn attend(
+    /// Queries of `[rows, hidden]`, by sequence: products for all rows at once, then keys and values of all sequences into
+    /// the cache.
+    fn take_in<'a>(
         &mut self,
         x: &Tensor,
-        sequences: &[Rows<'_>],
+        sequences: &[Rows<'a>],
         angles: &Angles,
-        looks: Option<&mut Looks<'_>>,
         look: &mut Within<'_>,
-    ) -> Result<Tensor> {
+    ) -> Result<Vec<PagedQueries<'a>>> {
         let Heads { kv: kv_heads, group, head_dim } = self.heads;
         let qkv = self.qkv_proj.forward(x)?;
         let mut queries = Vec::with_capacity(sequences.len());
@@ -161,9 +170,19 @@ impl DecoderLayer {
             }
             queries.push(PagedQueries { q, blocks: rows.blocks, start: rows.start });
         }
-        if let Some(looks) = looks {
-            looks.add(&queries, &self.cache)?;
-        }
-        paged_attention_of_all(&queries, &self.cache)
+        Ok(queries)
     }
+}
+
+/// The last of the queries of each sequence that ends.
+fn last_queries<'a>(
+    queries: &[PagedQueries<'_>],
+    ends: &Ends<'a>,
+) -> Result<Vec<PagedQueries<'a>>> {
+    let last = |(index, rows): (&usize, &Rows<'a>)| {
+        let q = &queries[*index].q;
+        let q = q.narrow(0, q.dim(0)? - 1, 1)?;
+        Ok(PagedQueries { q, blocks: rows.blocks, start: rows.start })
+    };
+    ends.indices.iter().zip(&ends.sequences).map(last).collect()
 }

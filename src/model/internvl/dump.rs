@@ -6,6 +6,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::aim::Aim;
 use super::laps::Laps;
 use super::looks::Looks;
 use super::observe::{Observe, Part, Site};
@@ -77,10 +78,10 @@ impl InternVl {
             want: Want::Logits,
             pages: &[],
         };
-        let hidden =
-            self.hidden(&[segment], &mut recorder, (&mut Laps::off(), &mut Looks::none()))?;
-        let last = tokens.len() as u32 - 1;
-        self.decoder.logits(&hidden, &[last], &mut recorder, &mut Laps::off())?;
+        let (laps, looks) = (&mut Laps::off(), &mut Looks::none());
+        let hidden = self.hidden(&[segment], Aim::All, &mut recorder, (laps, looks))?;
+        let last = hidden.narrow(0, tokens.len() - 1, 1)?;
+        self.decoder.logits(&last, &mut recorder, &mut Laps::off())?;
         self.release(slot);
         let mut named = recorder
             .sites

@@ -1,7 +1,8 @@
 //! The decoder's layers by fused kernels, on GPUs that have them: a norm with the addition before it, bias
 //! and rotation with the write into the cache, attention without a score matrix in memory.
 //!
-//! A layer takes nine launches, its four products included, which write to buffers that all layers share.
+//! A layer takes nine launches, its four products included, which write to buffers that all layers share; eight where an
+//! activation comes with its product.
 //! Positions, slots and lengths are read on the device. The results differ from
 //! [`DecoderLayer::forward`] by rounding. Observers that look inside a layer, at start-up and after a NaN,
 //! see the plain operations instead.
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{D, DType, Device, Result, Tensor};
 
+use super::aim::Ends;
 use super::config::TextConfig;
 use super::decoder_layer::DecoderLayer;
 use super::embedding::Embedding;
@@ -137,13 +139,13 @@ impl Fused {
         Ok(())
     }
 
-    /// Runs `x`, `[rows, hidden]`, through all layers; none where this step has no kernels, or the observer
-    /// looks inside a layer.
+    /// Runs `x`, `[rows, hidden]`, through all layers, the last one for its ends alone where these are given; none where
+    /// this step has no kernels, or the observer looks inside a layer.
     pub(super) fn forward(
         &self,
         stack: &Stack<'_>,
         x: &Tensor,
-        sequences: &[Rows<'_>],
+        (sequences, ends): (&[Rows<'_>], Option<&Ends<'_>>),
         observer: &mut dyn Observe,
         (laps, looks): (&mut Laps, &mut Looks<'_>),
     ) -> Result<Option<Tensor>> {
@@ -157,6 +159,17 @@ impl Fused {
             places.insert(*index, new);
         }
         let mut glances: BTreeMap<usize, Glance> = BTreeMap::new();
+        let ending = match (ends, stack.homes.layers.last()) {
+            (Some(ends), Some(home)) if !ends.is_empty() => {
+                let (rope, device) = (&stack.ropes[&home.index], home.candle_device());
+                let Some(places) = Places::new(&ends.sequences, rope, device)? else {
+                    return Ok(None);
+                };
+                Some(places)
+            }
+            _ => None,
+        };
+        let last = stack.layers.len().saturating_sub(1);
         let mut at = stack.homes.embedding.index;
         let mut workspace: Option<Workspace> = None;
         // Nothing waits to be added to the residual yet.
@@ -173,24 +186,40 @@ impl Fused {
                     Some(Workspace::new(&sum.to_dtype(layer.residual)?, layer, self.widths)?);
                 (at, is_first) = (home.index, true);
             }
-            let Some(workspace) = &workspace else { continue };
-            layer.forward_fused(workspace, is_first, &places[&at], &self.scratches[&at])?;
+            let Some(whole) = &workspace else { continue };
+            let (places_of_all, scratch) = (&places[&at], &self.scratches[&at]);
+            layer.take_in_fused(whole, is_first, places_of_all)?;
             is_first = false;
             if looks.counts(index) {
                 if !glances.contains_key(&at) {
                     glances.insert(at, self.glance(looks, home.candle_device())?);
                 }
-                let cache = layer.paged(&places[&at].tables);
-                glances[&at].add(&workspace.q, cache, looks.part())?;
+                let cache = layer.paged(&places_of_all.tables);
+                glances[&at].add(&whole.q, cache, looks.part())?;
             }
-            if !observer.is_blind() {
+            match (ends.filter(|_| index == last), &ending) {
+                (None, _) => layer.finish_fused(whole, places_of_all, scratch)?,
+                (Some(ends), Some(places)) => {
+                    let own = whole.of_ends(ends)?;
+                    layer.finish_fused(&own, places, scratch)?;
+                    workspace = Some(own);
+                }
+                (Some(ends), None) => workspace = Some(whole.of_ends(ends)?),
+            }
+            if let Some(workspace) = workspace.as_ref().filter(|_| !observer.is_blind()) {
                 observer.see(Part::Layer(index), Site::Residual, &workspace.sum()?)?;
             }
         }
         for glance in glances.values() {
             looks.add_later(self.page_sums(glance)?);
         }
-        workspace.map_or_else(|| Ok(x.clone()), |workspace| workspace.sum()).map(Some)
+        let rows = match workspace {
+            // No kernel sums nothing.
+            Some(workspace) if ends.is_some_and(Ends::is_empty) => workspace.residual,
+            Some(workspace) => workspace.sum()?,
+            None => x.clone(),
+        };
+        Ok(Some(rows))
     }
 
     /// One token more of each sequence, by a graph; none where this step has none.
@@ -294,6 +323,13 @@ impl Workspace {
         })
     }
 
+    /// What its last layer is finished in.
+    fn of_ends(&self, ends: &Ends<'_>) -> Result<Self> {
+        let rows = ends.sequences.len();
+        let (residual, q) = (ends.gather(&self.residual)?, ends.gather(&self.q)?);
+        Ok(Self { residual, q, ..self.narrow(rows)? })
+    }
+
     fn fits(&self, layer: &DecoderLayer) -> bool {
         self.residual.dtype() == layer.residual && self.normed.dtype() == layer.compute
     }
@@ -350,19 +386,38 @@ impl DecoderLayer {
         places: &Places,
         scratch: &Scratch,
     ) -> Result<()> {
-        let Workspace { residual, normed, qkv, q, attended, delta, gate_up, inner } = workspace;
+        self.take_in_fused(workspace, is_first, places)?;
+        self.finish_fused(workspace, places, scratch)
+    }
+
+    /// Up to the queries, with keys and values in the cache.
+    fn take_in_fused(&self, workspace: &Workspace, is_first: bool, places: &Places) -> Result<()> {
+        let Workspace { residual, normed, qkv, q, delta, .. } = workspace;
         let before = (!is_first).then_some(delta);
         rows::add_rms_norm(residual, before, rms(&self.input_layernorm)?, normed)?;
         let bias = self.qkv_proj.product_into(normed, qkv)?;
         let angles = (&places.cos, &places.sin);
         let cache = self.paged(&places.tables);
         let sequences = places.sequences.as_ref();
-        attention::rope_cache(qkv, bias, angles, &places.positions, sequences, cache, q)?;
+        attention::rope_cache(qkv, bias, angles, &places.positions, sequences, cache, q)
+    }
+
+    /// What follows the queries.
+    fn finish_fused(
+        &self,
+        workspace: &Workspace,
+        places: &Places,
+        scratch: &Scratch,
+    ) -> Result<()> {
+        let Workspace { residual, normed, q, attended, delta, gate_up, inner, .. } = workspace;
         for piece in &places.pieces {
             self.attend_piece(*piece, q, places, scratch, attended)?;
         }
         self.o_proj.product_into(attended, delta)?;
         rows::add_rms_norm(residual, Some(delta), rms(&self.post_attention_layernorm)?, normed)?;
+        if self.gate_up_proj.swiglu_into(normed, inner)? {
+            return self.down_proj.product_into(inner, delta).map(drop);
+        }
         self.gate_up_proj.product_into(normed, gate_up)?;
         self.down_proj.swiglu_product_into(gate_up, inner, delta)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Result, Tensor};
 
+use super::aim::{Aim, Ends};
 use super::config::TextConfig;
 use super::decoder_layer::{Angles, DecoderLayer};
 use super::embedding::Embedding;
@@ -20,7 +21,7 @@ use crate::model::output::Want;
 use crate::weights::{Loaded, Weights};
 
 /// Rows of one sequence in a batch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rows<'a> {
     /// KV blocks of the sequence in order, up to its last row at least.
     pub(super) blocks: &'a [u32],
@@ -129,18 +130,24 @@ impl Decoder {
     }
 
     /// Runs `x`, `[rows, hidden]` of all `sequences` one after the other, through the layers and
-    /// into the KV cache. Returns the rows before the final norm, on the last layer's device.
+    /// into the KV cache. Returns the rows that `aim` says, in their order, before the final norm, on the last layer's
+    /// device.
     pub(super) fn forward(
         &mut self,
         x: Tensor,
         sequences: &[Rows<'_>],
+        aim: Aim<'_>,
         observer: &mut dyn Observe,
         (laps, looks): (&mut Laps, &mut Looks<'_>),
     ) -> Result<Tensor> {
         observer.see(Part::Embedding, Site::Residual, &x)?;
-        if let Some(x) = self.forward_fused(&x, sequences, observer, (laps, looks))? {
+        let ends = Ends::of(aim, sequences);
+        if let Some(x) =
+            self.forward_fused(&x, (sequences, ends.as_ref()), observer, (laps, looks))?
+        {
             return Ok(x);
         }
+        let last = self.layers.len().saturating_sub(1);
         let mut at = self.homes.embedding.index;
         let mut x = x;
         // Angles are made again where the rows arrive on another device.
@@ -157,7 +164,8 @@ impl Decoder {
             };
             let mut look = Within { part: Part::Layer(index), observer: &mut *observer };
             let looks = looks.counts(index).then_some(&mut *looks);
-            x = layer.forward(&x, sequences, angles, looks, &mut look)?;
+            let ends = ends.as_ref().filter(|_| index == last);
+            x = layer.forward(&x, (sequences, ends), angles, looks, &mut look)?;
             if !look.looks_inside() {
                 x = fault::served(Part::Layer(index), x)?;
             }
@@ -170,12 +178,12 @@ impl Decoder {
     fn forward_fused(
         &self,
         x: &Tensor,
-        sequences: &[Rows<'_>],
+        rows: (&[Rows<'_>], Option<&Ends<'_>>),
         observer: &mut dyn Observe,
         (laps, looks): (&mut Laps, &mut Looks<'_>),
     ) -> Result<Option<Tensor>> {
         match &self.fused {
-            Some(fused) => fused.forward(&self.stack(), x, sequences, observer, (laps, looks)),
+            Some(fused) => fused.forward(&self.stack(), x, rows, observer, (laps, looks)),
             None => Ok(None),
         }
     }
@@ -239,23 +247,17 @@ impl Decoder {
         done.map(Some)
     }
 
-    /// Logits in f32, `[rows, vocab]`, after rows `indices` of `x`, which [`forward`](Self::forward)
-    /// returned.
+    /// Logits in f32, `[rows, vocab]`, after `rows`, which [`forward`](Self::forward) returned, or some of
+    /// them.
     pub(super) fn logits(
         &self,
-        x: &Tensor,
-        indices: &[u32],
+        rows: &Tensor,
         observer: &mut dyn Observe,
         laps: &mut Laps,
     ) -> Result<Tensor> {
-        let rows = if indices.len() == x.dim(0)? {
-            x.clone()
-        } else {
-            x.index_select(&Tensor::from_slice(indices, indices.len(), x.device())?, 0)?
-        };
         let (norm, head) = (&self.homes.norm, &self.homes.head);
         let last = self.homes.layers.last().unwrap_or(norm).index;
-        let rows = laps.send(&self.links, &rows, last, norm)?.to_dtype(norm.residual())?;
+        let rows = laps.send(&self.links, rows, last, norm)?.to_dtype(norm.residual())?;
         let rows = self.norm.forward(&rows)?;
         let rows = laps.send(&self.links, &rows, norm.index, head)?.to_dtype(head.compute())?;
         let mut logits = self.lm_head.forward_as(&rows, DType::F32)?;

@@ -1,5 +1,6 @@
 //! InternVL3: InternViT, pixel shuffle and projector, and a Qwen2 decoder.
 
+mod aim;
 mod config;
 mod cost;
 mod decoder_layer;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{D, DType, Result, Tensor};
 
+use super::aim::Aim;
 use super::fused::DecodeRow;
 use super::laps::Laps;
 use super::looks::Looks;
@@ -203,9 +204,12 @@ impl InternVl {
             want: Want::Logits,
             pages: &[],
         };
-        let hidden = self.hidden(&[segment], observer, (&mut Laps::off(), &mut Looks::none()))?;
-        let last = input.tokens.len() as u32 - 1;
-        let logits = self.decoder.logits(&hidden, &[last], observer, &mut Laps::off())?;
+        // What serves finishes the last layer for a prompt's last row alone.
+        let aim = if observer.looks_inside() { Aim::All } else { Aim::LastOf(&[0]) };
+        let hidden =
+            self.hidden(&[segment], aim, observer, (&mut Laps::off(), &mut Looks::none()))?;
+        let last = hidden.narrow(0, hidden.dim(0)? - 1, 1)?;
+        let logits = self.decoder.logits(&last, observer, &mut Laps::off())?;
         logits.flatten_all()?.to_vec1()
     }
 
@@ -220,12 +224,12 @@ impl InternVl {
             })
         });
         first.found = features;
-        let rows: usize = batch.segments.iter().map(|segment| segment.tokens.len()).sum();
         let off = &mut Laps::off();
         let looks = &mut Looks::none();
-        let ran = self.hidden(&batch.segments, &mut first, (off, looks)).and_then(|hidden| {
-            let all: Vec<u32> = (rows.saturating_sub(1) as u32..rows as u32).collect();
-            self.decoder.logits(&hidden, &all, &mut first, off)
+        let hidden = self.hidden(&batch.segments, Aim::All, &mut first, (off, looks));
+        let ran = hidden.and_then(|hidden| {
+            let last = hidden.narrow(0, hidden.dim(0)?.saturating_sub(1), 1)?;
+            self.decoder.logits(&last, &mut first, off)
         });
         if let Err(error) = ran {
             tracing::warn!(%error, "cannot look for the number that is not finite");

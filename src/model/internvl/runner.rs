@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use candle_core::{Result, Tensor};
 
+use super::aim::Aim;
 use super::config::{Config, VisionConfig};
 use super::embedding::runs;
 use super::features::FeatureRows;
@@ -167,10 +168,11 @@ impl InternVl {
         Ok(x)
     }
 
-    /// Runs all segments through the decoder; rows before the final norm.
+    /// Runs all segments through the decoder; the rows of `aim` before the final norm.
     pub(super) fn hidden(
         &mut self,
         segments: &[Segment<'_>],
+        aim: Aim<'_>,
         observer: &mut dyn Observe,
         (laps, looks): (&mut Laps, &mut Looks<'_>),
     ) -> Result<Tensor> {
@@ -179,7 +181,7 @@ impl InternVl {
             .iter()
             .map(|s| Rows { blocks: s.blocks, start: s.start, len: s.tokens.len() })
             .collect();
-        self.decoder.forward(x, &sequences, observer, (laps, looks))
+        self.decoder.forward(x, &sequences, aim, observer, (laps, looks))
     }
 }
 
@@ -188,22 +190,20 @@ impl InternVl {
     fn outputs(
         &self,
         x: &Tensor,
-        wanted: &[(u32, Want<'_>)],
+        wants: &[Want<'_>],
         (mut laps, looked): (Laps, Looked),
     ) -> Result<Pending> {
-        let rows: Vec<u32> = wanted.iter().map(|(row, _)| *row).collect();
-        let logits = self.decoder.logits(x, &rows, &mut Blind, &mut laps)?;
+        let logits = self.decoder.logits(x, &mut Blind, &mut laps)?;
         let times = laps.finish()?;
         let never = self.spec.image_token_id;
-        let wants: Vec<Want<'_>> = wanted.iter().map(|(_, want)| *want).collect();
-        if let Some(chosen) = self.decoder.choose(&logits, &wants, never)? {
-            return self.chosen(&wants, Decoded { chosen, logits, times }, looked);
+        if let Some(chosen) = self.decoder.choose(&logits, wants, never)? {
+            return self.chosen(wants, Decoded { chosen, logits, times }, looked);
         }
         let logits: Vec<Vec<f32>> = logits.to_vec2()?;
         let outputs = logits
             .into_iter()
             .zip(wants)
-            .filter_map(|(row, want)| Output::from_row(want, row, never));
+            .filter_map(|(row, want)| Output::from_row(*want, row, never));
         let outputs = Outputs::new(outputs.collect()).with_page_shares(looked.wait()?);
         Ok(Pending::there(outputs).timed(times))
     }
@@ -311,25 +311,22 @@ impl Runner for InternVl {
         }
         let laps = Laps::start(&self.homes().embedding);
         let mut laps = self.at("decoder", laps)?;
-        let hidden = self
-            .on_pool(|model| model.hidden(&batch.segments, &mut Blind, (&mut laps, &mut looks)));
+        let wanting = batch.segments.iter().enumerate().filter(|(_, s)| s.want.is_something());
+        let (wanted, wants): (Vec<usize>, Vec<Want<'_>>) =
+            wanting.map(|(index, segment)| (index, segment.want)).unzip();
+        let aim = Aim::LastOf(&wanted);
+        let hidden = self.on_pool(|model| {
+            model.hidden(&batch.segments, aim, &mut Blind, (&mut laps, &mut looks))
+        });
         let hidden = self.at("decoder", hidden)?;
-        let mut end = 0;
-        let wanted: Vec<(u32, Want<'_>)> = batch
-            .segments
-            .iter()
-            .filter_map(|segment| {
-                end += segment.tokens.len();
-                segment.want.is_something().then_some((end as u32 - 1, segment.want))
-            })
-            .collect();
-        if wanted.is_empty() {
+        if wants.is_empty() {
             let times = self.at("decoder", laps.finish())?;
             return Ok(Pending::there(Outputs::default()).timed(times));
         }
         let looked = looks.finish();
-        let outputs = self.on_pool(|model| model.outputs(&hidden, &wanted, (laps, looked)));
-        tracing::debug!(segments, rows = end, launched = ?started.elapsed(), "stepping");
+        let outputs = self.on_pool(|model| model.outputs(&hidden, &wants, (laps, looked)));
+        let rows: usize = batch.segments.iter().map(|segment| segment.tokens.len()).sum();
+        tracing::debug!(segments, rows, launched = ?started.elapsed(), "stepping");
         self.at("lm_head", outputs)
     }
 

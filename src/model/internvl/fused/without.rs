@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Result, Tensor};
 
+use super::aim::Ends;
 use super::config::TextConfig;
 use super::decoder_layer::DecoderLayer;
 use super::embedding::Embedding;
@@ -79,7 +80,7 @@ impl Fused {
         &self,
         _: &Stack<'_>,
         _: &Tensor,
-        _: &[Rows<'_>],
+        _: (&[Rows<'_>], Option<&Ends<'_>>),
         _: &mut dyn Observe,
         _: (&mut Laps, &mut Looks<'_>),
     ) -> Result<Option<Tensor>> {
