@@ -42,6 +42,8 @@ pub(super) struct Bounds {
     /// Tiles of all sequences that run, unless one alone has more.
     pub(super) tiles: usize,
     pub(super) prefill_chunk_tokens: usize,
+    /// Rows that the model takes together; at least 1.
+    pub(super) row_tile: usize,
     pub(super) vision_chunk_tiles: usize,
     /// Steps that may be under way at once: the decoding sequences are shared out among them.
     pub(super) steps_in_flight: usize,
@@ -239,7 +241,7 @@ impl Scheduler {
             .collect();
         let mut plan: Vec<Planned> =
             decoding.into_iter().filter_map(|id| self.plan_decode(id)).collect();
-        let mut budget = self.bounds.prefill_chunk_tokens;
+        let mut budget = self.prefill_budget(plan.len());
         for running in self.by_standing(Running::prefills) {
             if let Some(planned) = running.prefill(budget) {
                 budget -= planned.tokens;
@@ -247,6 +249,14 @@ impl Scheduler {
             }
         }
         plan
+    }
+
+    /// Prompt tokens of a step beside so many rows that decode: of a whole chunk as many as make whole tiles of rows with
+    /// them.
+    fn prefill_budget(&self, decoding: usize) -> usize {
+        let Bounds { prefill_chunk_tokens: chunk, row_tile, .. } = self.bounds;
+        let beyond = (chunk + decoding) % row_tile.max(1);
+        if beyond < chunk { chunk - beyond } else { chunk }
     }
 
     /// The next tokens of a sequence, with blocks for them. None where it had to give up its own.

@@ -77,6 +77,7 @@ impl Stepper {
                 .prefill_chunk_tokens
                 .unwrap_or(runner.spec().prefill_tokens)
                 .max(1),
+            row_tile: runner.spec().row_tile.max(1),
             vision_chunk_tiles: config.vision_chunk_tiles,
             steps_in_flight: runner.spec().passes.max(1),
         };

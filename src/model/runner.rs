@@ -34,6 +34,9 @@ pub struct ModelSpec {
     pub slot_tokens: usize,
     /// Prompt tokens of one step that there is memory for, and that suit the devices.
     pub prefill_tokens: usize,
+    /// Rows of a pass that products take together: one row more than a multiple of these costs as much as all that
+    /// would follow it. 0 and 1: each costs the same.
+    pub row_tile: usize,
     /// Blocks of the KV cache, numbered from 0: enough for one sequence of `slot_tokens` at least.
     pub kv_blocks: usize,
     /// Tokens whose keys and values one block holds.

@@ -17,6 +17,7 @@ fn bounds(slots: usize, kv_blocks: usize) -> Bounds {
         block_tokens: BLOCK_TOKENS,
         tiles: 100,
         prefill_chunk_tokens: 1000,
+        row_tile: 1,
         vision_chunk_tiles: 1,
         steps_in_flight: 1,
     }

@@ -61,6 +61,7 @@ impl World {
             block_tokens: BLOCK_TOKENS,
             tiles: TILES_MAX * rng.random_range(1..8),
             prefill_chunk_tokens: rng.random_range(1..20),
+            row_tile: rng.random_range(1..9),
             vision_chunk_tiles: rng.random_range(1..5),
             steps_in_flight: rng.random_range(1..4),
         };
@@ -316,6 +317,10 @@ impl World {
         let tokens: usize = plan.iter().filter(|p| p.prefill).map(|p| p.tokens).sum();
         let budget = self.bounds.prefill_chunk_tokens;
         check_invariant!(InvariantId::PrefillBudget, tokens <= budget, "{tokens} of {budget}");
+        // Where prompts are cut for a whole chunk, tiles of rows are whole; unless a chunk is less than a tile lacks.
+        let (rows, tile) =
+            (plan.len() - plan.iter().filter(|p| p.prefill).count(), self.bounds.row_tile);
+        assert!(tokens + rows <= (budget + rows) / tile * tile || budget < tile, "{plan:?}");
         let ids: BTreeSet<SeqId> = plan.iter().map(|planned| planned.id).collect();
         assert_eq!(ids.len(), plan.len(), "a sequence is planned twice");
     }

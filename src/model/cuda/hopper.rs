@@ -1,9 +1,6 @@
 //! Launches the kernels of `hopper_product.cu`: products of up to 128 rows that stream a weight at the memory's
 //! speed, on compute capability 9.0.
 
-use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
-
 use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute as Attribute;
 use candle_core::{CudaDevice, DType, Result, Tensor, bail};
 
@@ -157,23 +154,14 @@ impl Plan {
     }
 }
 
-/// How many clusters of this size run at once, by context and size.
-static AT_ONCE: LazyLock<Mutex<HashMap<(usize, usize), usize>>> = LazyLock::new(Mutex::default);
-
+/// How many clusters of this size run at once.
 fn at_once(device: &CudaDevice, cluster: usize, shared_memory: usize) -> Result<usize> {
     if cluster == 1 {
         return multiprocessors(device);
     }
-    let key = (device.cuda_stream().context().cu_ctx() as usize, cluster);
-    let mut known = AT_ONCE.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(count) = known.get(&key) {
-        return Ok(*count);
-    }
     // One block to a multiprocessor, as all these kernels have.
     let name = "product_bf16_q8_bf16_8_2";
-    let count = clusters_at_once(device, &PRODUCT, name, (THREADS, shared_memory), cluster)?;
-    known.insert(key, count);
-    Ok(count)
+    clusters_at_once(device, &PRODUCT, name, (THREADS, shared_memory), cluster)
 }
 
 /// Whether [`product_into`] takes `x` and `stored`, a weight's matrix: as many rows as there are kernels for, each of

@@ -266,9 +266,31 @@ fn boxes(matrix: &Tensor, address: u64, rows: usize) -> Result<sys::CUtensorMap>
     Ok(map)
 }
 
-/// How many clusters of `cluster` blocks of this kernel the GPU runs at once.
-#[expect(unsafe_code, reason = "the driver counts")]
+/// How many clusters run at once, by context, kernel and blocks of a cluster. Of a kernel all launches have the same threads
+/// and shared memory where this is asked.
+static AT_ONCE: LazyLock<Mutex<HashMap<(usize, String, usize), usize>>> =
+    LazyLock::new(Mutex::default);
+
+/// How many clusters of `cluster` blocks of this kernel the GPU runs at once. The driver is asked once.
 pub(super) fn clusters_at_once(
+    device: &CudaDevice,
+    module: &Module,
+    name: &str,
+    block: (usize, usize),
+    cluster: usize,
+) -> Result<usize> {
+    let context = device.cuda_stream().context().cu_ctx() as usize;
+    let mut known = AT_ONCE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(count) = known.get(&(context, name.to_owned(), cluster)) {
+        return Ok(*count);
+    }
+    let count = count_clusters(device, module, name, block, cluster)?;
+    known.insert((context, name.to_owned(), cluster), count);
+    Ok(count)
+}
+
+#[expect(unsafe_code, reason = "the driver counts")]
+fn count_clusters(
     device: &CudaDevice,
     module: &Module,
     name: &str,

@@ -27,6 +27,9 @@ use crate::weights::{WeightSource, Weights, WeightsError};
 /// Tokens a slot holds unless asked otherwise: a page of 13 tiles, its prompt and a long answer.
 const SLOT_TOKENS_DEFAULT: usize = 8192;
 
+/// Rows of a tile of matrix products on GPUs, in this program's kernels as in cublas's.
+const GPU_ROW_TILE: usize = 128;
+
 /// How to load a model.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
@@ -349,6 +352,7 @@ fn spec(
         kv_blocks: room.kv_blocks,
         block_tokens: BLOCK_TOKENS,
         prefill_tokens: layout.prefill_rows,
+        row_tile: row_tile(homes),
         kv_bytes_per_token: homes.layers.iter().map(kv_bytes).sum(),
         passes: passes(homes),
         shares_kv: config.text.rope_dynamic_factor.is_none()
@@ -363,6 +367,12 @@ fn spec(
         links: model.decoder.links().used(),
         verification: Verification { tensors_compared: weights.compared(), probe: Vec::new() },
     })
+}
+
+/// What a pass's rows should be a multiple of.
+fn row_tile(homes: &Homes) -> usize {
+    let on_gpu = |home: &Home| !home.candle_device().is_cpu();
+    if homes.layers.iter().all(on_gpu) { GPU_ROW_TILE } else { 1 }
 }
 
 /// As many as there are GPUs with layers; a CPU among them would work on one after the other.
