@@ -291,6 +291,8 @@ fn check_stream(items: Vec<Result<Event, EngineError>>) -> Result<Done, EngineEr
             Ok(Event::Progress(_)) => {}
             Ok(Event::Text(piece)) => {
                 assert!(!piece.text.is_empty(), "{piece:?}");
+                // What was held back for a stop text comes without a token of its own, last of all.
+                assert!(piece.tokens > 0 || at + 2 == count, "{piece:?} is event {at} of {count}");
                 text.push_str(&piece.text);
                 tokens += piece.tokens;
             }

@@ -159,6 +159,7 @@ impl Fused {
             places.insert(*index, new);
         }
         let mut glances: BTreeMap<usize, Glance> = BTreeMap::new();
+        // Rows that end are sequences of one row to what follows the last cache.
         let ending = match (ends, stack.homes.layers.last()) {
             (Some(ends), Some(home)) if !ends.is_empty() => {
                 let (rope, device) = (&stack.ropes[&home.index], home.candle_device());
@@ -204,6 +205,7 @@ impl Fused {
                     layer.finish_fused(&own, places, scratch)?;
                     workspace = Some(own);
                 }
+                // Nobody reads a row: the cache is all that this pass was for.
                 (Some(ends), None) => workspace = Some(whole.of_ends(ends)?),
             }
             if let Some(workspace) = workspace.as_ref().filter(|_| !observer.is_blind()) {
