@@ -97,7 +97,7 @@ pub(super) struct PlanArgs {
     /// Tokens of all requests together that the KV cache holds; auto: slots times slot-tokens
     #[arg(long, value_name = "N", default_value = "auto", value_parser = count_or_auto(limits::KV_TOKENS_MAX))]
     kv_tokens: OrAuto,
-    /// Prompt tokens taken in per step; auto: as the devices suit
+    /// Most prompt tokens taken in per step; auto: as the devices suit
     #[arg(long, value_name = "N", default_value = "auto", value_parser = count_or_auto(limits::PREFILL_CHUNK_TOKENS_MAX))]
     prefill_chunk: OrAuto,
     /// Most tiles a page is cut into; auto: as the model was trained

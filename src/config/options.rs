@@ -186,7 +186,7 @@ pub const ALL: [Spec; 69] = [
         .help("on: keep what prompts and pages became for requests that begin alike; off: do not"),
     Spec::new(Key::PrefillChunk, "prefill-chunk", REQUESTS)
         .takes("N", "auto")
-        .help("Prompt tokens taken in per step; fewer keep running answers flowing; auto: 1024 on GPUs from compute capability 9.0 on, else 512"),
+        .help("Most prompt tokens taken in per step; fewer keep running answers flowing; auto: 1024 on GPUs from compute capability 9.0 on, else 512"),
     Spec::new(Key::Queue, "queue", REQUESTS)
         .takes("N", "64")
         .help("Requests that may wait; more are refused with a time to come back"),

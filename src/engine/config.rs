@@ -16,7 +16,7 @@ pub struct Config {
     /// Prompt tokens of all requests that wait, unless one alone has more; whatever would make them more is
     /// refused.
     pub queued_tokens_max: usize,
-    /// Prompt tokens that one step takes in beside the decoding sequences; none: as the
+    /// Prompt tokens that one step takes in at most beside the decoding sequences; none: as the
     /// [model](crate::model::ModelSpec::prefill_tokens) says.
     pub prefill_chunk_tokens: Option<usize>,
     /// Tiles that the vision encoder takes in between two steps.

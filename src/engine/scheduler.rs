@@ -241,7 +241,7 @@ impl Scheduler {
             .collect();
         let mut plan: Vec<Planned> =
             decoding.into_iter().filter_map(|id| self.plan_decode(id)).collect();
-        let mut budget = self.prefill_budget(plan.len());
+        let mut budget = self.prefill_budget(plan.iter().map(|planned| planned.tokens).sum());
         for running in self.by_standing(Running::prefills) {
             if let Some(planned) = running.prefill(budget) {
                 budget -= planned.tokens;
@@ -251,12 +251,12 @@ impl Scheduler {
         plan
     }
 
-    /// Prompt tokens of a step beside so many rows that decode: of a whole chunk as many as make whole tiles of rows with
-    /// them.
-    fn prefill_budget(&self, decoding: usize) -> usize {
+    /// Prompt tokens of a step beside so many rows that decode: a whole chunk, less the rows by which both exceed whole tiles
+    /// of rows, unless that were more than a quarter of it.
+    fn prefill_budget(&self, decoding_rows: usize) -> usize {
         let Bounds { prefill_chunk_tokens: chunk, row_tile, .. } = self.bounds;
-        let beyond = (chunk + decoding) % row_tile.max(1);
-        if beyond < chunk { chunk - beyond } else { chunk }
+        let beyond = (chunk + decoding_rows) % row_tile.max(1);
+        if beyond <= chunk / 4 { chunk - beyond } else { chunk }
     }
 
     /// The next tokens of a sequence, with blocks for them. None where it had to give up its own.

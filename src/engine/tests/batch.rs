@@ -35,6 +35,38 @@ fn step(scheduler: &mut Scheduler) {
     }
 }
 
+/// What a prompt that is longer than a chunk gets of one, beside so many rows of another sequence that decodes.
+fn chunk_beside(rows: usize, prefill_chunk_tokens: usize, row_tile: usize) -> usize {
+    let bounds = Bounds { prefill_chunk_tokens, row_tile, ..bounds(2, 1000) };
+    let mut scheduler = Scheduler::new(bounds);
+    if rows > 0 {
+        scheduler.enqueue(demand(0, Priority::Interactive, 1));
+        started(&mut scheduler);
+        step(&mut scheduler);
+        scheduler.expect(SeqId(0), rows);
+    }
+    scheduler.enqueue(demand(1, Priority::Interactive, 2000));
+    started(&mut scheduler);
+    let plan = scheduler.plan_step();
+    let decoding: usize = plan.iter().filter(|p| !p.prefill).map(|p| p.tokens).sum();
+    assert_eq!(decoding, rows);
+    plan.iter().filter(|p| p.prefill).map(|p| p.tokens).sum()
+}
+
+#[test]
+fn a_step_has_whole_tiles_of_rows() {
+    assert_eq!(chunk_beside(0, 1024, 128), 1024);
+    // Tokens that a schema forced are rows, too.
+    assert_eq!(chunk_beside(3, 1024, 128), 1021);
+    assert_eq!(chunk_beside(3, 100, 8), 93);
+    // Too much would be lost of a small chunk.
+    assert_eq!(chunk_beside(60, 128, 128), 128);
+    assert_eq!(chunk_beside(0, 200, 128), 200);
+    assert_eq!(chunk_beside(20, 128, 128), 108);
+    assert_eq!(chunk_beside(3, 100, 1), 100);
+    assert_eq!(chunk_beside(2, 1, 128), 1);
+}
+
 #[test]
 fn a_batch_request_is_passed_so_often_and_not_more() {
     let mut scheduler = Scheduler::new(bounds(1, 4));

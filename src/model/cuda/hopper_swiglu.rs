@@ -1,6 +1,6 @@
 //! Launches the kernels of `hopper_swiglu.cu`: an MLP's first product with its activation, on compute capability 9.0.
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{DType, Result, Tensor, bail};
 
 use super::hopper;
 use super::launch::{
@@ -25,26 +25,41 @@ const SHARED_BYTES: usize = 1024
 
 /// Fewer rows are others' work.
 const ROWS_MIN: usize = 512;
-/// Percent of the time of all multiprocessors that tiles must fill: with fewer this is no faster than cublas with the
-/// activation behind it. Measured with the shape of InternVL3-8B.
+/// Percent of the time of all multiprocessors that tiles must fill. With this many it was faster than cublas with the activation
+/// behind it for every number of rows that was measured, with fewer for some, by InternVL3-8B's shape.
 const FILLED_MIN: usize = 92;
 /// Rows that stay in the second-level cache while all columns pass by.
 const BAND_ROWS: usize = 4096;
 
-/// Whether [`swiglu_product`] takes these and is faster than what else there is.
-pub(in crate::model) fn takes(x: &Tensor, weight: &Tensor, out: &Tensor) -> Result<bool> {
-    let are_copied = [x, weight, out].into_iter().all(hopper::is_copied);
+/// Whether [`swiglu_product`] takes these, and is faster than what else there is or is to be `tried` all the same.
+pub(in crate::model) fn takes(
+    x: &Tensor,
+    weight: &Tensor,
+    out: &Tensor,
+    tried: bool,
+) -> Result<bool> {
     let (rows, width) = out.dims2()?;
-    if !are_copied || rows < ROWS_MIN || SWIGLU.image.is_empty() {
+    let is_copied = |matrix: &Tensor| matrix.dtype() == x.dtype() && hopper::is_copied(matrix);
+    let fits = [x, weight, out].into_iter().all(is_copied);
+    if !fits || !(tried || rows >= ROWS_MIN) || SWIGLU.image.is_empty() {
         return Ok(false);
     }
-    let device = x.device().as_cuda_device()?;
-    if !hopper::takes(device, x.dtype())? {
+    if !hopper::takes(x.device().as_cuda_device()?, x.dtype())? {
         return Ok(false);
     }
-    let name = format!("hopper_swiglu_{}", suffix(x.dtype())?);
-    let clusters = clusters_at_once(device, &SWIGLU, &name, (THREADS, SHARED_BYTES), CLUSTER)?;
-    Ok(Plan::new(rows).filled(rows, width, clusters.max(1)) >= FILLED_MIN)
+    let clusters = clusters(x)?;
+    let is_faster = || Plan::new(rows).filled(rows, width, clusters) >= FILLED_MIN;
+    Ok(clusters > 0 && (tried || is_faster()))
+}
+
+fn kernel(dtype: DType) -> Result<String> {
+    Ok(format!("hopper_swiglu_{}", suffix(dtype)?))
+}
+
+/// Clusters that run at once.
+fn clusters(x: &Tensor) -> Result<usize> {
+    let (device, name) = (x.device().as_cuda_device()?, kernel(x.dtype())?);
+    clusters_at_once(device, &SWIGLU, &name, (THREADS, SHARED_BYTES), CLUSTER)
 }
 
 /// How tiles are handed out.
@@ -87,9 +102,7 @@ pub(in crate::model) fn swiglu_product(x: &Tensor, weight: &Tensor, out: &Tensor
     if ![x, weight, out].into_iter().all(hopper::is_copied) {
         bail!("rows that the copy engine does not take: {:?}", x.shape());
     }
-    let device = x.device().as_cuda_device()?;
-    let name = format!("hopper_swiglu_{}", suffix(x.dtype())?);
-    let clusters = clusters_at_once(device, &SWIGLU, &name, (THREADS, SHARED_BYTES), CLUSTER)?;
+    let (device, name, clusters) = (x.device().as_cuda_device()?, kernel(x.dtype())?, clusters(x)?);
     let Plan { same_rows, band, .. } = Plan::new(rows);
     let arguments = [
         Argument::Boxes(x, BOX_ROWS),
@@ -101,7 +114,7 @@ pub(in crate::model) fn swiglu_product(x: &Tensor, weight: &Tensor, out: &Tensor
         Argument::Int(usize::from(same_rows)),
         Argument::Int(band),
     ];
-    let blocks = [clusters.max(1) * CLUSTER, 1, 1];
+    let blocks = [clusters * CLUSTER, 1, 1];
     let grid = Grid { blocks, threads: THREADS, shared_bytes: SHARED_BYTES };
     // SAFETY: sizes are checked above. The copy engine reads and writes within the matrices.
     unsafe { launch_clusters(device, &SWIGLU, &name, grid, CLUSTER, &arguments) }
@@ -109,7 +122,7 @@ pub(in crate::model) fn swiglu_product(x: &Tensor, weight: &Tensor, out: &Tensor
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
+    use candle_core::Device;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! What a pass is for: the rows that somebody reads. A layer's keys and values need all rows before it, so only the last layer
 //! can leave rows out, once their keys and values are in the cache: of a prompt all but the last.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use super::language::Rows;
 
@@ -46,6 +46,12 @@ impl<'a> Ends<'a> {
         Some(ends)
     }
 
+    /// Has a device load what [`gather`](Self::gather) needs of it, before somebody waits for it.
+    pub(super) fn warm_up(device: &Device, dtype: DType) -> Result<()> {
+        let rows = Tensor::zeros((3, 1), dtype, device)?;
+        rows.index_select(&Tensor::from_slice(&[0u32, 2], 2, device)?, 0).map(drop)
+    }
+
     /// Whether nobody reads any row.
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -64,8 +70,6 @@ impl<'a> Ends<'a> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
 
     const SEQUENCES: [Rows<'_>; 4] = [
@@ -97,7 +101,7 @@ mod tests {
         assert_eq!(Ends::of(Aim::LastOf(&[1]), &ones).unwrap().rows, [1]);
         let none = Ends::of(Aim::LastOf(&[]), &SEQUENCES).unwrap();
         assert!(none.is_empty());
-        let x = Tensor::zeros((7, 2), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let x = Tensor::zeros((7, 2), DType::F32, &Device::Cpu).unwrap();
         assert_eq!(none.gather(&x).unwrap().dims(), [0, 2]);
     }
 }

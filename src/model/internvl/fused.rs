@@ -171,6 +171,8 @@ impl Fused {
             _ => None,
         };
         let last = stack.layers.len().saturating_sub(1);
+        // The prompt of a probe is shorter than those that some kernels are for.
+        let is_probed = !observer.is_blind();
         let mut at = stack.homes.embedding.index;
         let mut workspace: Option<Workspace> = None;
         // Nothing waits to be added to the residual yet.
@@ -199,16 +201,16 @@ impl Fused {
                 glances[&at].add(&whole.q, cache, looks.part())?;
             }
             match (ends.filter(|_| index == last), &ending) {
-                (None, _) => layer.finish_fused(whole, places_of_all, scratch)?,
+                (None, _) => layer.finish_fused(whole, places_of_all, scratch, is_probed)?,
                 (Some(ends), Some(places)) => {
                     let own = whole.of_ends(ends)?;
-                    layer.finish_fused(&own, places, scratch)?;
+                    layer.finish_fused(&own, places, scratch, false)?;
                     workspace = Some(own);
                 }
                 // Nobody reads a row: the cache is all that this pass was for.
                 (Some(ends), None) => workspace = Some(whole.of_ends(ends)?),
             }
-            if let Some(workspace) = workspace.as_ref().filter(|_| !observer.is_blind()) {
+            if let Some(workspace) = workspace.as_ref().filter(|_| is_probed) {
                 observer.see(Part::Layer(index), Site::Residual, &workspace.sum()?)?;
             }
         }
@@ -389,7 +391,7 @@ impl DecoderLayer {
         scratch: &Scratch,
     ) -> Result<()> {
         self.take_in_fused(workspace, is_first, places)?;
-        self.finish_fused(workspace, places, scratch)
+        self.finish_fused(workspace, places, scratch, false)
     }
 
     /// Up to the queries, with keys and values in the cache.
@@ -404,12 +406,13 @@ impl DecoderLayer {
         attention::rope_cache(qkv, bias, angles, &places.positions, sequences, cache, q)
     }
 
-    /// What follows the queries.
+    /// What follows the queries, where it `is_probed` by every kernel that serves many rows.
     fn finish_fused(
         &self,
         workspace: &Workspace,
         places: &Places,
         scratch: &Scratch,
+        is_probed: bool,
     ) -> Result<()> {
         let Workspace { residual, normed, q, attended, delta, gate_up, inner, .. } = workspace;
         for piece in &places.pieces {
@@ -417,7 +420,7 @@ impl DecoderLayer {
         }
         self.o_proj.product_into(attended, delta)?;
         rows::add_rms_norm(residual, Some(delta), rms(&self.post_attention_layernorm)?, normed)?;
-        if self.gate_up_proj.swiglu_into(normed, inner)? {
+        if self.gate_up_proj.swiglu_into(normed, inner, is_probed)? {
             return self.down_proj.product_into(inner, delta).map(drop);
         }
         self.gate_up_proj.product_into(normed, gate_up)?;

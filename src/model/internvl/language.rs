@@ -195,6 +195,11 @@ impl Decoder {
 
     /// Makes ready what decoding steps need, once the weights are final. `never` is not chosen.
     pub(super) fn prepare(&mut self, never: u32) -> Result<()> {
+        if let (Some(layer), Some(home)) = (self.layers.last(), self.homes.layers.last()) {
+            for dtype in [layer.residual, layer.compute] {
+                Ends::warm_up(home.candle_device(), dtype)?;
+            }
+        }
         self.with_fused(|fused, stack| fused.prepare(stack, never)).map(|_| ())
     }
 

@@ -82,16 +82,21 @@ impl Linear {
         }
     }
 
-    /// Writes `silu(x · gateᵀ) * (x · upᵀ)` to `out`, `[rows, out / 2]` on a GPU, for a layer of both without bias, where a
-    /// kernel does so at once; says whether it did.
+    /// Writes `silu(x · gateᵀ) * (x · upᵀ)` to `out`, `[rows, out / 2]` on a GPU, for a layer of both, where a kernel does
+    /// so at once and is faster, or is to be `tried` all the same; says whether it did.
     #[cfg(feature = "cuda")]
-    pub(in crate::model) fn swiglu_into(&self, x: &Tensor, out: &Tensor) -> Result<bool> {
-        let Kind::Dense { weight, .. } = &self.0 else { return Ok(false) };
-        let takes = cuda::hopper_swiglu::takes(x, weight, out)?;
-        if takes {
+    pub(in crate::model) fn swiglu_into(
+        &self,
+        x: &Tensor,
+        out: &Tensor,
+        tried: bool,
+    ) -> Result<bool> {
+        let Kind::Dense { weight, bias: None } = &self.0 else { return Ok(false) };
+        let is_taken = cuda::hopper_swiglu::takes(x, weight, out, tried)?;
+        if is_taken {
             cuda::hopper_swiglu::swiglu_product(x, weight, out)?;
         }
-        Ok(takes)
+        Ok(is_taken)
     }
 
     /// Writes the product of `silu(gate) * up` to `out`, `[rows, out]` on a GPU, for a layer without bias. Rows of `gate_up` have
