@@ -4,7 +4,7 @@ use candle_core::{DType, Result, Tensor, bail};
 
 use super::hopper;
 use super::launch::{
-    Argument, Grid, Module, clusters_at_once, expect, launch_clusters, module, suffix,
+    Argument, BOX_BYTES, Grid, Module, clusters_at_once, expect, launch_clusters, module, suffix,
 };
 
 const SWIGLU: Module = module!("hopper_swiglu");
@@ -14,7 +14,6 @@ const STAGES: usize = 4;
 const TILE_ROWS: usize = 128;
 const TILE_COLUMNS: usize = 128;
 const BOX_ROWS: usize = 64;
-const BOX_BYTES: usize = 128;
 const THREADS: usize = 3 * 128;
 const CLUSTER: usize = 2;
 /// Tiles of x and of both halves of the weight, what goes out, and where all that may begin, with the barriers.
