@@ -10,7 +10,7 @@ for argument in "$@"; do
     previous=$argument
 done
 case $name in
-tessera | request | schema | image_file | pdf | partial_json | prompt | access | uri | image | image_webp | png | tiff | \
+tessera | tessera_fuzz | request | schema | image_file | pdf | partial_json | prompt | access | uri | image | image_webp | png | tiff | \
     zune_jpeg | fdeflate | weezl | hayro | hayro_* | llguidance | tokenizers | jsonwebtoken)
     exec "$rustc" "$@" --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
