@@ -10,7 +10,8 @@ seconds=${1:?seconds of each target}
 shift
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(request schema image_file pdf partial_json prompt access uri)
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+# A directory of its own: cargo does not know crates with counters from those without.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
 # The same dependencies as the server's.
 cp ../Cargo.lock Cargo.lock
 RUSTC_WRAPPER=$PWD/instrument.sh ${CARGO:-cargo} build --bins
