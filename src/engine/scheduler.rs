@@ -18,7 +18,7 @@
 mod room;
 mod running;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use self::running::Running;
@@ -249,6 +249,47 @@ impl Scheduler {
             }
         }
         plan
+    }
+
+    /// The step that follows that of `plan`, which is under way, if nothing but that is left to do: one more token of each of its
+    /// sequences that `goes_on`, with blocks for it. Empty where there is more to do, or blocks would have to be taken
+    /// from somebody. Nothing is launched by it.
+    pub(super) fn plan_ahead(
+        &mut self,
+        plan: &[Planned],
+        goes_on: impl Fn(SeqId) -> bool,
+    ) -> Vec<Planned> {
+        let is_one = |planned: &Planned| !planned.prefill && planned.tokens == 1;
+        let waits = |running: &Running| running.flying == 0 && !running.paused;
+        if !plan.iter().all(is_one)
+            || self.running.values().any(waits)
+            || self.next_waiting().is_some()
+        {
+            return Vec::new();
+        }
+        let mut ahead = Vec::new();
+        for planned in plan.iter().filter(|planned| goes_on(planned.id)) {
+            let Some(running) = self.running.get_mut(&planned.id) else { continue };
+            let next = Planned { start: planned.start + 1, ..*planned };
+            if next.start >= running.blocks.len() * self.bounds.block_tokens {
+                let Some(block) = self.pool.take(1) else { return Vec::new() };
+                running.blocks.extend(block);
+            }
+            ahead.push(next);
+        }
+        ahead
+    }
+
+    /// Of a step that was begun ahead what can still be done: the sequences that go on as was thought. Others wait for the next.
+    pub(super) fn plan_begun(&self, begun: &BTreeSet<SeqId>) -> Vec<Planned> {
+        let goes_on = |running: &Running| {
+            let has_room = running.held < running.blocks.len() * self.bounds.block_tokens;
+            running.decodes()
+                && running.fresh == 1
+                && has_room
+                && begun.contains(&running.demand.id)
+        };
+        self.by_standing(goes_on).into_iter().map(Running::decode).collect()
     }
 
     /// Prompt tokens of a step beside so many rows that decode: a whole chunk, less the rows by which both exceed whole tiles

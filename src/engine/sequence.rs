@@ -239,6 +239,29 @@ impl Sequence {
         }
     }
 
+    /// The token behind the one that a step under way chooses, which goes into `blocks`.
+    pub(super) fn segment_ahead<'a>(&'a self, planned: &Planned, blocks: &'a [u32]) -> Segment<'a> {
+        Segment {
+            slot: planned.slot,
+            blocks,
+            start: planned.start,
+            tokens: &[],
+            image_tokens_before: self.image_tokens_before(planned.start),
+            want: Want::Greedy,
+            pages: &self.pages,
+        }
+    }
+
+    /// Whether its next token is the likeliest of all, whatever comes before it.
+    pub(super) fn is_free(&self) -> bool {
+        self.constrained.is_none() && self.chance.is_greedy()
+    }
+
+    /// Whether the next token cannot be its last one for the answer's length.
+    pub(super) fn has_length_left(&self) -> bool {
+        self.progress.output_tokens + 1 < self.output_tokens_max
+    }
+
     /// What the next token is chosen from. The pass can begin before it is known what may be chosen.
     fn want(&self) -> Want<'_> {
         let allowed = self.constrained.as_ref().and_then(Constrained::allowed);

@@ -1,10 +1,11 @@
 //! The step thread's loop: takes requests in, ends those that are over, encodes, steps, chooses
 //! tokens. It owns the model; nothing else touches it.
 
+mod ahead;
 mod features;
 mod outcomes;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,8 @@ pub(super) struct Stepper {
     next_id: u64,
     /// Passes under way, the oldest first.
     launched: VecDeque<Launched>,
+    /// Sequences of the step that the runner has begun ahead.
+    begun: BTreeSet<SeqId>,
     /// Passes that ended so far.
     steps: u64,
     sampler: Sampler,
@@ -88,6 +91,7 @@ impl Stepper {
             sequences: BTreeMap::new(),
             next_id: 0,
             launched: VecDeque::new(),
+            begun: BTreeSet::new(),
             steps: 0,
             stop_ids,
             features: EncoderCache::default(),
@@ -273,7 +277,7 @@ impl Stepper {
 
     /// Begins the next step. Says whether there was one.
     fn launch(&mut self) -> bool {
-        let plan = self.scheduler.plan_step();
+        let plan = self.plan();
         self.note_preempted();
         if plan.is_empty() {
             return false;
@@ -286,6 +290,7 @@ impl Stepper {
         let begin = self.clock.now();
         let launched = step::launch(self.runner.as_mut(), running, plan, begin);
         self.launched.push_back(launched);
+        self.begin_ahead();
         true
     }
 

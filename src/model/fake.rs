@@ -46,6 +46,10 @@ pub struct Probe {
     pub tiles_max: AtomicUsize,
     /// Segments of all calls of `locate_non_finite`.
     pub located: AtomicUsize,
+    /// Passes that were begun ahead.
+    pub begun_ahead: AtomicUsize,
+    /// Those of them that were asked for next, with all their segments or some.
+    pub followed: AtomicUsize,
 }
 
 /// A deterministic [`Runner`] without weights.
@@ -58,6 +62,8 @@ pub struct Fake {
     faults: Faults,
     /// Feature rows by key.
     kept: HashMap<FeatureKey, Vec<u64>>,
+    /// Slots and positions of a pass that was begun ahead.
+    ahead: Vec<(Slot, usize)>,
     probe: Arc<Probe>,
 }
 
@@ -101,7 +107,7 @@ impl Fake {
         let kv = vec![Vec::new(); spec.kv_blocks];
         let slots = vec![Held::default(); options.spec.slots];
         let (faults, kept, probe) = (Faults::default(), HashMap::new(), Arc::default());
-        Self { options, slots, kv, faults, kept, probe }
+        Self { options, slots, kv, faults, kept, ahead: Vec::new(), probe }
     }
 
     /// Lets a test order failures, also later, when the engine owns the fake.
@@ -256,7 +262,20 @@ impl Fake {
         Ok(())
     }
 
-    fn count(&self, batch: &StepBatch<'_>) {
+    /// What a pass that was begun ahead leaves in the KV cache, unless it is the one that is asked for: anything.
+    fn spoil(&mut self, segment: &Segment<'_>) {
+        let (block_tokens, position) = (self.options.spec.block_tokens, segment.start);
+        let block = &mut self.kv[segment.blocks[position / block_tokens] as usize];
+        block.truncate(position % block_tokens);
+        block.push(Entry { token: u32::MAX, position, images: usize::MAX, hash: 0 });
+    }
+
+    fn count(&mut self, batch: &StepBatch<'_>) {
+        let ahead = std::mem::take(&mut self.ahead);
+        let is_begun = |s: &Segment<'_>| s.tokens.len() == 1 && ahead.contains(&(s.slot, s.start));
+        if batch.segments.iter().all(is_begun) {
+            self.probe.followed.fetch_add(1, Ordering::Relaxed);
+        }
         let tokens = batch.segments.iter().map(|segment| segment.tokens.len()).sum();
         self.probe.steps.fetch_add(1, Ordering::Relaxed);
         self.probe.segments_max.fetch_max(batch.segments.len(), Ordering::Relaxed);
@@ -396,6 +415,29 @@ impl Runner for Fake {
         let id = self.options.spec.devices.first().map(|device| device.id.clone());
         let times = PassTimes::new(vec![(Lap::Device(id.unwrap_or_default()), interval)]);
         Ok(Pending::later(move || done).timed(Some(times)))
+    }
+
+    fn begin_ahead(&mut self, batch: &StepBatch<'_>) -> bool {
+        if !self.options.begins_ahead {
+            return false;
+        }
+        assert!(!batch.segments.is_empty(), "nothing to begin ahead");
+        for segment in &batch.segments {
+            let slot = segment.slot.0;
+            assert!(segment.tokens.is_empty(), "slot {slot}: its token is not known yet");
+            assert_eq!(segment.want, Want::Greedy, "slot {slot}");
+            let room = segment.blocks.len() * self.options.spec.block_tokens;
+            assert!(segment.start < room, "slot {slot}: position {} of {room}", segment.start);
+            // The pass before may have failed, which is heard of later.
+            if self.held(segment.slot).lost.is_none() {
+                let before = self.before(segment).map_or(0, |entry| entry.images);
+                assert_eq!(segment.image_tokens_before, before, "slot {slot}: feature rows");
+                self.spoil(segment);
+            }
+        }
+        self.ahead = batch.segments.iter().map(|segment| (segment.slot, segment.start)).collect();
+        self.probe.begun_ahead.fetch_add(1, Ordering::Relaxed);
+        true
     }
 
     fn locate_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {

@@ -276,6 +276,17 @@ pub trait Runner: Send {
         self.step(batch).map(Pending::there)
     }
 
+    /// Begins the pass that follows the one submitted last, before it is known what that one chooses: the one token of each
+    /// segment, which has none yet, is what the sequence in its slot chooses there. All want [`Want::Greedy`]. Says whether it
+    /// did.
+    ///
+    /// If the pass that is submitted next has these segments, or some of them, with the tokens that were chosen, it is under
+    /// way already. Any other begins as always, and what was begun here is dropped: it has written KV entries behind those that
+    /// its sequences hold, and nothing else.
+    fn begin_ahead(&mut self, _batch: &StepBatch<'_>) -> bool {
+        false
+    }
+
     /// Where the logits of `batch` went wrong: called after steps that gave logits which are not all
     /// finite, with the segments that had those, as they were given, before anything else is done with
     /// their slots. Changes nothing for other slots; these are released next.

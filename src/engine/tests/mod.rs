@@ -1,6 +1,7 @@
 //! The engine without a model, files or a clock: most tests turn the loop by hand, so that what
 //! happens in which step is exact; `threads` tests the real thing.
 
+mod ahead;
 mod batch;
 mod constrained;
 mod endings;

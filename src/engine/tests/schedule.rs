@@ -49,6 +49,9 @@ struct World {
     flying: VecDeque<Vec<Planned>>,
     dropped: usize,
     forced: usize,
+    /// Sequences of a step that was begun ahead.
+    begun: BTreeSet<SeqId>,
+    followed: usize,
 }
 
 impl World {
@@ -79,6 +82,8 @@ impl World {
             flying: VecDeque::new(),
             dropped: 0,
             forced: 0,
+            begun: BTreeSet::new(),
+            followed: 0,
         }
     }
 
@@ -218,11 +223,17 @@ impl World {
     /// Launches a step, and ends the oldest where no more may be under way, or none was launched.
     fn step(&mut self) {
         let answering = self.open.values().filter(|seen| seen.decodes()).count();
-        let plan = self.scheduler.plan_step();
+        let mut plan = self.plan_begun();
+        let was_begun = !plan.is_empty();
+        if !was_begun {
+            plan = self.scheduler.plan_step();
+        }
         self.see_preempted();
         self.check_blocks();
         self.check_budget(&plan);
-        self.check_decodes(&plan, answering);
+        if !was_begun {
+            self.check_decodes(&plan, answering);
+        }
         self.check_progress(&plan);
         let launched = !plan.is_empty();
         for planned in &plan {
@@ -233,11 +244,49 @@ impl World {
             self.scheduler.launched(planned);
         }
         if launched {
+            self.begin_ahead(&plan);
             self.flying.push_back(plan);
         }
         if !launched || self.flying.len() == self.bounds.steps_in_flight {
             self.land();
         }
+    }
+
+    /// What goes on of a step that was begun ahead: all of its sequences that decode, and nobody else.
+    fn plan_begun(&mut self) -> Vec<Planned> {
+        let begun = std::mem::take(&mut self.begun);
+        let plan = self.scheduler.plan_begun(&begun);
+        let planned: BTreeSet<SeqId> = plan.iter().map(|planned| planned.id).collect();
+        assert!(planned.is_subset(&begun));
+        for id in begun.difference(&planned) {
+            let has_blocks = !self.scheduler.blocks(*id).is_empty();
+            let goes_on = |seen: &Seen| seen.decodes() && seen.fresh == 1 && has_blocks;
+            assert!(!self.open.get(id).is_some_and(goes_on), "{id:?} was left out");
+        }
+        self.followed += usize::from(!plan.is_empty());
+        plan
+    }
+
+    /// Plans the step behind that of `plan`, the only one under way, as if all choices were free.
+    fn begin_ahead(&mut self, plan: &[Planned]) {
+        if self.bounds.steps_in_flight > 1 || self.rng.random_bool(0.3) {
+            return;
+        }
+        let open = &self.open;
+        let goes_on = |id| open.get(&id).is_some_and(|seen| seen.answered + 1 < seen.answer);
+        let ahead = self.scheduler.plan_ahead(plan, goes_on);
+        self.check_blocks();
+        for next in &ahead {
+            let seen = &self.open[&next.id];
+            assert_eq!((next.start, next.tokens), (seen.held + 1, 1), "{seen:?}");
+            let room = self.scheduler.blocks(next.id).len() * BLOCK_TOKENS;
+            check_invariant!(InvariantId::BlocksForTokens, next.start < room, "{next:?}");
+        }
+        let planned: BTreeSet<SeqId> = plan.iter().map(|planned| planned.id).collect();
+        let waits = |seen: &Seen| seen.slot.is_some() && !seen.paused;
+        let is_held_up = |seen: &Seen| waits(seen) && !planned.contains(&seen.demand.id);
+        assert!(ahead.is_empty() || !self.open.values().any(is_held_up), "somebody waits");
+        self.begun = ahead.iter().map(|next| next.id).collect();
     }
 
     /// The oldest step under way ends; now and then without success, and then what builds upon it has none
@@ -419,7 +468,7 @@ impl Seen {
 
 #[test]
 fn random_schedules_keep_the_invariants() {
-    let (mut preempted, mut cached, mut dropped, mut forced) = (0, 0, 0, 0);
+    let (mut preempted, mut cached, mut dropped, mut forced, mut followed) = (0, 0, 0, 0, 0);
     for seed in 0..SCHEDULES {
         // A failing test shows it.
         println!("seed {seed}");
@@ -441,9 +490,14 @@ fn random_schedules_keep_the_invariants() {
         cached += world.cached_tokens;
         dropped += world.dropped;
         forced += world.forced;
+        followed += world.followed;
     }
     assert!(preempted as u64 > SCHEDULES, "{preempted} preemptions are too few to say anything");
     assert!(dropped as u64 > SCHEDULES, "{dropped} failures are too few to say anything");
     assert!(forced as u64 > SCHEDULES, "{forced} forced tokens are too few to say anything");
+    assert!(
+        followed as u64 > SCHEDULES,
+        "{followed} steps begun ahead are too few to say anything"
+    );
     assert!(cached as u64 > SCHEDULES, "{cached} cached tokens are too few to say anything");
 }

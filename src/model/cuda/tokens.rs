@@ -13,6 +13,7 @@ const TOKENS: Module = module!("tokens");
 
 // As in the kernels.
 const ARGMAX_THREADS: usize = 512;
+const FOLLOW_THREADS: usize = 128;
 /// f32 in what one part of a row of logits leaves.
 pub(super) const ARGMAX_PART: usize = 4;
 const ARGMAX_PARTS_MAX: usize = 64;
@@ -116,6 +117,24 @@ pub(in crate::model) fn argmax(
             ],
         )
     }
+}
+
+/// Puts the token that row `n` of `choices` chose in place of each `n` of `tokens`, u32, `[rows]`; what is no row's number stays.
+#[expect(unsafe_code, reason = "a kernel launch")]
+pub(in crate::model) fn follow(choices: &Tensor, tokens: &Tensor) -> Result<()> {
+    let (chosen, rows) = (choices.dim(0)?, tokens.dims1()?);
+    expect(choices, &[chosen, CHOICE_WORDS], DType::U32)?;
+    expect(tokens, &[rows], DType::U32)?;
+    let blocks = [rows.div_ceil(FOLLOW_THREADS), 1, 1];
+    let grid = Grid { blocks, threads: FOLLOW_THREADS, shared_bytes: 0 };
+    let arguments = [
+        Argument::Tensor(choices),
+        Argument::Tensor(tokens),
+        Argument::Int(chosen),
+        Argument::Int(rows),
+    ];
+    // SAFETY: the kernel reads rows of choices that there are, and writes tokens that there are.
+    unsafe { launch(tokens.device().as_cuda_device()?, &TOKENS, "follow", grid, &arguments) }
 }
 
 /// Choices from their words.

@@ -49,6 +49,8 @@ pub struct Options {
     pub tile_delay: Duration,
     /// The page that all tokens look at most, where somebody asks; none: it does not tell.
     pub looks_at: Option<usize>,
+    /// Whether it begins passes ahead, as a GPU does. It gains nothing by it.
+    pub begins_ahead: bool,
 }
 
 // === impl Options ===
@@ -79,6 +81,7 @@ impl Default for Options {
             token_delay: Duration::ZERO,
             tile_delay: Duration::ZERO,
             looks_at: None,
+            begins_ahead: true,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! [`DecoderLayer::forward`] by rounding. Observers that look inside a layer, at start-up and after a NaN,
 //! see the plain operations instead.
 
+mod ahead;
 mod decode;
 mod glances;
 mod places;
@@ -35,6 +36,8 @@ use crate::model::cuda::transfer::{Download, Downloads, Uploads};
 use crate::model::layers::{Linear, Norm, RopeTable};
 use crate::model::output::{Choice, Want};
 use crate::model::times::PassTimes;
+pub(super) use ahead::AheadRow;
+use ahead::Tokens;
 pub(super) use decode::DecodeRow;
 use decode::DecodeStep;
 pub(super) use glances::PageSums;
@@ -67,7 +70,13 @@ pub(super) struct Fused {
 }
 
 /// Choices that a device makes.
-pub(super) struct Chosen(Download);
+pub(super) struct Chosen {
+    choices: Download,
+    /// Rows of these that were asked for; none: all.
+    rows: Option<Vec<usize>>,
+    /// Where all their tokens are told.
+    tokens: Tokens,
+}
 
 /// What a step of the decoder comes to.
 pub(super) struct Decoded {
@@ -239,6 +248,14 @@ impl Fused {
         decoded
     }
 
+    /// Begins the step that follows the one begun last, whose choices are its tokens. Says whether it did.
+    pub(super) fn begin_ahead(&mut self, stack: &Stack<'_>, rows: &[AheadRow<'_>]) -> Result<bool> {
+        let Some(mut decode) = self.decode.take() else { return Ok(false) };
+        let begun = decode.begin_ahead(stack, self, rows);
+        self.decode = Some(decode);
+        begun
+    }
+
     /// Greedy choices from `logits`, `[rows, vocab]`, on their device; none where it has no kernels.
     pub(super) fn choose(
         &self,
@@ -258,7 +275,7 @@ impl Fused {
         let masks = self.masks_of(wants, words, device)?;
         let masks = masks.as_ref().map(|(bits, masked)| Masks { bits, masked });
         tokens::argmax(logits, Allowed { masks, never }, scratch, &choices)?;
-        Ok(Some(Chosen(self.downloads.start(&choices)?)))
+        Ok(Some(Chosen::of_all(self.downloads.start(&choices)?)))
     }
 
     /// The masks of rows that have one, u32, `[rows, words]`, and which have. Waits for the masks.
@@ -279,9 +296,19 @@ impl Fused {
 }
 
 impl Chosen {
+    fn of_all(choices: Download) -> Self {
+        Self { choices, rows: None, tokens: Tokens::default() }
+    }
+
     /// Waits for them.
     pub(super) fn wait(self) -> Result<Vec<Choice>> {
-        Ok(tokens::read_choices(&self.0.wait()?))
+        let choices = tokens::read_choices(&self.choices.wait()?);
+        // Nobody else tells them.
+        let _ = self.tokens.set(choices.iter().map(|choice| choice.token).collect());
+        Ok(match self.rows {
+            None => choices,
+            Some(rows) => rows.into_iter().filter_map(|row| choices.get(row).copied()).collect(),
+        })
     }
 }
 

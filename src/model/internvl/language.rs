@@ -9,7 +9,7 @@ use super::config::TextConfig;
 use super::decoder_layer::{Angles, DecoderLayer};
 use super::embedding::Embedding;
 use super::fault;
-use super::fused::{Chosen, DecodeRow, Decoded, Fused, Stack};
+use super::fused::{AheadRow, Chosen, DecodeRow, Decoded, Fused, Stack};
 use super::home::{Home, Homes};
 use super::laps::Laps;
 use super::looks::Looks;
@@ -213,6 +213,12 @@ impl Decoder {
         let served =
             |decoded: Decoded| Ok(Decoded { logits: fault::decoded(decoded.logits)?, ..decoded });
         decoded.map(served).transpose()
+    }
+
+    /// Begins the step that follows the one begun last, whose choices are its tokens. Says whether it did.
+    pub(super) fn begin_ahead(&mut self, rows: &[AheadRow<'_>]) -> Result<bool> {
+        let begun = self.with_fused(|fused, stack| fused.begin_ahead(stack, rows))?;
+        Ok(begun.unwrap_or(false))
     }
 
     /// Greedy choices from [`logits`](Self::logits), made where these are; none where that cannot be.

@@ -9,7 +9,7 @@ use super::aim::Aim;
 use super::config::{Config, VisionConfig};
 use super::embedding::runs;
 use super::features::FeatureRows;
-use super::fused::{Chosen, DecodeRow, Decoded};
+use super::fused::{AheadRow, Chosen, DecodeRow, Decoded};
 use super::home::{Homes, Hosts};
 use super::language::{Decoder, Rows};
 use super::laps::Laps;
@@ -235,6 +235,7 @@ impl InternVl {
 fn decode_rows<'a>(segments: &[Segment<'a>], image_token_id: u32) -> Option<Vec<DecodeRow<'a>>> {
     let row = |segment: &Segment<'a>| match segment.tokens {
         [token] if *token != image_token_id && segment.want.is_something() => Some(DecodeRow {
+            slot: segment.slot,
             blocks: segment.blocks,
             token: *token,
             position: segment.start,
@@ -328,6 +329,20 @@ impl Runner for InternVl {
         let rows: usize = batch.segments.iter().map(|segment| segment.tokens.len()).sum();
         tracing::debug!(segments, rows, launched = ?started.elapsed(), "stepping");
         self.at("lm_head", outputs)
+    }
+
+    fn begin_ahead(&mut self, batch: &StepBatch<'_>) -> bool {
+        let row = |segment: &Segment<'_>| AheadRow {
+            slot: segment.slot,
+            blocks: segment.blocks,
+            position: segment.start,
+        };
+        let rows: Vec<AheadRow<'_>> = batch.segments.iter().map(row).collect();
+        self.decoder.begin_ahead(&rows).unwrap_or_else(|error| {
+            // The next pass finds out what is wrong with the device.
+            tracing::warn!(%error, "a step was not begun ahead");
+            false
+        })
     }
 
     fn locate_non_finite(&mut self, batch: &StepBatch<'_>) -> Option<NonFinite> {

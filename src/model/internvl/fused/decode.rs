@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use candle_core::{DType, Result, Tensor};
 
+use super::ahead::{Ahead, Last};
 use super::places::{Piece, Places, put_table};
 use super::{Chosen, Decoded, Fused, Scratch, Stack, Widths, Workspace, is_masked, put_masks, rms};
 use crate::model::cache::BLOCK_TOKENS;
@@ -21,12 +22,13 @@ use crate::model::cuda::graph::{Graph, cublas_workspace};
 use crate::model::cuda::launch::{buffer, upload};
 use crate::model::cuda::rows;
 use crate::model::cuda::tokens::{self, Allowed, CHOICE_WORDS, Masks, mask_words};
-use crate::model::cuda::transfer::{Downloads, Uploads};
+use crate::model::cuda::transfer::Uploads;
 use crate::model::internvl::decoder_layer::DecoderLayer;
 use crate::model::internvl::home::Home;
 use crate::model::internvl::laps::Laps;
 use crate::model::internvl::looks::{Looks, layers_that_count};
 use crate::model::output::Want;
+use crate::model::runner::Slot;
 
 /// Rows of the largest graph.
 pub(super) const ROWS_MAX: usize = 256;
@@ -40,6 +42,7 @@ const NOTHING: u32 = u32::MAX;
 /// A sequence's last token.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::model::internvl) struct DecodeRow<'a> {
+    pub(in crate::model::internvl) slot: Slot,
     /// Its KV blocks in order.
     pub(in crate::model::internvl) blocks: &'a [u32],
     pub(in crate::model::internvl) token: u32,
@@ -50,34 +53,37 @@ pub(in crate::model::internvl) struct DecodeRow<'a> {
 /// Buffers and graphs of decoding steps.
 pub(super) struct DecodeStep {
     /// In the order in which rows reach them.
-    stages: Vec<Stage>,
+    pub(super) stages: Vec<Stage>,
     /// Rows of each bucket.
-    buckets: Vec<usize>,
-    positions_max: usize,
+    pub(super) buckets: Vec<usize>,
+    pub(super) positions_max: usize,
     /// Blocks of a table.
-    table_blocks: usize,
-    downloads: Downloads,
-    uploads: Uploads,
+    pub(super) table_blocks: usize,
+    pub(super) uploads: Uploads,
+    /// The step that was begun last, for the one that follows it.
+    pub(super) last: Option<Last>,
+    /// A step that was begun before anybody asked for it.
+    pub(super) ahead: Option<Ahead>,
 }
 
 /// The layers of one device.
-struct Stage {
+pub(super) struct Stage {
     /// Of the device, in the model's list.
-    device: usize,
+    pub(super) device: usize,
     /// u32: tokens, positions, lengths, whether there is a mask, and tables of a bucket's rows.
-    inputs: Tensor,
-    buckets: Vec<Bucket>,
+    pub(super) inputs: Tensor,
+    pub(super) buckets: Vec<Bucket>,
     /// Kept for cublas.
     _cublas: Tensor,
 }
 
 /// What one device does in a step of so many rows.
-struct Bucket {
+pub(super) struct Bucket {
     layers: Range<usize>,
     /// Of the first stage, where the embedding's table is.
-    tokens: Option<Tensor>,
+    pub(super) tokens: Option<Tensor>,
     /// Of the last stage.
-    ending: Option<End>,
+    pub(super) ending: Option<End>,
     places: Places,
     workspace: Workspace,
     /// The queries of the last of its layers, which sequences may ask about when the step is done: as many layers as
@@ -89,15 +95,17 @@ struct Bucket {
 
 /// What follows the last layer: logits, and the choice.
 #[derive(Clone)]
-struct End {
+pub(super) struct End {
     /// Which rows have a mask, u32.
     masked: Tensor,
     /// u32, `[rows, words]`
     masks: Tensor,
     /// f32, `[rows, vocab]`
-    logits: Tensor,
+    pub(super) logits: Tensor,
     /// `[rows, CHOICE_WORDS]`
     choices: Tensor,
+    /// Those of the largest bucket: whichever one a step had, its choices are the first of these.
+    pub(super) all_choices: Tensor,
     never: u32,
 }
 
@@ -141,7 +149,7 @@ impl DecodeStep {
     /// None where layers change between devices or dtypes more often than once each, and where positions have
     /// no angles that hold for all lengths.
     pub(super) fn new(stack: &Stack<'_>, fused: &Fused, never: u32) -> Result<Option<Self>> {
-        let Fused { widths, room, scratches, downloads, uploads, .. } = fused;
+        let Fused { widths, room, scratches, uploads, .. } = fused;
         let Some(parts) = stages(stack) else { return Ok(None) };
         let positions = |rope: &super::RopeTable| rope.unscaled_positions().min(room.slot_tokens);
         let Some(positions_max) = stack.ropes.values().map(positions).min() else {
@@ -152,11 +160,13 @@ impl DecodeStep {
         let table_blocks = positions_max.div_ceil(BLOCK_TOKENS).max(1);
         let device = stack.homes.head.candle_device();
         let words = mask_words(widths.vocabulary);
+        let choices = buffer(device, (most, CHOICE_WORDS), DType::U32)?;
         let ending = End {
             masked: Tensor::zeros(most, DType::U32, device)?,
             masks: Tensor::zeros((most, words), DType::U32, device)?,
             logits: buffer(device, (most, widths.vocabulary), DType::F32)?,
-            choices: buffer(device, (most, CHOICE_WORDS), DType::U32)?,
+            all_choices: choices.clone(),
+            choices,
             never,
         };
         let mut step = Self {
@@ -164,8 +174,9 @@ impl DecodeStep {
             buckets,
             positions_max,
             table_blocks,
-            downloads: downloads.clone(),
             uploads: uploads.clone(),
+            last: None,
+            ahead: None,
         };
         for layers in parts {
             let Some(stage) = step.stage(stack, layers, *widths, &ending)? else {
@@ -213,6 +224,7 @@ impl DecodeStep {
                     masks: ending.masks.narrow(0, 0, rows)?,
                     logits: ending.logits.narrow(0, 0, rows)?,
                     choices: ending.choices.narrow(0, 0, rows)?,
+                    all_choices: ending.all_choices.clone(),
                     never: ending.never,
                 })
             });
@@ -243,7 +255,7 @@ impl DecodeStep {
     }
 
     /// What a bucket of `count` rows reads for `rows`, and nothing for the rows behind them.
-    fn values(&self, count: usize, rows: &[DecodeRow<'_>]) -> Result<Vec<u32>> {
+    pub(super) fn values(&self, count: usize, rows: &[DecodeRow<'_>]) -> Result<Vec<u32>> {
         let mut values = Vec::with_capacity((4 + self.table_blocks) * count);
         let mut put = |nothing: u32, value: &dyn Fn(&DecodeRow<'_>) -> u32| {
             values.extend(rows.iter().map(value));
@@ -269,12 +281,11 @@ impl DecodeStep {
         rows: &[DecodeRow<'_>],
         looks: &mut Looks<'_>,
     ) -> Result<Option<Decoded>> {
-        let Some(index) = self.buckets.iter().position(|bucket| rows.len() <= *bucket) else {
-            return Ok(None);
-        };
-        if rows.iter().any(|row| row.position >= self.positions_max) {
-            return Ok(None);
+        if let Some(decoded) = self.run_ahead(stack, fused, rows, looks)? {
+            return Ok(Some(decoded));
         }
+        let positions = rows.iter().map(|row| row.position);
+        let Some(index) = self.bucket_of(positions) else { return Ok(None) };
         let values = self.values(self.buckets[index], rows)?;
         let mut laps = Laps::start(&stack.homes.embedding)?;
         // The sum of the layers so far, and its device.
@@ -295,13 +306,7 @@ impl DecodeStep {
                 bucket.workspace.residual.slice_set(&sum, 0, 0)?;
             }
             bucket.start(stack, &fused.scratches[&stage.device])?;
-            if looks.is_asked() && !bucket.queries.is_empty() {
-                let glance = fused.glance(looks, stage.inputs.device())?;
-                for (layer, q) in bucket.looking(stack) {
-                    glance.add(q, layer.paged(&bucket.places.tables), looks.part())?;
-                }
-                looks.add_later(fused.page_sums(&glance)?);
-            }
+            bucket.look(stack, fused, looks)?;
             match &bucket.ending {
                 // A copy: the next step may write there before it was sent.
                 None => {
@@ -310,15 +315,27 @@ impl DecodeStep {
                 }
                 Some(end) => {
                     put_masks(&self.uploads, &end.masks, rows.iter().map(|row| row.want))?;
-                    end.choose(&fused.scratches[&stage.device])?;
-                    let choices = end.choices.narrow(0, 0, rows.len())?;
-                    let chosen = Chosen(self.downloads.start(&choices)?);
+                    let chosen = end.choose_of(rows.len(), stage.device, fused)?;
+                    self.last = Some(Last::of(rows, &chosen));
                     decoded = Some((chosen, end.logits.clone()));
                 }
             }
         }
         let times = laps.finish()?;
         Ok(decoded.map(|(chosen, logits)| Decoded { chosen, logits, times }))
+    }
+}
+
+impl DecodeStep {
+    /// The smallest bucket for rows at these positions; none where there are more rows, or longer sequences, than one is
+    /// made for.
+    pub(super) fn bucket_of(
+        &self,
+        positions: impl ExactSizeIterator<Item = usize>,
+    ) -> Option<usize> {
+        let rows = positions.len();
+        let index = self.buckets.iter().position(|bucket| rows <= *bucket)?;
+        positions.max().is_none_or(|last| last < self.positions_max).then_some(index)
     }
 }
 
@@ -365,8 +382,26 @@ impl Bucket {
         layers.iter().zip(&self.queries)
     }
 
+    /// Begins to sum what sequences look at, once [`start`](Self::start) has been called.
+    pub(super) fn look(
+        &self,
+        stack: &Stack<'_>,
+        fused: &Fused,
+        looks: &mut Looks<'_>,
+    ) -> Result<()> {
+        if !looks.is_asked() || self.queries.is_empty() {
+            return Ok(());
+        }
+        let glance = fused.glance(looks, self.places.tables.device())?;
+        for (layer, q) in self.looking(stack) {
+            glance.add(q, layer.paged(&self.places.tables), looks.part())?;
+        }
+        looks.add_later(fused.page_sums(&glance)?);
+        Ok(())
+    }
+
     /// All kernels up to the logits.
-    fn start(&mut self, stack: &Stack<'_>, scratch: &Scratch) -> Result<()> {
+    pub(super) fn start(&mut self, stack: &Stack<'_>, scratch: &Scratch) -> Result<()> {
         if self.graphs.is_empty() {
             return self.launch(stack, scratch, 0..self.layers.len());
         }
@@ -403,6 +438,12 @@ impl Bucket {
 }
 
 impl End {
+    /// Chooses a token of each row, and begins to bring over those of the first `rows`.
+    pub(super) fn choose_of(&self, rows: usize, device: usize, fused: &Fused) -> Result<Chosen> {
+        self.choose(&fused.scratches[&device])?;
+        Ok(Chosen::of_all(fused.downloads.start(&self.choices.narrow(0, 0, rows)?)?))
+    }
+
     /// Chooses a token of each row, among those that its mask allows.
     fn choose(&self, scratch: &Scratch) -> Result<()> {
         let masks = Some(Masks { bits: &self.masks, masked: &self.masked });

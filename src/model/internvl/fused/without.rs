@@ -16,6 +16,7 @@ use super::observe::Observe;
 use crate::device::Links;
 use crate::model::layers::{Linear, Norm, RopeTable};
 use crate::model::output::{Choice, PageShares, Want};
+use crate::model::runner::Slot;
 use crate::model::times::PassTimes;
 
 #[derive(Clone, Copy)]
@@ -33,10 +34,19 @@ pub(super) struct Stack<'a> {
 #[derive(Debug, Clone, Copy)]
 #[expect(dead_code, reason = "read with the feature `cuda`")]
 pub(super) struct DecodeRow<'a> {
+    pub(super) slot: Slot,
     pub(super) blocks: &'a [u32],
     pub(super) token: u32,
     pub(super) position: usize,
     pub(super) want: Want<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+#[expect(dead_code, reason = "read with the feature `cuda`")]
+pub(super) struct AheadRow<'a> {
+    pub(super) slot: Slot,
+    pub(super) blocks: &'a [u32],
+    pub(super) position: usize,
 }
 
 /// Never made.
@@ -93,6 +103,10 @@ impl Fused {
         _: &[DecodeRow<'_>],
         _: &mut Looks<'_>,
     ) -> Result<Option<Decoded>> {
+        match *self {}
+    }
+
+    pub(super) fn begin_ahead(&mut self, _: &Stack<'_>, _: &[AheadRow<'_>]) -> Result<bool> {
         match *self {}
     }
 

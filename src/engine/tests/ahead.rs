@@ -1,0 +1,122 @@
+//! Steps that are begun before it is known what the one before them chooses.
+
+use super::*;
+use crate::model::fake::{Fault, FaultKind};
+
+/// What the fake was asked for: passes begun ahead, and those that were wanted.
+fn counts(stage: &Stage) -> (usize, usize) {
+    let count = |count: &std::sync::atomic::AtomicUsize| count.load(Ordering::SeqCst);
+    (count(&stage.probe.begun_ahead), count(&stage.probe.followed))
+}
+
+/// Each question is answered with itself.
+fn echo() -> Options {
+    let answer = |prompt: &[u32]| {
+        let spoken = prompt.iter().copied().filter(|token| *token < 128);
+        spoken.chain([STOP_ID]).collect()
+    };
+    Options { script: Script::Of(Arc::new(answer)), ..Options::default() }
+}
+
+fn text_of(events: &mut Events) -> String {
+    finished(events).unwrap().text
+}
+
+/// Six steps decode: the last chooses the end, and the one behind it is for nobody.
+#[test]
+fn each_decoding_step_is_begun_in_the_one_before() {
+    let mut stage = Stage::new(answering("abcdef"));
+    let mut events = stage.submit(job("question", &[1])).unwrap();
+    stage.settle();
+    assert_eq!(text_of(&mut events), "abcdef");
+    assert_eq!(counts(&stage), (6, 5));
+    stage.assert_empty();
+}
+
+#[test]
+fn nothing_is_begun_behind_the_last_token() {
+    let mut stage = Stage::new(answering("abcdef"));
+    let mut events = stage.submit(Job { output_tokens_max: 4, ..job("question", &[1]) }).unwrap();
+    stage.settle();
+    assert_eq!(text_of(&mut events), "abcd");
+    assert_eq!(counts(&stage), (2, 2));
+    stage.assert_empty();
+}
+
+#[test]
+fn a_model_that_begins_nothing_answers_the_same() {
+    let options = Options { begins_ahead: false, ..answering("abcdef") };
+    let mut stage = Stage::new(options);
+    let mut events = stage.submit(job("question", &[1])).unwrap();
+    stage.settle();
+    assert_eq!(text_of(&mut events), "abcdef");
+    assert_eq!(counts(&stage), (0, 0));
+}
+
+/// Where the host has a say in what comes next, it is waited for.
+#[test]
+fn what_the_host_chooses_is_not_begun() {
+    let sampled = Sampling { temperature: 0.7, ..Sampling::GREEDY };
+    let grammar = super::constrained::schema().grammar();
+    let held = Job { grammar: Some(grammar), output_tokens_max: 400, ..job("held", &[]) };
+    for other in [Job { sampling: sampled, ..job("sampled", &[]) }, held] {
+        let mut options = Options::default();
+        options.spec.slot_tokens = 600;
+        let mut stage = Stage::new(options);
+        let mut events = stage.submit(other).unwrap();
+        // Nor in a step that it shares.
+        let mut free = stage.submit(Job { output_tokens_max: 2, ..job("free", &[]) }).unwrap();
+        stage.settle();
+        finished(&mut events).unwrap();
+        finished(&mut free).unwrap();
+        assert_eq!(counts(&stage), (0, 0));
+        stage.assert_empty();
+    }
+}
+
+/// Who comes while a step is begun waits for that one, and for no other.
+#[test]
+fn a_new_request_waits_for_one_step() {
+    let mut stage = Stage::new(echo());
+    let mut first = stage.submit(job("abcdefg", &[])).unwrap();
+    // Its prompt, and a step that decodes.
+    stage.turn();
+    stage.turn();
+    assert_eq!(counts(&stage), (1, 0));
+    let mut second = stage.submit(job("hij", &[])).unwrap();
+    stage.turn();
+    assert_eq!(counts(&stage), (1, 1), "the step that was begun, and nothing behind it");
+    assert_eq!(stage.probe.segments_max.load(Ordering::SeqCst), 1);
+    stage.turn();
+    assert_eq!(stage.probe.segments_max.load(Ordering::SeqCst), 2);
+    assert_eq!(counts(&stage), (1, 1), "a step with a prompt in it");
+    stage.settle();
+    assert_eq!((text_of(&mut first), text_of(&mut second)), ("abcdefg".into(), "hij".into()));
+    stage.assert_empty();
+}
+
+/// The others of the step are under way already.
+#[test]
+fn a_sequence_that_ends_leaves_the_others_their_step() {
+    let mut stage = Stage::new(echo());
+    let questions = ["ab", "cdefg", "hi", "jklmno"];
+    let mut events = questions.map(|question| stage.submit(job(question, &[])).unwrap());
+    stage.settle();
+    assert_eq!(events.each_mut().map(text_of), questions);
+    // Steps choose the second to the seventh token, of which the last is an end, and so is what was begun behind it lost.
+    assert_eq!(counts(&stage), (6, 5));
+    stage.assert_empty();
+}
+
+/// A step that fails leaves nothing behind that was begun on it.
+#[test]
+fn what_was_begun_behind_a_failed_step_is_dropped() {
+    for lost in 0..6 {
+        let mut stage = Stage::new(answering("abcdef"));
+        stage.faults.add(Fault { step: lost, ..Fault::next(FaultKind::Device) });
+        let mut events = stage.submit(job("question", &[1])).unwrap();
+        stage.settle();
+        assert_eq!(text_of(&mut events), "abcdef", "without step {lost}");
+        stage.assert_empty();
+    }
+}

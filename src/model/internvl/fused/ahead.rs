@@ -1,0 +1,362 @@
+//! A decoding step that is begun before it is known what the one before it chose. Its tokens go from the choice to the
+//! embedding on the device, so that the device does not wait for the host between two steps.
+//!
+//! Whether it is the step that is asked for next is found out then, by all that it read: tokens, positions and tables. If it is
+//! not, what it wrote lies behind what the sequences hold, and is written again before anybody reads it.
+
+use std::sync::{Arc, OnceLock};
+
+use candle_core::Result;
+
+use super::decode::{DecodeRow, DecodeStep};
+use super::{Chosen, Decoded, Fused, Stack};
+use crate::model::cache::BLOCK_TOKENS;
+use crate::model::cuda::tokens;
+use crate::model::internvl::laps::Laps;
+use crate::model::internvl::looks::Looks;
+use crate::model::output::Want;
+use crate::model::runner::Slot;
+use crate::model::times::PassTimes;
+
+/// What the rows of a step chose, once the host knows.
+pub(super) type Tokens = Arc<OnceLock<Vec<u32>>>;
+
+/// The row of a sequence whose token is not known yet.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::model::internvl) struct AheadRow<'a> {
+    pub(in crate::model::internvl) slot: Slot,
+    /// Its KV blocks in order.
+    pub(in crate::model::internvl) blocks: &'a [u32],
+    pub(in crate::model::internvl) position: usize,
+}
+
+/// A sequence's row, by the place of its token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    slot: Slot,
+    position: usize,
+}
+
+/// The step that was begun last.
+pub(super) struct Last {
+    rows: Vec<Place>,
+    tokens: Tokens,
+}
+
+/// A step that was begun before its tokens are known.
+pub(super) struct Ahead {
+    bucket: usize,
+    rows: Vec<Place>,
+    /// Of each row, the row of the step before whose choice is its token.
+    from: Vec<usize>,
+    /// What that step chose.
+    tokens: Tokens,
+    /// Of each row, the blocks up to its position.
+    tables: Vec<Vec<u32>>,
+    times: Option<PassTimes>,
+}
+
+/// Where each of `wanted` is among `rows`; none where one is not. Both have mostly the same order.
+fn find(rows: &[Place], wanted: impl Iterator<Item = Place>) -> Option<Vec<usize>> {
+    let mut next = 0;
+    wanted
+        .map(|wanted| {
+            let index = (next..rows.len()).chain(0..next).find(|index| rows[*index] == wanted)?;
+            next = index + 1;
+            Some(index)
+        })
+        .collect()
+}
+
+/// The blocks of a sequence up to `position`.
+fn table(blocks: &[u32], position: usize) -> &[u32] {
+    &blocks[..blocks.len().min(position / BLOCK_TOKENS + 1)]
+}
+
+impl Last {
+    pub(super) fn of(rows: &[DecodeRow<'_>], chosen: &Chosen) -> Self {
+        let place = |row: &DecodeRow<'_>| Place { slot: row.slot, position: row.position };
+        Self { rows: rows.iter().map(place).collect(), tokens: Arc::clone(&chosen.tokens) }
+    }
+}
+
+impl Ahead {
+    /// Which of its rows `rows` are; none where one of them is another, or wants what was not chosen by.
+    fn serves(&self, rows: &[DecodeRow<'_>]) -> Option<Vec<usize>> {
+        let tokens = self.tokens.get()?;
+        let places = rows.iter().map(|row| Place { slot: row.slot, position: row.position });
+        let found = find(&self.rows, places)?;
+        let is_it = |(row, index): (&DecodeRow<'_>, &usize)| {
+            row.want == Want::Greedy
+                && tokens.get(self.from[*index]) == Some(&row.token)
+                && self.tables[*index] == table(row.blocks, row.position)
+        };
+        rows.iter().zip(&found).all(is_it).then_some(found)
+    }
+}
+
+impl DecodeStep {
+    /// Begins the step that follows the one begun last. Not where layers are spread over devices, where several steps are
+    /// under way in any case, and not where the embedding is on the host.
+    pub(super) fn begin_ahead(
+        &mut self,
+        stack: &Stack<'_>,
+        fused: &Fused,
+        rows: &[AheadRow<'_>],
+    ) -> Result<bool> {
+        self.ahead = None;
+        let Some(last) = &self.last else { return Ok(false) };
+        let before = rows
+            .iter()
+            .map(|row| Some(Place { slot: row.slot, position: row.position.checked_sub(1)? }));
+        let Some(before) = before.collect::<Option<Vec<Place>>>() else { return Ok(false) };
+        let Some(from) = find(&last.rows, before.into_iter()) else { return Ok(false) };
+        let Some(index) = self.bucket_of(rows.iter().map(|row| row.position)) else {
+            return Ok(false);
+        };
+        // What stands for a token is the row that chooses it.
+        let decode_row = |(row, from): (&AheadRow<'_>, &usize)| DecodeRow {
+            slot: row.slot,
+            blocks: row.blocks,
+            token: *from as u32,
+            position: row.position,
+            want: Want::Greedy,
+        };
+        let decode_rows: Vec<DecodeRow<'_>> = rows.iter().zip(&from).map(decode_row).collect();
+        let values = self.values(self.buckets[index], &decode_rows)?;
+        let [stage] = &mut self.stages[..] else { return Ok(false) };
+        let bucket = &mut stage.buckets[index];
+        let (Some(tokens), Some(end)) = (&bucket.tokens, &bucket.ending) else { return Ok(false) };
+        let laps = Laps::start(&stack.homes.embedding)?;
+        self.uploads.start(&stage.inputs.narrow(0, 0, values.len())?, |to| {
+            to.copy_from_slice(&values);
+            Ok(())
+        })?;
+        tokens::follow(&end.all_choices, tokens)?;
+        bucket.start(stack, &fused.scratches[&stage.device])?;
+        let place = |row: &AheadRow<'_>| Place { slot: row.slot, position: row.position };
+        self.ahead = Some(Ahead {
+            bucket: index,
+            rows: rows.iter().map(place).collect(),
+            from,
+            tokens: Arc::clone(&last.tokens),
+            tables: rows.iter().map(|row| table(row.blocks, row.position).to_vec()).collect(),
+            // What is behind it on the device may be for others by the time at which it is asked for.
+            times: laps.finish()?,
+        });
+        Ok(true)
+    }
+
+    /// Goes on with the step that was begun ahead, if it is that of `rows`.
+    pub(super) fn run_ahead(
+        &mut self,
+        stack: &Stack<'_>,
+        fused: &Fused,
+        rows: &[DecodeRow<'_>],
+        looks: &mut Looks<'_>,
+    ) -> Result<Option<Decoded>> {
+        self.last = None;
+        let Some(ahead) = self.ahead.take() else { return Ok(None) };
+        let Some(found) = ahead.serves(rows) else { return Ok(None) };
+        // Who looks is known by the row.
+        if looks.is_asked() && !found.iter().copied().eq(0..rows.len()) {
+            return Ok(None);
+        }
+        let [stage] = &self.stages[..] else { return Ok(None) };
+        let bucket = &stage.buckets[ahead.bucket];
+        let Some(end) = &bucket.ending else { return Ok(None) };
+        bucket.look(stack, fused, looks)?;
+        let chosen = end.choose_of(ahead.rows.len(), stage.device, fused)?;
+        let Ahead { rows, times, .. } = ahead;
+        self.last = Some(Last { rows, tokens: Arc::clone(&chosen.tokens) });
+        let chosen = Chosen { rows: Some(found), ..chosen };
+        Ok(Some(Decoded { chosen, logits: end.logits.clone(), times }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::Checkpoint;
+    use crate::model::internvl::{InternVl, LoadOptions, load};
+    use crate::model::output::{Choice, Output};
+    use crate::model::runner::{Runner as _, Segment, StepBatch};
+    use crate::prompt::{PromptOptions, Prompter};
+
+    #[test]
+    fn rows_are_found_in_any_order() {
+        let place = |slot, position| Place { slot: Slot(slot), position };
+        let rows = [place(0, 7), place(3, 9), place(1, 7)];
+        let found = |wanted: &[Place]| find(&rows, wanted.iter().copied());
+        assert_eq!(found(&rows), Some(vec![0, 1, 2]));
+        assert_eq!(found(&[place(1, 7), place(0, 7)]), Some(vec![2, 0]));
+        assert_eq!(found(&[place(3, 9)]), Some(vec![1]));
+        assert_eq!(found(&[place(3, 8)]), None);
+        assert_eq!(found(&[place(0, 7), place(2, 7)]), None);
+    }
+
+    #[test]
+    fn a_table_ends_with_its_position() {
+        let blocks = [4, 5, 6];
+        assert_eq!(table(&blocks, BLOCK_TOKENS - 1), [4]);
+        assert_eq!(table(&blocks, BLOCK_TOKENS), [4, 5]);
+        assert_eq!(table(&blocks, 9 * BLOCK_TOKENS), blocks);
+    }
+
+    const SEQUENCES: usize = 3;
+    const PROMPT: [u32; 5] = [40, 41, 42, 43, 44];
+
+    fn segment<'a>(
+        blocks: &'a [Vec<u32>],
+        sequence: usize,
+        start: usize,
+        tokens: &'a [u32],
+    ) -> Segment<'a> {
+        Segment {
+            slot: Slot(sequence as u32),
+            blocks: &blocks[sequence],
+            start,
+            tokens,
+            image_tokens_before: 0,
+            want: Want::Greedy,
+            pages: &[],
+        }
+    }
+
+    /// Three sequences of a model on a GPU.
+    struct Answers {
+        model: InternVl,
+        blocks: Vec<Vec<u32>>,
+        position: usize,
+        /// The last token of each, and how it was chosen.
+        last: Vec<Option<Choice>>,
+        tokens: Vec<u32>,
+    }
+
+    impl Answers {
+        /// None where there is no GPU.
+        fn begin() -> Option<Self> {
+            let devices = "cuda:0".parse().unwrap();
+            crate::device::open(&devices).ok()?;
+            let checkpoint = Checkpoint::Embedded;
+            let prompter = Prompter::load(&checkpoint, &PromptOptions::default()).unwrap();
+            let options = LoadOptions {
+                devices,
+                slots: SEQUENCES,
+                slot_tokens: Some(512),
+                image_token_id: Some(prompter.image_token_id()),
+                ..LoadOptions::default()
+            };
+            let model = load(&checkpoint, &options, &mut |_| {}).unwrap();
+            let each = model.spec().blocks_for(512) as u32;
+            let blocks = (0..SEQUENCES as u32).map(|i| (i * each..(i + 1) * each).collect());
+            let mut answers = Self {
+                model,
+                blocks: blocks.collect(),
+                position: 0,
+                last: vec![None; SEQUENCES],
+                tokens: vec![0; SEQUENCES],
+            };
+            for sequence in 0..SEQUENCES {
+                let tokens = [&PROMPT[..], &[50 + sequence as u32]].concat();
+                let segments = vec![segment(&answers.blocks, sequence, 0, &tokens)];
+                let outputs = answers.model.step(&StepBatch { segments }).unwrap();
+                answers.take(&[sequence], outputs.iter());
+            }
+            answers.position = PROMPT.len() + 1;
+            Some(answers)
+        }
+
+        fn take<'a>(&mut self, sequences: &[usize], outputs: impl Iterator<Item = &'a Output>) {
+            let outputs: Vec<&Output> = outputs.collect();
+            assert_eq!(outputs.len(), sequences.len());
+            for (sequence, output) in sequences.iter().zip(outputs) {
+                let Output::Choice(choice) = output else { panic!("{output:?}") };
+                self.tokens[*sequence] = choice.token;
+                self.last[*sequence] = Some(*choice);
+            }
+        }
+
+        /// A step of these sequences; before it ends the next is begun for those of `ahead`.
+        fn step(&mut self, sequences: &[usize], ahead: &[usize]) -> bool {
+            let (tokens, blocks, position) = (&self.tokens, &self.blocks, self.position);
+            let this = |sequence: &usize| {
+                segment(blocks, *sequence, position, &tokens[*sequence..=*sequence])
+            };
+            let segments = sequences.iter().map(this).collect();
+            let pending = self.model.submit(&StepBatch { segments }).unwrap();
+            let mut begun = false;
+            if !ahead.is_empty() {
+                let next = |sequence: &usize| segment(blocks, *sequence, position + 1, &[]);
+                let segments = ahead.iter().map(next).collect();
+                begun = self.model.begin_ahead(&StepBatch { segments });
+            }
+            let outputs = pending.wait().unwrap();
+            self.take(sequences, outputs.iter());
+            self.position += 1;
+            begun
+        }
+    }
+
+    /// Bits of all choices of 150 steps, which go over the end of a block. `ahead` says of each step which sequences go on
+    /// behind it, and which are then thought to.
+    fn choices(ahead: impl Fn(usize) -> (Vec<usize>, Vec<usize>)) -> Option<Vec<Vec<[u32; 3]>>> {
+        let mut answers = Answers::begin()?;
+        let mut all = Vec::new();
+        let mut sequences: Vec<usize> = (0..SEQUENCES).collect();
+        for step in 0..150 {
+            let (next, thought) = ahead(step);
+            assert_eq!(answers.step(&sequences, &thought), !thought.is_empty(), "step {step}");
+            let bits = |choice: &Choice| {
+                [choice.token, choice.logit.to_bits(), choice.log_sum_exp.to_bits()]
+            };
+            all.push(
+                sequences.iter().filter_map(|s| answers.last[*s].as_ref().map(bits)).collect(),
+            );
+            sequences = next;
+        }
+        Some(all)
+    }
+
+    /// Needs a GPU; where there is none it says so and is over.
+    #[test]
+    fn steps_begun_ahead_choose_the_same() {
+        // One sequence leaves, and comes back: it was paused.
+        let going_on = |step: usize| if step % 40 < 30 { vec![0, 1, 2] } else { vec![0, 2] };
+        let Some(expected) = choices(|step| (going_on(step), vec![])) else {
+            eprintln!("not run: it needs a GPU");
+            return;
+        };
+        // Begun for all that go on; for all of the step, of which one may leave; in another order; and for one alone, so that
+        // another step is asked for than the one that was begun.
+        let of_step = |step: usize| if step == 0 { vec![0, 1, 2] } else { going_on(step - 1) };
+        let stays = |step: usize| -> Vec<usize> {
+            going_on(step).into_iter().filter(|s| of_step(step).contains(s)).collect()
+        };
+        assert_eq!(choices(|step| (going_on(step), stays(step))).as_ref(), Some(&expected));
+        assert_eq!(choices(|step| (going_on(step), of_step(step))).as_ref(), Some(&expected));
+        let turned = |step| stays(step).into_iter().rev().collect();
+        assert_eq!(choices(|step| (going_on(step), turned(step))).as_ref(), Some(&expected));
+        assert_eq!(choices(|step| (going_on(step), vec![0])).as_ref(), Some(&expected));
+    }
+
+    /// A token that the step before did not choose is not taken for the one that it did. Needs a GPU; where there is none it
+    /// says so and is over.
+    #[test]
+    fn another_token_than_the_one_chosen_is_another_step() {
+        let (Some(mut ahead), Some(mut plain)) = (Answers::begin(), Answers::begin()) else {
+            eprintln!("not run: it needs a GPU");
+            return;
+        };
+        let all = [0, 1, 2];
+        assert!(ahead.step(&all, &all) && !plain.step(&all, &[]));
+        for answers in [&mut ahead, &mut plain] {
+            answers.tokens[1] = 60;
+        }
+        for _ in 0..5 {
+            ahead.step(&all, &all);
+            plain.step(&all, &[]);
+            assert_eq!(ahead.last, plain.last);
+        }
+    }
+}
