@@ -227,10 +227,10 @@ mod tests {
     struct Answers {
         model: InternVl,
         blocks: Vec<Vec<u32>>,
-        position: usize,
-        /// The last token of each, and how it was chosen.
-        last: Vec<Option<Choice>>,
+        /// Of each, where its last token belongs, that token, and how it was chosen.
+        positions: Vec<usize>,
         tokens: Vec<u32>,
+        last: Vec<Option<Choice>>,
     }
 
     impl Answers {
@@ -253,9 +253,9 @@ mod tests {
             let mut answers = Self {
                 model,
                 blocks: blocks.collect(),
-                position: 0,
-                last: vec![None; SEQUENCES],
+                positions: vec![PROMPT.len() + 1; SEQUENCES],
                 tokens: vec![0; SEQUENCES],
+                last: vec![None; SEQUENCES],
             };
             for sequence in 0..SEQUENCES {
                 let tokens = [&PROMPT[..], &[50 + sequence as u32]].concat();
@@ -263,7 +263,6 @@ mod tests {
                 let outputs = answers.model.step(&StepBatch { segments }).unwrap();
                 answers.take(&[sequence], outputs.iter());
             }
-            answers.position = PROMPT.len() + 1;
             Some(answers)
         }
 
@@ -279,21 +278,25 @@ mod tests {
 
         /// A step of these sequences; before it ends the next is begun for those of `ahead`.
         fn step(&mut self, sequences: &[usize], ahead: &[usize]) -> bool {
-            let (tokens, blocks, position) = (&self.tokens, &self.blocks, self.position);
+            let (tokens, blocks, positions) = (&self.tokens, &self.blocks, &self.positions);
             let this = |sequence: &usize| {
-                segment(blocks, *sequence, position, &tokens[*sequence..=*sequence])
+                let token = &tokens[*sequence..=*sequence];
+                segment(blocks, *sequence, positions[*sequence], token)
             };
             let segments = sequences.iter().map(this).collect();
             let pending = self.model.submit(&StepBatch { segments }).unwrap();
             let mut begun = false;
             if !ahead.is_empty() {
-                let next = |sequence: &usize| segment(blocks, *sequence, position + 1, &[]);
+                let next =
+                    |sequence: &usize| segment(blocks, *sequence, positions[*sequence] + 1, &[]);
                 let segments = ahead.iter().map(next).collect();
                 begun = self.model.begin_ahead(&StepBatch { segments });
             }
             let outputs = pending.wait().unwrap();
             self.take(sequences, outputs.iter());
-            self.position += 1;
+            for sequence in sequences {
+                self.positions[*sequence] += 1;
+            }
             begun
         }
     }
