@@ -14,6 +14,8 @@ mod hopper;
 #[cfg(feature = "cuda")]
 mod hopper_attention;
 #[cfg(feature = "cuda")]
+mod hopper_logits;
+#[cfg(feature = "cuda")]
 pub(super) mod hopper_swiglu;
 #[cfg(feature = "cuda")]
 pub(super) mod launch;

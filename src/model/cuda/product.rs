@@ -10,10 +10,10 @@ use std::ffi::c_void;
 use candle_core::cuda_backend::cudarc::cublas::{result, sys};
 use candle_core::{DType, Error, Result, Tensor, bail};
 
-use super::hopper;
 use super::launch::{
     Argument, Grid, Module, address, expect, has_tensor_cores, launch, module, suffix, uninit,
 };
+use super::{hopper, hopper_logits};
 
 const GEMV: Module = module!("gemv");
 
@@ -56,6 +56,9 @@ pub(in crate::model) fn product_into(x: &Tensor, weight: &Tensor, out: &Tensor) 
     }
     if hopper::is_faster(rows, columns, inner) && hopper::takes_rows(x, weight)? {
         return hopper::product_into(x, hopper::Weight::Dense(weight), out);
+    }
+    if hopper_logits::takes(x, weight, out)? {
+        return hopper_logits::product_into(x, weight, out);
     }
     let width = GEMV_WIDTHS.into_iter().find(|(width, _)| rows <= *width);
     let fits = inner.is_multiple_of(GEMV_PIECE) && has_tensor_cores(x.device().as_cuda_device()?)?;

@@ -1,0 +1,136 @@
+//! Launches the kernels of `hopper_logits.cu`: logits of some more rows than weights are streamed for, on compute
+//! capability 9.0.
+
+use candle_core::{DType, Result, Tensor, bail};
+
+use super::hopper;
+use super::launch::{
+    Argument, BOX_BYTES, Grid, Module, clusters_at_once, expect, launch_clusters, module, suffix,
+};
+
+const LOGITS: Module = module!("hopper_logits");
+
+// As in hopper_tiles.cuh.
+const STAGES: usize = 4;
+const TILE_ROWS: usize = 128;
+const TILE_COLUMNS: usize = 256;
+const BOX_ROWS: usize = 64;
+const THREADS: usize = 3 * 128;
+const CLUSTER: usize = 2;
+/// Tiles of x and of the weight, and where they may begin, with the barriers.
+const SHARED_BYTES: usize = 1024 + STAGES * (TILE_ROWS + TILE_COLUMNS) * BOX_BYTES + STAGES * 16;
+
+/// Rows of x that the two blocks of a cluster have together. Fewer are others' work.
+const ROWS: std::ops::RangeInclusive<usize> = hopper::ROWS_MAX + 1..=CLUSTER * TILE_ROWS;
+/// Elements of a weight from which this is faster than cublas: it was measured with the head of InternVL3-8B.
+const ELEMENTS_MIN: usize = 256 << 20;
+
+/// Whether [`product_into`] takes these, and is faster than what else there is.
+pub(super) fn takes(x: &Tensor, weight: &Tensor, out: &Tensor) -> Result<bool> {
+    let fits = ROWS.contains(&x.dim(0)?)
+        && weight.elem_count() >= ELEMENTS_MIN
+        && are_taken(x, weight, out)
+        && !LOGITS.image.is_empty();
+    Ok(fits && hopper::takes(x.device().as_cuda_device()?, x.dtype())? && clusters(x)? > 0)
+}
+
+fn are_taken(x: &Tensor, weight: &Tensor, out: &Tensor) -> bool {
+    let is_copied = |matrix: &Tensor| matrix.dtype() == x.dtype() && hopper::is_copied(matrix);
+    // Pairs of logits are written at once where a row has an even number of them.
+    out.dtype() == DType::F32
+        && out.layout().start_offset().is_multiple_of(2)
+        && [x, weight].into_iter().all(is_copied)
+}
+
+fn kernel(dtype: DType) -> Result<String> {
+    Ok(format!("hopper_logits_{}", suffix(dtype)?))
+}
+
+/// Clusters that run at once.
+fn clusters(x: &Tensor) -> Result<usize> {
+    let (device, name) = (x.device().as_cuda_device()?, kernel(x.dtype())?);
+    clusters_at_once(device, &LOGITS, &name, (THREADS, SHARED_BYTES), CLUSTER)
+}
+
+/// `x · weightᵀ` of `[rows, in]` and `[out, in]` to `out`, `[rows, out]` in f32.
+#[expect(unsafe_code, reason = "a kernel launch")]
+pub(super) fn product_into(x: &Tensor, weight: &Tensor, out: &Tensor) -> Result<()> {
+    let ((rows, inner), (columns, _)) = (x.dims2()?, weight.dims2()?);
+    expect(weight, &[columns, inner], x.dtype())?;
+    expect(out, &[rows, columns], DType::F32)?;
+    if !are_taken(x, weight, out) {
+        bail!("rows that the copy engine does not take: {:?}", x.shape());
+    }
+    let (device, name, clusters) = (x.device().as_cuda_device()?, kernel(x.dtype())?, clusters(x)?);
+    let tiles = rows.div_ceil(TILE_ROWS);
+    let same_rows = !tiles.is_multiple_of(CLUSTER);
+    let arguments = [
+        Argument::Boxes(x, BOX_ROWS),
+        Argument::Boxes(weight, BOX_ROWS),
+        Argument::Tensor(out),
+        Argument::Int(rows),
+        Argument::Int(columns),
+        Argument::Int(inner),
+        Argument::Int(usize::from(same_rows)),
+        // All rows before the next columns: the weight passes by once.
+        Argument::Int(if same_rows { tiles } else { tiles / CLUSTER }),
+    ];
+    let blocks = [clusters * CLUSTER, 1, 1];
+    let grid = Grid { blocks, threads: THREADS, shared_bytes: SHARED_BYTES };
+    // SAFETY: sizes are checked above. The copy engine reads within the matrices, and the kernel writes `rows * columns`
+    // elements of `out`.
+    unsafe { launch_clusters(device, &LOGITS, &name, grid, CLUSTER, &arguments) }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn a_block_fits() {
+        assert!(SHARED_BYTES <= 232_448, "{SHARED_BYTES}");
+    }
+
+    /// Against the product in f64; and nothing is written beside the result.
+    #[test]
+    fn logits_are_the_sums_of_their_terms() {
+        let Ok(device) = Device::new_cuda(0) else {
+            eprintln!("skipped: there is no GPU");
+            return;
+        };
+        if !hopper::takes(device.as_cuda_device().unwrap(), DType::BF16).unwrap() {
+            eprintln!("skipped: the GPU is of another kind");
+            return;
+        }
+        for (columns, inner) in [(9000, 3584), (1003, 264), (256, 128), (130, 72)] {
+            for dtype in [DType::BF16, DType::F16] {
+                let random = |rows: usize| {
+                    let values = Tensor::randn(0f64, 1f64, (rows, inner), &device).unwrap();
+                    values.to_dtype(dtype).unwrap()
+                };
+                let wide = |x: &Tensor| x.to_dtype(DType::F64).unwrap();
+                let weight = random(columns);
+                let (transposed, sizes) =
+                    (wide(&weight).t().unwrap(), wide(&weight).abs().unwrap());
+                for rows in [1, 100, 129, 160, 200, 256, 300] {
+                    let x = random(rows);
+                    let room = Tensor::zeros((rows + 2, columns), DType::F32, &device).unwrap();
+                    // A result begins at an even place.
+                    let first = if columns % 2 == 0 { 1 } else { 0 };
+                    product_into(&x, &weight, &room.narrow(0, first, rows).unwrap()).unwrap();
+                    let exact = wide(&x).matmul(&transposed).unwrap();
+                    let limit = wide(&x).abs().unwrap().matmul(&sizes.t().unwrap()).unwrap();
+                    let ours = wide(&room.narrow(0, first, rows).unwrap());
+                    let part = ((ours - exact).unwrap().abs().unwrap() / limit).unwrap();
+                    let worst = part.max_all().unwrap().to_scalar::<f64>().unwrap();
+                    assert!(worst <= 3e-6, "{rows} x {columns} of {inner} in {dtype:?}: {worst}");
+                    let behind = wide(&room.narrow(0, first + rows, 1).unwrap());
+                    let sum = behind.abs().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap();
+                    assert_eq!(sum, 0.0, "{rows} x {columns}");
+                }
+            }
+        }
+    }
+}
