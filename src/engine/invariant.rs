@@ -28,7 +28,8 @@ pub(super) enum InvariantId {
     ImageTokensPerTile,
     /// A request's events end with exactly one terminal result.
     OneTerminal,
-    /// Every decoding sequence whose reader keeps up is in every step.
+    /// Every decoding sequence whose reader keeps up is in every step, but for one that comes back while a step is begun
+    /// ahead without it.
     #[cfg(test)]
     DecodeEveryStep,
     /// A request starts before every request that came after it.

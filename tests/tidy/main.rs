@@ -171,6 +171,7 @@ fn unsafe_code_has_few_addresses() {
         "model/cuda/graph.rs",
         "model/cuda/hopper.rs",
         "model/cuda/hopper_attention.rs",
+        "model/cuda/hopper_logits.rs",
         "model/cuda/hopper_swiglu.rs",
         "model/cuda/looks.rs",
         "model/cuda/transfer.rs",
