@@ -69,6 +69,7 @@ pub(super) fn runner(
         token_delay: pace.token,
         tile_delay: pace.tile,
         looks_at: None,
+        begins_ahead: true,
     })
 }
 

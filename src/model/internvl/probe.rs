@@ -155,6 +155,7 @@ impl InternVl {
         ran?;
         let blocks = self.spec.blocks_of_one(input.tokens.len());
         let row = DecodeRow {
+            slot,
             blocks: &blocks,
             token: *token,
             position: before.len(),

@@ -332,12 +332,14 @@ impl Runner for InternVl {
     }
 
     fn begin_ahead(&mut self, batch: &StepBatch<'_>) -> bool {
-        let row = |segment: &Segment<'_>| AheadRow {
-            slot: segment.slot,
-            blocks: segment.blocks,
-            position: segment.start,
-        };
-        let rows: Vec<AheadRow<'_>> = batch.segments.iter().map(row).collect();
+        let segments = batch.segments.iter();
+        let rows: Vec<AheadRow<'_>> = segments
+            .map(|segment| AheadRow {
+                slot: segment.slot,
+                blocks: segment.blocks,
+                position: segment.start,
+            })
+            .collect();
         self.decoder.begin_ahead(&rows).unwrap_or_else(|error| {
             // The next pass finds out what is wrong with the device.
             tracing::warn!(%error, "a step was not begun ahead");

@@ -30,6 +30,17 @@ pub(in crate::model::internvl) struct AheadRow<'a> {
     pub(in crate::model::internvl) position: usize,
 }
 
+impl<'a> AheadRow<'a> {
+    fn with_token(self, token: u32) -> DecodeRow<'a> {
+        let Self { slot, blocks, position } = self;
+        DecodeRow { slot, blocks, token, position, want: Want::Greedy }
+    }
+
+    fn place(self) -> Place {
+        Place { slot: self.slot, position: self.position }
+    }
+}
+
 /// A sequence's row, by the place of its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
@@ -115,14 +126,9 @@ impl DecodeStep {
             return Ok(false);
         };
         // What stands for a token is the row that chooses it.
-        let decode_row = |(row, from): (&AheadRow<'_>, &usize)| DecodeRow {
-            slot: row.slot,
-            blocks: row.blocks,
-            token: *from as u32,
-            position: row.position,
-            want: Want::Greedy,
-        };
-        let decode_rows: Vec<DecodeRow<'_>> = rows.iter().zip(&from).map(decode_row).collect();
+        let tokens = from.iter().map(|from| *from as u32);
+        let decode_rows: Vec<DecodeRow<'_>> =
+            rows.iter().zip(tokens).map(|(row, token)| row.with_token(token)).collect();
         let values = self.values(self.buckets[index], &decode_rows)?;
         let [stage] = &mut self.stages[..] else { return Ok(false) };
         let bucket = &mut stage.buckets[index];
@@ -134,10 +140,9 @@ impl DecodeStep {
         })?;
         tokens::follow(&end.all_choices, tokens)?;
         bucket.start(stack, &fused.scratches[&stage.device])?;
-        let place = |row: &AheadRow<'_>| Place { slot: row.slot, position: row.position };
         self.ahead = Some(Ahead {
             bucket: index,
-            rows: rows.iter().map(place).collect(),
+            rows: rows.iter().map(|row| row.place()).collect(),
             from,
             tokens: Arc::clone(&last.tokens),
             tables: rows.iter().map(|row| table(row.blocks, row.position).to_vec()).collect(),
