@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Logits of 129 to 256 rows on compute capability 9.0: are they right, and how long do they take?
+"""Logits of 129 rows and more on compute capability 9.0: are they right, and how long do they take?
 
     python3 benches/kernels/hopper_logits.py check
     python3 benches/kernels/hopper_logits.py time

@@ -69,6 +69,9 @@ pub(in crate::cli) struct DecodeArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "256,1024",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     context: Vec<u32>,
+    /// Begin no step before the one before it is over, as where the host chooses tokens
+    #[arg(long)]
+    no_ahead: bool,
     #[command(flatten)]
     part: PartArgs,
 }
@@ -131,7 +134,8 @@ pub(super) fn decode(args: &DecodeArgs, term: &Term) -> Result<(), Failure> {
     let mut rows = Vec::new();
     for &context in &args.context {
         for &batch in &args.batch {
-            rows.push(model.decode(batch as usize, context as usize).map_err(failed)?);
+            let sizes = (batch as usize, context as usize);
+            rows.push(model.decode(sizes, !args.no_ahead).map_err(failed)?);
         }
     }
     report(&model, &rows, &args.part)
@@ -199,9 +203,9 @@ impl Model {
         Ok(Self { runner, devices, bounds, repeats: args.repeats as usize, blocks })
     }
 
-    /// One step of `batch` sequences that have `context` tokens each, again and again, each begun ahead where the runner does
+    /// One step of `batch` sequences that have `context` tokens each, again and again, each begun `ahead` where the runner does
     /// that, as the engine has it. A step counts from the end of the one before.
-    fn decode(&mut self, batch: usize, context: usize) -> Result<Row, RunError> {
+    fn decode(&mut self, (batch, context): (usize, usize), ahead: bool) -> Result<Row, RunError> {
         for sequence in 0..batch {
             self.fill(sequence, context)?;
         }
@@ -218,7 +222,9 @@ impl Model {
             let next = |sequence| segment(blocks, sequence, (position + 1, &[]), Want::Greedy);
             let pending =
                 self.runner.submit(&StepBatch { segments: (0..batch).map(this).collect() })?;
-            self.runner.begin_ahead(&StepBatch { segments: (0..batch).map(next).collect() });
+            if ahead {
+                self.runner.begin_ahead(&StepBatch { segments: (0..batch).map(next).collect() });
+            }
             let outputs = pending.wait()?;
             // The choice is on the host: the step is over.
             let began = std::mem::replace(&mut ended, Instant::now());

@@ -1,4 +1,4 @@
-// Logits of 129 to 256 rows on compute capability 9.0: y = x . weightT in f32, x [m, k], weight [n, k], y [m, n]; a row of
+// Logits of 129 rows and more on compute capability 9.0: y = x . weightT in f32, x [m, k], weight [n, k], y [m, n]; a row of
 // k begins at a 16-byte boundary.
 //
 // Names and block shapes are known to hopper_logits.rs and benches/kernels/hopper_logits.py.

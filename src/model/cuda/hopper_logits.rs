@@ -1,5 +1,5 @@
-//! Launches the kernels of `hopper_logits.cu`: logits of some more rows than weights are streamed for, on compute
-//! capability 9.0.
+//! Launches the kernels of `hopper_logits.cu`: logits of more rows than weights are streamed for, on compute capability
+//! 9.0.
 
 use candle_core::{DType, Result, Tensor, bail};
 
@@ -20,8 +20,8 @@ const CLUSTER: usize = 2;
 /// Tiles of x and of the weight, and where they may begin, with the barriers.
 const SHARED_BYTES: usize = 1024 + STAGES * (TILE_ROWS + TILE_COLUMNS) * BOX_BYTES + STAGES * 16;
 
-/// Rows of x that the two blocks of a cluster have together. Fewer are others' work.
-const ROWS: std::ops::RangeInclusive<usize> = hopper::ROWS_MAX + 1..=CLUSTER * TILE_ROWS;
+/// Rows of x for which it was measured. Fewer are others' work.
+const ROWS: std::ops::RangeInclusive<usize> = hopper::ROWS_MAX + 1..=512;
 /// Elements of a weight from which this is faster than cublas: it was measured with the head of InternVL3-8B.
 const ELEMENTS_MIN: usize = 256 << 20;
 

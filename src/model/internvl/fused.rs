@@ -84,6 +84,8 @@ pub(super) struct Decoded {
     /// f32, `[rows, vocab]`, in the order of the choices; rows behind those mean nothing. Good until the next
     /// step begins.
     pub(super) logits: Tensor,
+    /// Whether the step was begun ahead.
+    pub(super) was_begun: bool,
     /// None where they are made with a pass that is timed as a whole.
     pub(super) times: Option<PassTimes>,
 }

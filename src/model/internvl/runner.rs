@@ -197,7 +197,8 @@ impl InternVl {
         let times = laps.finish()?;
         let never = self.spec.image_token_id;
         if let Some(chosen) = self.decoder.choose(&logits, wants, never)? {
-            return self.chosen(wants, Decoded { chosen, logits, times }, looked);
+            let decoded = Decoded { chosen, logits, was_begun: false, times };
+            return self.chosen(wants, decoded, looked);
         }
         let logits: Vec<Vec<f32>> = logits.to_vec2()?;
         let outputs = logits
@@ -210,7 +211,7 @@ impl InternVl {
 
     /// Choices that are made where the logits are. Waits for them if somebody wants the logits themselves.
     fn chosen(&self, wants: &[Want<'_>], decoded: Decoded, looked: Looked) -> Result<Pending> {
-        let Decoded { chosen, logits, times } = decoded;
+        let Decoded { chosen, logits, times, .. } = decoded;
         if !wants.contains(&Want::Logits) {
             let device_id = self.device_of(Part::Head).to_owned();
             let outputs = move |chosen: Chosen| {
@@ -305,8 +306,9 @@ impl Runner for InternVl {
             let decoded = self.decoder.decode(&rows, &mut looks);
             if let Some(decoded) = self.at("decoder", decoded)? {
                 let wants: Vec<Want<'_>> = rows.iter().map(|row| row.want).collect();
+                let was_begun = decoded.was_begun;
                 let pending = self.chosen(&wants, decoded, looks.finish());
-                tracing::debug!(segments, launched = ?started.elapsed(), "decoding");
+                tracing::debug!(segments, was_begun, launched = ?started.elapsed(), "decoding");
                 return self.at("lm_head", pending);
             }
         }

@@ -175,7 +175,7 @@ impl DecodeStep {
         let Ahead { rows, times, .. } = ahead;
         self.last = Some(Last { rows, tokens: Arc::clone(&chosen.tokens) });
         let chosen = Chosen { rows: Some(found), ..chosen };
-        Ok(Some(Decoded { chosen, logits: end.logits.clone(), times }))
+        Ok(Some(Decoded { chosen, logits: end.logits.clone(), was_begun: true, times }))
     }
 }
 

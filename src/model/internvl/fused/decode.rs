@@ -322,7 +322,7 @@ impl DecodeStep {
             }
         }
         let times = laps.finish()?;
-        Ok(decoded.map(|(chosen, logits)| Decoded { chosen, logits, times }))
+        Ok(decoded.map(|(chosen, logits)| Decoded { chosen, logits, was_begun: false, times }))
     }
 }
 

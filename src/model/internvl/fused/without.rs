@@ -58,6 +58,7 @@ pub(super) enum Chosen {}
 pub(super) struct Decoded {
     pub(super) chosen: Chosen,
     pub(super) logits: Tensor,
+    pub(super) was_begun: bool,
     pub(super) times: Option<PassTimes>,
 }
 
