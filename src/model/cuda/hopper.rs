@@ -259,4 +259,34 @@ mod tests {
             }
         }
     }
+    /// One kernel, by two threads, with more shared memory and with less: models that replace each other, or the replicas of
+    /// one on a GPU.
+    #[test]
+    fn threads_do_not_take_each_other_s_shared_memory() {
+        use candle_core::Device;
+
+        let Ok(device) = Device::new_cuda(0) else {
+            eprintln!("skipped: there is no GPU");
+            return;
+        };
+        if !takes(device.as_cuda_device().unwrap(), DType::BF16).unwrap() {
+            eprintln!("skipped: the GPU is of another kind");
+            return;
+        }
+        let repeat = |(columns, inner): (usize, usize)| {
+            let device = Device::new_cuda(0).unwrap();
+            let zeros = |shape| Tensor::zeros(shape, DType::BF16, &device).unwrap();
+            let (x, weight, out) =
+                (zeros((8, inner)), zeros((columns, inner)), zeros((8, columns)));
+            for _ in 0..2000 {
+                product_into(&x, Weight::Dense(&weight), &out).unwrap();
+            }
+            device.synchronize().unwrap();
+        };
+        std::thread::scope(|scope| {
+            for sizes in [(4608, 3584), (512, 128), (4608, 3584), (512, 128)] {
+                scope.spawn(move || repeat(sizes));
+            }
+        });
+    }
 }

@@ -20,6 +20,8 @@ const CLUSTER: usize = 2;
 /// Tiles of x and of the weight, and where they may begin, with the barriers.
 const SHARED_BYTES: usize = 1024 + STAGES * (TILE_ROWS + TILE_COLUMNS) * BOX_BYTES + STAGES * 16;
 
+/// Kernels are given addresses at 16-byte boundaries.
+const VECTOR_F32: usize = 4;
 /// Rows of x for which it was measured. Fewer are others' work.
 const ROWS: std::ops::RangeInclusive<usize> = hopper::ROWS_MAX + 1..=512;
 /// Elements of a weight from which this is faster than cublas: it was measured with the head of InternVL3-8B.
@@ -36,9 +38,8 @@ pub(super) fn takes(x: &Tensor, weight: &Tensor, out: &Tensor) -> Result<bool> {
 
 fn are_taken(x: &Tensor, weight: &Tensor, out: &Tensor) -> bool {
     let is_copied = |matrix: &Tensor| matrix.dtype() == x.dtype() && hopper::is_copied(matrix);
-    // Pairs of logits are written at once where a row has an even number of them.
     out.dtype() == DType::F32
-        && out.layout().start_offset().is_multiple_of(2)
+        && out.layout().start_offset().is_multiple_of(VECTOR_F32)
         && [x, weight].into_iter().all(is_copied)
 }
 
@@ -116,9 +117,10 @@ mod tests {
                     (wide(&weight).t().unwrap(), wide(&weight).abs().unwrap());
                 for rows in [1, 100, 129, 160, 200, 256, 300] {
                     let x = random(rows);
-                    let room = Tensor::zeros((rows + 2, columns), DType::F32, &device).unwrap();
-                    // A result begins at an even place.
-                    let first = if columns % 2 == 0 { 1 } else { 0 };
+                    // The first row that begins where a result may.
+                    let begins = |row: &usize| (row * columns).is_multiple_of(VECTOR_F32);
+                    let first = (1..=VECTOR_F32).find(begins).unwrap();
+                    let room = Tensor::zeros((rows + 5, columns), DType::F32, &device).unwrap();
                     product_into(&x, &weight, &room.narrow(0, first, rows).unwrap()).unwrap();
                     let exact = wide(&x).matmul(&transposed).unwrap();
                     let limit = wide(&x).abs().unwrap().matmul(&sizes.t().unwrap()).unwrap();
@@ -126,9 +128,11 @@ mod tests {
                     let part = ((ours - exact).unwrap().abs().unwrap() / limit).unwrap();
                     let worst = part.max_all().unwrap().to_scalar::<f64>().unwrap();
                     assert!(worst <= 3e-6, "{rows} x {columns} of {inner} in {dtype:?}: {worst}");
-                    let behind = wide(&room.narrow(0, first + rows, 1).unwrap());
-                    let sum = behind.abs().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap();
-                    assert_eq!(sum, 0.0, "{rows} x {columns}");
+                    for beside in [first - 1, first + rows] {
+                        let beside = wide(&room.narrow(0, beside, 1).unwrap()).abs().unwrap();
+                        let sum = beside.sum_all().unwrap().to_scalar::<f64>().unwrap();
+                        assert_eq!(sum, 0.0, "{rows} x {columns}");
+                    }
                 }
             }
         }

@@ -266,6 +266,9 @@ fn boxes(matrix: &Tensor, address: u64, rows: usize) -> Result<sys::CUtensorMap>
     Ok(map)
 }
 
+/// Bytes of shared memory that a kernel may be launched with, by its handle, where that was ever more than none.
+static ALLOWED: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
+
 /// How many clusters run at once, by context, kernel and blocks of a cluster. Of a kernel all launches have the same threads
 /// and shared memory where this is asked.
 static AT_ONCE: LazyLock<Mutex<HashMap<(usize, String, usize), usize>>> =
@@ -328,14 +331,19 @@ impl Kernel {
         self.function as sys::CUfunction
     }
 
+    /// Lets it be launched with so much shared memory. What another thread was allowed stays: it may not have launched yet.
     #[expect(unsafe_code, reason = "the driver's attribute of a function")]
     fn allow_shared(self, bytes: usize) -> Result<()> {
-        if bytes == 0 {
+        let mut allowed = ALLOWED.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = allowed.entry(self.function).or_default();
+        if bytes <= *most {
             return Ok(());
         }
         let limit = FunctionAttribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         // SAFETY: the function was loaded in this context.
-        unsafe { sys::cuFuncSetAttribute(self.function(), limit, bytes as i32) }.result().w()
+        unsafe { sys::cuFuncSetAttribute(self.function(), limit, bytes as i32) }.result().w()?;
+        *most = bytes;
+        Ok(())
     }
 }
 
