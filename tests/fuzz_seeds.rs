@@ -10,6 +10,7 @@ use tessera::access::Refusal;
 use tessera::pb::v1::extract_request::Task;
 
 #[path = "../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "it is a library where the targets are")]
 mod properties;
 
 use properties::{access, image_file, partial_json, pdf, prompt, request, schema, uri};
@@ -84,6 +85,8 @@ fn page_files_become_tiles() {
 /// Whether a text is in the page, and a picture.
 #[test]
 fn a_pdf_file_is_rendered() {
+    // By which its target tells a property's panic from one of the renderer.
+    assert!(Path::new(pdf::FILE).ends_with("fuzz/src/pdf.rs"));
     let pages = pdf::pages(&seed("pdf", "one-page"));
     let [page] = &pages[..] else { panic!("{} pages", pages.len()) };
     let page = &page.page;

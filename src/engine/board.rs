@@ -126,6 +126,11 @@ impl Board {
         Ticket { board: Arc::clone(self), stage, follows, replica: None, tokens: 0 }
     }
 
+    /// Whether a request waits that has no slot yet, wherever it is: it may be among those of the next step.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.status.borrow().load.queued > 0
+    }
+
     /// Why a request would not be taken now.
     pub(super) fn refuses(&self) -> Option<Reject> {
         self.refusal(&self.status.borrow())

@@ -2,7 +2,9 @@
 //! first one chooses, so that the device does not wait for this thread between two steps.
 //!
 //! Only where nothing is lost by it: each sequence takes the likeliest token, whichever that is, and nobody waits for
-//! anything else. Whoever comes meanwhile waits for one step more. A sequence that ends with its token leaves its row behind.
+//! anything else, nor will soon: a request whose pages are being read would find a step before it in which its prompt could have been
+//! taken in beside the answers. One that comes meanwhile waits for one step more. A sequence that ends with its token leaves
+//! its row behind.
 
 use super::Stepper;
 use crate::engine::scheduler::Planned;
@@ -20,7 +22,7 @@ impl Stepper {
     /// Has the runner begin the step behind the only one that is under way, if it can.
     pub(super) fn begin_ahead(&mut self) {
         let [launched] = self.launched.make_contiguous() else { return };
-        if self.runner.spec().passes > 1 {
+        if self.runner.spec().passes > 1 || self.board.has_waiting() {
             return;
         }
         let sequences = &self.sequences;

@@ -95,6 +95,24 @@ fn a_new_request_waits_for_one_step() {
     stage.assert_empty();
 }
 
+/// A request that is being prepared is nobody's yet, but will be.
+#[test]
+fn nothing_is_begun_while_a_request_is_prepared() {
+    let mut stage = Stage::new(echo());
+    let mut first = stage.submit(job("abcdefg", &[])).unwrap();
+    stage.turn();
+    let ticket = stage.board.take().unwrap();
+    stage.turn();
+    stage.turn();
+    assert_eq!(counts(&stage), (0, 0));
+    drop(ticket);
+    stage.turn();
+    assert_eq!(counts(&stage), (1, 0));
+    stage.settle();
+    assert_eq!(text_of(&mut first), "abcdefg");
+    stage.assert_empty();
+}
+
 /// The others of the step are under way already.
 #[test]
 fn a_sequence_that_ends_leaves_the_others_their_step() {
