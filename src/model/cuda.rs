@@ -18,6 +18,8 @@ mod hopper_logits;
 #[cfg(feature = "cuda")]
 pub(super) mod hopper_swiglu;
 #[cfg(feature = "cuda")]
+mod hopper_tiles;
+#[cfg(feature = "cuda")]
 pub(super) mod launch;
 #[cfg(feature = "cuda")]
 pub(super) mod looks;

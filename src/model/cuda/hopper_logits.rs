@@ -4,21 +4,10 @@
 use candle_core::{DType, Result, Tensor, bail};
 
 use super::hopper;
-use super::launch::{
-    Argument, BOX_BYTES, Grid, Module, clusters_at_once, expect, launch_clusters, module, suffix,
-};
+use super::hopper_tiles::{self, BOX_ROWS, CLUSTER, SHARED_BYTES, THREADS, TILE_ROWS};
+use super::launch::{Argument, Grid, Module, expect, launch_clusters, module, suffix};
 
 const LOGITS: Module = module!("hopper_logits");
-
-// As in hopper_tiles.cuh.
-const STAGES: usize = 4;
-const TILE_ROWS: usize = 128;
-const TILE_COLUMNS: usize = 256;
-const BOX_ROWS: usize = 64;
-const THREADS: usize = 3 * 128;
-const CLUSTER: usize = 2;
-/// Tiles of x and of the weight, and where they may begin, with the barriers.
-const SHARED_BYTES: usize = 1024 + STAGES * (TILE_ROWS + TILE_COLUMNS) * BOX_BYTES + STAGES * 16;
 
 /// Kernels are given addresses at 16-byte boundaries.
 const VECTOR_F32: usize = 4;
@@ -50,7 +39,7 @@ fn kernel(dtype: DType) -> Result<String> {
 /// Clusters that run at once.
 fn clusters(x: &Tensor) -> Result<usize> {
     let (device, name) = (x.device().as_cuda_device()?, kernel(x.dtype())?);
-    clusters_at_once(device, &LOGITS, &name, (THREADS, SHARED_BYTES), CLUSTER)
+    hopper_tiles::clusters(device, &LOGITS, &name, SHARED_BYTES)
 }
 
 /// `x · weightᵀ` of `[rows, in]` and `[out, in]` to `out`, `[rows, out]` in f32.

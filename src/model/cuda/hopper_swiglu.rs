@@ -3,24 +3,14 @@
 use candle_core::{DType, Result, Tensor, bail};
 
 use super::hopper;
-use super::launch::{
-    Argument, BOX_BYTES, Grid, Module, clusters_at_once, expect, launch_clusters, module, suffix,
-};
+use super::hopper_tiles::{self, BOX_ROWS, CLUSTER, THREADS, TILE_ROWS, WEIGHT_ROWS};
+use super::launch::{Argument, Grid, Module, expect, launch_clusters, module, suffix};
 
 const SWIGLU: Module = module!("hopper_swiglu");
 
-// As in hopper_swiglu.cu.
-const STAGES: usize = 4;
-const TILE_ROWS: usize = 128;
-const TILE_COLUMNS: usize = 128;
-const BOX_ROWS: usize = 64;
-const THREADS: usize = 3 * 128;
-const CLUSTER: usize = 2;
-/// Tiles of x and of both halves of the weight, what goes out, and where all that may begin, with the barriers.
-const SHARED_BYTES: usize = 1024
-    + STAGES * (TILE_ROWS + 2 * TILE_COLUMNS) * BOX_BYTES
-    + TILE_ROWS * TILE_COLUMNS * 2
-    + STAGES * 16;
+const TILE_COLUMNS: usize = WEIGHT_ROWS / 2;
+/// With what goes out.
+const SHARED_BYTES: usize = hopper_tiles::SHARED_BYTES + TILE_ROWS * TILE_COLUMNS * 2;
 
 /// Fewer rows are others' work.
 const ROWS_MIN: usize = 512;
@@ -58,7 +48,7 @@ fn kernel(dtype: DType) -> Result<String> {
 /// Clusters that run at once.
 fn clusters(x: &Tensor) -> Result<usize> {
     let (device, name) = (x.device().as_cuda_device()?, kernel(x.dtype())?);
-    clusters_at_once(device, &SWIGLU, &name, (THREADS, SHARED_BYTES), CLUSTER)
+    hopper_tiles::clusters(device, &SWIGLU, &name, SHARED_BYTES)
 }
 
 /// How tiles are handed out.

@@ -56,9 +56,9 @@ pub(super) struct DecodeStep {
     pub(super) stages: Vec<Stage>,
     /// Rows of each bucket.
     pub(super) buckets: Vec<usize>,
-    pub(super) positions_max: usize,
+    positions_max: usize,
     /// Blocks of a table.
-    pub(super) table_blocks: usize,
+    table_blocks: usize,
     pub(super) uploads: Uploads,
     /// The step that was begun last, for the one that follows it.
     pub(super) last: Option<Last>,
