@@ -22,8 +22,8 @@ pub(super) enum InvariantId {
     PrefillBudget,
     /// No more tiles between two steps than configured.
     VisionBudget,
-    /// A step returns a row of logits for each segment that asked for one.
-    LogitsPerSegment,
+    /// A step returns a choice for each segment that asked for one.
+    ChoicePerSegment,
     /// A prompt has as many image tokens as its tiles have feature rows.
     ImageTokensPerTile,
     /// A request's events end with exactly one terminal result.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::model::Odds;
 use crate::preprocess::Wanted;
 use crate::schema::Grammar;
 use crate::telemetry::spans::RequestTrace;
@@ -91,4 +92,10 @@ impl Sampling {
         repetition_penalty: 1.0,
         seed: 0,
     };
+
+    /// What is left of it without the seed, as the model takes it.
+    pub(super) fn odds(self) -> Odds {
+        let Self { temperature, top_k, top_p, min_p, repetition_penalty, seed: _ } = self;
+        Odds { temperature, top_k, top_p, min_p, repetition_penalty }
+    }
 }

@@ -1,9 +1,9 @@
-//! Requests in time: intake, scheduling, steps, sampling and the events of each request.
+//! Requests in time: intake, scheduling, steps and the events of each request.
 //!
 //! ```text
 //! Handle::submit(Job) ─▶ intake threads ─▶ inbox ─▶ step thread ─▶ Events
 //!      or Reject          decode, tile,             schedule, encode,
-//!                         tokenise                  step, sample
+//!                         tokenise                  step, choose
 //! ```
 //!
 //! One thread owns the model and steps; everything else talks to it through bounded queues.
@@ -30,6 +30,7 @@ mod stepper;
 mod answer;
 mod blocks;
 mod board;
+mod chance;
 mod clock;
 mod constrained;
 mod counters;
@@ -40,7 +41,6 @@ mod invariant;
 mod poison;
 mod prefix;
 mod queue;
-mod sampler;
 mod scheduler;
 mod sequence;
 mod step;

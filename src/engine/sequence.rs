@@ -9,12 +9,12 @@ use std::time::Instant;
 pub(super) use self::choice::{Chosen, NoChoice, unheld};
 use crate::engine::answer::{Answer, Detokenize};
 use crate::engine::board::Ticket;
+use crate::engine::chance::Chance;
 use crate::engine::channel::Outlet;
 use crate::engine::constrained::Constrained;
 use crate::engine::guard::Guard;
 use crate::engine::intake::{PixelLease, Request};
 use crate::engine::prefix::{PageTiles, Prefix};
-use crate::engine::sampler::Chance;
 use crate::engine::scheduler::{Demand, Encode, Planned, SeqId};
 use crate::engine::timeline::Timeline;
 use crate::engine::trace::Trace;
@@ -252,9 +252,9 @@ impl Sequence {
         }
     }
 
-    /// Whether its next token is the likeliest of all, whatever comes before it.
+    /// Whether any token may be its next one, whatever comes before it.
     pub(super) fn is_free(&self) -> bool {
-        self.constrained.is_none() && self.chance.is_greedy()
+        self.constrained.is_none()
     }
 
     /// Whether the next token cannot be its last one for the answer's length.
@@ -264,12 +264,7 @@ impl Sequence {
 
     /// What the next token is chosen from. The pass can begin before it is known what may be chosen.
     fn want(&self) -> Want<'_> {
-        let allowed = self.constrained.as_ref().and_then(Constrained::allowed);
-        match allowed {
-            _ if !self.chance.is_greedy() => Want::Logits,
-            Some(allowed) => Want::GreedyAmong(allowed),
-            None => Want::Greedy,
-        }
+        self.chance.want(self.constrained.as_ref().and_then(Constrained::allowed))
     }
 
     /// The KV cache holds the tokens of `planned` now.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::scheduler::{Planned, Scheduler, SeqId};
 use crate::engine::sequence::Sequence;
-use crate::model::{Output, Outputs, PageShares, PassTimes, Pending, RunError, Runner, StepBatch};
+use crate::model::{Choice, Outputs, PageShares, PassTimes, Pending, RunError, Runner, StepBatch};
 
 /// Tokens of a prompt that are not halved any more: what does not fit then will not fit at all.
 const HALVED_TOKENS_MIN: usize = 16;
@@ -42,12 +42,15 @@ pub(super) struct Stepped {
 
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// Its tokens are in the KV cache. With what it wanted, and where its last token looked.
-    Taken(Option<(Output, PageShares)>),
+    /// Its tokens are in the KV cache. With the choice that it wanted, and where its last token looked.
+    Taken(Option<(Choice, PageShares)>),
     /// Nobody waits for it any more.
     Dropped,
     Failed(RunError),
 }
+
+/// What the segments of a pass asked for, in their order.
+type Choices = Vec<(Choice, PageShares)>;
 
 /// Begins a pass over what is planned.
 pub(super) fn launch(
@@ -73,12 +76,12 @@ pub(super) fn land(
     let times = pending.as_ref().ok().and_then(|pending| pending.times().cloned());
     let is_no_good = |id: &SeqId| void.contains(id) || !running.sequences.contains_key(id);
     let error = match pending.and_then(|pending| checked(pending.wait()?, &plan)) {
-        Ok(outputs) => {
-            let mut outputs = outputs.into_pairs();
+        Ok(choices) => {
+            let mut choices = choices.into_iter();
             let outcome = |planned: Planned| {
-                let output = if planned.wants_logits { outputs.next() } else { None };
+                let choice = if planned.wants_logits { choices.next() } else { None };
                 let is_no_good = is_no_good(&planned.id);
-                (planned, if is_no_good { Outcome::Dropped } else { Outcome::Taken(output) })
+                (planned, if is_no_good { Outcome::Dropped } else { Outcome::Taken(choice) })
             };
             let outcomes = plan.into_iter().map(outcome).collect();
             return Stepped { outcomes, dropped: Vec::new(), times };
@@ -93,8 +96,8 @@ pub(super) fn land(
         if is_no_good(&planned.id) {
             return (planned, Outcome::Dropped);
         }
-        let outputs = alone(runner, running, planned);
-        let taken = outputs.map(|outputs| Outcome::Taken(outputs.into_pairs().next()));
+        let choices = alone(runner, running, planned);
+        let taken = choices.map(|choices| Outcome::Taken(choices.into_iter().next()));
         (planned, taken.unwrap_or_else(Outcome::Failed))
     };
     Stepped { outcomes: plan.into_iter().map(outcome).collect(), dropped, times: None }
@@ -106,7 +109,7 @@ fn alone(
     runner: &mut dyn Runner,
     running: Running<'_>,
     planned: Planned,
-) -> Result<Outputs, RunError> {
+) -> Result<Choices, RunError> {
     match pass(runner, running, &[planned]) {
         Err(RunError::OutOfMemory { .. }) if planned.tokens >= 2 * HALVED_TOKENS_MIN => {
             let (first, second) = planned.halves();
@@ -121,17 +124,18 @@ fn pass(
     runner: &mut dyn Runner,
     running: Running<'_>,
     plan: &[Planned],
-) -> Result<Outputs, RunError> {
+) -> Result<Choices, RunError> {
     checked(runner.step(&running.batch(plan))?, plan)
 }
 
-fn checked(outputs: Outputs, plan: &[Planned]) -> Result<Outputs, RunError> {
+fn checked(outputs: Outputs, plan: &[Planned]) -> Result<Choices, RunError> {
     let wanted = plan.iter().filter(|planned| planned.wants_logits).count();
-    if outputs.len() == wanted {
-        return Ok(outputs);
+    let choices: Choices = outputs.into_choices().collect();
+    if choices.len() == wanted {
+        return Ok(choices);
     }
-    let message = format!("{} outputs for {wanted}", outputs.len());
-    check_invariant!(InvariantId::LogitsPerSegment, false, "{message}");
+    let message = format!("{} choices for {wanted}", choices.len());
+    check_invariant!(InvariantId::ChoicePerSegment, false, "{message}");
     Err(RunError::Device { site: "step", message })
 }
 

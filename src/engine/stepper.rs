@@ -17,7 +17,6 @@ use crate::engine::inbox::{Arrived, Inbox, Wait};
 use crate::engine::invariant::{InvariantId, check_invariant};
 use crate::engine::poison::Poison;
 use crate::engine::pulse::Pulse;
-use crate::engine::sampler::Sampler;
 use crate::engine::scheduler::{Bounds, Encode, Planned, Scheduler, SeqId};
 use crate::engine::sequence::Sequence;
 use crate::engine::step::{self, Launched, Running, Stepped};
@@ -39,7 +38,6 @@ pub(super) struct Stepper {
     begun: BTreeSet<SeqId>,
     /// Passes that ended so far.
     steps: u64,
-    sampler: Sampler,
     stop_ids: Vec<u32>,
     /// Of pages that were seen before.
     features: EncoderCache,
@@ -86,7 +84,6 @@ impl Stepper {
         };
         Self {
             scheduler: Scheduler::new(bounds),
-            sampler: Sampler::new(runner.spec().image_token_id),
             runner,
             sequences: BTreeMap::new(),
             next_id: 0,

@@ -188,10 +188,6 @@ impl Trace {
         }))
     }
 
-    pub(super) fn has(&self, level: Level) -> bool {
-        self.0.as_ref().is_some_and(|recording| recording.request.has(level))
-    }
-
     /// Requests ahead of this one as it came into the queue.
     pub(super) fn queued_at(&mut self, position: usize) {
         if let Some(recording) = &mut self.0 {

@@ -6,6 +6,8 @@
 #[cfg(feature = "cuda")]
 pub(super) mod attention;
 #[cfg(feature = "cuda")]
+pub(super) mod draw;
+#[cfg(feature = "cuda")]
 pub(super) mod fp8;
 #[cfg(feature = "cuda")]
 pub(super) mod graph;

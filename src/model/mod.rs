@@ -1,8 +1,9 @@
 //! The forward pass: tensors only. `engine` drives a [`Runner`] and never sees a tensor.
 //!
-//! [`runner`] is the seam between the two floors, [`output`] what comes back through it, [`pending`] when,
-//! [`times`] where the time went, [`fake`] a runner without weights.
+//! [`runner`] is the seam between the two floors, [`output`] what comes back through it, [`draw`] how a token is drawn,
+//! [`pending`] when, [`times`] where the time went, [`fake`] a runner without weights.
 
+pub mod draw;
 pub mod fake;
 pub mod internvl;
 pub mod output;
@@ -19,6 +20,7 @@ mod replicas;
 
 pub use cache::{BLOCK_TOKENS, pool_blocks};
 pub use cpu::log_sum_exp;
+pub use draw::{Draw, Odds};
 pub use output::{Choice, Output, Outputs, PageShares, Want, likeliest};
 pub use pending::Pending;
 pub use runner::{

@@ -1,10 +1,11 @@
 //! What a forward pass gives for a sequence's next token: its row of logits, or the token itself.
 
 use super::cpu::log_sum_exp;
+use super::draw::Draw;
 use crate::constraint::Mask;
 
 /// What a segment asks for after its last token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Want<'a> {
     /// Only its KV entries.
     #[default]
@@ -16,12 +17,14 @@ pub enum Want<'a> {
     /// The likeliest of the tokens that the mask allows, which may still be computed: it is waited for once all
     /// that can be done before is done.
     GreedyAmong(&'a Mask),
+    /// A token that is drawn. The row stays where it was computed, and the mask is waited for as above.
+    Drawn(Draw<'a>),
 }
 
-/// The likeliest token of a row, and what its probability follows from.
+/// The token that is chosen from a row, and what its probability follows from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Choice {
-    /// The first of equals, never the image token. Any token where `is_finite` is false.
+    /// The first of equals where it is the likeliest, never the image token. Any token where `is_finite` is false.
     pub token: u32,
     pub logit: f32,
     /// `ln` of the sum of `e^x` over the whole row, tokens that were not allowed included.
@@ -58,6 +61,24 @@ impl Want<'_> {
     }
 }
 
+impl<'a> Want<'a> {
+    /// Which tokens may be chosen; none: all.
+    pub fn mask(self) -> Option<&'a Mask> {
+        match self {
+            Self::GreedyAmong(mask) => Some(mask),
+            Self::Drawn(draw) => draw.allowed,
+            Self::Nothing | Self::Logits | Self::Greedy => None,
+        }
+    }
+
+    pub fn draw(self) -> Option<Draw<'a>> {
+        match self {
+            Self::Drawn(draw) => Some(draw),
+            _ => None,
+        }
+    }
+}
+
 // === impl Choice ===
 
 impl Choice {
@@ -69,6 +90,16 @@ impl Choice {
         Self { token, logit, log_sum_exp, is_finite }
     }
 
+    /// The token that is drawn from `row`. Its probability is that before the draw's cuts.
+    pub fn drawn(row: &[f32], never: u32, draw: &Draw<'_>) -> Self {
+        let greedy = Self::greedy(row, never, None);
+        if !greedy.is_finite {
+            return greedy;
+        }
+        let token = draw.choose(row, never);
+        Self { token, logit: row[token as usize], ..greedy }
+    }
+
     /// Natural logarithm of the token's probability at temperature 1 and without a cut.
     pub fn logprob(&self) -> f32 {
         (self.logit - self.log_sum_exp).min(0.0)
@@ -77,11 +108,7 @@ impl Choice {
 
 /// The first of the greatest logits, with its token; token 0 where there is none to choose.
 pub fn likeliest(row: &[f32], never: u32, allowed: Option<&[u32]>) -> (u32, f32) {
-    let is_allowed = |token: u32| {
-        allowed.is_none_or(|words| {
-            words.get(token as usize / 32).is_some_and(|word| word >> (token % 32) & 1 == 1)
-        })
-    };
+    let is_allowed = |token: u32| allowed.is_none_or(|words| is_set(words, token));
     let mut best = (0, f32::NEG_INFINITY);
     for (token, &logit) in (0..).zip(row) {
         if logit > best.1 && token != never && is_allowed(token) {
@@ -89,6 +116,11 @@ pub fn likeliest(row: &[f32], never: u32, allowed: Option<&[u32]>) -> (u32, f32)
         }
     }
     best
+}
+
+/// Whether `token` is among those that words have a bit for, as those of a [`Mask`] are.
+pub(super) fn is_set(words: &[u32], token: u32) -> bool {
+    words.get(token as usize / 32).is_some_and(|word| word >> (token % 32) & 1 == 1)
 }
 
 // === impl Output ===
@@ -104,6 +136,7 @@ impl Output {
             Want::GreedyAmong(allowed) => {
                 Some(Self::Choice(Choice::greedy(&row, never, Some(allowed.words()))))
             }
+            Want::Drawn(draw) => Some(Self::Choice(Choice::drawn(&row, never, &draw))),
         }
     }
 }
@@ -133,10 +166,13 @@ impl Outputs {
         self.outputs.iter()
     }
 
-    /// Each output with where its token looked.
-    pub fn into_pairs(self) -> impl Iterator<Item = (Output, PageShares)> {
+    /// Each choice with where its token looked.
+    pub fn into_choices(self) -> impl Iterator<Item = (Choice, PageShares)> {
         let shares = self.page_shares.into_iter().chain(std::iter::repeat_with(PageShares::new));
-        self.outputs.into_iter().zip(shares)
+        self.outputs.into_iter().zip(shares).filter_map(|(output, shares)| match output {
+            Output::Choice(choice) => Some((choice, shares)),
+            Output::Logits(_) => None,
+        })
     }
 
     /// The rows of logits of those that wanted them.
@@ -169,6 +205,7 @@ impl IntoIterator for Outputs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::draw::Odds;
 
     const NEVER: u32 = 2;
 
@@ -208,7 +245,9 @@ mod tests {
         let row = || vec![1.0, 2.0];
         assert_eq!(Output::from_row(Want::Nothing, row(), NEVER), None);
         let mask = Mask::of(vec![1]);
-        let wanted = [Want::Logits, Want::Greedy, Want::GreedyAmong(&mask)];
+        let odds = Odds { temperature: 1.0, ..Odds::GREEDY };
+        let draw = Draw { odds, seen: &[], allowed: Some(&mask), number: u64::MAX };
+        let wanted = [Want::Logits, Want::Greedy, Want::GreedyAmong(&mask), Want::Drawn(draw)];
         let outputs: Vec<Output> =
             wanted.iter().filter_map(|want| Output::from_row(*want, row(), NEVER)).collect();
         let outputs = Outputs::new(outputs);
@@ -220,6 +259,20 @@ mod tests {
                 Output::Logits(_) => None,
             })
             .collect();
-        assert_eq!(tokens, [1, 0]);
+        assert_eq!(tokens, [1, 0, 0]);
+        assert_eq!(outputs.into_choices().count(), 3);
+        let mut masks = wanted.iter().map(|want| want.mask().is_some());
+        assert!(masks.by_ref().take(2).all(|masked| !masked) && masks.all(|masked| masked));
+    }
+
+    #[test]
+    fn a_draw_has_the_probability_of_the_whole_row() {
+        let row = [0.5f32, 0.3, 0.15, 0.05].map(|p| p.ln() + 7.0);
+        let odds = Odds { temperature: 1.0, top_k: Some(1), ..Odds::GREEDY };
+        let draw = Draw { odds, seen: &[], allowed: None, number: 0 };
+        let choice = Choice::drawn(&row, 0, &draw);
+        assert_eq!((choice.token, choice.is_finite), (1, true));
+        assert!((choice.logprob().exp() - 0.3).abs() < 1e-6);
+        assert!(!Choice::drawn(&[1.0, f32::NAN], 0, &draw).is_finite);
     }
 }

@@ -277,7 +277,7 @@ pub trait Runner: Send {
     }
 
     /// Begins the pass that follows the one submitted last, before it is known what that one chooses: the one token of each
-    /// segment, which has none yet, is what the sequence in its slot chooses there. All want [`Want::Greedy`]. Says whether it
+    /// segment, which has none yet, is what the sequence in its slot chooses there. All want [`Want::Greedy`] as yet. Says whether it
     /// did.
     ///
     /// If the pass that is submitted next has these segments, or some of them, with the tokens that were chosen, it is under

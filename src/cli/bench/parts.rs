@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::bounds::Bounds;
@@ -18,7 +18,8 @@ use crate::config::{self, Key, Low, ModelFlags};
 use crate::device::{self, DeviceHandle};
 use crate::model::internvl::InternVl;
 use crate::model::{
-    Output, PixelData, PixelTiles, RunError, Runner as _, Segment, Slot, SlotTiles, StepBatch, Want,
+    Choice, Draw, Odds, Output, PixelData, PixelTiles, RunError, Runner as _, Segment, Slot,
+    SlotTiles, StepBatch, Want,
 };
 use crate::preprocess::SampleValues;
 
@@ -69,11 +70,22 @@ pub(in crate::cli) struct DecodeArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "256,1024",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     context: Vec<u32>,
-    /// Begin no step before the one before it is over, as where the host chooses tokens
+    /// Begin no step before the one before it is over
     #[arg(long)]
     no_ahead: bool,
+    /// How tokens are chosen: the likeliest ones; or drawn at temperature 0.8 from 50 tokens with 0.95 of the probability, those
+    /// of the context less likely, on the device, or on the host from logits that are brought there
+    #[arg(long, value_enum, default_value_t = Choosing::Greedy)]
+    choose: Choosing,
     #[command(flatten)]
     part: PartArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Choosing {
+    Greedy,
+    Device,
+    Host,
 }
 
 /// Time taking in a prompt, by its tokens
@@ -135,7 +147,9 @@ pub(super) fn decode(args: &DecodeArgs, term: &Term) -> Result<(), Failure> {
     for &context in &args.context {
         for &batch in &args.batch {
             let sizes = (batch as usize, context as usize);
-            rows.push(model.decode(sizes, !args.no_ahead).map_err(failed)?);
+            // What the host is to choose by is not there before the step is over.
+            let ahead = !args.no_ahead && args.choose != Choosing::Host;
+            rows.push(model.decode(sizes, args.choose, ahead).map_err(failed)?);
         }
     }
     report(&model, &rows, &args.part)
@@ -205,19 +219,34 @@ impl Model {
 
     /// One step of `batch` sequences that have `context` tokens each, again and again, each begun `ahead` where the runner does
     /// that, as the engine has it. A step counts from the end of the one before.
-    fn decode(&mut self, (batch, context): (usize, usize), ahead: bool) -> Result<Row, RunError> {
+    fn decode(
+        &mut self,
+        (batch, context): (usize, usize),
+        choosing: Choosing,
+        ahead: bool,
+    ) -> Result<Row, RunError> {
         for sequence in 0..batch {
             self.fill(sequence, context)?;
         }
+        let seen: Vec<Vec<u32>> =
+            (0..batch).map(|sequence| bits_of(&self.varied_tokens(sequence, context))).collect();
+        let never = self.runner.spec().image_token_id;
         let mut times = Vec::new();
         let mut tokens = self.varied_tokens(context, batch);
         let mut ended = Instant::now();
         for turn in 0..WARM_UP + self.repeats {
             let position = context + turn;
             let blocks = &self.blocks;
+            let number = |sequence: usize| u64::from(varied(turn * batch + sequence)) << 32;
+            let draw = |sequence: usize| draw(&seen[sequence], number(sequence));
             let this = |sequence: usize| {
+                let want = match choosing {
+                    Choosing::Greedy => Want::Greedy,
+                    Choosing::Device => Want::Drawn(draw(sequence)),
+                    Choosing::Host => Want::Logits,
+                };
                 let token = &tokens[sequence..=sequence];
-                segment(blocks, sequence, (position, token), Want::Greedy)
+                segment(blocks, sequence, (position, token), want)
             };
             let next = |sequence| segment(blocks, sequence, (position + 1, &[]), Want::Greedy);
             let pending =
@@ -226,15 +255,15 @@ impl Model {
                 self.runner.begin_ahead(&StepBatch { segments: (0..batch).map(next).collect() });
             }
             let outputs = pending.wait()?;
+            let chosen = outputs.iter().enumerate().map(|(sequence, output)| match output {
+                Output::Choice(choice) => choice.token,
+                Output::Logits(row) => Choice::drawn(row, never, &draw(sequence)).token,
+            });
+            tokens = chosen.collect();
             // The choice is on the host: the step is over.
             let began = std::mem::replace(&mut ended, Instant::now());
             if turn >= WARM_UP {
                 times.push(ended.duration_since(began).as_secs_f64());
-            }
-            for (token, output) in tokens.iter_mut().zip(outputs.iter()) {
-                if let Output::Choice(choice) = output {
-                    *token = choice.token;
-                }
             }
         }
         // What was begun for nobody.
@@ -321,6 +350,28 @@ impl Model {
             let _ = device.device.synchronize();
         }
     }
+}
+
+/// A bit for each of these tokens.
+fn bits_of(tokens: &[u32]) -> Vec<u32> {
+    let words = tokens.iter().max().map_or(0, |most| *most as usize / 32 + 1);
+    let mut bits = vec![0; words];
+    for token in tokens {
+        bits[*token as usize / 32] |= 1 << (token % 32);
+    }
+    bits
+}
+
+/// As requests have it that want some variety.
+fn draw(seen: &[u32], number: u64) -> Draw<'_> {
+    let odds = Odds {
+        temperature: 0.8,
+        top_k: Some(50),
+        top_p: 0.95,
+        min_p: 0.0,
+        repetition_penalty: 1.1,
+    };
+    Draw { odds, seen, allowed: None, number }
 }
 
 /// Tokens of the sequence of this number, from a position on.

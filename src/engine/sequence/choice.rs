@@ -4,22 +4,20 @@
 use std::time::Instant;
 
 use super::Sequence;
-use crate::constraint::{Begun, ConstraintError, Mask};
+use crate::constraint::{Begun, ConstraintError};
 use crate::engine::answer::Verdict;
 use crate::engine::clock::Clock;
 use crate::engine::constrained::{Advance, Constrained};
 use crate::engine::guard::{Guard, Trip};
-use crate::engine::sampler::{NotFinite, Sampler};
 use crate::engine::trace::Score;
 use crate::engine::{EngineError, FinishReason, Phase};
-use crate::model::{Output, PageShares};
-use crate::telemetry::spans::Level;
+use crate::model::{Choice, PageShares};
 
 /// A token that was chosen, before it is known what follows from it.
 #[derive(Debug)]
 pub(in crate::engine) struct Chosen {
     token: u32,
-    /// That the model gave it; none where the model had no choice, or where nobody asked.
+    /// That the model gave it; none where the model had no choice.
     score: Option<Score>,
     /// Where the token before it looked.
     looked: PageShares,
@@ -47,12 +45,6 @@ pub(in crate::engine) enum Spoilt {
 }
 
 // === impl NoChoice ===
-
-impl From<NotFinite> for NoChoice {
-    fn from(_: NotFinite) -> Self {
-        Self::NotFinite
-    }
-}
 
 impl From<ConstraintError> for NoChoice {
     fn from(error: ConstraintError) -> Self {
@@ -87,12 +79,11 @@ impl From<Trip> for Spoilt {
 // === impl Sequence ===
 
 impl Sequence {
-    /// Chooses the next token. Where the answer is held to a grammar, it must be known what follows from the choice
-    /// before the answer [goes on](Self::go_on).
+    /// Takes the model's choice for the next token. Where the answer is held to a grammar, it must be known what follows from
+    /// the choice before the answer [goes on](Self::go_on).
     pub(in crate::engine) fn choose(
         &mut self,
-        (output, looked): (&Output, PageShares),
-        sampler: &mut Sampler,
+        (choice, looked): (Choice, PageShares),
         stop_ids: &[u32],
         clock: &dyn Clock,
     ) -> Result<(Chosen, Option<Advance>), NoChoice> {
@@ -100,17 +91,15 @@ impl Sequence {
         if let Some(constrained) = &self.constrained {
             self.trace.holding(clock, || constrained.ready())?;
         }
-        let allowed = self.constrained.as_ref().and_then(Constrained::allowed).map(Mask::words);
-        let token = match output {
-            Output::Logits(row) => sampler.pick(row, &mut self.chance, allowed)?,
-            Output::Choice(choice) if choice.is_finite => choice.token,
-            Output::Choice(_) => return Err(NoChoice::NotFinite),
-        };
+        if !choice.is_finite {
+            return Err(NoChoice::NotFinite);
+        }
+        let token = choice.token;
+        self.chance.drew();
         let opening = self.constrained.as_mut().and_then(Constrained::opening);
         let is_chosen = opening.is_none()
             && !self.constrained.as_ref().is_some_and(Constrained::leaves_no_choice);
-        let is_asked = self.scores || self.trace.has(Level::Numbers);
-        let score = is_chosen.then(|| score(token, output, is_asked)).flatten();
+        let score = is_chosen.then(|| Score { logit: choice.logit, logprob: choice.logprob() });
         let goes_on = opening.is_none() && !stop_ids.contains(&token);
         let stays_free =
             goes_on && self.constrained.as_ref().is_some_and(|held| held.stays_free(token));
@@ -228,14 +217,4 @@ impl Sequence {
 pub(in crate::engine) fn unheld(error: ConstraintError) -> EngineError {
     tracing::error!(%error, "an answer cannot be held to its grammar");
     error.into()
-}
-
-/// Of the token that was chosen from `output`. A row of logits is gone through only if it `is_asked` for.
-fn score(token: u32, output: &Output, is_asked: bool) -> Option<Score> {
-    let of_row =
-        |row: &[f32]| Score { logit: row[token as usize], logprob: Sampler::logprob(token, row) };
-    match output {
-        Output::Logits(row) => is_asked.then(|| of_row(row)),
-        Output::Choice(choice) => Some(Score { logit: choice.logit, logprob: choice.logprob() }),
-    }
 }

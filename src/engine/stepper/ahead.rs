@@ -1,7 +1,7 @@
 //! Steps that are begun ahead: while a step is under way the runner begins the one behind it, before it is known what the
 //! first one chooses, so that the device does not wait for this thread between two steps.
 //!
-//! Only where nothing is lost by it: each sequence takes the likeliest token, whichever that is, and nobody waits for
+//! Only where nothing is lost by it: no sequence is held to a grammar, whatever its token is drawn by, and nobody waits for
 //! anything else, nor will soon: a request whose pages are being read would find a step before it in which its prompt could have been
 //! taken in beside the answers. One that comes meanwhile waits for one step more. A sequence that ends with its token leaves
 //! its row behind.

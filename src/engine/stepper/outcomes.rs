@@ -80,8 +80,8 @@ impl Stepper {
         pass: &mut Pass,
         now: Instant,
     ) -> Result<Option<(Chosen, Option<Advance>)>, Unwell> {
-        let output = match outcome {
-            Outcome::Taken(output) => output,
+        let choice = match outcome {
+            Outcome::Taken(choice) => choice,
             Outcome::Dropped => return Ok(None),
             Outcome::Failed(error) => return Err(Unwell::Failed(error.into())),
         };
@@ -91,9 +91,9 @@ impl Stepper {
         if planned.prefill {
             sequence.trace.prefilled(&planned, pass);
         }
-        let Some((output, looked)) = output else { return Ok(None) };
+        let Some(choice) = choice else { return Ok(None) };
         let clock = self.clock.as_ref();
-        match sequence.choose((&output, looked), &mut self.sampler, &self.stop_ids, clock) {
+        match sequence.choose(choice, &self.stop_ids, clock) {
             Ok(chosen) => Ok(Some(chosen)),
             Err(NoChoice::NotFinite) => Err(Unwell::NotFinite),
             Err(NoChoice::Unheld(error)) => {

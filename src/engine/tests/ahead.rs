@@ -53,25 +53,46 @@ fn a_model_that_begins_nothing_answers_the_same() {
     assert_eq!(counts(&stage), (0, 0));
 }
 
-/// Where the host has a say in what comes next, it is waited for.
+/// Where a grammar has a say in what comes next, it is waited for.
 #[test]
-fn what_the_host_chooses_is_not_begun() {
-    let sampled = Sampling { temperature: 0.7, ..Sampling::GREEDY };
+fn what_is_held_to_a_grammar_is_not_begun() {
     let grammar = super::constrained::schema().grammar();
     let held = Job { grammar: Some(grammar), output_tokens_max: 400, ..job("held", &[]) };
-    for other in [Job { sampling: sampled, ..job("sampled", &[]) }, held] {
-        let mut options = Options::default();
-        options.spec.slot_tokens = 600;
-        let mut stage = Stage::new(options);
-        let mut events = stage.submit(other).unwrap();
-        // Nor in a step that it shares.
-        let mut free = stage.submit(Job { output_tokens_max: 2, ..job("free", &[]) }).unwrap();
+    let mut options = Options::default();
+    options.spec.slot_tokens = 600;
+    let mut stage = Stage::new(options);
+    let mut events = stage.submit(held).unwrap();
+    // Nor in a step that it shares.
+    let mut free = stage.submit(Job { output_tokens_max: 2, ..job("free", &[]) }).unwrap();
+    stage.settle();
+    finished(&mut events).unwrap();
+    finished(&mut free).unwrap();
+    assert_eq!(counts(&stage), (0, 0));
+    stage.assert_empty();
+}
+
+/// What a token is drawn by goes on by the choice, not by the step, of which some are begun and some are not.
+#[test]
+fn a_seed_draws_the_same_whether_steps_are_begun() {
+    let sampling = Sampling {
+        temperature: 1.0,
+        top_p: 0.9,
+        repetition_penalty: 1.2,
+        seed: 5,
+        ..Sampling::GREEDY
+    };
+    let text = |begins_ahead: bool| {
+        let mut stage = Stage::new(Options { begins_ahead, ..Options::default() });
+        let drawn = Job { sampling, output_tokens_max: 30, ..job("drawn", &[1]) };
+        let mut events = stage.submit(drawn).unwrap();
         stage.settle();
-        finished(&mut events).unwrap();
-        finished(&mut free).unwrap();
-        assert_eq!(counts(&stage), (0, 0));
+        let begun = counts(&stage);
         stage.assert_empty();
-    }
+        (text_of(&mut events), begun)
+    };
+    let ((begun, counts), (plain, none)) = (text(true), text(false));
+    assert_eq!(begun, plain);
+    assert!(counts.1 > 10 && none == (0, 0), "{counts:?} {none:?}");
 }
 
 /// Who comes while a step is begun waits for that one, and for no other.

@@ -8,13 +8,14 @@
 //! see the plain operations instead.
 
 mod ahead;
+mod choosing;
 mod decode;
 mod glances;
 mod places;
 
 use std::collections::BTreeMap;
 
-use candle_core::{D, DType, Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::aim::Ends;
 use super::config::TextConfig;
@@ -31,13 +32,14 @@ use crate::model::cuda::attention::{self, Paged, Scratch};
 use crate::model::cuda::launch::buffer;
 use crate::model::cuda::looks::Glance;
 use crate::model::cuda::rows;
-use crate::model::cuda::tokens::{self, Allowed, CHOICE_WORDS, Masks, mask_words};
-use crate::model::cuda::transfer::{Download, Downloads, Uploads};
+use crate::model::cuda::tokens::CHOICE_WORDS;
+use crate::model::cuda::transfer::{Downloads, Uploads};
 use crate::model::layers::{Linear, Norm, RopeTable};
-use crate::model::output::{Choice, Want};
+use crate::model::output::Want;
 use crate::model::times::PassTimes;
 pub(super) use ahead::AheadRow;
-use ahead::Tokens;
+pub(super) use choosing::Chosen;
+use choosing::{Choosing, choices_of, is_masked};
 pub(super) use decode::DecodeRow;
 use decode::DecodeStep;
 pub(super) use glances::PageSums;
@@ -67,15 +69,6 @@ pub(super) struct Fused {
     /// Of what sequences look at.
     glances: Downloads,
     uploads: Uploads,
-}
-
-/// Choices that a device makes.
-pub(super) struct Chosen {
-    choices: Download,
-    /// Rows of these that were asked for; none: all.
-    rows: Option<Vec<usize>>,
-    /// Where all their tokens are told.
-    tokens: Tokens,
 }
 
 /// What a step of the decoder comes to.
@@ -258,7 +251,7 @@ impl Fused {
         begun
     }
 
-    /// Greedy choices from `logits`, `[rows, vocab]`, on their device; none where it has no kernels.
+    /// Choices from `logits`, `[rows, vocab]`, on their device; none where it has no kernels.
     pub(super) fn choose(
         &self,
         logits: &Tensor,
@@ -272,45 +265,12 @@ impl Fused {
             return Ok(None);
         }
         let device = logits.device();
-        let choices = buffer(device, (rows, CHOICE_WORDS), DType::U32)?;
-        let words = mask_words(vocabulary);
-        let masks = self.masks_of(wants, words, device)?;
-        let masks = masks.as_ref().map(|(bits, masked)| Masks { bits, masked });
-        tokens::argmax(logits, Allowed { masks, never }, scratch, &choices)?;
-        Ok(Some(Chosen::of_all(self.downloads.start(&choices)?)))
-    }
-
-    /// The masks of rows that have one, u32, `[rows, words]`, and which have. Waits for the masks.
-    fn masks_of(
-        &self,
-        wants: &[Want<'_>],
-        words: usize,
-        device: &Device,
-    ) -> Result<Option<(Tensor, Tensor)>> {
         let masked: Vec<u32> = wants.iter().map(|want| is_masked(*want)).collect();
-        if masked.iter().all(|masked| *masked == 0) {
-            return Ok(None);
-        }
-        let bits = buffer(device, (wants.len(), words), DType::U32)?;
-        put_masks(&self.uploads, &bits, wants.iter().copied())?;
-        Ok(Some((bits, Tensor::from_slice(&masked, masked.len(), device)?)))
-    }
-}
-
-impl Chosen {
-    fn of_all(choices: Download) -> Self {
-        Self { choices, rows: None, tokens: Tokens::default() }
-    }
-
-    /// Waits for them.
-    pub(super) fn wait(self) -> Result<Vec<Choice>> {
-        let choices = tokens::read_choices(&self.choices.wait()?);
-        // Nobody else tells them.
-        let _ = self.tokens.set(choices.iter().map(|choice| choice.token).collect());
-        Ok(match self.rows {
-            None => choices,
-            Some(rows) => rows.into_iter().filter_map(|row| choices.get(row).copied()).collect(),
-        })
+        let masked = Tensor::new(masked, device)?;
+        let choosing = Choosing::new(masked, vocabulary, never, self.uploads.clone())?;
+        let choices = choices_of(rows, device)?;
+        choosing.choose(logits, wants, scratch, &choices)?;
+        Ok(Some(Chosen::of_all(self.downloads.start(&choices)?)))
     }
 }
 
@@ -370,43 +330,6 @@ impl Workspace {
     /// The residual after a layer.
     fn sum(&self) -> Result<Tensor> {
         &self.residual + &self.delta
-    }
-}
-
-/// 1 where a row has a mask.
-fn is_masked(want: Want<'_>) -> u32 {
-    u32::from(matches!(want, Want::GreedyAmong(_)))
-}
-
-/// Waits for the masks of rows, and writes them to theirs of `bits`, `[rows, words]`, in one copy; words that a mask
-/// lacks allow nothing. What stands in rows without a mask means nothing.
-fn put_masks<'a>(
-    uploads: &Uploads,
-    bits: &Tensor,
-    wants: impl Iterator<Item = Want<'a>>,
-) -> Result<()> {
-    let masks: Vec<Option<&[u32]>> = wants
-        .map(|want| match want {
-            Want::GreedyAmong(mask) => Some(mask.words()),
-            Want::Nothing | Want::Logits | Want::Greedy => None,
-        })
-        .collect();
-    let Some(first) = masks.iter().position(Option::is_some) else { return Ok(()) };
-    let masks = &masks[first..=masks.iter().rposition(Option::is_some).unwrap_or(first)];
-    let words = bits.dim(D::Minus1)?;
-    uploads.start(&bits.narrow(0, first, masks.len())?, |to| {
-        put_rows(to, masks, words);
-        Ok(())
-    })
-}
-
-fn put_rows(to: &mut [u32], masks: &[Option<&[u32]>], words: usize) {
-    for (row, mask) in to.chunks_exact_mut(words).zip(masks) {
-        if let Some(mask) = mask {
-            let (known, lacking) = row.split_at_mut(mask.len().min(words));
-            known.copy_from_slice(&mask[..known.len()]);
-            lacking.fill(0);
-        }
     }
 }
 
@@ -496,18 +419,4 @@ impl DecoderLayer {
 
 fn rms(norm: &Norm) -> Result<(&Tensor, f32)> {
     norm.rms().ok_or_else(|| candle_core::Error::Msg("the decoder's norms have no bias".to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mask_stands_in_its_row() {
-        let mut rows = [9; 9];
-        put_rows(&mut rows, &[Some(&[1, 2, 3]), None, Some(&[4])], 3);
-        assert_eq!(rows, [1, 2, 3, 9, 9, 9, 4, 0, 0]);
-        put_rows(&mut rows, &[Some(&[5, 6, 7, 8]), Some(&[])], 3);
-        assert_eq!(rows, [5, 6, 7, 0, 0, 0, 4, 0, 0]);
-    }
 }

@@ -12,6 +12,7 @@ use super::decode::{DecodeRow, DecodeStep};
 use super::{Chosen, Decoded, Fused, Stack};
 use crate::model::cache::BLOCK_TOKENS;
 use crate::model::cuda::tokens;
+use crate::model::draw::Draw;
 use crate::model::internvl::laps::Laps;
 use crate::model::internvl::looks::Looks;
 use crate::model::output::Want;
@@ -92,13 +93,13 @@ impl Last {
 }
 
 impl Ahead {
-    /// Which of its rows `rows` are; none where one of them is another, or wants what was not chosen by.
+    /// Which of its rows `rows` are; none where one of them is another, or wants what was not prepared for.
     fn serves(&self, rows: &[DecodeRow<'_>]) -> Option<Vec<usize>> {
         let tokens = self.tokens.get()?;
         let places = rows.iter().map(|row| Place { slot: row.slot, position: row.position });
         let found = find(&self.rows, places)?;
         let is_it = |(row, index): (&DecodeRow<'_>, &usize)| {
-            row.want == Want::Greedy
+            matches!(row.want, Want::Greedy | Want::Drawn(Draw { allowed: None, .. }))
                 && tokens.get(self.from[*index]) == Some(&row.token)
                 && self.tables[*index] == table(row.blocks, row.position)
         };
@@ -171,7 +172,12 @@ impl DecodeStep {
         let bucket = &stage.buckets[ahead.bucket];
         let Some(end) = &bucket.ending else { return Ok(None) };
         bucket.look(stack, fused, looks)?;
-        let chosen = end.choose_of(ahead.rows.len(), stage.device, fused)?;
+        // Rows of sequences that are gone want nothing.
+        let mut wants = vec![Want::Greedy; ahead.rows.len()];
+        for (row, at) in rows.iter().zip(&found) {
+            wants[*at] = row.want;
+        }
+        let chosen = end.choose(&wants, stage.device, fused)?;
         let Ahead { rows, times, .. } = ahead;
         self.last = Some(Last { rows, tokens: Arc::clone(&chosen.tokens) });
         let chosen = Chosen { rows: Some(found), ..chosen };

@@ -15,13 +15,14 @@ use std::ops::Range;
 use candle_core::{DType, Result, Tensor};
 
 use super::ahead::{Ahead, Last};
+use super::choosing::{Choosing, choices_of, is_masked};
 use super::places::{Piece, Places, put_table};
-use super::{Chosen, Decoded, Fused, Scratch, Stack, Widths, Workspace, is_masked, put_masks, rms};
+use super::{Chosen, Decoded, Fused, Scratch, Stack, Widths, Workspace, rms};
 use crate::model::cache::BLOCK_TOKENS;
 use crate::model::cuda::graph::{Graph, cublas_workspace};
 use crate::model::cuda::launch::{buffer, upload};
 use crate::model::cuda::rows;
-use crate::model::cuda::tokens::{self, Allowed, CHOICE_WORDS, Masks, mask_words};
+use crate::model::cuda::tokens;
 use crate::model::cuda::transfer::Uploads;
 use crate::model::internvl::decoder_layer::DecoderLayer;
 use crate::model::internvl::home::Home;
@@ -96,17 +97,13 @@ pub(super) struct Bucket {
 /// What follows the last layer: logits, and the choice.
 #[derive(Clone)]
 pub(super) struct End {
-    /// Which rows have a mask, u32.
-    masked: Tensor,
-    /// u32, `[rows, words]`
-    masks: Tensor,
+    choosing: Choosing,
     /// f32, `[rows, vocab]`
     pub(super) logits: Tensor,
     /// `[rows, CHOICE_WORDS]`
     choices: Tensor,
     /// Those of the largest bucket: whichever one a step had, its choices are the first of these.
     pub(super) all_choices: Tensor,
-    never: u32,
 }
 
 /// The layers of each device, where a token goes from device to device once, in one dtype on each.
@@ -159,15 +156,13 @@ impl DecodeStep {
         let most = buckets.last().copied().unwrap_or(1);
         let table_blocks = positions_max.div_ceil(BLOCK_TOKENS).max(1);
         let device = stack.homes.head.candle_device();
-        let words = mask_words(widths.vocabulary);
-        let choices = buffer(device, (most, CHOICE_WORDS), DType::U32)?;
+        let choices = choices_of(most, device)?;
+        let masked = Tensor::zeros(most, DType::U32, device)?;
         let ending = End {
-            masked: Tensor::zeros(most, DType::U32, device)?,
-            masks: Tensor::zeros((most, words), DType::U32, device)?,
+            choosing: Choosing::new(masked, widths.vocabulary, never, uploads.clone())?,
             logits: buffer(device, (most, widths.vocabulary), DType::F32)?,
             all_choices: choices.clone(),
             choices,
-            never,
         };
         let mut step = Self {
             stages: Vec::with_capacity(parts.len()),
@@ -220,12 +215,10 @@ impl DecodeStep {
             let tables = inputs.narrow(0, 4 * rows, rows * self.table_blocks)?;
             let ending = is_last.then(|| {
                 Ok::<_, candle_core::Error>(End {
-                    masked: part(3)?,
-                    masks: ending.masks.narrow(0, 0, rows)?,
+                    choosing: ending.choosing.narrow(part(3)?)?,
                     logits: ending.logits.narrow(0, 0, rows)?,
                     choices: ending.choices.narrow(0, 0, rows)?,
                     all_choices: ending.all_choices.clone(),
-                    never: ending.never,
                 })
             });
             Ok::<_, candle_core::Error>(Bucket {
@@ -314,8 +307,8 @@ impl DecodeStep {
                     sum = Some((all.copy()?, stage.device));
                 }
                 Some(end) => {
-                    put_masks(&self.uploads, &end.masks, rows.iter().map(|row| row.want))?;
-                    let chosen = end.choose_of(rows.len(), stage.device, fused)?;
+                    let wants: Vec<Want<'_>> = rows.iter().map(|row| row.want).collect();
+                    let chosen = end.choose(&wants, stage.device, fused)?;
                     self.last = Some(Last::of(rows, &chosen));
                     decoded = Some((chosen, end.logits.clone()));
                 }
@@ -352,7 +345,7 @@ impl Stage {
             upload(&self.inputs, inputs)?;
             bucket.launch(stack, scratch, 0..layers.len())?;
             if let Some(end) = &bucket.ending {
-                end.choose(scratch)?;
+                end.choosing.choose(&end.logits, &[], scratch, &end.choices)?;
             }
             device.synchronize()?;
             if allocates {
@@ -438,17 +431,16 @@ impl Bucket {
 }
 
 impl End {
-    /// Chooses a token of each row, and begins to bring over those of the first `rows`.
-    pub(super) fn choose_of(&self, rows: usize, device: usize, fused: &Fused) -> Result<Chosen> {
-        self.choose(&fused.scratches[&device])?;
-        Ok(Chosen::of_all(fused.downloads.start(&self.choices.narrow(0, 0, rows)?)?))
-    }
-
-    /// Chooses a token of each row, among those that its mask allows.
-    fn choose(&self, scratch: &Scratch) -> Result<()> {
-        let masks = Some(Masks { bits: &self.masks, masked: &self.masked });
-        let allowed = Allowed { masks, never: self.never };
-        tokens::argmax(&self.logits, allowed, scratch, &self.choices)
+    /// Chooses a token of each row, and begins to bring over those of the first ones, which have these `wants`. Waits for
+    /// masks.
+    pub(super) fn choose(
+        &self,
+        wants: &[Want<'_>],
+        device: usize,
+        fused: &Fused,
+    ) -> Result<Chosen> {
+        self.choosing.choose(&self.logits, wants, &fused.scratches[&device], &self.choices)?;
+        Ok(Chosen::of_all(fused.downloads.start(&self.choices.narrow(0, 0, wants.len())?)?))
     }
 }
 

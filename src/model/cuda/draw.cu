@@ -1,0 +1,335 @@
+// Draws a token of each row of logits that is not to have its likeliest one, as draw.rs of the model has it, to the bit: in
+// whole numbers, whose sums are the same in any order. A block takes a row; rows lie in the second-level cache, where the
+// product that made them left them. Names are known to draw.rs and benches/kernels/decode.py.
+
+#include "numbers.cuh"
+
+typedef unsigned long long mass_t;
+
+constexpr int DRAW_THREADS = 1024, WARPS = DRAW_THREADS / 32;
+// Logits that a thread reads at a time.
+constexpr int TOGETHER = 8;
+// Of a distance, behind the point; and what a token has no mass from.
+constexpr int FRACTION_BITS = 26, HALVINGS = 40;
+// Distances are told apart by their upper, middle and lower bits, one after the other.
+constexpr int LEVELS = 3, MIDDLE = 20, LOWER = 9;
+// The farthest distance of all has a bin of its own.
+constexpr int BINS_MAX = (HALVINGS << (FRACTION_BITS - MIDDLE)) + 1;
+constexpr int THREAD_BINS = (BINS_MAX + DRAW_THREADS - 1) / DRAW_THREADS;
+
+// As the host writes it.
+struct Draw {
+    // 0: the row has its choice already, as all have whose other words mean nothing.
+    word is_drawn;
+    // 0: the likeliest token.
+    float sharpness;
+    // 1: logits stay.
+    float penalty;
+    word reach;
+    // 0: all are kept.
+    word top_k;
+    word has_top_p;
+    mass_t top_p;
+    mass_t number;
+};
+
+// The last token that is kept.
+struct Cut {
+    word distance, token;
+};
+
+struct Row {
+    const float *logits;
+    // None: every token may be drawn; none was seen.
+    const word *mask, *seen;
+    float penalty, peak, sharpness;
+    int never, vocabulary;
+    // Tokens of each warp, a multiple of 32.
+    int chunk;
+    Cut cut;
+
+    // What a token is drawn by.
+    __device__ __forceinline__ float value(int token, float logit) const {
+        const word bit = 1u << token % 32;
+        if (token == never || (mask != nullptr && (mask[token / 32] & bit) == 0)) {
+            return -CUDART_INF_F;
+        }
+        if (seen != nullptr && (seen[token / 32] & bit) != 0) {
+            return logit > 0.0f ? __fdiv_rn(logit, penalty) : __fmul_rn(logit, penalty);
+        }
+        return logit;
+    }
+
+    __device__ __forceinline__ word distance(float value) const {
+        return __float2uint_rz(__fmul_rn(__fsub_rn(peak, value), sharpness) * (1 << FRACTION_BITS));
+    }
+
+    __device__ __forceinline__ bool keeps(word distance, int token) const {
+        return distance < cut.distance || (distance == cut.distance && (word)token <= cut.token);
+    }
+};
+
+__device__ __forceinline__ mass_t mass(word distance) {
+    const word x = distance << (32 - FRACTION_BITS);
+    word sum = 4069712u;
+    sum = 39589773u - __umulhi(x, sum);
+    sum = 237568913u - __umulhi(x, sum);
+    sum = 1031600030u - __umulhi(x, sum);
+    sum = 2977034827u - __umulhi(x, sum);
+    return (((1ull << 32) - __umulhi(x, sum)) << (HALVINGS - 32)) >> (distance >> FRACTION_BITS);
+}
+
+// `share`, in units of 2^-64, of `all`, rounded up.
+__device__ __forceinline__ mass_t share_of(mass_t all, mass_t share) {
+    return __umul64hi(all, share) + (all * share != 0);
+}
+
+// Calls `see` with the tokens of this thread's warp and their values, 32 at a time.
+template <typename See> __device__ __forceinline__ void each(const Row &row, See see) {
+    const int begin = threadIdx.x / 32 * row.chunk, end = min(begin + row.chunk, row.vocabulary);
+    for (int first = begin + threadIdx.x % 32; first < end; first += 32 * TOGETHER) {
+        float logits[TOGETHER];
+#pragma unroll
+        for (int i = 0; i < TOGETHER; i++) {
+            logits[i] = row.logits[min(first + 32 * i, end - 1)];
+        }
+#pragma unroll
+        for (int i = 0; i < TOGETHER; i++) {
+            if (first + 32 * i < end) {
+                see(first + 32 * i, row.value(first + 32 * i, logits[i]));
+            }
+        }
+    }
+}
+
+// The sum over the threads before this one, and over all.
+__device__ mass_t before(mass_t own, mass_t &all) {
+    __shared__ mass_t parts[WARPS];
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    auto up_to = [lane](mass_t sum) {
+#pragma unroll
+        for (int step = 1; step < 32; step *= 2) {
+            const mass_t other = __shfl_up_sync(ALL_LANES, sum, step);
+            sum += lane >= step ? other : 0;
+        }
+        return sum;
+    };
+    const mass_t sum = up_to(own);
+    // What was there may still be read.
+    __syncthreads();
+    if (lane == 31) {
+        parts[warp] = sum;
+    }
+    __syncthreads();
+    const mass_t warps = up_to(parts[lane]);
+    all = __shfl_sync(ALL_LANES, warps, WARPS - 1);
+    const mass_t earlier = __shfl_sync(ALL_LANES, warps, (warp + 31) % 32);
+    return (warp == 0 ? 0 : earlier) + sum - own;
+}
+
+// The greatest of what the threads have.
+__device__ mass_t greatest(mass_t x) {
+    __shared__ mass_t parts[WARPS];
+    auto of_warp = [](mass_t x) {
+#pragma unroll
+        for (int lane = 16; lane > 0; lane /= 2) {
+            x = max(x, __shfl_xor_sync(ALL_LANES, x, lane));
+        }
+        return x;
+    };
+    x = of_warp(x);
+    if (threadIdx.x % 32 == 0) {
+        parts[threadIdx.x / 32] = x;
+    }
+    __syncthreads();
+    return of_warp(parts[threadIdx.x % 32]);
+}
+
+// The token at which the sum of what tokens weigh, one after the other, goes beyond `rest(sum of all)`; -1 where it never
+// does.
+template <typename Weigh, typename Rest> __device__ int locate(const Row &row, Weigh weigh, Rest rest_of) {
+    __shared__ mass_t rest_of_chunk;
+    __shared__ int chunk_begin, located;
+    mass_t own = 0, all, ignored;
+    each(row, [&](int token, float value) { own += weigh(token, value); });
+    const mass_t earlier = before(own, all), rest = rest_of(all);
+    if (rest >= all) {
+        return -1;
+    }
+    // Of a warp's first lane what is before it are whole chunks.
+    const mass_t begin = __shfl_sync(ALL_LANES, earlier, 0), end = __shfl_sync(ALL_LANES, earlier + own, 31);
+    if (threadIdx.x % 32 == 0 && begin <= rest && rest < end) {
+        chunk_begin = threadIdx.x / 32 * row.chunk;
+        rest_of_chunk = rest - begin;
+    }
+    __syncthreads();
+    // All threads at that chunk, each at tokens that lie side by side.
+    const int each_thread = (row.chunk + DRAW_THREADS - 1) / DRAW_THREADS;
+    const int first = chunk_begin + threadIdx.x * each_thread;
+    const int last = min(min(first + each_thread, chunk_begin + row.chunk), row.vocabulary);
+    auto weight = [&](int token) { return weigh(token, row.value(token, row.logits[token])); };
+    own = 0;
+    for (int token = first; token < last; token++) {
+        own += weight(token);
+    }
+    mass_t sum = before(own, ignored);
+    if (sum <= rest_of_chunk && rest_of_chunk < sum + own) {
+        for (int token = first; token < last; token++) {
+            sum += weight(token);
+            if (rest_of_chunk < sum) {
+                located = token;
+                break;
+            }
+        }
+    }
+    __syncthreads();
+    return located;
+}
+
+// Narrows the row's cut to the first tokens, the likeliest first and of equals the lower, that are so many, or have that
+// share of all mass.
+template <bool BY_MASS> __device__ void narrow(Row &row, mass_t wanted) {
+    // Sums of bins, in two words.
+    __shared__ word low[BINS_MAX], high[BINS_MAX];
+    __shared__ struct {
+        word bin;
+        mass_t before, inside;
+    } found;
+    word base = 0;
+    mass_t target = wanted, inside = 0;
+#pragma unroll 1
+    for (int level = 0; level < LEVELS; level++) {
+        const int shift = level == 0 ? MIDDLE : level == 1 ? LOWER : 0;
+        const int bins = level == 0 ? BINS_MAX : 1 << (level == 1 ? MIDDLE - LOWER : LOWER);
+        __syncthreads();
+        for (int bin = threadIdx.x; bin < bins; bin += DRAW_THREADS) {
+            low[bin] = 0, high[bin] = 0;
+        }
+        __syncthreads();
+        each(row, [&](int token, float value) {
+            const word distance = row.distance(value);
+            const word bin = (distance - base) >> shift;
+            if (distance >= base && bin < bins && row.keeps(distance, token)) {
+                const mass_t weight = BY_MASS ? mass(distance) : 1;
+                const word added = (word)weight, was = atomicAdd(&low[bin], added);
+                const word carried = (word)(weight >> 32) + (was + added < was);
+                if (carried != 0) {
+                    atomicAdd(&high[bin], carried);
+                }
+            }
+        });
+        __syncthreads();
+        mass_t sums[THREAD_BINS], own = 0, all;
+#pragma unroll
+        for (int i = 0; i < THREAD_BINS; i++) {
+            const int bin = threadIdx.x * THREAD_BINS + i;
+            sums[i] = bin < bins ? (mass_t)high[bin] << 32 | low[bin] : 0;
+            own += sums[i];
+        }
+        mass_t sum = before(own, all);
+        if (level == 0) {
+            target = BY_MASS ? max(share_of(all, wanted), 1ull) : wanted;
+            if (all < target) {
+                return;
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < THREAD_BINS; i++) {
+            if (sum < target && target <= sum + sums[i]) {
+                found = {(word)(threadIdx.x * THREAD_BINS + i), sum, sums[i]};
+            }
+            sum += sums[i];
+        }
+        __syncthreads();
+        base += found.bin << shift;
+        target -= found.before;
+        inside = found.inside;
+        if (target == inside) {
+            // All of the bin. The cut that is there may lie in it.
+            const word last = base + ((1u << shift) - 1);
+            row.cut = last < row.cut.distance ? Cut{last, 0xffffffffu} : row.cut;
+            return;
+        }
+    }
+    // Some of those that are equally far.
+    const mass_t count = BY_MASS ? (target + mass(base) - 1) / mass(base) : target;
+    const int token = locate(
+        row,
+        [&](int token, float value) -> mass_t {
+            const word distance = row.distance(value);
+            return distance == base && row.keeps(distance, token);
+        },
+        [&](mass_t) { return count - 1; });
+    if (token >= 0) {
+        row.cut = {base, (word)token};
+    }
+}
+
+// Greater for greater numbers; 0 for none.
+__device__ __forceinline__ word ordered(float x) {
+    // Both zeros are one.
+    const word bits = __float_as_uint(x + 0.0f);
+    return bits >> 31 != 0 ? ~bits : bits | 0x80000000u;
+}
+
+__device__ __forceinline__ float from_ordered(word x) { return __uint_as_float(x >> 31 != 0 ? x & 0x7fffffffu : ~x); }
+
+// `choices` are those of argmax, which knows the masks too, and are changed where a row is drawn: the token and its logit.
+// `seen`, [rows, words], is read of rows with a penalty, `masks`, [rows, words], where `masked`, of each row, is not 0.
+extern "C" __global__ void __launch_bounds__(DRAW_THREADS)
+    draw_f32(const float *logits, uint4 *choices, const Draw *draws, const word *seen, const word *masks,
+             const word *masked, int never, int vocabulary) {
+    begin_kernel();
+    const Draw draw = draws[blockIdx.x];
+    const uint4 choice = choices[blockIdx.x];
+    // Nor is a row of which some are not finite.
+    if (draw.is_drawn == 0 || choice.y == 0) {
+        return;
+    }
+    const size_t words = (size_t)blockIdx.x * ((vocabulary + 31) / 32);
+    const bool has_mask = masks != nullptr && masked[blockIdx.x] != 0;
+    Row row;
+    row.logits = logits + (size_t)blockIdx.x * vocabulary;
+    row.mask = has_mask ? masks + words : nullptr;
+    row.seen = draw.penalty != 1.0f ? seen + words : nullptr;
+    row.penalty = draw.penalty, row.sharpness = draw.sharpness;
+    row.never = never, row.vocabulary = vocabulary;
+    row.chunk = ((vocabulary + WARPS - 1) / WARPS + 31) / 32 * 32;
+    row.cut = {draw.reach, 0xffffffffu};
+    word token = choice.x;
+    row.peak = __uint_as_float(choice.z);
+    if (row.seen != nullptr) {
+        mass_t best = 0;
+        each(row, [&](int token, float value) {
+            const bool is_some = value > -CUDART_INF_F;
+            best = max(best, is_some ? (mass_t)ordered(value) << 32 | ~(word)token : 0);
+        });
+        best = greatest(best);
+        token = best == 0 ? token : ~(word)best;
+        row.peak = best == 0 ? -CUDART_INF_F : from_ordered((word)(best >> 32));
+    }
+    // None may be drawn.
+    if (row.peak == -CUDART_INF_F) {
+        return;
+    }
+    if (row.sharpness > 0.0f) {
+        if (draw.top_k != 0) {
+            narrow<false>(row, draw.top_k);
+        }
+        if (draw.has_top_p != 0) {
+            narrow<true>(row, draw.top_p);
+        }
+        const int drawn = locate(
+            row,
+            [&](int token, float value) -> mass_t {
+                const word distance = row.distance(value);
+                return row.keeps(distance, token) ? mass(distance) : 0;
+            },
+            [&](mass_t all) { return __umul64hi(all, draw.number); });
+        token = drawn < 0 ? token : (word)drawn;
+    }
+    if (threadIdx.x == 0) {
+        choices[blockIdx.x].x = token;
+        choices[blockIdx.x].z = __float_as_uint(row.logits[token]);
+    }
+}
