@@ -169,6 +169,7 @@ fn unsafe_code_has_few_addresses() {
         "model/cuda/attention.rs",
         "model/cuda/fp8.rs",
         "model/cuda/graph.rs",
+        "model/cuda/draw.rs",
         "model/cuda/hopper.rs",
         "model/cuda/hopper_attention.rs",
         "model/cuda/hopper_logits.rs",

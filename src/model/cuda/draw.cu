@@ -1,6 +1,6 @@
 // Draws a token of each row of logits that is not to have its likeliest one, as draw.rs of the model has it, to the bit: in
 // whole numbers, whose sums are the same in any order. A block takes a row; rows lie in the second-level cache, where the
-// product that made them left them. Names are known to draw.rs and benches/kernels/decode.py.
+// product that made them left them. Names are known to draw.rs.
 
 #include "numbers.cuh"
 

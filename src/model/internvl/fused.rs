@@ -15,7 +15,7 @@ mod places;
 
 use std::collections::BTreeMap;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 
 use super::aim::Ends;
 use super::config::TextConfig;
@@ -156,24 +156,9 @@ impl Fused {
         if observer.looks_inside() {
             return Ok(None);
         }
-        let mut places: BTreeMap<usize, Places> = BTreeMap::new();
-        for (index, rope) in stack.ropes {
-            let device = self.scratches[index].device();
-            let Some(new) = Places::new(sequences, rope, device)? else { return Ok(None) };
-            places.insert(*index, new);
-        }
+        let Some(places) = self.places(stack, sequences)? else { return Ok(None) };
+        let ending = places_of_ends(stack, ends)?;
         let mut glances: BTreeMap<usize, Glance> = BTreeMap::new();
-        // Rows that end are sequences of one row to what follows the last cache.
-        let ending = match (ends, stack.homes.layers.last()) {
-            (Some(ends), Some(home)) if !ends.is_empty() => {
-                let (rope, device) = (&stack.ropes[&home.index], home.candle_device());
-                let Some(places) = Places::new(&ends.sequences, rope, device)? else {
-                    return Ok(None);
-                };
-                Some(places)
-            }
-            _ => None,
-        };
         let last = stack.layers.len().saturating_sub(1);
         // The prompt of a probe is shorter than those that some kernels are for.
         let is_probed = !observer.is_blind();
@@ -228,6 +213,21 @@ impl Fused {
             None => x.clone(),
         };
         Ok(Some(rows))
+    }
+
+    /// Where rows of `sequences` belong, on each device; none where it has no kernel for that.
+    fn places(
+        &self,
+        stack: &Stack<'_>,
+        sequences: &[Rows<'_>],
+    ) -> Result<Option<BTreeMap<usize, Places>>> {
+        let mut places = BTreeMap::new();
+        for (index, rope) in stack.ropes {
+            let device = self.scratches[index].device();
+            let Some(new) = Places::new(sequences, rope, device)? else { return Ok(None) };
+            places.insert(*index, new);
+        }
+        Ok(Some(places))
     }
 
     /// One token more of each sequence, by a graph; none where this step has none.
@@ -414,6 +414,17 @@ impl DecoderLayer {
         ]
         .iter()
         .any(|(linear, x)| linear.allocates(x))
+    }
+}
+
+/// Where rows that end belong, if there are any: to what follows the last cache they are sequences of one row.
+fn places_of_ends(stack: &Stack<'_>, ends: Option<&Ends<'_>>) -> Result<Option<Places>> {
+    let ends = ends.filter(|ends| !ends.is_empty());
+    let (Some(ends), Some(home)) = (ends, stack.homes.layers.last()) else { return Ok(None) };
+    let rope = &stack.ropes[&home.index];
+    match Places::new(&ends.sequences, rope, home.candle_device())? {
+        Some(places) => Ok(Some(places)),
+        None => bail!("rows end behind those that are taken in"),
     }
 }
 

@@ -180,7 +180,7 @@ impl DecodeStep {
         let chosen = end.choose(&wants, stage.device, fused)?;
         let Ahead { rows, times, .. } = ahead;
         self.last = Some(Last { rows, tokens: Arc::clone(&chosen.tokens) });
-        let chosen = Chosen { rows: Some(found), ..chosen };
+        let chosen = chosen.of_rows(found);
         Ok(Some(Decoded { chosen, logits: end.logits.clone(), was_begun: true, times }))
     }
 }

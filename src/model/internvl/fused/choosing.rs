@@ -15,7 +15,7 @@ use crate::model::output::{Choice, Want};
 pub(in crate::model::internvl) struct Chosen {
     choices: Download,
     /// Rows of these that were asked for; none: all.
-    pub(super) rows: Option<Vec<usize>>,
+    rows: Option<Vec<usize>>,
     /// Where all their tokens are told.
     pub(super) tokens: Tokens,
 }
@@ -39,6 +39,11 @@ pub(super) struct Choosing {
 impl Chosen {
     pub(super) fn of_all(choices: Download) -> Self {
         Self { choices, rows: None, tokens: Tokens::default() }
+    }
+
+    /// Those of `rows`, in their order.
+    pub(super) fn of_rows(self, rows: Vec<usize>) -> Self {
+        Self { rows: Some(rows), ..self }
     }
 
     /// Waits for them.
@@ -101,11 +106,7 @@ impl Choosing {
             }
             Ok(())
         })?;
-        let seen_of = |want: &Want<'_>| {
-            let with_penalty = want.draw().filter(|draw| draw.odds.has_penalty());
-            with_penalty.map(|draw| draw.seen)
-        };
-        put_bits(&self.uploads, &seen, wants.iter().map(seen_of))?;
+        put_bits(&self.uploads, &seen, wants.iter().map(|want| seen_of(*want)))?;
         let (bits, masked) = (first(&self.masks)?, first(&self.masked)?);
         let masks = Some(Masks { bits: &bits, masked: &masked });
         let allowed = Allowed { masks, never: self.never };
@@ -122,6 +123,11 @@ pub(super) fn choices_of(rows: usize, device: &Device) -> Result<Tensor> {
 /// 1 where a row has a mask.
 pub(super) fn is_masked(want: Want<'_>) -> u32 {
     u32::from(want.mask().is_some())
+}
+
+/// The tokens that make a difference to what is drawn.
+fn seen_of(want: Want<'_>) -> Option<&[u32]> {
+    want.draw().filter(|draw| draw.odds.has_penalty()).map(|draw| draw.seen)
 }
 
 /// Writes the bits of rows that have some to theirs of `to`, `[rows, words]`, in one copy; words that are lacking are 0. What
@@ -195,9 +201,11 @@ mod tests {
         (0..vocabulary).map(value).collect()
     }
 
+    /// Token 0 has one always: a mask allows something.
     fn bits(rng: &mut ChaCha8Rng, vocabulary: usize) -> Vec<u32> {
-        // Some words are lacking.
         let mut bits: Vec<u32> = (0..mask_words(vocabulary)).map(|_| rng.random()).collect();
+        bits[0] |= 1;
+        // Some words are lacking.
         bits.truncate(bits.len().max(2) - rng.random_range(0..2));
         bits
     }
