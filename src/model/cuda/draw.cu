@@ -33,6 +33,19 @@ struct Draw {
     mass_t number;
 };
 
+// What a block has in common.
+struct Shared {
+    // Sums of bins, in two words.
+    word low[BINS_MAX], high[BINS_MAX];
+    // The bin in which a cut is, what is in those before it, and in it.
+    word bin;
+    mass_t before, inside;
+    // Candidates, in any order.
+    word distances[DRAW_THREADS], tokens[DRAW_THREADS];
+    mass_t masses[DRAW_THREADS];
+    int candidates, token;
+};
+
 // The last token that is kept.
 struct Cut {
     word distance, token;
@@ -186,24 +199,76 @@ template <typename Weigh, typename Rest> __device__ int locate(const Row &row, W
     return located;
 }
 
+// Draws from the tokens up to a distance, among which all are that may be drawn, where each thread can have one of them: -1
+// where they are more. `target` is the mass that is kept; 0: the draw's share of what its top_k keeps.
+__device__ int draw_of_few(const Row &row, const Draw &draw, word limit, mass_t target, Shared &shared) {
+    if (threadIdx.x == 0) {
+        shared.candidates = 0;
+    }
+    __syncthreads();
+    each(row, [&](int token, float value) {
+        const word distance = row.distance(value);
+        if (distance <= limit && row.keeps(distance, token)) {
+            const int at = atomicAdd(&shared.candidates, 1);
+            if (at < DRAW_THREADS) {
+                shared.distances[at] = distance, shared.tokens[at] = token, shared.masses[at] = mass(distance);
+            }
+        }
+    });
+    __syncthreads();
+    const int candidates = shared.candidates;
+    if (candidates > DRAW_THREADS) {
+        return -1;
+    }
+    const bool is_one = threadIdx.x < candidates;
+    const word distance = is_one ? shared.distances[threadIdx.x] : 0, token = is_one ? shared.tokens[threadIdx.x] : 0;
+    const mass_t own = is_one ? shared.masses[threadIdx.x] : 0;
+    // Of those that are likelier, or as likely and lower.
+    word rank = 0;
+    mass_t likelier = 0, all;
+    for (int i = 0; i < candidates; i++) {
+        const word other = shared.distances[i];
+        const bool is_likelier = other < distance || (other == distance && shared.tokens[i] < token);
+        rank += is_likelier;
+        likelier += is_likelier ? shared.masses[i] : 0;
+    }
+    bool is_kept = is_one && (draw.top_k == 0 || rank < draw.top_k);
+    if (draw.has_top_p != 0) {
+        if (target == 0) {
+            before(is_kept ? own : 0, all);
+            target = max(share_of(all, draw.top_p), 1ull);
+        }
+        is_kept = is_kept && likelier < target;
+    }
+    // In here all threads have read the masses.
+    before(is_kept ? own : 0, all);
+    shared.masses[threadIdx.x] = is_kept ? own : 0;
+    __syncthreads();
+    mass_t lower = 0;
+    for (int i = 0; i < candidates; i++) {
+        lower += shared.tokens[i] < token ? shared.masses[i] : 0;
+    }
+    const mass_t rest = __umul64hi(all, draw.number);
+    if (is_kept && lower <= rest && rest < lower + own) {
+        shared.token = token;
+    }
+    __syncthreads();
+    return shared.token;
+}
+
 // Narrows the row's cut to the first tokens, the likeliest first and of equals the lower, that are so many, or have that
-// share of all mass.
-template <bool BY_MASS> __device__ void narrow(Row &row, mass_t wanted) {
-    // Sums of bins, in two words.
-    __shared__ word low[BINS_MAX], high[BINS_MAX];
-    __shared__ struct {
-        word bin;
-        mass_t before, inside;
-    } found;
+// share of all mass; or draws a token where that is sooner done, and returns it.
+template <bool BY_MASS> __device__ int narrow(Row &row, const Draw &draw, Shared &shared) {
+    const mass_t wanted = BY_MASS ? draw.top_p : draw.top_k;
     word base = 0;
-    mass_t target = wanted, inside = 0;
+    mass_t target = wanted;
 #pragma unroll 1
     for (int level = 0; level < LEVELS; level++) {
         const int shift = level == 0 ? MIDDLE : level == 1 ? LOWER : 0;
         const int bins = level == 0 ? BINS_MAX : 1 << (level == 1 ? MIDDLE - LOWER : LOWER);
         __syncthreads();
         for (int bin = threadIdx.x; bin < bins; bin += DRAW_THREADS) {
-            low[bin] = 0, high[bin] = 0;
+            shared.low[bin] = 0, shared.high[bin] = 0;
         }
         __syncthreads();
         each(row, [&](int token, float value) {
@@ -211,10 +276,10 @@ template <bool BY_MASS> __device__ void narrow(Row &row, mass_t wanted) {
             const word bin = (distance - base) >> shift;
             if (distance >= base && bin < bins && row.keeps(distance, token)) {
                 const mass_t weight = BY_MASS ? mass(distance) : 1;
-                const word added = (word)weight, was = atomicAdd(&low[bin], added);
+                const word added = (word)weight, was = atomicAdd(&shared.low[bin], added);
                 const word carried = (word)(weight >> 32) + (was + added < was);
                 if (carried != 0) {
-                    atomicAdd(&high[bin], carried);
+                    atomicAdd(&shared.high[bin], carried);
                 }
             }
         });
@@ -223,32 +288,37 @@ template <bool BY_MASS> __device__ void narrow(Row &row, mass_t wanted) {
 #pragma unroll
         for (int i = 0; i < THREAD_BINS; i++) {
             const int bin = threadIdx.x * THREAD_BINS + i;
-            sums[i] = bin < bins ? (mass_t)high[bin] << 32 | low[bin] : 0;
+            sums[i] = bin < bins ? (mass_t)shared.high[bin] << 32 | shared.low[bin] : 0;
             own += sums[i];
         }
         mass_t sum = before(own, all);
         if (level == 0) {
             target = BY_MASS ? max(share_of(all, wanted), 1ull) : wanted;
             if (all < target) {
-                return;
+                return -1;
             }
         }
 #pragma unroll
         for (int i = 0; i < THREAD_BINS; i++) {
             if (sum < target && target <= sum + sums[i]) {
-                found = {(word)(threadIdx.x * THREAD_BINS + i), sum, sums[i]};
+                shared.bin = threadIdx.x * THREAD_BINS + i, shared.before = sum, shared.inside = sums[i];
             }
             sum += sums[i];
         }
         __syncthreads();
-        base += found.bin << shift;
-        target -= found.before;
-        inside = found.inside;
-        if (target == inside) {
+        base += shared.bin << shift;
+        const word last = base + ((1u << shift) - 1);
+        if (level == 0) {
+            const int token = draw_of_few(row, draw, last, BY_MASS ? target : 0, shared);
+            if (token >= 0) {
+                return token;
+            }
+        }
+        target -= shared.before;
+        if (target == shared.inside) {
             // All of the bin. The cut that is there may lie in it.
-            const word last = base + ((1u << shift) - 1);
             row.cut = last < row.cut.distance ? Cut{last, 0xffffffffu} : row.cut;
-            return;
+            return -1;
         }
     }
     // Some of those that are equally far.
@@ -263,6 +333,30 @@ template <bool BY_MASS> __device__ void narrow(Row &row, mass_t wanted) {
     if (token >= 0) {
         row.cut = {base, (word)token};
     }
+    return -1;
+}
+
+// Draws a token of those that the row keeps; -1: none is.
+__device__ int draw_one(Row &row, const Draw &draw, Shared &shared) {
+    if (draw.top_k != 0) {
+        const int token = narrow<false>(row, draw, shared);
+        if (token >= 0) {
+            return token;
+        }
+    }
+    if (draw.has_top_p != 0) {
+        const int token = narrow<true>(row, draw, shared);
+        if (token >= 0) {
+            return token;
+        }
+    }
+    return locate(
+        row,
+        [&](int token, float value) -> mass_t {
+            const word distance = row.distance(value);
+            return row.keeps(distance, token) ? mass(distance) : 0;
+        },
+        [&](mass_t all) { return __umul64hi(all, draw.number); });
 }
 
 // Greater for greater numbers; 0 for none.
@@ -279,6 +373,7 @@ __device__ __forceinline__ float from_ordered(word x) { return __uint_as_float(x
 extern "C" __global__ void __launch_bounds__(DRAW_THREADS)
     draw_f32(const float *logits, uint4 *choices, const Draw *draws, const word *seen, const word *masks,
              const word *masked, int never, int vocabulary) {
+    __shared__ Shared shared;
     begin_kernel();
     const Draw draw = draws[blockIdx.x];
     const uint4 choice = choices[blockIdx.x];
@@ -313,19 +408,7 @@ extern "C" __global__ void __launch_bounds__(DRAW_THREADS)
         return;
     }
     if (row.sharpness > 0.0f) {
-        if (draw.top_k != 0) {
-            narrow<false>(row, draw.top_k);
-        }
-        if (draw.has_top_p != 0) {
-            narrow<true>(row, draw.top_p);
-        }
-        const int drawn = locate(
-            row,
-            [&](int token, float value) -> mass_t {
-                const word distance = row.distance(value);
-                return row.keeps(distance, token) ? mass(distance) : 0;
-            },
-            [&](mass_t all) { return __umul64hi(all, draw.number); });
+        const int drawn = draw_one(row, draw, shared);
         token = drawn < 0 ? token : (word)drawn;
     }
     if (threadIdx.x == 0) {
