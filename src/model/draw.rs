@@ -5,7 +5,7 @@
 //! the rest of the batch has no say.
 //!
 //! It is done in whole numbers. A token's distance from the likeliest one is counted in halvings of its probability, with 26
-//! bits behind the point; its mass is 2^40 over two to the power of that, and nothing from 40 halvings on. Sums of these are
+//! bits behind the point; its mass is 2^40 over two to the power of that, and nothing beyond 40 halvings. Sums of these are
 //! the same in any order, so that a device draws with a thousand threads at a time, by `cuda/draw.cu`, the very token that is
 //! drawn here.
 
@@ -15,7 +15,7 @@ use crate::constraint::Mask;
 /// Bits of a distance that are behind the point.
 const FRACTION_BITS: u32 = 26;
 
-/// Binary logarithm of the likeliest token's mass, and the halvings from which on a token has none.
+/// Binary logarithm of the likeliest token's mass, and the halvings beyond which a token has none.
 const HALVINGS: u32 = 40;
 
 /// Two to the power of `-x` for `x` in `0..=1`, as `1 - x (a - x (b - x (c - ...)))`, in units of 2^-32: a polynomial that is

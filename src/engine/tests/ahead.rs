@@ -71,9 +71,12 @@ fn what_is_held_to_a_grammar_is_not_begun() {
     stage.assert_empty();
 }
 
-/// What a token is drawn by goes on by the choice, not by the step, of which some are begun and some are not.
-#[test]
-fn a_seed_draws_the_same_whether_steps_are_begun() {
+/// The text of a request whose tokens are drawn, and what the fake was asked for. The step of number `lost` fails.
+fn drawn(begins_ahead: bool, lost: Option<usize>) -> (String, (usize, usize)) {
+    let mut stage = Stage::new(Options { begins_ahead, ..Options::default() });
+    if let Some(step) = lost {
+        stage.faults.add(Fault { step, ..Fault::next(FaultKind::Device) });
+    }
     let sampling = Sampling {
         temperature: 1.0,
         top_p: 0.9,
@@ -81,18 +84,26 @@ fn a_seed_draws_the_same_whether_steps_are_begun() {
         seed: 5,
         ..Sampling::GREEDY
     };
-    let text = |begins_ahead: bool| {
-        let mut stage = Stage::new(Options { begins_ahead, ..Options::default() });
-        let drawn = Job { sampling, output_tokens_max: 30, ..job("drawn", &[1]) };
-        let mut events = stage.submit(drawn).unwrap();
-        stage.settle();
-        let begun = counts(&stage);
-        stage.assert_empty();
-        (text_of(&mut events), begun)
-    };
-    let ((begun, counts), (plain, none)) = (text(true), text(false));
+    let job = Job { sampling, output_tokens_max: 30, ..job("drawn", &[1]) };
+    let mut events = stage.submit(job).unwrap();
+    stage.settle();
+    let counts = counts(&stage);
+    stage.assert_empty();
+    (text_of(&mut events), counts)
+}
+
+/// What a token is drawn by goes on by the choice, not by the step, of which some are begun, some are not, and some fail.
+#[test]
+fn a_seed_draws_the_same_whatever_becomes_of_steps() {
+    let (plain, none) = drawn(false, None);
+    let (begun, counts) = drawn(true, None);
     assert_eq!(begun, plain);
     assert!(counts.1 > 10 && none == (0, 0), "{counts:?} {none:?}");
+    for lost in [0, 1, 2, 5, 11] {
+        for begins_ahead in [true, false] {
+            assert_eq!(drawn(begins_ahead, Some(lost)).0, plain, "without step {lost}");
+        }
+    }
 }
 
 /// Who comes while a step is begun waits for that one, and for no other.

@@ -1,6 +1,6 @@
 // Draws a token of each row of logits that is not to have its likeliest one, as draw.rs of the model has it, to the bit: in
-// whole numbers, whose sums are the same in any order. A block takes a row; rows lie in the second-level cache, where the
-// product that made them left them. Names are known to draw.rs.
+// whole numbers, whose sums are the same in any order. A block takes a row; up to some 60 rows are in an H100's
+// second-level cache, where the product that made them left them. Names are known to draw.rs and benches/kernels/draw.py.
 
 #include "numbers.cuh"
 
@@ -9,7 +9,7 @@ typedef unsigned long long mass_t;
 constexpr int DRAW_THREADS = 1024, WARPS = DRAW_THREADS / 32;
 // Logits that a thread reads at a time.
 constexpr int TOGETHER = 8;
-// Of a distance, behind the point; and what a token has no mass from.
+// Of a distance, behind the point; and beyond how many halvings a token has no mass.
 constexpr int FRACTION_BITS = 26, HALVINGS = 40;
 // Distances are told apart by their upper, middle and lower bits, one after the other.
 constexpr int LEVELS = 3, MIDDLE = 20, LOWER = 9;

@@ -221,7 +221,7 @@ impl Decoder {
         Ok(begun.unwrap_or(false))
     }
 
-    /// Greedy choices from [`logits`](Self::logits), made where these are; none where that cannot be.
+    /// Choices from [`logits`](Self::logits), made where these are; none where that cannot be.
     pub(super) fn choose(
         &self,
         logits: &Tensor,

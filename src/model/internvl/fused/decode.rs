@@ -8,7 +8,7 @@
 //! spread over devices the rows go from graph to graph; each device can then work on the rows of another step.
 //!
 //! The choice is no part of a graph. Which tokens may be chosen is computed while the graph runs, copied to the
-//! device behind it, and read by the last kernel of the step.
+//! device behind it, and read by the step's last kernels.
 
 use std::ops::Range;
 
@@ -24,6 +24,7 @@ use crate::model::cuda::launch::{buffer, upload};
 use crate::model::cuda::rows;
 use crate::model::cuda::tokens;
 use crate::model::cuda::transfer::Uploads;
+use crate::model::draw::{Draw, Odds};
 use crate::model::internvl::decoder_layer::DecoderLayer;
 use crate::model::internvl::home::Home;
 use crate::model::internvl::laps::Laps;
@@ -39,6 +40,10 @@ const FIRST_LAYERS: usize = 2;
 
 /// Marks a row without a sequence: no token, and no position.
 const NOTHING: u32 = u32::MAX;
+
+/// Nobody reads what is drawn.
+const ANY: Draw<'_> =
+    Draw { odds: Odds { temperature: 1.0, ..Odds::GREEDY }, seen: &[], allowed: None, number: 0 };
 
 /// A sequence's last token.
 #[derive(Debug, Clone, Copy)]
@@ -345,7 +350,8 @@ impl Stage {
             upload(&self.inputs, inputs)?;
             bucket.launch(stack, scratch, 0..layers.len())?;
             if let Some(end) = &bucket.ending {
-                end.choosing.choose(&end.logits, &[], scratch, &end.choices)?;
+                // The first row is drawn, whatever it holds: a kernel that is compiled first makes nobody wait later.
+                end.choosing.choose(&end.logits, &[Want::Drawn(ANY)], scratch, &end.choices)?;
             }
             device.synchronize()?;
             if allocates {
