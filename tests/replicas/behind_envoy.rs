@@ -101,10 +101,15 @@ async fn messages_pass_as_they_are_made_and_calls_go_to_both_replicas() {
     let addresses = addresses(&replicas);
     let Some(envoy) = Envoy::start(&addresses, &[]).await else { return };
     assert_eq!(envoy.log(), "", "the file holds for this Envoy without a warning");
+    for replica in addresses {
+        let healthy = || envoy.host(replica, "health_flags") == "healthy";
+        until("Envoy knows of both", healthy).await;
+    }
     // One connection, as a client of gRPC has it.
     let channel = connect(envoy.address).await;
     let mut calls = tokio::task::JoinSet::new();
-    for _ in 0..4 {
+    // Of two that it picks, which may be the same twice, Envoy asks the one with fewer calls: so many leave none out.
+    for _ in 0..12 {
         let channel = channel.clone();
         calls.spawn(async move {
             let mut stream = open(&channel, Request::new(long_question())).await.unwrap();
