@@ -19,9 +19,8 @@ mod layers;
 mod replicas;
 
 pub use cache::{BLOCK_TOKENS, pool_blocks};
-pub use cpu::log_sum_exp;
 pub use draw::{Draw, Odds};
-pub use output::{Choice, Output, Outputs, PageShares, Want, likeliest};
+pub use output::{Choice, Output, Outputs, PageShares, Want};
 pub use pending::Pending;
 pub use runner::{
     DeviceUse, FeatureKey, ModelSpec, NonFinite, PixelData, PixelTiles, Placement, RunError,

@@ -107,7 +107,7 @@ impl Choice {
 }
 
 /// The first of the greatest logits, with its token; token 0 where there is none to choose.
-pub fn likeliest(row: &[f32], never: u32, allowed: Option<&[u32]>) -> (u32, f32) {
+pub(super) fn likeliest(row: &[f32], never: u32, allowed: Option<&[u32]>) -> (u32, f32) {
     let is_allowed = |token: u32| allowed.is_none_or(|words| is_set(words, token));
     let mut best = (0, f32::NEG_INFINITY);
     for (token, &logit) in (0..).zip(row) {

@@ -35,7 +35,7 @@ const LANES: usize = 32;
 const NEGLIGIBLE: f32 = 20.0;
 
 /// `ln` of the sum of `e^x` over the finite values `x` of `row`.
-pub fn log_sum_exp(row: &[f32]) -> f32 {
+pub(in crate::model) fn log_sum_exp(row: &[f32]) -> f32 {
     pulp::Arch::new().dispatch(Task { row })
 }
 

@@ -23,7 +23,7 @@ mod vision_layer;
 pub(super) use attention::FusedAttention;
 pub(super) use elementwise::{Gelu, ScaledAdd, SwiGlu};
 pub(super) use linear::LinearProduct;
-pub use log_sum_exp::log_sum_exp;
+pub(super) use log_sum_exp::log_sum_exp;
 pub(super) use norm::{LayerNorm, RmsNorm};
 pub(super) use page_shares::SharesOfPages;
 pub(super) use paged_attention::PagedAttention;

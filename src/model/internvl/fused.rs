@@ -215,7 +215,7 @@ impl Fused {
         Ok(Some(rows))
     }
 
-    /// Where rows of `sequences` belong, on each device; none where it has no kernel for that.
+    /// Where rows of `sequences` belong, on each device; none where one is longer than its angles are made for.
     fn places(
         &self,
         stack: &Stack<'_>,
