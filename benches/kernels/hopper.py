@@ -49,13 +49,13 @@ class Hopper(Driver):
     """Launches with clusters, overlap and tensor maps."""
 
     def map(self, matrix, rows, columns):
-        """Boxes of rows x columns of a matrix, columns in 128 swizzled bytes."""
+        """Boxes of rows x columns of a matrix, columns in 128 swizzled bytes or 64."""
         raw = (ctypes.c_ubyte * 192)()
         at = ctypes.addressof(raw)
         at += -at % 64
         u64, u32 = ctypes.c_uint64, ctypes.c_uint32
         size = matrix.element_size()
-        self.call("cuTensorMapEncodeTiled", ctypes.c_void_p(at), size - 1, 2, ctypes.c_void_p(matrix.data_ptr()), (u64 * 2)(matrix.shape[1], matrix.shape[0]), (u64 * 1)(matrix.stride(0) * size), (u32 * 2)(columns, rows), (u32 * 2)(1, 1), 0, 3, 3, 0)
+        self.call("cuTensorMapEncodeTiled", ctypes.c_void_p(at), size - 1, 2, ctypes.c_void_p(matrix.data_ptr()), (u64 * 2)(matrix.shape[1], matrix.shape[0]), (u64 * 1)(matrix.stride(0) * size), (u32 * 2)(columns, rows), (u32 * 2)(1, 1), 0, 3 if columns * size == ROW_BYTES else 2, 3, 0)
         return ctypes.cast(at, ctypes.POINTER(TensorMap))[0], raw
 
     def config(self, name, grid, threads, shared_bytes, cluster, overlap=True):

@@ -10,8 +10,13 @@ are cuBLAS's, those of gemv.cu, or those of hopper_product.cu:
     all        all by hopper_product.cu
     large      the two large matrices of a layer and the head by hopper_product.cu, the others by cuBLAS
 
-The program takes `all` up to 16 rows and `large` up to 96 (src/model/cuda/hopper.rs). A step is a graph; rounds go through all
-variants, and the median counts. `--profile` prints the kernels of one step with the time from each start to the next.
+and of 129 rows and more:
+
+    before     all by cuBLAS, but for the head, by hopper_logits.cu
+    swiglu     and gate_up_proj with its activation by hopper_swiglu.cu
+
+The program takes `all` up to 16 rows and `large` up to 96 (src/model/cuda/hopper.rs), and `swiglu` from 129 to 256. A step is a
+graph; rounds go through all variants, and the median counts. `--profile` prints the kernels of one step with the time from each start to the next.
 """
 
 import argparse
@@ -20,9 +25,13 @@ import pathlib
 import decode
 import hopper
 import torch
+from hopper_logits import Logits
+from hopper_swiglu import Swiglu
 from q8 import compiled, copy_rate
 
 CONTEXT, BLOCK_TOKENS = 1900, 64
+# Rows that hopper_product.cu takes.
+FEW = 128
 
 
 class Overlapping(hopper.Hopper):
@@ -72,6 +81,37 @@ def streamed(products):
     return product
 
 
+def once(kernel):
+    """Its launches, each prepared once."""
+    calls = {}
+
+    def product(x, weight, y):
+        key = (weight.data_ptr(), x.data_ptr(), y.data_ptr())
+        if key not in calls:
+            calls[key] = kernel.call(x, weight, y)
+        calls[key]()
+
+    return product
+
+
+def who(small, large, head):
+    return {"qkv": small, "o": small, "gate_up": large, "down": large, "head": head}
+
+
+def of_few(products, gemv, batch):
+    stream = streamed(products)
+    return {
+        "before": who(library, gemv if batch <= 8 else library, gemv if batch <= 16 else library),
+        "all": who(stream, stream, stream),
+        "large": who(library, stream, stream),
+    }
+
+
+def of_tiles(tiles):
+    before = who(library, library, once(tiles["logits"]))
+    return {"before": before, "swiglu": {**before, "swiglu": once(tiles["swiglu"])}}
+
+
 class Step(decode.Step):
     """As decode.Step, with `products`: who multiplies, by the name of a matrix."""
 
@@ -95,8 +135,11 @@ class Step(decode.Step):
             kernels.decode_attention(self.q, cache, self.lengths, self.attended, self.tokens)
             products["o"](self.attended.view(-1, decode.HIDDEN), w["o"], self.delta)
             kernels.add_rms_norm(self.x, self.delta, w["norm"], self.x, self.y)
-            products["gate_up"](self.y, w["gate_up"], self.gate_up)
-            kernels.swiglu(self.gate_up, self.inner)
+            if "swiglu" in products:
+                products["swiglu"](self.y, w["gate_up"], self.inner)
+            else:
+                products["gate_up"](self.y, w["gate_up"], self.gate_up)
+                kernels.swiglu(self.gate_up, self.inner)
             products["down"](self.inner, w["down"], self.delta)
         kernels.add_rms_norm(self.x, self.delta, self.weights[0]["norm"], self.x, self.y)
         products["head"](self.y, head, self.logits)
@@ -162,6 +205,8 @@ def main():
     kernels.drivers = {name: Overlapping(image(name, compiled)) for name in [*decode.FILES, "gemv"]}
     products = hopper.Products(hopper.Hopper(image("hopper_product", hopper.compiled)))
     gemv = few_rows(kernels.drivers["gemv"])
+    kinds = {"swiglu": Swiglu, "logits": Logits}
+    tiles = {name: kind(image(f"hopper_{name}", hopper.compiled)) for name, kind in kinds.items()}
     rate = copy_rate()
     print(f"{torch.cuda.get_device_name()}; a copy moves {rate / 1e12:.2f} TB/s; milliseconds a step at {CONTEXT} tokens\n")
 
@@ -175,23 +220,14 @@ def main():
         layer["norm"], layer["bias"] = random(hidden) + 1, random(qkv)
     weights["head"] = random(decode.VOCABULARY, hidden)
     weight_bytes = 2 * (weights["head"].numel() + sum(x.numel() for i in range(decode.LAYERS) for x in weights[i].values()))
-    print("| sequences | before | all | large | bound |\n|---:|---:|---:|---:|---:|")
+    bound = lambda batch: (weight_bytes + batch * CONTEXT * decode.LAYERS * 4 * decode.KV_HEADS * decode.HEAD_DIM) / rate * 1e3
     for batch in a.batch:
         step = Step(kernels, batch, weights)
-        stream = streamed(products)
-
-        def who(small, large, head):
-            return {"qkv": small, "o": small, "gate_up": large, "down": large, "head": head}
-
-        variants = {
-            "before": who(library, gemv if batch <= 8 else library, gemv if batch <= 16 else library),
-            "all": who(stream, stream, stream),
-            "large": who(library, stream, stream),
-        }
+        variants = of_few(products, gemv, batch) if batch <= FEW else of_tiles(tiles)
         graphs = {name: step.graph(products_of) for name, products_of in variants.items()}
         times = in_turns(graphs, a.rounds)
-        bound = (weight_bytes + batch * CONTEXT * decode.LAYERS * 4 * decode.KV_HEADS * decode.HEAD_DIM) / rate * 1e3
-        print(f"| {batch} | {' | '.join(f'{times[name]:.2f}' for name in variants)} | {bound:.2f} |", flush=True)
+        told = ", ".join(f"{name} {times[name]:.2f}" for name in variants)
+        print(f"{batch}: {told}; bound {bound(batch):.2f}", flush=True)
         if batch in a.profile:
             for name, graph in graphs.items():
                 profile(graph, f"{batch} sequences, {name}")

@@ -11,6 +11,7 @@ way to hand out tiles, to choose between them.
 """
 
 import argparse
+import itertools
 import pathlib
 import subprocess
 import tempfile
@@ -20,10 +21,18 @@ from hopper import SOURCES, Hopper
 from q8 import ROUNDING, SUM_ERROR, Driver, dtype_name
 
 # As in the kernels and their launcher.
-ROWS, COLUMNS, BOX_ROWS, DEPTH, STAGES, BLOCKS = 128, 128, 64, 64, 4, 2
-SHARED_BYTES = 1024 + STAGES * (ROWS + 2 * COLUMNS) * 128 + ROWS * COLUMNS * 2 + STAGES * 16
+ROWS, BOX_ROWS, OUT_COLUMNS, BLOCKS = 128, 64, 32, 2
+# Columns of a tile, with the stages ahead that fit and the rows of a box of the weight.
+WIDTHS = {128: (4, 64), 96: (5, 96)}
 THREADS = 3 * 128
 BAND_ROWS = 4096
+NARROW_COST = 1.04
+
+
+def shared_bytes(columns):
+    stages, _ = WIDTHS[columns]
+    return 1024 + stages * (ROWS + 2 * columns) * 128 + ROWS * columns * 2 + stages * 16
+
 
 HIDDEN, INNER = 3584, 18944
 
@@ -42,19 +51,25 @@ def compiled(name, *target):
 class Swiglu:
     def __init__(self, image):
         self.driver = Hopper(image)
-        self.blocks = BLOCKS * self.driver.clusters("hopper_swiglu_bf16", THREADS, SHARED_BYTES, BLOCKS)
+        counts = [self.driver.clusters(f"hopper_swiglu_bf16_{columns}", THREADS, shared_bytes(columns), BLOCKS) for columns in WIDTHS]
+        self.clusters = min(counts)
 
-    def plan(self, m, same_rows=None, band=None):
+    def plan(self, m, n, columns=None, same_rows=None, band=None):
+        """Columns of a tile, so that all waves of tiles take least, and how tiles are handed out."""
         tiles = ceil(m, ROWS)
         same_rows = tiles % BLOCKS == 1 if same_rows is None else same_rows
-        return int(same_rows), band or ceil(ceil(tiles, 1 if same_rows else BLOCKS), ceil(m, BAND_ROWS))
+        rows = tiles if same_rows else ceil(tiles, BLOCKS)
+        across = lambda columns: ceil(ceil(n, columns), BLOCKS if same_rows else 1)
+        cost = lambda columns: ceil(rows * across(columns), self.clusters) * columns * (NARROW_COST if columns == 96 else 1)
+        return columns or min(WIDTHS, key=cost), int(same_rows), band or ceil(rows, ceil(m, BAND_ROWS))
 
-    def call(self, x, weight, out, same_rows=None, band=None):
+    def call(self, x, weight, out, **ways):
         (m, k), n = x.shape, len(weight) // 2
-        maps = [self.driver.map(matrix, BOX_ROWS, 64) for matrix in (x, weight, out)]
-        name = f"hopper_swiglu_{dtype_name(x)}"
-        config = self.driver.config(name, (self.blocks,), THREADS, SHARED_BYTES, BLOCKS)
-        arguments = [*(map for map, _ in maps), m, n, k, *self.plan(m, same_rows, band)]
+        columns, same_rows, band = self.plan(m, n, **ways)
+        maps = [self.driver.map(x, BOX_ROWS, 64), self.driver.map(weight, WIDTHS[columns][1], 64), self.driver.map(out, BOX_ROWS, OUT_COLUMNS)]
+        name = f"hopper_swiglu_{dtype_name(x)}_{columns}"
+        config = self.driver.config(name, (self.clusters * BLOCKS,), THREADS, shared_bytes(columns), BLOCKS)
+        arguments = [*(map for map, _ in maps), m, n, k, same_rows, band]
         keep = (maps, x, weight, out)
         return lambda: (self.driver.launch_ex(name, config, arguments), keep)[0]
 
@@ -73,13 +88,13 @@ def check(swiglu):
                 silu = gate * gate.sigmoid()
                 expected = silu * up
                 limit = up.abs() * 1.1 * gate_error + silu.abs() * up_error + (ROUNDING[dtype] + 1e-6) * expected.abs() + 2**-25
-                for same_rows in (False, True):
+                for columns, same_rows in itertools.product(WIDTHS, (False, True)):
                     # Nothing beside the result is written.
                     rooms = [torch.full((m + 2, n), float("nan"), dtype=dtype, device="cuda") for _ in range(2)]
                     for room in rooms:
-                        swiglu.call(x, weight, room[1:-1], same_rows)()
+                        swiglu.call(x, weight, room[1:-1], columns=columns, same_rows=same_rows)()
                     torch.cuda.synchronize()
-                    out, name = rooms[0][1:-1], f"{dtype} {m} x {n} of {k}, same rows {same_rows}"
+                    out, name = rooms[0][1:-1], f"{dtype} {m} x {n} of {k}, {columns} columns, same rows {same_rows}"
                     part = ((out.double() - expected).abs() / limit).max().item()
                     assert part <= 1, f"{name}: {part} of the error that it may have"
                     assert rooms[0][0].isnan().all() and rooms[0][-1].isnan().all(), f"{name}: wrote beside"
@@ -119,7 +134,7 @@ def milliseconds(calls, rounds=6, seconds=0.12):
 
 
 def time(swiglu, mlp, everything, rows, dtype=torch.bfloat16):
-    print(f"{torch.cuda.get_device_name()}, {swiglu.blocks} blocks, {dtype}, {HIDDEN} to 2 x {INNER}, ms\n")
+    print(f"{torch.cuda.get_device_name()}, {swiglu.clusters} clusters, {dtype}, {HIDDEN} to 2 x {INNER}, ms\n")
     weight = (torch.randn(2 * INNER, HIDDEN, device="cuda") * HIDDEN**-0.5).to(dtype)
     for m in rows:
         x = torch.randn(m, HIDDEN, device="cuda").to(dtype)
@@ -128,7 +143,7 @@ def time(swiglu, mlp, everything, rows, dtype=torch.bfloat16):
         after = lambda: mlp.launch(f"swiglu_{dtype_name(x)}", (ceil(INNER // 8, 256), m), 256, 0, [both, out, INNER])
         ways = {"": {}}
         if everything:
-            ways = {f" same_rows={s} band={b}": {"same_rows": s, "band": b} for s in (False, True) for b in (4, 8, 16, 32, 64) if b <= 2 * ceil(m, ROWS)}
+            ways = {f" {c} same_rows={s} band={b}": {"columns": c, "same_rows": s, "band": b} for c in WIDTHS for s in (False, True) for b in (4, 8, 16, 32, 64) if b <= max(4, 2 * ceil(m, ROWS))}
         names = ["cuBLAS", "cuBLAS and SwiGLU", *(f"ours{way}" for way in ways)]
         calls = [product, lambda: (product(), after()), *(swiglu.call(x, weight, out, **way) for way in ways.values())]
         flops = 2 * m * HIDDEN * 2 * INNER

@@ -13,7 +13,8 @@ with the cheapest streamer there is. Both compute in f32 with all cores. The ans
 no pages and no prompts (--prefix-cache off): transformers has nothing like it.
 
 Pages a second are those of the bundled one-tile samples, each read to its end: Tessera has --clients of them in
-flight, transformers takes one after the other, and all in one batch, of which the faster counts.
+flight (all nine unless told otherwise), and as many slots; transformers takes one after the other, and all in one batch,
+of which the faster counts.
 
 The bound printed beside decode is what one token must read: all decoder weights in f32, at the rate a copy of
 the same size reaches in this process.
@@ -120,11 +121,11 @@ def pages_of_tessera(stub, paths, prompt, tokens_max, clients):
     return time.perf_counter() - start
 
 
-def serve(binary, model):
+def serve(binary, model, slots):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    server = subprocess.Popen([binary, "serve", "--listen", address, "--model", model, "--devices", "cpu", "--dtype", "f32", "--prefix-cache", "off"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen([binary, "serve", "--listen", address, "--model", model, "--devices", "cpu", "--dtype", "f32", "--prefix-cache", "off", "--slots", str(slots)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     stub = extraction_pb2_grpc.ExtractionServiceStub(grpc.insecure_channel(address))
     return server, stub
 
@@ -148,16 +149,17 @@ def main():
     parser.add_argument("--prompt", default="Extract the fields as JSON.")
     parser.add_argument("--max-tokens", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--clients", type=int)
     a = parser.parse_args()
 
     transformers.utils.logging.set_verbosity_error()
     torch.set_num_threads(os.cpu_count())
     tokenizer = AutoTokenizer.from_pretrained(a.model)
     model = InternVLForConditionalGeneration.from_pretrained(a.model, dtype=torch.float32).eval()
-    server, stub = serve(a.binary, a.model)
     content = pathlib.Path(a.image).read_bytes()
     samples = sorted(path for path in (ROOT / "models" / "tessera-tiny" / "samples").glob("*.png") if "-04" not in path.name)
+    clients = a.clients or len(samples)
+    server, stub = serve(a.binary, a.model, clients)
     rows, same = {"tessera": [], "transformers": []}, True
     seconds = {"tessera": [], "one by one": [], "one batch": []}
     try:
@@ -176,7 +178,7 @@ def main():
                 one = pages_of_transformers(model, tokenizer, samples, a.prompt, a.max_tokens, 1)
                 whole = pages_of_transformers(model, tokenizer, samples, a.prompt, a.max_tokens, len(samples))
             ours = time_tessera(stub, content, a.prompt, a.max_tokens)
-            all_pages = pages_of_tessera(stub, samples, a.prompt, a.max_tokens, a.clients)
+            all_pages = pages_of_tessera(stub, samples, a.prompt, a.max_tokens, clients)
             if round_:
                 for name, value in zip(seconds, (all_pages, one, whole)):
                     seconds[name].append(value)
@@ -195,7 +197,7 @@ def main():
         first, rate = (statistics.median(column) for column in zip(*values))
         print(f"| {name} | {first:.3f} | {rate:.0f} |")
     print(f"| reading the decoder's {4 * decoder / 1e6:.0f} MB once a token | | {bound:.0f} |")
-    print(f"\n| {len(samples)} one-tile pages to the end | pages/s |\n|---|---|")
+    print(f"\n| {len(samples)} one-tile pages to the end, {clients} clients | pages/s |\n|---|---|")
     for name, values in seconds.items():
         print(f"| {name} | {len(samples) / statistics.median(values):.2f} |")
     ratio = statistics.median(min(one, whole) / ours for ours, one, whole in zip(*seconds.values()))

@@ -3,6 +3,8 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+use super::cpu::{PutRows, RowsOfBlock};
+
 /// Tokens of a block: a multiple of 16, which the kernels of GPUs need, and a divisor of a tile's tokens, so
 /// that pages of different documents begin at the same places of their blocks.
 pub const BLOCK_TOKENS: usize = 64;
@@ -29,6 +31,16 @@ pub(super) struct CacheShape {
     pub(super) blocks: usize,
     pub(super) kv_heads: usize,
     pub(super) head_dim: usize,
+}
+
+/// Rows of one sequence in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rows<'a> {
+    /// KV blocks of the sequence in order, up to its last row at least.
+    pub(super) blocks: &'a [u32],
+    /// Position of the first row in its sequence.
+    pub(super) start: usize,
+    pub(super) len: usize,
 }
 
 /// Part of a block.
@@ -60,6 +72,32 @@ impl LayerCache {
             first += piece.len;
         }
         Ok(())
+    }
+
+    /// Writes `k` and `v`, `[rows, kv_heads, head_dim]`, of all `sequences` one after the other, where they belong.
+    pub(super) fn write_all(&self, sequences: &[Rows<'_>], k: &Tensor, v: &Tensor) -> Result<()> {
+        let mut first = 0;
+        let mut rows = Vec::with_capacity(sequences.len());
+        let is_direct = |x: &Tensor| x.device().is_cpu() && x.dtype() == DType::F32;
+        let all_direct = [&self.keys, k, v].into_iter().all(is_direct);
+        for sequence in sequences {
+            let Rows { blocks, start, len } = *sequence;
+            if all_direct {
+                for Piece { block, offset, len } in pieces(blocks, start, len)? {
+                    rows.push(RowsOfBlock { first, block: block as usize, offset, len });
+                    first += len;
+                }
+            } else {
+                let of = |x: &Tensor| x.narrow(0, first, len)?.transpose(0, 1);
+                self.write(blocks, start, &of(k)?, &of(v)?)?;
+                first += len;
+            }
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.keys.inplace_op2(k, &PutRows(&rows))?;
+        self.values.inplace_op2(v, &PutRows(&rows))
     }
 
     /// A copy of the first `len` keys and values of a sequence, `[1, len, kv_heads, head_dim]` as attention
@@ -106,6 +144,42 @@ mod tests {
             [piece(7, BLOCK_TOKENS - 1, 1), piece(2, 0, BLOCK_TOKENS), piece(5, 0, 1)]
         );
         assert!(pieces(&[7], BLOCK_TOKENS, 1).is_err());
+    }
+
+    #[test]
+    fn sequences_written_together_are_written_as_each_alone() {
+        let shape = CacheShape { blocks: 6, kv_heads: 2, head_dim: 3 };
+        let sequences = [
+            Rows { blocks: &[4, 1], start: BLOCK_TOKENS - 2, len: 5 },
+            Rows { blocks: &[0], start: 9, len: 1 },
+            Rows { blocks: &[5, 2], start: 0, len: 0 },
+            Rows { blocks: &[3, 5], start: BLOCK_TOKENS, len: 2 },
+        ];
+        for dtype in [DType::F32, DType::BF16] {
+            let new = || LayerCache::new(shape, dtype, &Device::Cpu).unwrap();
+            let (together, alone) = (new(), new());
+            // Keys and values are parts of wider rows.
+            let values: Vec<f32> = (0..8 * 5 * 3).map(|i| i as f32).collect();
+            let rows = Tensor::from_vec(values, (8, 5, 3), &Device::Cpu).unwrap();
+            let rows = rows.to_dtype(dtype).unwrap();
+            let part = |first: usize| rows.narrow(1, first, 2).unwrap();
+            let (k, v) = (part(0), part(3));
+            together.write_all(&sequences, &k, &v).unwrap();
+            let mut first = 0;
+            for Rows { blocks, start, len } in sequences {
+                let of = |x: &Tensor| x.narrow(0, first, len).unwrap().transpose(0, 1).unwrap();
+                alone.write(blocks, start, &of(&k), &of(&v)).unwrap();
+                first += len;
+            }
+            let flat = |x: &Tensor| -> Vec<f32> {
+                x.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+            };
+            assert_eq!(flat(&together.keys), flat(&alone.keys));
+            assert_eq!(flat(&together.values), flat(&alone.values));
+            assert!(flat(&alone.keys).iter().any(|x| *x != 0.0));
+            let beyond = [Rows { blocks: &[6], start: 0, len: 8 }];
+            assert!(together.write_all(&beyond, &k, &v).is_err());
+        }
     }
 
     #[test]

@@ -166,6 +166,7 @@ fn unsafe_code_has_few_addresses() {
         "device/links/peer.rs",
         "device/open/cuda.rs",
         "model/cpu/kernel/avx2.rs",
+        "model/cpu/kernel/avx512.rs",
         "model/cuda/attention.rs",
         "model/cuda/fp8.rs",
         "model/cuda/graph.rs",

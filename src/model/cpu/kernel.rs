@@ -3,10 +3,12 @@
 //!
 //! A panel is [`PANEL`] columns of the right matrix side by side, row after row, so that the loop reads one
 //! cache line a step; sums of a strip stay in registers until they are done. Which instructions do it is
-//! chosen at run time: AVX2 with fused multiply-add, or what the compiler makes of plain loops.
+//! chosen at run time: AVX-512, AVX2 with fused multiply-add, or what the compiler makes of plain loops.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 
 /// Columns of a panel: two AVX2 registers.
 pub(super) const PANEL: usize = 16;
@@ -20,6 +22,8 @@ const DOTS: usize = 8;
 /// Which implementation multiplies. They round differently, each always in the same way.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kernel {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Detected),
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Detected),
     Portable,
@@ -86,7 +90,9 @@ impl Kernel {
     /// The fastest one that this processor has.
     pub(super) fn new() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if let Some(detected) = avx2::Detected::new() {
+        if let Some(detected) = avx512::Detected::new() {
+            return Self::Avx512(detected);
+        } else if let Some(detected) = avx2::Detected::new() {
             return Self::Avx2(detected);
         }
         Self::Portable
@@ -131,6 +137,41 @@ impl Kernel {
         }
     }
 
+    /// The same for two whole panels side by side, where there are instructions for both at once.
+    ///
+    /// # Panics
+    ///
+    /// Where something does not fit into its slice.
+    pub(super) fn multiply_two(
+        self,
+        rows: usize,
+        a: Rows<'_>,
+        panels: [&[[f32; PANEL]]; 2],
+        (out, stride): (&mut [f32], usize),
+        start: Start<'_>,
+    ) {
+        let mut done = 0;
+        #[cfg(target_arch = "x86_64")]
+        if let Self::Avx512(detected) = self {
+            let inner = panels[0].len();
+            while done + STRIP <= rows {
+                let a: [&[f32]; STRIP] = std::array::from_fn(|row| a.row(done + row, inner));
+                let out = (&mut out[done * stride..], stride);
+                avx512::strip_of_two(detected, a, panels, out, start.from(done, 0));
+                done += STRIP;
+            }
+        }
+        if done == rows {
+            return;
+        }
+        for (index, panel) in panels.into_iter().enumerate() {
+            let first = index * PANEL;
+            let out = (&mut out[done * stride + first..], stride);
+            let start = start.from(done, first);
+            self.multiply((rows - done, PANEL), a.from(done, 0), panel, out, start);
+        }
+    }
+
     /// A whole strip of a whole panel; rows of `a` are as long as the panel.
     fn strip(
         self,
@@ -141,6 +182,8 @@ impl Kernel {
     ) {
         match self {
             #[cfg(target_arch = "x86_64")]
+            Self::Avx512(detected) => avx2::strip(detected.avx2, a, panel, out, start),
+            #[cfg(target_arch = "x86_64")]
             Self::Avx2(detected) => avx2::strip(detected, a, panel, out, start),
             Self::Portable => portable::strip(a, panel, out, start),
         }
@@ -150,8 +193,10 @@ impl Kernel {
     pub(super) fn write_rows(self, panel: &mut [[f32; PANEL]], rows: [&[f32]; PANEL]) {
         let mut done = 0;
         #[cfg(target_arch = "x86_64")]
-        if let Self::Avx2(detected) = self {
-            done = avx2::write_rows(detected, panel, rows);
+        match self {
+            Self::Avx512(detected) => done = avx2::write_rows(detected.avx2, panel, rows),
+            Self::Avx2(detected) => done = avx2::write_rows(detected, panel, rows),
+            Self::Portable => {}
         }
         let rows = rows.map(|row| &row[done..]);
         for (k, out) in panel[done..].iter_mut().enumerate() {
@@ -222,6 +267,8 @@ impl Kernel {
         let x: [&[f32]; ROWS] = std::array::from_fn(|row| &x[row * inner..][..inner]);
         let weight: [&[f32]; COLUMNS] = std::array::from_fn(|row| &weight[row * inner..][..inner]);
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(detected) => avx512::dots(detected, x, weight),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(detected) => avx2::dots(detected, x, weight),
             Self::Portable => portable::dots(x, weight),

@@ -15,6 +15,7 @@ mod norm;
 mod page_shares;
 mod paged_attention;
 mod panels;
+mod put_rows;
 pub(super) mod q8;
 mod rotate;
 mod scratch;
@@ -26,7 +27,8 @@ pub(super) use linear::LinearProduct;
 pub(super) use log_sum_exp::log_sum_exp;
 pub(super) use norm::{LayerNorm, RmsNorm};
 pub(super) use page_shares::SharesOfPages;
-pub(super) use paged_attention::PagedAttention;
+pub(super) use paged_attention::{PagedAttention, attend_paged};
+pub(super) use put_rows::{PutRows, RowsOfBlock};
 pub(super) use rotate::Rotate;
 pub(super) use vision_layer::{NormOf, ProductOf, VisionLayer};
 

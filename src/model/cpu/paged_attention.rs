@@ -1,6 +1,8 @@
 //! Causal attention that reads keys and values where they are: in the blocks of the KV cache.
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, bail};
+use std::ops::Deref;
+
+use candle_core::{CpuStorage, Device, Layout, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 
 use super::attention::{BLOCK_ROWS, HeadPanels, PARALLEL_FROM, Queries, softmax};
@@ -13,8 +15,8 @@ const DIRECT_ROWS_MAX: usize = 4;
 /// Multiplications from which on heads of these go to several threads: reading the cache is what takes the time.
 const DIRECT_PARALLEL_FROM: usize = 1 << 16;
 
-/// Attention of one sequence over `q`, `[rows, heads, head_dim]`, and the cache's keys and values,
-/// `[blocks, kv_heads, block_tokens, head_dim]`, all contiguous f32. Returns `[rows, heads, head_dim]`.
+/// What a sequence's queries see.
+#[derive(Debug, Clone, Copy)]
 pub(in crate::model) struct PagedAttention<'a> {
     /// The sequence's blocks in order.
     pub(in crate::model) blocks: &'a [u32],
@@ -40,46 +42,85 @@ pub(super) struct Sizes {
     pub(super) head_dim: usize,
 }
 
-impl CustomOp3 for PagedAttention<'_> {
-    fn name(&self) -> &'static str {
-        "paged-attention"
-    }
+/// One sequence's part of a pass.
+struct Task<'a> {
+    attention: &'a PagedAttention<'a>,
+    q: &'a [f32],
+    out: &'a mut [f32],
+}
 
-    fn cpu_fwd(
-        &self,
-        q: &CpuStorage,
-        q_layout: &Layout,
-        keys: &CpuStorage,
-        keys_layout: &Layout,
-        values: &CpuStorage,
-        values_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (rows, heads, head_dim) = q_layout.shape().dims3()?;
-        let (blocks, kv_heads, block_tokens, _) = keys_layout.shape().dims4()?;
-        self.check_blocks(self.start + rows, block_tokens, blocks)?;
-        if !block_tokens.is_multiple_of(PANEL) {
-            bail!("blocks of {block_tokens} tokens are not whole panels of {PANEL}")
+/// Attends from the queries of each sequence, `[rows, heads, head_dim]`, to the cache's keys and values,
+/// `[blocks, kv_heads, block_tokens, head_dim]`, all contiguous f32. Returns `[rows, heads * head_dim]`, the rows of all
+/// sequences one after the other. Several of them go to several threads, and heads of one alone.
+pub(in crate::model) fn attend_paged(
+    sequences: &[(Tensor, PagedAttention<'_>)],
+    keys: &Tensor,
+    values: &Tensor,
+) -> Result<Tensor> {
+    let (blocks, kv_heads, block_tokens, head_dim) = keys.dims4()?;
+    if !block_tokens.is_multiple_of(PANEL) {
+        bail!("blocks of {block_tokens} tokens are not whole panels of {PANEL}")
+    }
+    let (mut all_rows, mut heads) = (0, 0);
+    for (q, attention) in sequences {
+        let (rows, its_heads, width) = q.dims3()?;
+        if width != head_dim || all_rows > 0 && its_heads != heads {
+            bail!("queries of {its_heads} heads of {width} beside keys of {head_dim}")
         }
-        let sizes = Sizes { heads, kv_heads, block_tokens, head_dim };
-        let q = dense(q, q_layout)?;
-        let cache = [dense(keys, keys_layout)?, dense(values, values_layout)?];
-        let mut out = vec![0.0; rows * heads * head_dim];
-        let multiplications = rows * heads * (self.start + rows) * head_dim;
-        if rows <= DIRECT_ROWS_MAX {
-            // A task is what shares keys and values: some heads of a row.
-            let width = heads / kv_heads * head_dim;
-            let task = |(at, (out, q)): (usize, (&mut [f32], &[f32]))| {
-                self.one(sizes, q, cache, (at / kv_heads, at % kv_heads), out);
-            };
-            if multiplications >= DIRECT_PARALLEL_FROM {
-                out.par_chunks_mut(width).zip(q.par_chunks(width)).enumerate().for_each(task);
-            } else {
-                out.chunks_mut(width).zip(q.chunks(width)).enumerate().for_each(task);
-            }
+        attention.check_blocks(attention.start + rows, block_tokens, blocks)?;
+        (all_rows, heads) = (all_rows + rows, its_heads);
+    }
+    let sizes = Sizes { heads, kv_heads, block_tokens, head_dim };
+    let width = heads * head_dim;
+    let locked: Vec<_> = sequences.iter().map(|(q, _)| q.storage_and_layout()).collect();
+    let (keys, values) = (keys.storage_and_layout(), values.storage_and_layout());
+    let cache = [of_host(&keys)?, of_host(&values)?];
+    let mut out = vec![0.0; all_rows * width];
+    let mut tasks = Vec::with_capacity(sequences.len());
+    let mut rest = &mut out[..];
+    for ((_, attention), locked) in sequences.iter().zip(&locked) {
+        let q = of_host(locked)?;
+        let (out, after) = rest.split_at_mut(q.len());
+        tasks.push(Task { attention, q, out });
+        rest = after;
+    }
+    // Where there are as many sequences as threads, heads of one need not be cut.
+    let cut = tasks.len() < rayon::current_num_threads();
+    match &mut tasks[..] {
+        [one] => one.run(sizes, cache, cut),
+        all => all.par_iter_mut().for_each(|task| task.run(sizes, cache, cut)),
+    }
+    Tensor::from_vec(out, (all_rows, width), &Device::Cpu)
+}
+
+fn of_host<'a>(
+    (storage, layout): &'a (impl Deref<Target = Storage>, &Layout),
+) -> Result<&'a [f32]> {
+    match &**storage {
+        Storage::Cpu(storage) => dense(storage, layout),
+        _ => bail!("paged attention on the host takes its memory"),
+    }
+}
+
+impl Task<'_> {
+    fn run(&mut self, sizes: Sizes, cache: [&[f32]; 2], cut: bool) {
+        let Self { attention, q, out } = self;
+        let Sizes { heads, kv_heads, head_dim, .. } = sizes;
+        let rows = q.len() / (heads * head_dim);
+        let multiplications = rows * heads * (attention.start + rows) * head_dim;
+        if rows > DIRECT_ROWS_MAX {
+            return attention.many(sizes, q, cache, multiplications >= PARALLEL_FROM, out);
+        }
+        // A task is what shares keys and values: some heads of a row.
+        let width = heads / kv_heads * head_dim;
+        let task = |(at, (out, q)): (usize, (&mut [f32], &[f32]))| {
+            attention.one(sizes, q, cache, (at / kv_heads, at % kv_heads), out);
+        };
+        if cut && multiplications >= DIRECT_PARALLEL_FROM {
+            out.par_chunks_mut(width).zip(q.par_chunks(width)).enumerate().for_each(task);
         } else {
-            self.many(sizes, q, cache, multiplications >= PARALLEL_FROM, &mut out);
+            out.chunks_mut(width).zip(q.chunks(width)).enumerate().for_each(task);
         }
-        Ok((CpuStorage::F32(out), q_layout.shape().clone()))
     }
 }
 
@@ -215,8 +256,8 @@ impl pulp::NullaryFnOnce for WeightedSum<'_> {
 
     #[inline(always)]
     fn call(self) {
-        /// Four AVX2 registers.
-        const SUMS: usize = 32;
+        /// Eight AVX2 registers, or four of AVX-512: enough for additions to overlap.
+        const SUMS: usize = 64;
         let Self { out, weights, values } = self;
         let width = out.len();
         let (chunks, rest) = out.as_chunks_mut::<SUMS>();

@@ -95,14 +95,24 @@ impl Panels {
         assert!(inner <= self.inner && columns <= self.columns, "panels are too small");
         for depth in (0..inner).step_by(DEPTH) {
             let end = inner.min(depth + DEPTH);
-            let panels = self.values.lines().chunks_exact(self.inner);
-            for (first, panel) in (0..columns).step_by(PANEL).zip(panels) {
+            let a = a.from(0, depth);
+            let start_at = |first| if depth == 0 { start.from(0, first) } else { Start::Output };
+            let mut panels = self.values.lines().chunks_exact(self.inner);
+            let mut first = 0;
+            while first + 2 * PANEL <= columns
+                && let (Some(left), Some(right)) = (panels.next(), panels.next())
+            {
+                let both = [left, right].map(|panel| &panel[depth..end]);
+                kernel.multiply_two(rows, a, both, (&mut out[first..], stride), start_at(first));
+                first += 2 * PANEL;
+            }
+            for (first, panel) in (first..columns).step_by(PANEL).zip(panels) {
                 kernel.multiply(
                     (rows, PANEL.min(columns - first)),
-                    a.from(0, depth),
+                    a,
                     &panel[depth..end],
                     (&mut out[first..], stride),
-                    if depth == 0 { start.from(0, first) } else { Start::Output },
+                    start_at(first),
                 );
             }
         }

@@ -3,7 +3,7 @@
 use candle_core::{DType, Result, Tensor, bail};
 
 use super::launch::{Argument, GRID_MAX, Grid, Module, expect, launch, module};
-use super::tokens::{Allowed, CHOICE_WORDS, Masks, mask_words};
+use super::tokens::{Allowed, CHOICE_WORDS, mask_words};
 use crate::model::draw::{Draw, Rule};
 
 const DRAW: Module = module!("draw");
@@ -51,21 +51,17 @@ pub(in crate::model) fn draw(
     expect(choices, &[rows, CHOICE_WORDS], DType::U32)?;
     expect(draws, &[rows, DRAW_WORDS], DType::U32)?;
     expect(seen, &[rows, mask_words(vocabulary)], DType::U32)?;
-    if let Some(Masks { bits, masked }) = allowed.masks {
-        expect(bits, &[rows, mask_words(vocabulary)], DType::U32)?;
-        expect(masked, &[rows], DType::U32)?;
-    }
-    let masks = allowed.masks;
+    allowed.expect(rows, vocabulary)?;
+    let [bits, masked, never] = allowed.arguments();
     let grid = Grid { blocks: [rows, 1, 1], threads: DRAW_THREADS, shared_bytes: 0 };
     let arguments = [
         Argument::Tensor(logits),
         Argument::Tensor(choices),
         Argument::Tensor(draws),
         Argument::Tensor(seen),
-        masks.map(|masks| masks.bits).into(),
-        masks.map(|masks| masks.masked).into(),
-        // A token that there is not, where it does not fit: every token may be drawn.
-        Argument::Int(usize::try_from(allowed.never)?.min(i32::MAX as usize)),
+        bits,
+        masked,
+        never,
         Argument::Int(vocabulary),
     ];
     // SAFETY: the kernel reads whole rows of logits, draws, masks and tokens that were seen, and reads and writes rows of

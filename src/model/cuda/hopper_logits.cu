@@ -7,27 +7,27 @@
 
 struct Logits {
     using Out = float *;
-    static constexpr int COLUMNS = WEIGHT_ROWS;
+    static constexpr int WEIGHT_BOXES = 4, WEIGHT_BOX_ROWS = 64, STAGES = 4;
+    static constexpr int COLUMNS = WEIGHT_BOXES * WEIGHT_BOX_ROWS;
     static constexpr bool READS_ONCE = true;
     static constexpr int RESULT_BYTES = 0;
 
-    static __device__ __forceinline__ int weight_row(const Work<Logits> &, int column, int box) { return column + box * BOX_ROWS; }
+    static __device__ __forceinline__ int weight_row(const Work<Logits> &, int column, int box) { return column + box * WEIGHT_BOX_ROWS; }
 
     // From registers: a row of y begins anywhere, where the copy engine does not write.
     template <typename T>
-    static __device__ __forceinline__ void write(const Work<Logits> &p, const float (&sums)[WEIGHT_ROWS / 2], int row, int column,
-                                                 int, word, T) {
+    static __device__ __forceinline__ void write(const Work<Logits> &p, const float (&sums)[COLUMNS / 2], Tile tile, int, word, T) {
         const int thread = threadIdx.x % GROUP_THREADS, lane = thread % 32;
 #pragma unroll
         for (int i = 0; i < 2; i++) {
-            const int line = row + thread / 32 * 16 + i * 8 + lane / 4;
+            const int line = tile.row + thread / 32 * 16 + i * 8 + lane / 4;
             if (line >= p.m) {
                 continue;
             }
             float *to = p.out + (size_t)line * p.n;
 #pragma unroll
             for (int j = 0; j < COLUMNS / 8; j++) {
-                const int at = column + j * 8 + lane % 4 * 2;
+                const int at = tile.column + j * 8 + lane % 4 * 2;
                 const float2 pair = make_float2(sums[4 * j + 2 * i], sums[4 * j + 2 * i + 1]);
                 if (p.n % 2 == 0) {
                     if (at < p.n) {

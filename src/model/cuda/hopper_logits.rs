@@ -4,10 +4,15 @@
 use candle_core::{DType, Result, Tensor, bail};
 
 use super::hopper;
-use super::hopper_tiles::{self, BOX_ROWS, CLUSTER, SHARED_BYTES, THREADS, TILE_ROWS};
+use super::hopper_tiles::{self, BOX_ROWS, CLUSTER, THREADS, TILE_ROWS};
 use super::launch::{Argument, Grid, Module, expect, launch_clusters, module, suffix};
 
 const LOGITS: Module = module!("hopper_logits");
+
+// As in the kernels.
+const STAGES: usize = 4;
+const TILE_COLUMNS: usize = 256;
+const SHARED_BYTES: usize = hopper_tiles::shared_bytes(TILE_COLUMNS, STAGES);
 
 /// Kernels are given addresses at 16-byte boundaries.
 const VECTOR_F32: usize = 4;

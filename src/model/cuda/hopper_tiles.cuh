@@ -1,18 +1,20 @@
 // Products of many rows with a stored matrix, on compute capability 9.0: x is [m, k], the weight has rows of k; a row begins
 // at a 16-byte boundary.
 //
-// There is one block on each multiprocessor, and each takes tile after tile: 128 rows of x with 256 rows of the weight. Two groups
-// of four warps have 64 rows of x each, and their sums in registers. One thread of a third group orders x and weights from
-// the copy engine, STAGES ahead, also of the next tile. The two blocks of a cluster take neighbouring tiles, and each copies half
-// of what both need to both.
+// There is one block on each multiprocessor, and each takes tile after tile: 128 rows of x with up to 256 rows of the weight. Two
+// groups of four warps have 64 rows of x each, and their sums in registers. One thread of a third group orders x and weights from
+// the copy engine, as many stages ahead as fit, also of the next tile. The two blocks of a cluster take neighbouring tiles, and each
+// copies half of what both need to both.
 //
 // A `Kind` says which rows of the weight a tile has, and what becomes of its sums:
 //     Out                                         where the result goes
 //     COLUMNS                                     of the result in a tile
+//     WEIGHT_BOXES, WEIGHT_BOX_ROWS               of a tile's rows of the weight, an even number of boxes
+//     STAGES                                      that are ordered ahead
 //     READS_ONCE                                  whether no row of the weight is needed again
 //     RESULT_BYTES                                of shared memory that a group has on the way out
-//     weight_row(p, column, box)                  the first of the BOX_ROWS rows of a box, of four
-//     write(p, sums, row, column, group, results, T())   writes those of a group, whose first row and column these are
+//     weight_row(p, column, box)                  the first row of a box
+//     write(p, sums, tile, group, results, T())   writes those of a group, whose first row and column the tile has
 //     finish()                                    once all are written
 
 #pragma once
@@ -21,20 +23,22 @@
 
 constexpr int GROUPS = 2;
 constexpr int GROUP_THREADS = 128;
-constexpr int STAGES = 4;
-// Rows of a box, and of what a group multiplies.
+// Rows of a box of x, and of what a group multiplies.
 constexpr int BOX_ROWS = 64;
-// Of a tile: rows of x, boxes of the weight.
+// Rows of x of a tile.
 constexpr int ROWS = GROUPS * BOX_ROWS;
-constexpr int WEIGHT_BOXES = 4;
-constexpr int WEIGHT_ROWS = WEIGHT_BOXES * BOX_ROWS;
 // Elements of k in a stage.
 constexpr int DEPTH = 64;
 constexpr int BLOCKS = 2;
 
 constexpr int BOX_BYTES = BOX_ROWS * ROW_BYTES;
 constexpr int X_BYTES = ROWS * ROW_BYTES;
-constexpr int STAGE_BYTES = X_BYTES + WEIGHT_BOXES * BOX_BYTES;
+
+// Rows of the weight of a tile, and the sums that a thread has of it.
+template <typename Kind> constexpr int WEIGHT_ROWS = Kind::WEIGHT_BOXES * Kind::WEIGHT_BOX_ROWS;
+template <typename Kind> constexpr int SUMS = WEIGHT_ROWS<Kind> / 2;
+template <typename Kind> constexpr int WEIGHT_BOX_BYTES = Kind::WEIGHT_BOX_ROWS * ROW_BYTES;
+template <typename Kind> constexpr int STAGE_BYTES = X_BYTES + WEIGHT_ROWS<Kind> * ROW_BYTES;
 
 template <typename Kind> struct Work {
     const Boxes *x, *weight;
@@ -47,6 +51,11 @@ template <typename Kind> struct Work {
     int band;
 };
 
+// Its first row of x, and its first column of the result.
+struct Tile {
+    int row, column;
+};
+
 // Shared memory: stages of x and of weights, results of each group on their way out, and the barriers.
 template <typename Kind> struct Memory {
     word start;
@@ -54,14 +63,14 @@ template <typename Kind> struct Memory {
     __device__ __forceinline__ explicit Memory(const void *shared) {
         start = ((word)__cvta_generic_to_shared(shared) + 1023) & ~1023u;
     }
-    __device__ __forceinline__ word x(int stage) const { return start + stage * STAGE_BYTES; }
+    __device__ __forceinline__ word x(int stage) const { return start + stage * STAGE_BYTES<Kind>; }
     __device__ __forceinline__ word weights(int stage) const { return x(stage) + X_BYTES; }
-    __device__ __forceinline__ word results(int group) const { return x(STAGES) + group * Kind::RESULT_BYTES; }
+    __device__ __forceinline__ word results(int group) const { return x(Kind::STAGES) + group * Kind::RESULT_BYTES; }
     __device__ __forceinline__ word full(int stage) const { return results(GROUPS) + stage * 8; }
-    __device__ __forceinline__ word empty(int stage) const { return full(STAGES + stage); }
+    __device__ __forceinline__ word empty(int stage) const { return full(Kind::STAGES + stage); }
 };
 
-// The tiles of a cluster: (row, column) of this block's.
+// The tiles of a cluster: this block's.
 template <typename Kind> struct Tiles {
     int rows, columns, band, same_rows, rank;
 
@@ -74,10 +83,11 @@ template <typename Kind> struct Tiles {
         }
     }
     __device__ __forceinline__ int count() const { return rows * columns; }
-    __device__ __forceinline__ int2 at(int index) const {
+    __device__ __forceinline__ Tile at(int index) const {
         const int first = index / (band * columns) * band, high = min(band, rows - first);
         const int rest = index - first * columns, row = first + rest % high, column = rest / high;
-        return same_rows ? make_int2(row, column * BLOCKS + rank) : make_int2(row * BLOCKS + rank, column);
+        return same_rows ? Tile{row * ROWS, (column * BLOCKS + rank) * Kind::COLUMNS}
+                         : Tile{(row * BLOCKS + rank) * ROWS, column * Kind::COLUMNS};
     }
 };
 
@@ -87,33 +97,35 @@ __device__ __forceinline__ void copy_tiles(const Work<Kind> &p, const Memory<Kin
     const unsigned long long again = read_again(), weights = Kind::READS_ONCE ? read_once() : again;
     const int chunks = (p.k + DEPTH - 1) / DEPTH, rank = tiles.rank;
     constexpr unsigned short BOTH = (1 << BLOCKS) - 1;
+    constexpr int BYTES = WEIGHT_BOX_BYTES<Kind>;
     Stage stage;
     for (int index = blockIdx.x / BLOCKS, turn = 0; index < tiles.count(); index += gridDim.x / BLOCKS) {
-        const int2 tile = tiles.at(index);
-        const int row = tile.x * ROWS, column = tile.y * Kind::COLUMNS;
+        const auto [row, column] = tiles.at(index);
         for (int chunk = 0; chunk < chunks; chunk++, turn++) {
-            if (turn >= STAGES) {
+            if (turn >= Kind::STAGES) {
                 await(memory.empty(stage.index), stage.parity ^ 1);
             }
             const word barrier = memory.full(stage.index), x = memory.x(stage.index), w = memory.weights(stage.index);
             const int depth = chunk * DEPTH;
-            expect_bytes(barrier, STAGE_BYTES);
+            expect_bytes(barrier, STAGE_BYTES<Kind>);
             if (p.same_rows) {
                 copy_box_to(BOTH, x + rank * BOX_BYTES, p.x, depth, row + rank * BOX_ROWS, barrier, again);
 #pragma unroll
-                for (int i = 0; i < WEIGHT_BOXES; i++) {
-                    copy_box(w + i * BOX_BYTES, p.weight, depth, Kind::weight_row(p, column, i), barrier, weights);
+                for (int i = 0; i < Kind::WEIGHT_BOXES; i++) {
+                    copy_box(w + i * BYTES, p.weight, depth, Kind::weight_row(p, column, i), barrier, weights);
                 }
             } else {
 #pragma unroll
-                for (int i = 0; i < 2; i++) {
+                for (int i = 0; i < GROUPS; i++) {
                     copy_box(x + i * BOX_BYTES, p.x, depth, row + i * BOX_ROWS, barrier, again);
-                    const int box = 2 * i + rank;
-                    copy_box_to(BOTH, w + box * BOX_BYTES, p.weight, depth, Kind::weight_row(p, column, box), barrier,
+                }
+#pragma unroll
+                for (int box = 0; box < Kind::WEIGHT_BOXES; box += BLOCKS) {
+                    copy_box_to(BOTH, w + (box + rank) * BYTES, p.weight, depth, Kind::weight_row(p, column, box + rank), barrier,
                                 weights);
                 }
             }
-            stage.advance(STAGES);
+            stage.advance(Kind::STAGES);
         }
     }
 }
@@ -132,18 +144,18 @@ __device__ __forceinline__ void multiply_tiles(const Work<Kind> &p, const Memory
     };
     Stage stage;
     for (int index = blockIdx.x / BLOCKS; index < tiles.count(); index += gridDim.x / BLOCKS) {
-        const int2 tile = tiles.at(index);
-        const int row = tile.x * ROWS + group * BOX_ROWS, column = tile.y * Kind::COLUMNS;
-        if (row >= p.m) {
+        Tile tile = tiles.at(index);
+        tile.row += group * BOX_ROWS;
+        if (tile.row >= p.m) {
             // What is copied for both groups is not waited for by one of them alone.
             for (int chunk = 0; chunk < chunks; chunk++) {
                 await(memory.full(stage.index), stage.parity);
                 release(stage.index);
-                stage.advance(STAGES);
+                stage.advance(Kind::STAGES);
             }
             continue;
         }
-        float sums[WEIGHT_ROWS / 2];
+        float sums[SUMS<Kind>];
         int before = 0;
         for (int chunk = 0; chunk < chunks; chunk++) {
             await(memory.full(stage.index), stage.parity);
@@ -151,7 +163,7 @@ __device__ __forceinline__ void multiply_tiles(const Work<Kind> &p, const Memory
             begin_products();
 #pragma unroll
             for (int step = 0; step < 4; step++) {
-                Products<T, WEIGHT_ROWS>::add(sums, rows_matrix(x + step * 32), rows_matrix(w + step * 32), chunk | step);
+                Products<T, WEIGHT_ROWS<Kind>>::add(sums, rows_matrix(x + step * 32), rows_matrix(w + step * 32), chunk | step);
             }
             commit_products();
             // The stage before this one has been read.
@@ -160,12 +172,12 @@ __device__ __forceinline__ void multiply_tiles(const Work<Kind> &p, const Memory
                 release(before);
             }
             before = stage.index;
-            stage.advance(STAGES);
+            stage.advance(Kind::STAGES);
         }
         await_products<0>();
         release(before);
         settle(sums);
-        Kind::write(p, sums, row, column, group, memory.results(group), T());
+        Kind::write(p, sums, tile, group, memory.results(group), T());
     }
     Kind::finish();
 }
@@ -179,7 +191,7 @@ template <typename T, typename Kind> __device__ __forceinline__ void multiply(co
     const int group = __shfl_sync(ALL_LANES, threadIdx.x / GROUP_THREADS, 0);
     let_next_kernel_begin();
     if (threadIdx.x == 0) {
-        for (int i = 0; i < STAGES; i++) {
+        for (int i = 0; i < Kind::STAGES; i++) {
             init_barrier(memory.full(i), 1);
             init_barrier(memory.empty(i), BLOCKS * GROUPS * 4);
         }

@@ -5,17 +5,18 @@ use candle_core::{CudaDevice, Result};
 use super::launch::{BOX_BYTES, Module, clusters_at_once};
 
 // As in hopper_tiles.cuh.
-const STAGES: usize = 4;
-const BARRIERS_BYTES: usize = STAGES * 16;
-/// Of a tile: rows of x, and of the weight.
+/// Rows of x of a tile, and of a box of it.
 pub(super) const TILE_ROWS: usize = 128;
-pub(super) const WEIGHT_ROWS: usize = 256;
 pub(super) const BOX_ROWS: usize = 64;
 pub(super) const THREADS: usize = 3 * 128;
 pub(super) const CLUSTER: usize = 2;
-/// Tiles of x and of the weight, and where they may begin, with the barriers; without results on their way out.
-pub(super) const SHARED_BYTES: usize =
-    1024 + STAGES * (TILE_ROWS + WEIGHT_ROWS) * BOX_BYTES + BARRIERS_BYTES;
+
+/// Shared memory of a block, for tiles of x and of so many rows of the weight, `stages` of them, and their barriers; without
+/// results on their way out. The first tile may begin later.
+pub(super) const fn shared_bytes(weight_rows: usize, stages: usize) -> usize {
+    const BARRIER_BYTES: usize = 8;
+    1024 + stages * ((TILE_ROWS + weight_rows) * BOX_BYTES + 2 * BARRIER_BYTES)
+}
 
 /// Clusters of the kernel `name` that run at once, with so many bytes of shared memory in a block.
 pub(super) fn clusters(

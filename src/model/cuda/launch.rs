@@ -58,6 +58,8 @@ pub(super) enum Argument<'a> {
     Tensor(&'a Tensor),
     /// How the copy engine finds boxes of so many rows and [`BOX_BYTES`] in a contiguous matrix.
     Boxes(&'a Tensor, usize),
+    /// As `Boxes`, of half as many bytes of a row.
+    HalfBoxes(&'a Tensor, usize),
     /// A null pointer.
     Nothing,
     Int(usize),
@@ -138,10 +140,10 @@ pub(super) unsafe fn launch_clusters(
     let locked: Vec<_> = arguments
         .iter()
         .filter_map(|argument| match argument {
-            Argument::Tensor(tensor) | Argument::Boxes(tensor, _) => {
-                Some(tensor.storage_and_layout())
-            }
-            _ => None,
+            Argument::Tensor(tensor)
+            | Argument::Boxes(tensor, _)
+            | Argument::HalfBoxes(tensor, _) => Some(tensor.storage_and_layout()),
+            Argument::Nothing | Argument::Int(_) | Argument::Float(_) => None,
         })
         .collect();
     let mut tensors = locked.iter();
@@ -150,13 +152,18 @@ pub(super) unsafe fn launch_clusters(
     let mut accesses = Vec::with_capacity(arguments.len());
     for argument in arguments {
         values.push(match argument {
-            Argument::Tensor(_) | Argument::Boxes(..) => {
+            Argument::Tensor(_) | Argument::Boxes(..) | Argument::HalfBoxes(..) => {
                 let Some((storage, layout)) = tensors.next() else { bail!("a tensor is missing") };
                 let (pointer, access) = address(storage, layout, &stream)
                     .map_err(|error| error.context(format!("argument of {name}")))?;
                 accesses.push(access);
                 match argument {
-                    Argument::Boxes(matrix, rows) => Value::Boxes(boxes(matrix, pointer, *rows)?),
+                    Argument::Boxes(matrix, rows) => {
+                        Value::Boxes(boxes(matrix, pointer, (*rows, BOX_BYTES))?)
+                    }
+                    Argument::HalfBoxes(matrix, rows) => {
+                        Value::Boxes(boxes(matrix, pointer, (*rows, BOX_BYTES / 2))?)
+                    }
                     _ => Value::Pointer(pointer),
                 }
             }
@@ -229,9 +236,15 @@ fn launch_config(
     }
 }
 
-/// Boxes of `rows` rows and [`BOX_BYTES`] of a matrix at `address`; what lies outside it is zeros.
+/// Boxes of so many rows, and [`BOX_BYTES`] or half as many of each, of a matrix at `address`; what lies outside it is
+/// zeros.
 #[expect(unsafe_code, reason = "the driver writes what it makes of the matrix")]
-fn boxes(matrix: &Tensor, address: u64, rows: usize) -> Result<sys::CUtensorMap> {
+fn boxes(
+    matrix: &Tensor,
+    address: u64,
+    (rows, row_bytes): (usize, usize),
+) -> Result<sys::CUtensorMap> {
+    use sys::CUtensorMapSwizzle as Swizzle;
     let (height, width) = matrix.dims2()?;
     let bytes = matrix.dtype().size_in_bytes();
     let kind = match bytes {
@@ -241,7 +254,12 @@ fn boxes(matrix: &Tensor, address: u64, rows: usize) -> Result<sys::CUtensorMap>
     };
     let sizes = [width as u64, height as u64];
     let strides = [(width * bytes) as u64];
-    let extent = [(BOX_BYTES / bytes) as u32, rows as u32];
+    let extent = [(row_bytes / bytes) as u32, rows as u32];
+    let swizzle = if row_bytes == BOX_BYTES {
+        Swizzle::CU_TENSOR_MAP_SWIZZLE_128B
+    } else {
+        Swizzle::CU_TENSOR_MAP_SWIZZLE_64B
+    };
     let steps = [1, 1];
     let mut map = sys::CUtensorMap { opaque: [0; 16] };
     // SAFETY: the arrays have as many elements as the rank says, or one less for strides.
@@ -256,7 +274,7 @@ fn boxes(matrix: &Tensor, address: u64, rows: usize) -> Result<sys::CUtensorMap>
             extent.as_ptr(),
             steps.as_ptr(),
             sys::CUtensorMapInterleave::CU_TENSOR_MAP_INTERLEAVE_NONE,
-            sys::CUtensorMapSwizzle::CU_TENSOR_MAP_SWIZZLE_128B,
+            swizzle,
             sys::CUtensorMapL2promotion::CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
             sys::CUtensorMapFloatOOBfill::CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
         )

@@ -17,6 +17,8 @@ const FOLLOW_THREADS: usize = 128;
 /// f32 in what one part of a row of logits leaves.
 pub(super) const ARGMAX_PART: usize = 4;
 const ARGMAX_PARTS_MAX: usize = 64;
+/// Greater than every token.
+const NO_TOKEN: usize = i32::MAX as usize;
 /// Words of a choice.
 pub(in crate::model) const CHOICE_WORDS: usize = 4;
 
@@ -34,6 +36,29 @@ pub(in crate::model) struct Masks<'a> {
     pub(in crate::model) bits: &'a Tensor,
     /// u32, `[rows]`: 0 where the row's mask does not count.
     pub(in crate::model) masked: &'a Tensor,
+}
+
+impl<'a> Allowed<'a> {
+    /// Fails unless these are for so many rows.
+    pub(super) fn expect(&self, rows: usize, vocabulary: usize) -> Result<()> {
+        if let Some(Masks { bits, masked }) = self.masks {
+            expect(bits, &[rows, mask_words(vocabulary)], DType::U32)?;
+            expect(masked, &[rows], DType::U32)?;
+        }
+        Ok(())
+    }
+
+    /// As kernels take them: bits, which rows have some, and the token that is never chosen.
+    pub(super) fn arguments(&self) -> [Argument<'a>; 3] {
+        [
+            self.masks.map(|masks| masks.bits).into(),
+            self.masks.map(|masks| masks.masked).into(),
+            // A token that there is not, where it does not fit: every token may be chosen.
+            Argument::Int(
+                usize::try_from(self.never).map_or(NO_TOKEN, |token| token.min(NO_TOKEN)),
+            ),
+        ]
+    }
 }
 
 /// Words of a mask over `vocabulary` tokens.
@@ -85,17 +110,14 @@ pub(in crate::model) fn argmax(
         bail!("logits of {:?}", logits.shape());
     }
     expect(choices, &[rows, CHOICE_WORDS], DType::U32)?;
-    if let Some(Masks { bits, masked }) = allowed.masks {
-        expect(bits, &[rows, mask_words(vocabulary)], DType::U32)?;
-        expect(masked, &[rows], DType::U32)?;
-    }
+    allowed.expect(rows, vocabulary)?;
     let device = logits.device().as_cuda_device()?;
     let parts = (2 * multiprocessors(device)?)
         .div_ceil(rows)
         .min(ARGMAX_PARTS_MAX)
         .min(vocabulary.div_ceil(VECTOR * ARGMAX_THREADS));
     scratch.expect(rows, rows * parts * ARGMAX_PART)?;
-    let masks = allowed.masks;
+    let [bits, masked, never] = allowed.arguments();
     // SAFETY: the kernel reads whole rows of logits and masks, writes a row of choices for each, and scratch
     // memory as far as was checked.
     unsafe {
@@ -109,10 +131,9 @@ pub(in crate::model) fn argmax(
                 Argument::Tensor(&scratch.partial),
                 Argument::Tensor(&scratch.counters),
                 Argument::Tensor(choices),
-                masks.map(|masks| masks.bits).into(),
-                masks.map(|masks| masks.masked).into(),
-                // A token that there is not, where it does not fit: every token may be chosen.
-                Argument::Int(usize::try_from(allowed.never)?.min(i32::MAX as usize)),
+                bits,
+                masked,
+                never,
                 Argument::Int(vocabulary),
             ],
         )

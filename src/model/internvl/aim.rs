@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::language::Rows;
+use crate::model::cache::Rows;
 
 /// Rows that a pass is for.
 #[derive(Debug, Clone, Copy)]

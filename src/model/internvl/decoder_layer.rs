@@ -5,12 +5,11 @@ use candle_core::{DType, Result, Tensor};
 use super::aim::Ends;
 use super::config::TextConfig;
 use super::home::Home;
-use super::language::Rows;
 use super::looks::Looks;
 use super::observe::{Site, Within};
-use crate::model::cache::{CacheShape, LayerCache};
+use crate::model::cache::{CacheShape, LayerCache, Rows};
 use crate::model::layers::{
-    Causal, Linear, Norm, PagedQueries, Visit, paged_attention_of_all, rotate, show_scores, swiglu,
+    Causal, Linear, Norm, PagedQueries, Visit, paged_attention, rotate, show_scores, swiglu,
 };
 use crate::weights::{Loaded, Weights, WeightsError};
 
@@ -37,8 +36,8 @@ struct Heads {
     head_dim: usize,
 }
 
-/// Cosines and sines of each sequence's rows.
-pub(super) type Angles = Vec<(Tensor, Tensor)>;
+/// Cosines and sines of all rows.
+pub(super) type Angles = (Tensor, Tensor);
 
 impl DecoderLayer {
     pub(super) fn load(
@@ -123,7 +122,7 @@ impl DecoderLayer {
             Some(ends) => (ends.gather(&x)?, last_queries(&queries, ends)?),
             None => (x, queries),
         };
-        let attended = paged_attention_of_all(&queries, &self.cache)?;
+        let attended = paged_attention(&queries, &self.cache)?;
         let x = self.o_proj.forward_add(&attended, &x)?;
         let normed = self.post_attention_layernorm.forward(&x)?.to_dtype(self.compute)?;
         let inner = swiglu(&self.gate_up_proj.forward(&normed)?)?;
@@ -145,30 +144,28 @@ impl DecoderLayer {
         look: &mut Within<'_>,
     ) -> Result<Vec<PagedQueries<'a>>> {
         let Heads { kv: kv_heads, group, head_dim } = self.heads;
+        let (q_heads, (cos, sin)) = (kv_heads * group, angles);
         let qkv = self.qkv_proj.forward(x)?;
+        let qkv = qkv.reshape((x.dim(0)?, q_heads + 2 * kv_heads, head_dim))?;
+        let heads = |first: usize, count: usize| qkv.narrow(1, first, count);
+        // Queries stay in f32: the scores are.
+        let q = rotate(&heads(0, q_heads)?, cos, sin)?;
+        let k = rotate(&heads(q_heads, kv_heads)?, cos, sin)?.to_dtype(x.dtype())?;
+        self.cache.write_all(sequences, &k, &heads(q_heads + kv_heads, kv_heads)?)?;
         let mut queries = Vec::with_capacity(sequences.len());
         let mut first_row = 0;
-        for (rows, (cos, sin)) in sequences.iter().zip(angles) {
-            let qkv = qkv.narrow(0, first_row, rows.len)?;
-            first_row += rows.len;
-            let q_heads = kv_heads * group;
-            let qkv = qkv.reshape((rows.len, q_heads + 2 * kv_heads, head_dim))?;
-            let heads = |first: usize, count: usize| qkv.narrow(1, first, count);
-            // Queries stay in f32: the scores are.
-            let q = rotate(&heads(0, q_heads)?, cos, sin)?;
-            let k = rotate(&heads(q_heads, kv_heads)?, cos, sin)?.to_dtype(x.dtype())?;
-            let v = heads(q_heads + kv_heads, kv_heads)?;
-            let (k, v) = (k.transpose(0, 1)?, v.transpose(0, 1)?);
-            self.cache.write(rows.blocks, rows.start, &k, &v)?;
+        for Rows { blocks, start, len } in sequences.iter().copied() {
+            let q = q.narrow(0, first_row, len)?;
+            first_row += len;
             if look.looks_inside() {
-                let (keys, values) = self.cache.gather(rows.blocks, rows.start + rows.len)?;
-                let causal = Causal::From(rows.start);
+                let (keys, values) = self.cache.gather(blocks, start + len)?;
+                let causal = Causal::From(start);
                 show_scores(&q.unsqueeze(0)?, &keys, &values, causal, &mut |scores, weights| {
                     look.see(Site::Scores, scores)?;
                     look.see(Site::Softmax, weights)
                 })?;
             }
-            queries.push(PagedQueries { q, blocks: rows.blocks, start: rows.start });
+            queries.push(PagedQueries { q, blocks, start });
         }
         Ok(queries)
     }

@@ -15,20 +15,10 @@ use super::laps::Laps;
 use super::looks::Looks;
 use super::observe::{Observe, Part, Site, Within};
 use crate::device::Links;
-use crate::model::cache::CacheShape;
+use crate::model::cache::{CacheShape, Rows};
 use crate::model::layers::{DynamicNtk, Linear, Norm, RopeTable, Visit};
 use crate::model::output::Want;
 use crate::weights::{Loaded, Weights};
-
-/// Rows of one sequence in a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rows<'a> {
-    /// KV blocks of the sequence in order, up to its last row at least.
-    pub(super) blocks: &'a [u32],
-    /// Position of the first row in its sequence.
-    pub(super) start: usize,
-    pub(super) len: usize,
-}
 
 pub(super) struct Decoder {
     embedding: Embedding,
@@ -311,8 +301,15 @@ fn load_fused(
     Fused::new(config, homes, room).map_err(place)
 }
 
+/// Of all rows, one sequence after the other.
 fn angles_of(rope: &RopeTable, sequences: &[Rows<'_>]) -> Result<Angles> {
-    sequences.iter().map(|rows| rope.angles(rows.start, rows.len)).collect()
+    if let [rows] = sequences {
+        return rope.angles(rows.start, rows.len);
+    }
+    let each = sequences.iter().map(|rows| rope.angles(rows.start, rows.len));
+    let (cos, sin): (Vec<Tensor>, Vec<Tensor>) =
+        each.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    Ok((Tensor::cat(&cos, 0)?, Tensor::cat(&sin, 0)?))
 }
 
 fn load_norm(config: &TextConfig, homes: &Homes, weights: &Weights) -> Loaded<Norm> {

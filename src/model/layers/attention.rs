@@ -6,10 +6,9 @@
 use std::ops::Range;
 
 use candle_core::{D, DType, Device, Result, Tensor};
-use rayon::prelude::*;
 
 use crate::model::cache::LayerCache;
-use crate::model::cpu::{FusedAttention, PagedAttention, SharesOfPages};
+use crate::model::cpu::{FusedAttention, PagedAttention, SharesOfPages, attend_paged};
 use crate::model::output::PageShares;
 
 /// Rows of queries that are scored at once: bounds the memory of the score matrix.
@@ -47,51 +46,42 @@ pub(in crate::model) fn attention(
     out.reshape((batch, rows, heads * head_dim))
 }
 
-/// Attends from `q`, `[rows, heads, head_dim]`, to the keys and values of the sequence that has `blocks` of
-/// `cache`: each row, the first of which stands at position `start`, to all up to itself. Returns
-/// `[rows, heads * head_dim]` in the dtype of the cache.
-pub(in crate::model) fn paged_attention(
-    q: &Tensor,
-    cache: &LayerCache,
-    blocks: &[u32],
-    start: usize,
-) -> Result<Tensor> {
-    let (rows, heads, head_dim) = q.dims3()?;
-    let out = if q.device().is_cpu() && cache.keys.dtype() == DType::F32 {
-        let scale = 1.0 / (head_dim as f32).sqrt();
-        let kernel = PagedAttention { blocks, start, scale };
-        q.contiguous()?.apply_op3_no_bwd(&cache.keys, &cache.values, &kernel)?
-    } else {
-        let (keys, values) = cache.gather(blocks, start + rows)?;
-        attention(&q.unsqueeze(0)?, &keys, &values, Causal::From(start))?
-    };
-    out.reshape((rows, heads * head_dim))
-}
-
-/// Queries of one sequence for [`paged_attention_of_all`].
+/// Queries of one sequence for [`paged_attention`].
 #[derive(Debug)]
 pub(in crate::model) struct PagedQueries<'a> {
     /// `[rows, heads, head_dim]`
     pub(in crate::model) q: Tensor,
     /// The sequence's KV blocks in order.
     pub(in crate::model) blocks: &'a [u32],
-    /// Position of the first query.
+    /// Position of the first query, which sees the keys up to itself.
     pub(in crate::model) start: usize,
 }
 
-/// [`paged_attention`] of each sequence, the rows of all one after the other. On the CPU several sequences at once:
-/// one alone leaves cores idle.
-pub(in crate::model) fn paged_attention_of_all(
+/// Attends from the queries of each sequence to its keys and values in the cache. Returns `[rows, heads * head_dim]` in the
+/// dtype of the cache, the rows of all one after the other.
+pub(in crate::model) fn paged_attention(
     sequences: &[PagedQueries<'_>],
     cache: &LayerCache,
 ) -> Result<Tensor> {
-    let each = |one: &PagedQueries<'_>| paged_attention(&one.q, cache, one.blocks, one.start);
-    let outputs: Vec<Tensor> = match sequences {
-        [one] => return each(one),
-        all if cache.keys.device().is_cpu() => all.par_iter().map(each).collect::<Result<_>>()?,
-        all => all.iter().map(each).collect::<Result<_>>()?,
+    if cache.keys.device().is_cpu() && cache.keys.dtype() == DType::F32 {
+        let mut of_host = Vec::with_capacity(sequences.len());
+        for PagedQueries { q, blocks, start } in sequences {
+            let scale = 1.0 / (q.dim(2)? as f32).sqrt();
+            of_host.push((q.contiguous()?, PagedAttention { blocks, start: *start, scale }));
+        }
+        return attend_paged(&of_host, &cache.keys, &cache.values);
+    }
+    let of = |queries: &PagedQueries<'_>| {
+        let PagedQueries { q, blocks, start } = queries;
+        let (rows, heads, head_dim) = q.dims3()?;
+        let (keys, values) = cache.gather(blocks, start + rows)?;
+        let causal = Causal::From(*start);
+        attention(&q.unsqueeze(0)?, &keys, &values, causal)?.reshape((rows, heads * head_dim))
     };
-    Tensor::cat(&outputs, 0)
+    match sequences {
+        [one] => of(one),
+        all => Tensor::cat(&all.iter().map(of).collect::<Result<Vec<Tensor>>>()?, 0),
+    }
 }
 
 /// How much of the attention of the last of `queries` falls on each of `pages`, which are tokens of its sequence: the
@@ -293,15 +283,18 @@ mod tests {
             let blocks = [8, 3, 1, 6, 2, 0];
             let by_head = |x: &Tensor| x.squeeze(0).unwrap().transpose(0, 1).unwrap();
             cache.write(&blocks, 0, &by_head(&k), &by_head(&v)).unwrap();
-            let paged = paged_attention(&q.squeeze(0).unwrap(), &cache, &blocks, start).unwrap();
+            let queries = PagedQueries { q: q.squeeze(0).unwrap(), blocks: &blocks, start };
+            let paged = paged_attention(&[queries], &cache).unwrap();
             let expected = reference(&q, &k, &v, Causal::From(start));
             for (ours, expected) in flat(&paged).iter().zip(expected) {
                 assert!((f64::from(*ours) - expected).abs() < 1e-5, "{start} {ours} {expected}");
             }
         }
         let q = random([1, 1, heads, d], 1).squeeze(0).unwrap();
-        assert!(paged_attention(&q, &cache, &[0, 1], 2 * BLOCK_TOKENS).is_err());
-        assert!(paged_attention(&q, &cache, &[9], 0).is_err());
+        for (blocks, start) in [(&[0, 1][..], 2 * BLOCK_TOKENS), (&[9], 0)] {
+            let queries = PagedQueries { q: q.clone(), blocks, start };
+            assert!(paged_attention(&[queries], &cache).is_err());
+        }
     }
 
     #[test]
@@ -365,9 +358,9 @@ mod tests {
                 PagedQueries { q, blocks, start }
             })
             .collect();
-        let together = flat(&paged_attention_of_all(&all, &cache).unwrap());
+        let together = flat(&paged_attention(&all, &cache).unwrap());
         let alone = |one: &PagedQueries<'_>| {
-            flat(&paged_attention(&one.q, &cache, one.blocks, one.start).unwrap())
+            flat(&paged_attention(std::slice::from_ref(one), &cache).unwrap())
         };
         assert_eq!(together, all.iter().flat_map(alone).collect::<Vec<f32>>());
     }

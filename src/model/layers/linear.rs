@@ -94,7 +94,7 @@ impl Linear {
         let Kind::Dense { weight, bias: None } = &self.0 else { return Ok(false) };
         let is_taken = cuda::hopper_swiglu::takes(x, weight, out, tried)?;
         if is_taken {
-            cuda::hopper_swiglu::swiglu_product(x, weight, out)?;
+            cuda::hopper_swiglu::swiglu_product(x, weight, out, tried)?;
         }
         Ok(is_taken)
     }

@@ -15,8 +15,7 @@ pub(super) type Visit<'a> = &'a mut dyn FnMut(&str, &Tensor);
 
 pub(super) use activation::{gelu, scaled_add, swiglu};
 pub(super) use attention::{
-    Causal, PagedQueries, QUERY_BLOCK_ROWS, attention, page_shares, paged_attention_of_all,
-    show_scores,
+    Causal, PagedQueries, QUERY_BLOCK_ROWS, attention, page_shares, paged_attention, show_scores,
 };
 pub(super) use linear::Linear;
 pub(super) use norm::Norm;

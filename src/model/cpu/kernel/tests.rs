@@ -6,8 +6,15 @@ fn ramp(count: usize, seed: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.5 - 1.0).collect()
 }
 
+/// All that this processor has.
 fn kernels() -> Vec<Kernel> {
-    vec![Kernel::new(), Kernel::Portable]
+    let mut kernels = vec![Kernel::Portable];
+    #[cfg(target_arch = "x86_64")]
+    {
+        kernels.extend(avx2::Detected::new().map(Kernel::Avx2));
+        kernels.extend(avx512::Detected::new().map(Kernel::Avx512));
+    }
+    kernels
 }
 
 #[track_caller]
@@ -45,6 +52,33 @@ fn strips_equal_the_sum_of_products_in_f64() {
                         .sum();
                     check(*ours, f64::from(first) + sum);
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn two_panels_are_multiplied_as_each_alone() {
+    let (stride, out_stride) = (45, 37);
+    for kernel in kernels() {
+        for (rows, inner) in [(1, 1), (6, 40), (13, 33), (11, 7), (36, 24)] {
+            let a = ramp((rows - 1) * stride + inner, 1);
+            let panels = ramp(2 * inner * PANEL, 2).as_chunks::<PANEL>().0.to_vec();
+            let panels: [&[[f32; PANEL]]; 2] = [&panels[..inner], &panels[inner..]];
+            let bias = ramp(2 * PANEL, 3);
+            let before = ramp(rows * out_stride, 4);
+            let rows_before = Rows::new(&before, out_stride);
+            for start in [Start::Zero, Start::Row(&bias), Start::Rows(rows_before), Start::Output] {
+                let a = Rows::new(&a, stride);
+                let (mut together, mut alone) = (before.clone(), before.clone());
+                kernel.multiply_two(rows, a, panels, (&mut together, out_stride), start);
+                for (index, panel) in panels.into_iter().enumerate() {
+                    let first = index * PANEL;
+                    let out = (&mut alone[first..], out_stride);
+                    kernel.multiply((rows, PANEL), a, panel, out, start.from(0, first));
+                }
+                let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&together), bits(&alone), "{kernel:?} {rows} {inner} {start:?}");
             }
         }
     }

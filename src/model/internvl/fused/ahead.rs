@@ -189,6 +189,7 @@ impl DecodeStep {
 mod tests {
     use super::*;
     use crate::checkpoint::Checkpoint;
+    use crate::model::draw::Odds;
     use crate::model::internvl::{InternVl, LoadOptions, load};
     use crate::model::output::{Choice, Output};
     use crate::model::runner::{Runner as _, Segment, StepBatch};
@@ -222,6 +223,7 @@ mod tests {
         sequence: usize,
         start: usize,
         tokens: &'a [u32],
+        want: Want<'a>,
     ) -> Segment<'a> {
         Segment {
             slot: Slot(sequence as u32),
@@ -229,9 +231,30 @@ mod tests {
             start,
             tokens,
             image_tokens_before: 0,
-            want: Want::Greedy,
+            want,
             pages: &[],
         }
+    }
+
+    /// How tokens are chosen.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Way {
+        Likeliest,
+        /// Each sequence with odds of its own, but for the first.
+        Drawn,
+    }
+
+    const ODDS: Odds = Odds { temperature: 1.5, ..Odds::GREEDY };
+
+    /// What a sequence wants, which has these tokens already, where its last one is at `position`.
+    fn want(way: Way, sequence: usize, position: usize, seen: &[u32]) -> Want<'_> {
+        let odds = match (way, sequence) {
+            (Way::Likeliest, _) | (_, 0) => return Want::Greedy,
+            (Way::Drawn, 1) => Odds { top_k: Some(200), repetition_penalty: 1.4, ..ODDS },
+            (Way::Drawn, _) => Odds { top_p: 0.9, min_p: 0.01, ..ODDS },
+        };
+        let number = (sequence as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ position as u64);
+        Want::Drawn(Draw { odds, seen, allowed: None, number: number.rotate_left(23) })
     }
 
     /// Three sequences of a model on a GPU.
@@ -242,11 +265,14 @@ mod tests {
         positions: Vec<usize>,
         tokens: Vec<u32>,
         last: Vec<Option<Choice>>,
+        /// Bits of the tokens that it has chosen.
+        seen: Vec<Vec<u32>>,
+        way: Way,
     }
 
     impl Answers {
         /// None where there is no GPU.
-        fn begin() -> Option<Self> {
+        fn begin(way: Way) -> Option<Self> {
             let devices = "cuda:0".parse().unwrap();
             crate::device::open(&devices).ok()?;
             let checkpoint = Checkpoint::Embedded;
@@ -267,10 +293,12 @@ mod tests {
                 positions: vec![PROMPT.len() + 1; SEQUENCES],
                 tokens: vec![0; SEQUENCES],
                 last: vec![None; SEQUENCES],
+                seen: vec![vec![0; 4096]; SEQUENCES],
+                way,
             };
             for sequence in 0..SEQUENCES {
                 let tokens = [&PROMPT[..], &[50 + sequence as u32]].concat();
-                let segments = vec![segment(&answers.blocks, sequence, 0, &tokens)];
+                let segments = vec![segment(&answers.blocks, sequence, 0, &tokens, Want::Greedy)];
                 let outputs = answers.model.step(&StepBatch { segments }).unwrap();
                 answers.take(&[sequence], outputs.iter());
             }
@@ -284,6 +312,7 @@ mod tests {
                 let Output::Choice(choice) = output else { panic!("{output:?}") };
                 self.tokens[*sequence] = choice.token;
                 self.last[*sequence] = Some(*choice);
+                self.seen[*sequence][choice.token as usize / 32] |= 1 << (choice.token % 32);
             }
         }
 
@@ -292,14 +321,17 @@ mod tests {
             let (tokens, blocks, positions) = (&self.tokens, &self.blocks, &self.positions);
             let this = |sequence: &usize| {
                 let token = &tokens[*sequence..=*sequence];
-                segment(blocks, *sequence, positions[*sequence], token)
+                let (position, seen) = (positions[*sequence], &self.seen[*sequence]);
+                let want = want(self.way, *sequence, position, seen);
+                segment(blocks, *sequence, position, token, want)
             };
             let segments = sequences.iter().map(this).collect();
             let pending = self.model.submit(&StepBatch { segments }).unwrap();
             let mut begun = false;
             if !ahead.is_empty() {
-                let next =
-                    |sequence: &usize| segment(blocks, *sequence, positions[*sequence] + 1, &[]);
+                let next = |sequence: &usize| {
+                    segment(blocks, *sequence, positions[*sequence] + 1, &[], Want::Greedy)
+                };
                 let segments = ahead.iter().map(next).collect();
                 begun = self.model.begin_ahead(&StepBatch { segments });
             }
@@ -314,8 +346,11 @@ mod tests {
 
     /// Bits of all choices of 150 steps, which go over the end of a block. `ahead` says of each step which sequences go on
     /// behind it, and which are then thought to.
-    fn choices(ahead: impl Fn(usize) -> (Vec<usize>, Vec<usize>)) -> Option<Vec<Vec<[u32; 3]>>> {
-        let mut answers = Answers::begin()?;
+    fn choices(
+        way: Way,
+        ahead: impl Fn(usize) -> (Vec<usize>, Vec<usize>),
+    ) -> Option<Vec<Vec<[u32; 3]>>> {
+        let mut answers = Answers::begin(way)?;
         let mut all = Vec::new();
         let mut sequences: Vec<usize> = (0..SEQUENCES).collect();
         for step in 0..150 {
@@ -332,33 +367,48 @@ mod tests {
         Some(all)
     }
 
-    /// Needs a GPU; where there is none it says so and is over.
-    #[test]
-    fn steps_begun_ahead_choose_the_same() {
+    /// However steps are begun, they choose what steps that are not do; none where there is no GPU.
+    fn chosen_alike(way: Way) -> Option<Vec<Vec<[u32; 3]>>> {
         // One sequence leaves, and comes back: it was paused.
         let going_on = |step: usize| if step % 40 < 30 { vec![0, 1, 2] } else { vec![0, 2] };
-        let Some(expected) = choices(|step| (going_on(step), vec![])) else {
-            eprintln!("not run: it needs a GPU");
-            return;
-        };
+        let expected = choices(way, |step| (going_on(step), vec![]))?;
         // Begun for all that go on; for all of the step, of which one may leave; in another order; and for one alone, so that
         // another step is asked for than the one that was begun.
         let of_step = |step: usize| if step == 0 { vec![0, 1, 2] } else { going_on(step - 1) };
         let stays = |step: usize| -> Vec<usize> {
             going_on(step).into_iter().filter(|s| of_step(step).contains(s)).collect()
         };
-        assert_eq!(choices(|step| (going_on(step), stays(step))).as_ref(), Some(&expected));
-        assert_eq!(choices(|step| (going_on(step), of_step(step))).as_ref(), Some(&expected));
         let turned = |step| stays(step).into_iter().rev().collect();
-        assert_eq!(choices(|step| (going_on(step), turned(step))).as_ref(), Some(&expected));
-        assert_eq!(choices(|step| (going_on(step), vec![0])).as_ref(), Some(&expected));
+        assert_eq!(choices(way, |step| (going_on(step), stays(step))).as_ref(), Some(&expected));
+        assert_eq!(choices(way, |step| (going_on(step), of_step(step))).as_ref(), Some(&expected));
+        assert_eq!(choices(way, |step| (going_on(step), turned(step))).as_ref(), Some(&expected));
+        assert_eq!(choices(way, |step| (going_on(step), vec![0])).as_ref(), Some(&expected));
+        Some(expected)
+    }
+
+    /// Needs a GPU; where there is none it says so and is over.
+    #[test]
+    fn steps_begun_ahead_choose_the_same() {
+        let Some(likeliest) = chosen_alike(Way::Likeliest) else {
+            eprintln!("not run: it needs a GPU");
+            return;
+        };
+        let drawn = chosen_alike(Way::Drawn).unwrap();
+        let of = |all: &[Vec<[u32; 3]>], sequence: usize| -> Vec<u32> {
+            all.iter().filter_map(|step| step.get(sequence)).map(|bits| bits[0]).collect()
+        };
+        assert_eq!(of(&likeliest, 0)[..30], of(&drawn, 0)[..30]);
+        assert_ne!(of(&likeliest, 1), of(&drawn, 1));
+        assert_ne!(of(&likeliest, 2), of(&drawn, 2));
     }
 
     /// A token that the step before did not choose is not taken for the one that it did. Needs a GPU; where there is none it
     /// says so and is over.
     #[test]
     fn another_token_than_the_one_chosen_is_another_step() {
-        let (Some(mut ahead), Some(mut plain)) = (Answers::begin(), Answers::begin()) else {
+        let (Some(mut ahead), Some(mut plain)) =
+            (Answers::begin(Way::Likeliest), Answers::begin(Way::Likeliest))
+        else {
             eprintln!("not run: it needs a GPU");
             return;
         };

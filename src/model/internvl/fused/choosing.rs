@@ -176,6 +176,7 @@ mod tests {
     }
 
     const NEVER: u32 = 3;
+    const ROWS_MAX: usize = 33;
 
     /// Odds of many kinds, some of which cut nothing, or all but one token.
     fn odds(rng: &mut ChaCha8Rng) -> Odds {
@@ -228,8 +229,12 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(11);
         let mut drawn = 0;
         for vocabulary in [1, 5, 31, 32, 1000, 4097, 151_674] {
+            // One for all turns, as of all steps: what stands in it from those before means nothing.
+            let masked = Tensor::zeros(ROWS_MAX, DType::U32, &device).unwrap();
+            let choosing_all =
+                Choosing::new(masked, vocabulary, NEVER, Uploads::default()).unwrap();
             for turn in 0..if vocabulary > 100_000 { 12 } else { 40 } {
-                let count = [1, 2, 7, 33][turn % 4];
+                let count = [1, 2, 7, ROWS_MAX][turn % 4];
                 let rows: Vec<Vec<f32>> = (0..count)
                     .map(|_| {
                         let mut row = row(&mut rng, vocabulary);
@@ -253,16 +258,17 @@ mod tests {
                         }),
                     })
                     .collect();
+                // Rows behind those that ask have nothing.
+                let wants = &wants[..count - (turn % 3).min(count - 1)];
                 drawn += wants.iter().filter(|want| want.draw().is_some()).count();
                 let logits = Tensor::new(rows.concat(), &device).unwrap();
                 let logits = logits.reshape((count, vocabulary)).unwrap();
-                let masked: Vec<u32> = wants.iter().map(|want| is_masked(*want)).collect();
-                let masked = Tensor::new(masked, &device).unwrap();
-                let uploads = Uploads::default();
-                let choosing = Choosing::new(masked, vocabulary, NEVER, uploads).unwrap();
+                let mut masked: Vec<u32> = wants.iter().map(|want| is_masked(*want)).collect();
+                masked.resize(count, 0);
+                let choosing = choosing_all.narrow(Tensor::new(masked, &device).unwrap()).unwrap();
                 let (scratch, choices) =
                     (Scratch::new(&device, count, 1).unwrap(), choices_of(count, &device).unwrap());
-                choosing.choose(&logits, &wants, &scratch, &choices).unwrap();
+                choosing.choose(&logits, wants, &scratch, &choices).unwrap();
                 let downloads = Downloads::new(count * CHOICE_WORDS);
                 let chosen = Chosen::of_all(downloads.start(&choices).unwrap()).wait().unwrap();
                 for (at, (want, row)) in wants.iter().zip(&rows).enumerate() {
