@@ -15,7 +15,7 @@ and of 129 rows and more:
     before     all by cuBLAS, but for the head, by hopper_logits.cu
     swiglu     and gate_up_proj with its activation by hopper_swiglu.cu
 
-The program takes `all` up to 16 rows and `large` up to 96 (src/model/cuda/hopper.rs), and `swiglu` from 129 to 256. A step is a
+The program takes `all` up to 16 rows and `large` up to 96 (src/model/cuda/hopper.rs), and `swiglu` from 160 to 256. A step is a
 graph; rounds go through all variants, and the median counts. `--profile` prints the kernels of one step with the time from each start to the next.
 """
 

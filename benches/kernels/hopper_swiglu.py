@@ -26,7 +26,8 @@ ROWS, BOX_ROWS, OUT_COLUMNS, BLOCKS = 128, 64, 32, 2
 WIDTHS = {128: (4, 64), 96: (5, 96)}
 THREADS = 3 * 128
 BAND_ROWS = 4096
-NARROW_COST = 1.04
+# Numbers of rows that narrow tiles serve.
+OF_PASSES = [range(160, 257), range(448, 513)]
 
 
 def shared_bytes(columns):
@@ -60,8 +61,9 @@ class Swiglu:
         same_rows = tiles % BLOCKS == 1 if same_rows is None else same_rows
         rows = tiles if same_rows else ceil(tiles, BLOCKS)
         across = lambda columns: ceil(ceil(n, columns), BLOCKS if same_rows else 1)
-        cost = lambda columns: ceil(rows * across(columns), self.clusters) * columns * (NARROW_COST if columns == 96 else 1)
-        return columns or min(WIDTHS, key=cost), int(same_rows), band or ceil(rows, ceil(m, BAND_ROWS))
+        cost = lambda columns: ceil(rows * across(columns), self.clusters) * columns
+        widths = WIDTHS if any(m in rows for rows in OF_PASSES) else [128]
+        return columns or min(widths, key=cost), int(same_rows), band or ceil(rows, ceil(m, BAND_ROWS))
 
     def call(self, x, weight, out, **ways):
         (m, k), n = x.shape, len(weight) // 2

@@ -76,25 +76,22 @@ impl LayerCache {
 
     /// Writes `k` and `v`, `[rows, kv_heads, head_dim]`, of all `sequences` one after the other, where they belong.
     pub(super) fn write_all(&self, sequences: &[Rows<'_>], k: &Tensor, v: &Tensor) -> Result<()> {
-        let mut first = 0;
-        let mut rows = Vec::with_capacity(sequences.len());
         let is_direct = |x: &Tensor| x.device().is_cpu() && x.dtype() == DType::F32;
-        let all_direct = [&self.keys, k, v].into_iter().all(is_direct);
-        for sequence in sequences {
-            let Rows { blocks, start, len } = *sequence;
-            if all_direct {
-                for Piece { block, offset, len } in pieces(blocks, start, len)? {
-                    rows.push(RowsOfBlock { first, block: block as usize, offset, len });
-                    first += len;
-                }
-            } else {
+        let mut first = 0;
+        if ![&self.keys, k, v].into_iter().all(is_direct) {
+            for Rows { blocks, start, len } in sequences.iter().copied() {
                 let of = |x: &Tensor| x.narrow(0, first, len)?.transpose(0, 1);
                 self.write(blocks, start, &of(k)?, &of(v)?)?;
                 first += len;
             }
-        }
-        if rows.is_empty() {
             return Ok(());
+        }
+        let mut rows = Vec::with_capacity(sequences.len());
+        for Rows { blocks, start, len } in sequences.iter().copied() {
+            for Piece { block, offset, len } in pieces(blocks, start, len)? {
+                rows.push(RowsOfBlock { first, block: block as usize, offset, len });
+                first += len;
+            }
         }
         self.keys.inplace_op2(k, &PutRows(&rows))?;
         self.values.inplace_op2(v, &PutRows(&rows))

@@ -10,10 +10,10 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-/// Columns of a panel: two AVX2 registers.
+/// Columns of a panel: two registers of AVX2, one of AVX-512.
 pub(super) const PANEL: usize = 16;
 
-/// Rows whose sums are in registers together: with two registers each, twelve of sixteen.
+/// Rows whose sums are in registers together: with two registers each, twelve of AVX2's sixteen.
 pub(super) const STRIP: usize = 6;
 
 /// Rows of weights that are taken as they are stored together: enough sums for additions to overlap.

@@ -51,7 +51,7 @@ struct Task<'a> {
 
 /// Attends from the queries of each sequence, `[rows, heads, head_dim]`, to the cache's keys and values,
 /// `[blocks, kv_heads, block_tokens, head_dim]`, all contiguous f32. Returns `[rows, heads * head_dim]`, the rows of all
-/// sequences one after the other. Several of them go to several threads, and heads of one alone.
+/// sequences one after the other. Sequences go to several threads, and heads of one that has more than a thread's share.
 pub(in crate::model) fn attend_paged(
     sequences: &[(Tensor, PagedAttention<'_>)],
     keys: &Tensor,
@@ -72,6 +72,7 @@ pub(in crate::model) fn attend_paged(
     }
     let sizes = Sizes { heads, kv_heads, block_tokens, head_dim };
     let width = heads * head_dim;
+    // Queries of several sequences are parts of one tensor, which nobody writes to.
     let locked: Vec<_> = sequences.iter().map(|(q, _)| q.storage_and_layout()).collect();
     let (keys, values) = (keys.storage_and_layout(), values.storage_and_layout());
     let cache = [of_host(&keys)?, of_host(&values)?];
@@ -84,11 +85,11 @@ pub(in crate::model) fn attend_paged(
         tasks.push(Task { attention, q, out });
         rest = after;
     }
-    // Where there are as many sequences as threads, heads of one need not be cut.
-    let cut = tasks.len() < rayon::current_num_threads();
+    let all: usize = tasks.iter().map(|task| task.multiplications(sizes)).sum();
+    let share = all / rayon::current_num_threads();
     match &mut tasks[..] {
-        [one] => one.run(sizes, cache, cut),
-        all => all.par_iter_mut().for_each(|task| task.run(sizes, cache, cut)),
+        [one] => one.run(sizes, cache, share),
+        all => all.par_iter_mut().for_each(|task| task.run(sizes, cache, share)),
     }
     Tensor::from_vec(out, (all_rows, width), &Device::Cpu)
 }
@@ -103,11 +104,19 @@ fn of_host<'a>(
 }
 
 impl Task<'_> {
-    fn run(&mut self, sizes: Sizes, cache: [&[f32]; 2], cut: bool) {
+    fn rows(&self, sizes: Sizes) -> usize {
+        self.q.len() / (sizes.heads * sizes.head_dim)
+    }
+
+    fn multiplications(&self, sizes: Sizes) -> usize {
+        self.q.len() * (self.attention.start + self.rows(sizes))
+    }
+
+    /// `share` is what one thread has of all sequences' multiplications.
+    fn run(&mut self, sizes: Sizes, cache: [&[f32]; 2], share: usize) {
+        let (rows, multiplications) = (self.rows(sizes), self.multiplications(sizes));
         let Self { attention, q, out } = self;
         let Sizes { heads, kv_heads, head_dim, .. } = sizes;
-        let rows = q.len() / (heads * head_dim);
-        let multiplications = rows * heads * (attention.start + rows) * head_dim;
         if rows > DIRECT_ROWS_MAX {
             return attention.many(sizes, q, cache, multiplications >= PARALLEL_FROM, out);
         }
@@ -116,7 +125,7 @@ impl Task<'_> {
         let task = |(at, (out, q)): (usize, (&mut [f32], &[f32]))| {
             attention.one(sizes, q, cache, (at / kv_heads, at % kv_heads), out);
         };
-        if cut && multiplications >= DIRECT_PARALLEL_FROM {
+        if multiplications > share.max(DIRECT_PARALLEL_FROM) {
             out.par_chunks_mut(width).zip(q.par_chunks(width)).enumerate().for_each(task);
         } else {
             out.chunks_mut(width).zip(q.chunks(width)).enumerate().for_each(task);

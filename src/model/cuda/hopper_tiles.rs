@@ -5,8 +5,9 @@ use candle_core::{CudaDevice, Result};
 use super::launch::{BOX_BYTES, Module, clusters_at_once};
 
 // As in hopper_tiles.cuh.
-/// Rows of x of a tile, and of a box of it.
+/// Rows of x of a tile.
 pub(super) const TILE_ROWS: usize = 128;
+/// Rows of a box of x.
 pub(super) const BOX_ROWS: usize = 64;
 pub(super) const THREADS: usize = 3 * 128;
 pub(super) const CLUSTER: usize = 2;

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use candle_core::{D, DType, Device, Result, Tensor};
+use rayon::prelude::*;
 
 use crate::model::cache::LayerCache;
 use crate::model::cpu::{FusedAttention, PagedAttention, SharesOfPages, attend_paged};
@@ -64,12 +65,12 @@ pub(in crate::model) fn paged_attention(
     cache: &LayerCache,
 ) -> Result<Tensor> {
     if cache.keys.device().is_cpu() && cache.keys.dtype() == DType::F32 {
-        let mut of_host = Vec::with_capacity(sequences.len());
+        let mut of_all = Vec::with_capacity(sequences.len());
         for PagedQueries { q, blocks, start } in sequences {
             let scale = 1.0 / (q.dim(2)? as f32).sqrt();
-            of_host.push((q.contiguous()?, PagedAttention { blocks, start: *start, scale }));
+            of_all.push((q.contiguous()?, PagedAttention { blocks, start: *start, scale }));
         }
-        return attend_paged(&of_host, &cache.keys, &cache.values);
+        return attend_paged(&of_all, &cache.keys, &cache.values);
     }
     let of = |queries: &PagedQueries<'_>| {
         let PagedQueries { q, blocks, start } = queries;
@@ -80,6 +81,9 @@ pub(in crate::model) fn paged_attention(
     };
     match sequences {
         [one] => of(one),
+        all if cache.keys.device().is_cpu() => {
+            Tensor::cat(&all.par_iter().map(of).collect::<Result<Vec<Tensor>>>()?, 0)
+        }
         all => Tensor::cat(&all.iter().map(of).collect::<Result<Vec<Tensor>>>()?, 0),
     }
 }

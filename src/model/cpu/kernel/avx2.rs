@@ -173,7 +173,7 @@ fn dots_avx2<const ROWS: usize, const COLUMNS: usize>(
 /// The sums of the lanes of each register, all in the same order: each half's with the other's, then in pairs.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn add_lanes(wide: [__m256; LANES]) -> __m256 {
+pub(super) fn add_lanes(wide: [__m256; LANES]) -> __m256 {
     let [a, b, c, d, e, f, g, h] = wide;
     let (ae, bf, cg, dh) = (add_halves(a, e), add_halves(b, f), add_halves(c, g), add_halves(d, h));
     let (aebf, cgdh) = (add_pairs(ae, bf), add_pairs(cg, dh));
@@ -266,7 +266,7 @@ fn load(values: &[f32; LANES]) -> __m256 {
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn store(wide: __m256, values: &mut [f32; LANES]) {
+pub(super) fn store(wide: __m256, values: &mut [f32; LANES]) {
     // SAFETY: the array has `LANES` values.
     #[expect(unsafe_code, reason = "the store takes a raw pointer")]
     unsafe {

@@ -2,8 +2,7 @@
 
 use candle_core::{Device, Result, Tensor, bail};
 
-use crate::model::cache::BLOCK_TOKENS;
-use crate::model::cache::Rows;
+use crate::model::cache::{BLOCK_TOKENS, Rows};
 use crate::model::layers::RopeTable;
 
 /// What one device reads of a step, the same for all of its layers.
