@@ -213,9 +213,9 @@ pub(super) fn product_into(x: &Tensor, weight: Weight<'_>, out: &Tensor) -> Resu
     let name = format!("product_{from}_{to}_{width}_{tiles}");
     let rest = pass_rows % TILE_ROWS;
     let arguments = [
-        Argument::Boxes(stored, TILE_ROWS),
-        Argument::Boxes(stored, if rest == 0 { TILE_ROWS } else { rest }),
-        Argument::Boxes(x, width),
+        Argument::Boxes(stored, TILE_ROWS, BOX_BYTES),
+        Argument::Boxes(stored, if rest == 0 { TILE_ROWS } else { rest }, BOX_BYTES),
+        Argument::Boxes(x, width, BOX_BYTES),
         weight.scales().into(),
         Argument::Tensor(out),
         Argument::Int(m),

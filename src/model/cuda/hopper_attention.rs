@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor, bail};
 
 use super::attention::Paged;
 use super::hopper;
-use super::launch::{Argument, Grid, Module, launch, module, suffix};
+use super::launch::{Argument, BOX_BYTES, Grid, Module, launch, module, suffix};
 
 const ATTENTION: Module = module!("hopper_attention");
 
@@ -65,8 +65,8 @@ pub(super) fn prefill_attention(
     let (keys, values) = (cache.keys.reshape(all)?, cache.values.reshape(all)?);
     let arguments = [
         Argument::Tensor(q),
-        Argument::Boxes(&keys, BOX_KEYS),
-        Argument::Boxes(&values, BOX_KEYS),
+        Argument::Boxes(&keys, BOX_KEYS, BOX_BYTES),
+        Argument::Boxes(&values, BOX_KEYS, BOX_BYTES),
         Argument::Tensor(cache.tables),
         Argument::Tensor(positions),
         Argument::Tensor(out),
@@ -94,7 +94,7 @@ pub(super) fn full_attention(qkv: &Tensor, bias: Option<&Tensor>, out: &Tensor) 
     let matrix = qkv.reshape((batch * rows, 3 * heads * head_dim))?;
     let arguments = [
         Argument::Tensor(qkv),
-        Argument::Boxes(&matrix, BOX_KEYS),
+        Argument::Boxes(&matrix, BOX_KEYS, BOX_BYTES),
         bias.into(),
         Argument::Tensor(out),
         Argument::Int(rows),

@@ -5,7 +5,7 @@ use candle_core::{DType, Result, Tensor, bail};
 
 use super::hopper;
 use super::hopper_tiles::{self, BOX_ROWS, CLUSTER, THREADS, TILE_ROWS};
-use super::launch::{Argument, Grid, Module, expect, launch_clusters, module, suffix};
+use super::launch::{Argument, BOX_BYTES, Grid, Module, expect, launch_clusters, module, suffix};
 
 const LOGITS: Module = module!("hopper_logits");
 
@@ -60,8 +60,8 @@ pub(super) fn product_into(x: &Tensor, weight: &Tensor, out: &Tensor) -> Result<
     let tiles = rows.div_ceil(TILE_ROWS);
     let same_rows = !tiles.is_multiple_of(CLUSTER);
     let arguments = [
-        Argument::Boxes(x, BOX_ROWS),
-        Argument::Boxes(weight, BOX_ROWS),
+        Argument::Boxes(x, BOX_ROWS, BOX_BYTES),
+        Argument::Boxes(weight, BOX_ROWS, BOX_BYTES),
         Argument::Tensor(out),
         Argument::Int(rows),
         Argument::Int(columns),

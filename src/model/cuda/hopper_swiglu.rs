@@ -4,7 +4,7 @@ use candle_core::{CudaDevice, DType, Result, Tensor, bail};
 
 use super::hopper;
 use super::hopper_tiles::{self, BOX_ROWS, CLUSTER, THREADS, TILE_ROWS};
-use super::launch::{Argument, Grid, Module, expect, launch_clusters, module, suffix};
+use super::launch::{Argument, BOX_BYTES, Grid, Module, expect, launch_clusters, module, suffix};
 
 const SWIGLU: Module = module!("hopper_swiglu");
 
@@ -191,9 +191,9 @@ fn launch_plan(
     let Plan { width: tile, same_rows, band, clusters, .. } = plan;
     let ((_, inner), (rows, width)) = (x.dims2()?, out.dims2()?);
     let arguments = [
-        Argument::Boxes(x, BOX_ROWS),
-        Argument::Boxes(weight, tile.box_rows()),
-        Argument::HalfBoxes(out, BOX_ROWS),
+        Argument::Boxes(x, BOX_ROWS, BOX_BYTES),
+        Argument::Boxes(weight, tile.box_rows(), BOX_BYTES),
+        Argument::Boxes(out, BOX_ROWS, BOX_BYTES / 2),
         Argument::Int(rows),
         Argument::Int(width),
         Argument::Int(inner),

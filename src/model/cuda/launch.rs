@@ -56,10 +56,9 @@ pub(super) struct Grid {
 pub(super) enum Argument<'a> {
     /// The address of the first element; the tensor is contiguous. Kernels also write there.
     Tensor(&'a Tensor),
-    /// How the copy engine finds boxes of so many rows and [`BOX_BYTES`] in a contiguous matrix.
-    Boxes(&'a Tensor, usize),
-    /// As `Boxes`, of half as many bytes of a row.
-    HalfBoxes(&'a Tensor, usize),
+    /// How the copy engine finds boxes in a contiguous matrix: of so many rows, and so many bytes of each, [`BOX_BYTES`] or
+    /// half of them.
+    Boxes(&'a Tensor, usize, usize),
     /// A null pointer.
     Nothing,
     Int(usize),
@@ -140,9 +139,9 @@ pub(super) unsafe fn launch_clusters(
     let locked: Vec<_> = arguments
         .iter()
         .filter_map(|argument| match argument {
-            Argument::Tensor(tensor)
-            | Argument::Boxes(tensor, _)
-            | Argument::HalfBoxes(tensor, _) => Some(tensor.storage_and_layout()),
+            Argument::Tensor(tensor) | Argument::Boxes(tensor, ..) => {
+                Some(tensor.storage_and_layout())
+            }
             Argument::Nothing | Argument::Int(_) | Argument::Float(_) => None,
         })
         .collect();
@@ -152,17 +151,14 @@ pub(super) unsafe fn launch_clusters(
     let mut accesses = Vec::with_capacity(arguments.len());
     for argument in arguments {
         values.push(match argument {
-            Argument::Tensor(_) | Argument::Boxes(..) | Argument::HalfBoxes(..) => {
+            Argument::Tensor(_) | Argument::Boxes(..) => {
                 let Some((storage, layout)) = tensors.next() else { bail!("a tensor is missing") };
                 let (pointer, access) = address(storage, layout, &stream)
                     .map_err(|error| error.context(format!("argument of {name}")))?;
                 accesses.push(access);
                 match argument {
-                    Argument::Boxes(matrix, rows) => {
-                        Value::Boxes(boxes(matrix, pointer, (*rows, BOX_BYTES))?)
-                    }
-                    Argument::HalfBoxes(matrix, rows) => {
-                        Value::Boxes(boxes(matrix, pointer, (*rows, BOX_BYTES / 2))?)
+                    Argument::Boxes(matrix, rows, row_bytes) => {
+                        Value::Boxes(boxes(matrix, pointer, (*rows, *row_bytes))?)
                     }
                     _ => Value::Pointer(pointer),
                 }
@@ -245,6 +241,7 @@ fn boxes(
     (rows, row_bytes): (usize, usize),
 ) -> Result<sys::CUtensorMap> {
     use sys::CUtensorMapSwizzle as Swizzle;
+    const HALF_BYTES: usize = BOX_BYTES / 2;
     let (height, width) = matrix.dims2()?;
     let bytes = matrix.dtype().size_in_bytes();
     let kind = match bytes {
@@ -255,10 +252,10 @@ fn boxes(
     let sizes = [width as u64, height as u64];
     let strides = [(width * bytes) as u64];
     let extent = [(row_bytes / bytes) as u32, rows as u32];
-    let swizzle = if row_bytes == BOX_BYTES {
-        Swizzle::CU_TENSOR_MAP_SWIZZLE_128B
-    } else {
-        Swizzle::CU_TENSOR_MAP_SWIZZLE_64B
+    let swizzle = match row_bytes {
+        BOX_BYTES => Swizzle::CU_TENSOR_MAP_SWIZZLE_128B,
+        HALF_BYTES => Swizzle::CU_TENSOR_MAP_SWIZZLE_64B,
+        _ => bail!("no boxes with rows of {row_bytes} bytes"),
     };
     let steps = [1, 1];
     let mut map = sys::CUtensorMap { opaque: [0; 16] };
