@@ -282,6 +282,44 @@ fn dot_rows(left: usize) -> usize {
     if left == 4 { 4 } else { left.min(3) }
 }
 
+/// Rows of which all have `steps` registers of `LANES` values, cut into these.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn registers<const LANES: usize, const ROWS: usize>(
+    rows: [&[f32]; ROWS],
+    steps: usize,
+) -> [&[[f32; LANES]]; ROWS] {
+    let mut wide: [&[[f32; LANES]]; ROWS] = [&[]; ROWS];
+    for (wide, row) in wide.iter_mut().zip(rows) {
+        *wide = &row.as_chunks().0[..steps];
+    }
+    wide
+}
+
+/// Registers of `LANES` values that all of these rows have.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn steps<const LANES: usize>(x: &[&[f32]], weight: &[&[f32]]) -> usize {
+    x.iter().chain(weight).map(|row| row.len() / LANES).min().unwrap_or(0)
+}
+
+/// Adds the products of what is behind whole registers of `LANES` values.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn add_rest<const LANES: usize, const ROWS: usize, const COLUMNS: usize>(
+    out: &mut [[f32; COLUMNS]; ROWS],
+    x: [&[f32]; ROWS],
+    weight: [&[f32]; COLUMNS],
+) {
+    for (x, out) in x.iter().zip(out) {
+        let (_, x) = x.as_chunks::<LANES>();
+        for (weight, out) in weight.iter().zip(out) {
+            let (_, weight) = weight.as_chunks::<LANES>();
+            *out += x.iter().zip(weight).map(|(x, weight)| x * weight).sum::<f32>();
+        }
+    }
+}
+
 /// Plain Rust, for any processor.
 mod portable {
     use super::{PANEL, STRIP, Start};

@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
-use super::{PANEL, STRIP, Start};
+use super::{PANEL, STRIP, Start, add_rest, registers, steps};
 
 const LANES: usize = 8;
 
@@ -129,15 +129,8 @@ fn dots_avx2<const ROWS: usize, const COLUMNS: usize>(
     x: [&[f32]; ROWS],
     weight: [&[f32]; COLUMNS],
 ) -> [[f32; COLUMNS]; ROWS] {
-    let steps = x.iter().chain(&weight).map(|row| row.len() / LANES).min().unwrap_or(0);
-    let mut x_wide: [&[[f32; LANES]]; ROWS] = [&[]; ROWS];
-    for (wide, x) in x_wide.iter_mut().zip(x) {
-        *wide = &x.as_chunks().0[..steps];
-    }
-    let mut weight_wide: [&[[f32; LANES]]; COLUMNS] = [&[]; COLUMNS];
-    for (wide, weight) in weight_wide.iter_mut().zip(weight) {
-        *wide = &weight.as_chunks().0[..steps];
-    }
+    let steps = steps::<LANES>(&x, &weight);
+    let (x_wide, weight_wide) = (registers(x, steps), registers(weight, steps));
     let mut wide = [[_mm256_setzero_ps(); COLUMNS]; ROWS];
     for step in 0..steps {
         let mut x = [_mm256_setzero_ps(); ROWS];
@@ -160,13 +153,7 @@ fn dots_avx2<const ROWS: usize, const COLUMNS: usize>(
         store(add_lanes(all), &mut sums);
         out.copy_from_slice(&sums[..out.len()]);
     }
-    for (x, out) in x.iter().zip(&mut out) {
-        let (_, x) = x.as_chunks::<LANES>();
-        for (weight, out) in weight.iter().zip(out) {
-            let (_, weight) = weight.as_chunks::<LANES>();
-            *out += x.iter().zip(weight).map(|(x, weight)| x * weight).sum::<f32>();
-        }
-    }
+    add_rest::<LANES, ROWS, COLUMNS>(&mut out, x, weight);
     out
 }
 

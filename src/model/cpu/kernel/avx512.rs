@@ -8,7 +8,7 @@ use std::arch::x86_64::{
     _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-use super::{PANEL, STRIP, Start, avx2};
+use super::{PANEL, STRIP, Start, add_rest, avx2, registers, steps};
 
 const LANES: usize = 16;
 
@@ -139,15 +139,8 @@ fn dots_avx512<const ROWS: usize, const COLUMNS: usize>(
     x: [&[f32]; ROWS],
     weight: [&[f32]; COLUMNS],
 ) -> [[f32; COLUMNS]; ROWS] {
-    let steps = x.iter().chain(&weight).map(|row| row.len() / LANES).min().unwrap_or(0);
-    let mut x_wide: [&[[f32; LANES]]; ROWS] = [&[]; ROWS];
-    for (wide, x) in x_wide.iter_mut().zip(x) {
-        *wide = &x.as_chunks().0[..steps];
-    }
-    let mut weight_wide: [&[[f32; LANES]]; COLUMNS] = [&[]; COLUMNS];
-    for (wide, weight) in weight_wide.iter_mut().zip(weight) {
-        *wide = &weight.as_chunks().0[..steps];
-    }
+    let steps = steps::<LANES>(&x, &weight);
+    let (x_wide, weight_wide) = (registers(x, steps), registers(weight, steps));
     let mut wide = [[_mm512_setzero_ps(); COLUMNS]; ROWS];
     for step in 0..steps {
         let mut x = [_mm512_setzero_ps(); ROWS];
@@ -172,13 +165,7 @@ fn dots_avx512<const ROWS: usize, const COLUMNS: usize>(
         avx2::store(avx2::add_lanes(halves), &mut sums);
         out.copy_from_slice(&sums[..out.len()]);
     }
-    for (x, out) in x.iter().zip(&mut out) {
-        let (_, x) = x.as_chunks::<LANES>();
-        for (weight, out) in weight.iter().zip(out) {
-            let (_, weight) = weight.as_chunks::<LANES>();
-            *out += x.iter().zip(weight).map(|(x, weight)| x * weight).sum::<f32>();
-        }
-    }
+    add_rest::<LANES, ROWS, COLUMNS>(&mut out, x, weight);
     out
 }
 
