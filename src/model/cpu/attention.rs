@@ -4,13 +4,10 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, bail};
 use rayon::prelude::*;
 
-use super::kernel::{Kernel, Rows, STRIP, Start};
+use super::kernel::{Kernel, PANEL, Rows, Start};
 use super::math::{exp, fold_lanes};
-use super::panels::{Panels, write_columns, write_rows};
+use super::panels::{BLOCK_ROWS_MAX, Panels, block_rows};
 use super::scratch::Scratch;
-
-/// Query rows of one task: 36 rows of 1,025 scores are 148 KB.
-pub(super) const BLOCK_ROWS: usize = 6 * STRIP;
 
 /// Multiplications below which tasks cost more than they bring.
 pub(super) const PARALLEL_FROM: usize = 1 << 20;
@@ -76,18 +73,18 @@ impl HeadPanels {
 
     pub(super) fn of_rows(keys: Rows<'_>, values: Rows<'_>, count: usize, head_dim: usize) -> Self {
         let mut panels = Self::new(count, head_dim);
-        for (panel, first, count) in panels.keys.iter_mut() {
-            write_rows(panel, keys.from(first, 0), count);
+        for mut panel in panels.keys.iter_mut() {
+            panel.write_rows(keys.from(panel.first, 0));
         }
-        for (panel, first, count) in panels.values.iter_mut() {
-            write_columns(panel, values.from(0, first), count);
+        for mut panel in panels.values.iter_mut() {
+            panel.write_columns(0, values.from(0, panel.first), count);
         }
         panels
     }
 }
 
 impl Queries<'_> {
-    /// Output rows, as many as `out` holds and at most [`BLOCK_ROWS`], `[rows, heads, head_dim]`. Consecutive
+    /// Output rows, as many as `out` holds and at most [`block_rows`], `[rows, heads, head_dim]`. Consecutive
     /// heads share one of `kv`.
     pub(super) fn attend(self, heads: usize, kv: &[HeadPanels], out: &mut [f32]) {
         let kernel = Kernel::new();
@@ -97,21 +94,23 @@ impl Queries<'_> {
         let keys = kv[0].keys.columns();
         let seen = self.causal_from.map_or(keys, |position| keys.min(position + rows));
         let visible = |row: usize| self.causal_from.map_or(seen, |position| position + row + 1);
-        let mut scores = Scratch::new(rows * seen);
+        // Rows begin at cache lines.
+        let stride = seen.next_multiple_of(PANEL);
+        let mut scores = Scratch::new(rows * stride);
         let scores = scores.values_mut();
-        let mut inverses = [0.0; BLOCK_ROWS];
+        let mut inverses = [0.0; BLOCK_ROWS_MAX];
         for head in 0..heads {
             let kv = &kv[head / (heads / kv.len())];
             let q = self.rows.from(0, head * self.head_stride);
-            let sizes = (rows, self.head_dim, seen);
-            kv.keys.multiply_columns(kernel, sizes, q, (scores, seen), Start::Zero);
-            let each = scores.chunks_exact_mut(seen).zip(&mut inverses).enumerate();
+            let sizes = (rows, self.head_dim);
+            kv.keys.multiply_columns(kernel, sizes, 0..seen, q, (scores, stride), Start::Zero);
+            let each = scores.chunks_exact_mut(stride).zip(&mut inverses).enumerate();
             for (row, (scores, inverse)) in each {
-                let (scores, masked) = scores.split_at_mut(visible(row));
+                let (scores, masked) = scores[..seen].split_at_mut(visible(row));
                 *inverse = softmax(scores, self.scale);
                 masked.fill(0.0);
             }
-            let weights = Rows::new(scores, seen);
+            let weights = Rows::new(scores, stride);
             let out = &mut out[head * self.head_dim..];
             kv.values.multiply(kernel, (rows, seen), weights, (out, row_width), Start::Zero);
             for (out, inverse) in out.chunks_mut(row_width).zip(&inverses) {
@@ -148,7 +147,7 @@ impl CustomOp3 for FusedAttention {
                 |head: usize| HeadPanels::of_rows(k.head(head), v.head(head), keys, head_dim);
             // A task owns whole output rows, all heads of them: no two tasks write to one row.
             let task = |kv: &[HeadPanels], index: usize, out: &mut [f32]| {
-                let first = index * BLOCK_ROWS;
+                let first = index * block_rows();
                 let queries = Queries {
                     rows: q.head(0).from(first, 0),
                     head_stride: q.strides[2],
@@ -158,7 +157,7 @@ impl CustomOp3 for FusedAttention {
                 };
                 queries.attend(heads, kv, out);
             };
-            let blocks = BLOCK_ROWS * row_width;
+            let blocks = block_rows() * row_width;
             if rows * heads * keys * head_dim < PARALLEL_FROM {
                 let kv: Vec<_> = (0..kv_heads).map(panels).collect();
                 out.chunks_mut(blocks).enumerate().for_each(|(at, out)| task(&kv, at, out));

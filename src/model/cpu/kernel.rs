@@ -5,6 +5,8 @@
 //! cache line a step; sums of a strip stay in registers until they are done. Which instructions do it is
 //! chosen at run time: AVX-512, AVX2 with fused multiply-add, or what the compiler makes of plain loops.
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub(super) mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -74,7 +76,7 @@ impl Start<'_> {
     }
 
     /// Writes the beginnings of one row's first columns to `out`, which holds the output.
-    fn write(self, row: usize, out: &mut [f32]) {
+    pub(super) fn write(self, row: usize, out: &mut [f32]) {
         match self {
             Self::Zero => out.fill(0.0),
             Self::Row(values) => out.copy_from_slice(&values[..out.len()]),

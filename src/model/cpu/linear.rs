@@ -5,16 +5,13 @@ use rayon::prelude::*;
 
 use super::elementwise::contiguous_f32;
 use super::kernel::{Kernel, Rows, STRIP, Start};
-use super::panels::{Panels, Stored};
+use super::panels::{Panels, Stored, block_rows};
 
 /// Rows up to which the weight is read as it is stored; laying it out for the faster loop pays above.
 const DIRECT_ROWS_MAX: usize = 9;
 
 /// Multiplications of one task at least, where rows are few.
 const TASK_PRODUCTS_MIN: usize = 1 << 16;
-
-/// Rows of one task at most: small enough for the cores to end together.
-const TASK_ROWS_MAX: usize = 6 * STRIP;
 
 /// Elements of a weight that are laid out at a time: bounds the memory, and stays in the caches.
 const PANEL_ELEMENTS_MAX: usize = 1 << 21;
@@ -81,6 +78,13 @@ fn direct(out: &mut [f32], rows: usize, (x, weight): (&[f32], &[f32]), inner: us
     }
 }
 
+/// Rows of one task: few enough for the cores to end together, and whole strips where they are few.
+fn task_rows(rows: usize) -> usize {
+    let strips = rows.div_ceil(4 * rayon::current_num_threads()).div_ceil(STRIP);
+    let most = block_rows();
+    if most.is_multiple_of(STRIP) { (strips * STRIP).min(most) } else { most }
+}
+
 /// `out = start + x · weightᵀ` over all cores. Rows of `out` are `stride` apart, of which the product takes
 /// the first columns.
 pub(super) fn multiply_rows(
@@ -92,8 +96,7 @@ pub(super) fn multiply_rows(
 ) {
     let kernel = Kernel::new();
     let (rows, columns) = (x.len() / inner, weight.len() / inner);
-    let strips = rows.div_ceil(4 * rayon::current_num_threads()).div_ceil(STRIP);
-    let task_rows = (strips * STRIP).min(TASK_ROWS_MAX);
+    let task_rows = task_rows(rows);
     let part_columns = (PANEL_ELEMENTS_MAX / inner).next_multiple_of(16).max(16);
     for first in (0..columns).step_by(part_columns) {
         let count = part_columns.min(columns - first);

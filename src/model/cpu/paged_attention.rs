@@ -5,9 +5,9 @@ use std::ops::Deref;
 use candle_core::{CpuStorage, Device, Layout, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 
-use super::attention::{BLOCK_ROWS, HeadPanels, PARALLEL_FROM, Queries, softmax};
+use super::attention::{HeadPanels, PARALLEL_FROM, Queries, softmax};
 use super::kernel::{Kernel, PANEL, Rows};
-use super::panels::{write_columns, write_rows};
+use super::panels::block_rows;
 
 /// Queries up to which keys and values are read as they are stored; laying them out pays above.
 const DIRECT_ROWS_MAX: usize = 4;
@@ -201,7 +201,7 @@ impl PagedAttention<'_> {
         let panels = |kv_head: usize| self.panels(sizes, kv_head, seen, cache);
         // A task owns whole output rows, all heads of them: no two tasks write to one row.
         let task = |kv: &[HeadPanels], index: usize, out: &mut [f32]| {
-            let first = index * BLOCK_ROWS;
+            let first = index * block_rows();
             let queries = Queries {
                 rows: Rows::new(q, row_width).from(first, 0),
                 head_stride: head_dim,
@@ -211,7 +211,7 @@ impl PagedAttention<'_> {
             };
             queries.attend(heads, kv, out);
         };
-        let blocks = BLOCK_ROWS * row_width;
+        let blocks = block_rows() * row_width;
         if parallel {
             let kv: Vec<_> = (0..kv_heads).into_par_iter().map(panels).collect();
             out.par_chunks_mut(blocks)
@@ -238,15 +238,15 @@ impl PagedAttention<'_> {
         let mut of_keys = panels.keys.iter_mut();
         for (at, _, len) in self.pieces(sizes, kv_head, seen) {
             for first in (0..len).step_by(PANEL) {
-                let Some((panel, _, count)) = of_keys.next() else { break };
-                write_rows(panel, Rows::new(&keys[at..], head_dim).from(first, 0), count);
+                let Some(mut panel) = of_keys.next() else { break };
+                panel.write_rows(Rows::new(&keys[at..], head_dim).from(first, 0));
             }
         }
         drop(of_keys);
-        for (panel, first, count) in panels.values.iter_mut() {
+        for mut panel in panels.values.iter_mut() {
             for (at, from, len) in self.pieces(sizes, kv_head, seen) {
-                let values = Rows::new(&values[at..], head_dim).from(0, first);
-                write_columns(&mut panel[from..from + len], values, count);
+                let values = Rows::new(&values[at..], head_dim).from(0, panel.first);
+                panel.write_columns(from, values, len);
             }
         }
         panels

@@ -24,14 +24,27 @@ pub(super) struct Scratch {
 
 impl Scratch {
     pub(super) fn new(values: usize) -> Self {
-        let count = (values.div_ceil(PANEL) + 1) * PANEL;
+        let count = Self::room(values);
         let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
         // The smallest that is large enough.
         let fitting = spare.iter().enumerate().filter(|(_, memory)| memory.len() >= count);
         let best = fitting.min_by_key(|(_, memory)| memory.len()).map(|(at, _)| at);
         let memory = best.map(|at| spare.swap_remove(at));
         drop(spare);
-        let memory = memory.unwrap_or_else(|| vec![0.0; count]);
+        Self::of(memory.unwrap_or_else(|| vec![0.0; count]), values)
+    }
+
+    /// In memory that is just enough, to be kept.
+    pub(super) fn own(values: usize) -> Self {
+        Self::of(vec![0.0; Self::room(values)], values)
+    }
+
+    /// What values take, wherever memory begins.
+    fn room(values: usize) -> usize {
+        (values.div_ceil(PANEL) + 1) * PANEL
+    }
+
+    fn of(memory: Vec<f32>, values: usize) -> Self {
         let first = memory.as_ptr().align_offset(ALIGNMENT).min(PANEL);
         Self { memory, first, values }
     }

@@ -2,14 +2,16 @@
 //! queries, keys and values; keys and values as the kernels read them; and everything that a row needs from
 //! there on, whose intermediate results never leave the second-level cache.
 
-use candle_core::{CpuStorage, Device, Result, Storage, StorageRef, Tensor, bail};
+use candle_core::{Device, Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::attention::{BLOCK_ROWS, HeadPanels, Queries};
+use super::attention::{HeadPanels, Queries};
 use super::elementwise::{add_scaled, gelu_in_place};
 use super::kernel::{Kernel, Rows, Start};
+use super::laid::Laid;
+use super::lent::Lent;
 use super::norm::normalise_rows;
-use super::panels::{Panels, Stored};
+use super::panels::{Panels, Stored, block_rows};
 use super::scratch::Scratch;
 
 /// A layer norm, or an RMS norm where there is no bias.
@@ -24,6 +26,8 @@ pub(in crate::model) struct NormOf<'a> {
 #[derive(Clone, Copy)]
 pub(in crate::model) struct ProductOf<'a> {
     pub(in crate::model) weight: &'a Tensor,
+    /// The same, if it is laid out already.
+    pub(in crate::model) laid: Option<&'a Laid>,
     pub(in crate::model) bias: Option<&'a Tensor>,
 }
 
@@ -50,21 +54,24 @@ impl VisionLayer<'_> {
         let shape = x.shape().clone();
         let mut x = Lent::new(x)?.values().to_vec();
         let layer = Layer::new(self)?;
-        let stored = [&layer.qkv, &layer.proj, &layer.fc1, &layer.fc2].map(ProductValues::stored);
-        let panels = Panels::of_all(stored);
+        let products = [&layer.qkv, &layer.proj, &layer.fc1, &layer.fc2];
+        let unlaid = products.iter().filter(|product| product.laid.is_none());
+        let made = Panels::of_all(&unlaid.map(|product| product.stored()).collect::<Vec<_>>());
+        let mut made = made.iter();
+        let mut panels = [const { None }; 4];
+        for (panels, product) in panels.iter_mut().zip(products) {
+            *panels = product.laid.map(Laid::panels).or_else(|| made.next());
+        }
+        let [Some(qkv), Some(proj), Some(fc1), Some(fc2)] = panels else {
+            bail!("weights that are not laid out")
+        };
+        let panels = [qkv, proj, fc1, fc2];
         let tile_len = x.len() / tiles;
         for tile in x.chunks_exact_mut(tile_len) {
-            layer.tile(&panels, tile);
+            layer.tile(panels, tile);
         }
         Tensor::from_vec(x, shape, &Device::Cpu)
     }
-}
-
-/// The values of a dense tensor, for as long as this is kept.
-struct Lent<'a> {
-    storage: StorageRef<'a>,
-    from: usize,
-    to: usize,
 }
 
 struct NormValues<'a> {
@@ -75,6 +82,7 @@ struct NormValues<'a> {
 
 struct ProductValues<'a> {
     weight: Lent<'a>,
+    laid: Option<&'a Laid>,
     bias: Option<Lent<'a>>,
     inner: usize,
 }
@@ -93,23 +101,6 @@ struct Layer<'a> {
     ls2: Lent<'a>,
 }
 
-impl<'a> Lent<'a> {
-    fn new(tensor: &'a Tensor) -> Result<Self> {
-        let (storage, layout) = tensor.storage_and_layout();
-        match (&*storage, layout.contiguous_offsets()) {
-            (Storage::Cpu(CpuStorage::F32(_)), Some((from, to))) => Ok(Self { storage, from, to }),
-            _ => bail!("the CPU kernels take contiguous f32"),
-        }
-    }
-
-    fn values(&self) -> &[f32] {
-        match &*self.storage {
-            Storage::Cpu(CpuStorage::F32(values)) => &values[self.from..self.to],
-            _ => &[],
-        }
-    }
-}
-
 impl<'a> NormValues<'a> {
     fn new(norm: NormOf<'a>) -> Result<Self> {
         let bias = norm.bias.map(Lent::new).transpose()?;
@@ -125,7 +116,7 @@ impl<'a> ProductValues<'a> {
     fn new(product: ProductOf<'a>) -> Result<Self> {
         let (_, inner) = product.weight.dims2()?;
         let bias = product.bias.map(Lent::new).transpose()?;
-        Ok(Self { weight: Lent::new(product.weight)?, bias, inner })
+        Ok(Self { weight: Lent::new(product.weight)?, laid: product.laid, bias, inner })
     }
 
     fn stored(&self) -> Stored<'_> {
@@ -168,15 +159,15 @@ impl<'a> Layer<'a> {
     }
 
     /// One tile, `[tokens, hidden]`, in place.
-    fn tile(&self, [qkv, proj, fc1, fc2]: &[Panels; 4], x: &mut [f32]) {
+    fn tile(&self, [qkv, proj, fc1, fc2]: [&Panels; 4], x: &mut [f32]) {
         let hidden = self.hidden();
         let tokens = x.len() / hidden;
         let head_dim = hidden / self.heads;
         let mut parts = Scratch::new(tokens * 3 * hidden);
         parts
             .values_mut()
-            .par_chunks_mut(BLOCK_ROWS * 3 * hidden)
-            .zip(x.par_chunks(BLOCK_ROWS * hidden))
+            .par_chunks_mut(block_rows() * 3 * hidden)
+            .zip(x.par_chunks(block_rows() * hidden))
             .with_max_len(1)
             .for_each(|(parts, x)| self.queries_keys_values(qkv, x, parts));
         let parts = Rows::new(parts.values(), 3 * hidden);
@@ -188,18 +179,20 @@ impl<'a> Layer<'a> {
                 HeadPanels::of_rows(keys, values, tokens, head_dim)
             })
             .collect();
-        x.par_chunks_mut(BLOCK_ROWS * hidden).enumerate().with_max_len(1).for_each(|(index, x)| {
-            let queries = Queries {
-                rows: parts.from(index * BLOCK_ROWS, 0),
-                head_stride: head_dim,
-                head_dim,
-                scale: 1.0 / (head_dim as f32).sqrt(),
-                causal_from: None,
-            };
-            let mut attended = Scratch::new(x.len());
-            queries.attend(self.heads, &kv, attended.values_mut());
-            self.after_attention([proj, fc1, fc2], attended.values(), x);
-        });
+        x.par_chunks_mut(block_rows() * hidden).enumerate().with_max_len(1).for_each(
+            |(index, x)| {
+                let queries = Queries {
+                    rows: parts.from(index * block_rows(), 0),
+                    head_stride: head_dim,
+                    head_dim,
+                    scale: 1.0 / (head_dim as f32).sqrt(),
+                    causal_from: None,
+                };
+                let mut attended = Scratch::new(x.len());
+                queries.attend(self.heads, &kv, attended.values_mut());
+                self.after_attention([proj, fc1, fc2], attended.values(), x);
+            },
+        );
     }
 
     fn queries_keys_values(&self, qkv: &Panels, x: &[f32], parts: &mut [f32]) {
@@ -289,13 +282,13 @@ mod tests {
     }
 
     fn stored((weight, bias): &(Tensor, Tensor), biased: bool) -> ProductOf<'_> {
-        ProductOf { weight, bias: biased.then_some(bias) }
+        ProductOf { weight, laid: None, bias: biased.then_some(bias) }
     }
 
     #[test]
     fn equals_the_layer_of_library_operations() {
         // More than one block of rows a tile, a head that is no whole panel, both kinds of norm.
-        let (tiles, tokens, hidden, inner, heads) = (2, BLOCK_ROWS + 5, 48, 80, 2);
+        let (tiles, tokens, hidden, inner, heads) = (2, block_rows() + 5, 48, 80, 2);
         let vectors: Vec<Tensor> = (0..8).map(|seed| random(&[hidden], seed)).collect();
         let [qkv, proj, fc1, fc2] =
             [(3 * hidden, hidden), (hidden, hidden), (inner, hidden), (hidden, inner)]

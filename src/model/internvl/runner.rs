@@ -18,6 +18,7 @@ use super::observe::{Blind, Observe, Part, Within};
 use super::projector::Projector;
 use super::vision::{VisionTower, without_class_token};
 use crate::model::cache::Rows;
+use crate::model::cpu;
 use crate::model::cuda::transfer::Staging;
 use crate::model::layers::Visit;
 use crate::model::output::{Choice, Output, Outputs, Want};
@@ -82,7 +83,7 @@ impl InternVl {
     /// kernel would be handed over and waited for. A GPU's context stays with the calling thread.
     fn on_pool<T: Send>(&mut self, work: impl FnOnce(&mut Self) -> T + Send) -> T {
         if self.vision.home().candle_device().is_cpu() {
-            rayon::scope(|_| work(self))
+            cpu::on_pool(|| work(self))
         } else {
             work(self)
         }

@@ -1,10 +1,12 @@
 //! Matrix product with a stored `[out, in]` weight, dense or in 8 bits: callers see no difference.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::Visit;
 use super::quantized::QuantizedLinear;
-use crate::model::cpu::{self, LinearProduct, ProductOf};
+use crate::model::cpu::{self, Laid, LinearProduct, ProductOf};
 use crate::model::cuda;
 use crate::placement::Quantization;
 
@@ -19,13 +21,16 @@ enum Kind {
         weight: Tensor,
         /// `[out]`
         bias: Option<Tensor>,
+        /// The weight as the CPU's kernels read it fastest, where they do.
+        laid: Option<Arc<Laid>>,
     },
     Quantized(QuantizedLinear),
 }
 
 impl Linear {
     pub(in crate::model) fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self(Kind::Dense { weight, bias })
+        let laid = Laid::of(&weight).map(Arc::new);
+        Self(Kind::Dense { weight, bias, laid })
     }
 
     /// An 8-bit weight of stored rows of `width` elements, little-endian f32, f16 or bf16. `parts` are
@@ -44,7 +49,7 @@ impl Linear {
     /// The same layer with an 8-bit weight, on the same device.
     pub(in crate::model) fn quantize(self, format: Quantization) -> Result<Self> {
         match self.0 {
-            Kind::Dense { weight, bias } => {
+            Kind::Dense { weight, bias, .. } => {
                 Ok(Self(Kind::Quantized(QuantizedLinear::from_dense(&weight, format, bias)?)))
             }
             Kind::Quantized(_) => Ok(self),
@@ -60,7 +65,9 @@ impl Linear {
     /// for in f32 never passes through f16, whose range it may leave.
     pub(in crate::model) fn forward_as(&self, x: &Tensor, out: DType) -> Result<Tensor> {
         match &self.0 {
-            Kind::Dense { weight, bias } => product(x, weight, bias.as_ref(), out),
+            Kind::Dense { weight, bias, laid } => {
+                product(x, (weight, laid.as_deref()), bias.as_ref(), out)
+            }
             Kind::Quantized(layer) => layer.forward_as(x, out),
         }
     }
@@ -74,7 +81,7 @@ impl Linear {
         out: &Tensor,
     ) -> Result<Option<&Tensor>> {
         match &self.0 {
-            Kind::Dense { weight, bias } => {
+            Kind::Dense { weight, bias, .. } => {
                 cuda::product::product_into(x, weight, out)?;
                 Ok(bias.as_ref())
             }
@@ -91,7 +98,7 @@ impl Linear {
         out: &Tensor,
         tried: bool,
     ) -> Result<bool> {
-        let Kind::Dense { weight, bias: None } = &self.0 else { return Ok(false) };
+        let Kind::Dense { weight, bias: None, .. } = &self.0 else { return Ok(false) };
         let is_taken = cuda::hopper_swiglu::takes(x, weight, out, tried)?;
         if is_taken {
             cuda::hopper_swiglu::swiglu_product(x, weight, out, tried)?;
@@ -121,7 +128,7 @@ impl Linear {
     #[cfg(feature = "cuda")]
     pub(in crate::model) fn dense(&self) -> Option<(&Tensor, Option<&Tensor>)> {
         match &self.0 {
-            Kind::Dense { weight, bias } => Some((weight, bias.as_ref())),
+            Kind::Dense { weight, bias, .. } => Some((weight, bias.as_ref())),
             Kind::Quantized(_) => None,
         }
     }
@@ -129,7 +136,9 @@ impl Linear {
     /// What the CPU's kernels take, where the weight is dense.
     pub(in crate::model) fn parts(&self) -> Option<ProductOf<'_>> {
         match &self.0 {
-            Kind::Dense { weight, bias } => Some(ProductOf { weight, bias: bias.as_ref() }),
+            Kind::Dense { weight, bias, laid } => {
+                Some(ProductOf { weight, laid: laid.as_deref(), bias: bias.as_ref() })
+            }
             Kind::Quantized(_) => None,
         }
     }
@@ -147,9 +156,9 @@ impl Linear {
     /// has its dtype.
     pub(in crate::model) fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
         match &self.0 {
-            Kind::Dense { weight, bias } => {
+            Kind::Dense { weight, bias, laid } => {
                 debug_assert!(bias.is_none());
-                product(x, weight, Some(residual), residual.dtype())
+                product(x, (weight, laid.as_deref()), Some(residual), residual.dtype())
             }
             Kind::Quantized(layer) => layer.forward_add(x, residual),
         }
@@ -171,7 +180,7 @@ impl Linear {
 
     pub(in crate::model) fn visit(&self, name: &str, visit: Visit<'_>) {
         let bias = match &self.0 {
-            Kind::Dense { weight, bias } => {
+            Kind::Dense { weight, bias, .. } => {
                 visit(&format!("{name}.weight"), weight);
                 bias.as_ref()
             }
@@ -183,8 +192,16 @@ impl Linear {
     }
 }
 
-fn product(x: &Tensor, weight: &Tensor, addend: Option<&Tensor>, out: DType) -> Result<Tensor> {
+fn product(
+    x: &Tensor,
+    (weight, laid): (&Tensor, Option<&Laid>),
+    addend: Option<&Tensor>,
+    out: DType,
+) -> Result<Tensor> {
     if cpu::takes(x) && out == DType::F32 && addend.is_none_or(cpu::takes) {
+        if let Some(laid) = laid {
+            return laid.product(x, addend);
+        }
         return match addend {
             Some(addend) => x.apply_op3_no_bwd(weight, addend, &LinearProduct),
             None => x.apply_op2_no_bwd(weight, &LinearProduct),

@@ -1,0 +1,156 @@
+//! Weights that are laid out once, as the kernels read them.
+
+use candle_core::{Device, Result, Tensor};
+use rayon::prelude::*;
+
+use super::kernel::{Kernel, PANEL, Rows, Start};
+use super::lent::Lent;
+use super::panels::{Panels, Stored, block_rows};
+use super::takes;
+
+/// Values of the largest weight that is kept in this form beside the one that it was loaded in. Larger ones are those of models for
+/// which a processor is no place to be fast, and take the memory once.
+const KEPT_MAX: usize = 1 << 22;
+
+/// Values of a weight that a task multiplies at least, where rows are few: reading them is what takes the time.
+const TASK_VALUES_MIN: usize = 1 << 16;
+
+/// Rows up to which tasks share columns: all that one tile has.
+const FEW_ROWS: usize = 16;
+
+/// A weight, `[out, in]`, in panels that take half of its memory: where the processor multiplies such panels many times
+/// faster than values as they are stored, and bf16 holds every value.
+#[derive(Debug)]
+pub(in crate::model) struct Laid {
+    panels: Panels,
+    inner: usize,
+}
+
+impl Laid {
+    /// None where nothing is gained by it.
+    pub(in crate::model) fn of(weight: &Tensor) -> Option<Self> {
+        if !takes(weight) || weight.elem_count() > KEPT_MAX || weight.elem_count() == 0 {
+            return None;
+        }
+        let (columns, inner) = weight.dims2().ok()?;
+        let values = Lent::new(weight).ok()?;
+        let rows = Rows::new(values.values(), inner);
+        let panels = Panels::kept(Stored { rows, columns, inner })?;
+        Some(Self { panels, inner })
+    }
+
+    pub(super) fn panels(&self) -> &Panels {
+        &self.panels
+    }
+
+    /// `x · weightᵀ` of `[rows, in]`, with `addend`, `[out]` or `[rows, out]`, plus that.
+    pub(in crate::model) fn product(&self, x: &Tensor, addend: Option<&Tensor>) -> Result<Tensor> {
+        let (rows, _) = x.dims2()?;
+        let columns = self.panels.columns();
+        let x = Lent::new(x)?;
+        let is_row = addend.is_some_and(|addend| addend.rank() == 1);
+        let addend = addend.map(Lent::new).transpose()?;
+        let start = match &addend {
+            None => Start::Zero,
+            Some(bias) if is_row => Start::Row(bias.values()),
+            Some(rows) => Start::Rows(Rows::new(rows.values(), columns)),
+        };
+        let mut out = vec![0.0; rows * columns];
+        if rows <= FEW_ROWS {
+            self.by_columns(x.values(), &mut out, start);
+        } else {
+            self.by_rows(x.values(), &mut out, start);
+        }
+        Tensor::from_vec(out, (rows, columns), &Device::Cpu)
+    }
+
+    /// A task has some of the columns.
+    fn by_columns(&self, x: &[f32], out: &mut [f32], start: Start<'_>) {
+        let Self { panels, inner } = self;
+        let (rows, columns) = (x.len() / inner, panels.columns());
+        let a = Rows::new(x, *inner);
+        let tasks = (columns * inner / TASK_VALUES_MIN).min(rayon::current_num_threads());
+        if tasks < 2 {
+            panels.multiply(Kernel::new(), (rows, *inner), a, (out, columns), start);
+            return;
+        }
+        // A task's columns stand together; they are copied to where they belong afterwards.
+        let of_task = columns.div_ceil(tasks).next_multiple_of(PANEL);
+        let mut parts = vec![0.0; out.len()];
+        parts.par_chunks_mut(of_task * rows).enumerate().for_each(|(task, part)| {
+            let first = task * of_task;
+            let range = first..first + part.len() / rows;
+            let stride = range.len();
+            let start = start.from(0, first);
+            panels.multiply_columns(Kernel::new(), (rows, *inner), range, a, (part, stride), start);
+        });
+        for (task, part) in parts.chunks(of_task * rows).enumerate() {
+            let width = part.len() / rows;
+            for (row, part) in part.chunks_exact(width).enumerate() {
+                out[row * columns + task * of_task..][..width].copy_from_slice(part);
+            }
+        }
+    }
+
+    /// A task has some of the rows.
+    fn by_rows(&self, x: &[f32], out: &mut [f32], start: Start<'_>) {
+        let Self { panels, inner } = self;
+        let columns = panels.columns();
+        let task_rows = block_rows();
+        out.par_chunks_mut(task_rows * columns)
+            .zip(x.par_chunks(task_rows * inner))
+            .enumerate()
+            .with_max_len(1)
+            .for_each(|(task, (out, x))| {
+                let (rows, start) = (x.len() / inner, start.from(task * task_rows, 0));
+                let a = Rows::new(x, *inner);
+                panels.multiply(Kernel::new(), (rows, *inner), a, (out, columns), start);
+            });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::DType;
+
+    use super::*;
+    use crate::model::cpu::LinearProduct;
+
+    fn short(shape: &[usize], seed: usize) -> Tensor {
+        let count: usize = shape.iter().product();
+        let value = |i: usize| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.5 - 1.0;
+        let values: Vec<f32> = (0..count).map(value).collect();
+        let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+        tensor.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap()
+    }
+
+    #[test]
+    fn a_laid_weight_multiplies_as_the_stored_one() {
+        // Columns of one task, of several, and such as fill no panel.
+        for (inner, columns) in [(64, 96), (300, 500), (256, 1537)] {
+            let weight = short(&[columns, inner], 1);
+            let Some(laid) = Laid::of(&weight) else {
+                eprintln!("not run: it needs tiles");
+                return;
+            };
+            for rows in [1, 9, 16, 17, 70] {
+                let (x, bias) = (short(&[rows, inner], 2), short(&[columns], 3));
+                let x = (x * 1.1).unwrap();
+                let added = short(&[rows, columns], 4);
+                for addend in [&bias, &added] {
+                    let ours = laid.product(&x, Some(addend)).unwrap();
+                    let expected = x.apply_op3_no_bwd(&weight, addend, &LinearProduct).unwrap();
+                    let error = (ours - expected).unwrap().abs().unwrap().max_all().unwrap();
+                    let error: f32 = error.to_scalar().unwrap();
+                    assert!(error < 1e-4, "{rows}x{inner}x{columns}: {error:e}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_bf16_does_not_hold_stays_as_it_is() {
+        let weight = (short(&[32, 64], 1) * 1.1).unwrap();
+        assert!(Laid::of(&weight).is_none());
+    }
+}
