@@ -103,13 +103,13 @@ class Kernels:
         wanted = self.multiprocessors // (sequences * kv_heads)
         return max(1, min(wanted, SPLITS_MAX, ceil(tokens, SPLIT_TOKENS)))
 
-    def decode_attention(self, q, cache, lengths, out, tokens, splits=None, plain=False):
+    def decode_attention(self, q, cache, lengths, out, tokens, splits=None, plain=False, fresh=1):
         sequences, heads, head_dim = q.shape
         kv_heads = cache.k.shape[1]
         splits = splits or self.splits(sequences, kv_heads, tokens)
         name = f"decode_attention_{'plain_' * plain}{dtype_name(q)}_{head_dim}"
         arguments = [q, cache.k, cache.v, cache.tables, lengths, out, self.partial, self.extents, self.counters]
-        self.launch("decode_attention", name, (splits, kv_heads, sequences), DECODE_THREADS, arguments + [heads // kv_heads] + cache.sizes() + [head_dim**-0.5])
+        self.launch("decode_attention", name, (splits, kv_heads, sequences), DECODE_THREADS, arguments + [heads // kv_heads] + cache.sizes() + [head_dim**-0.5, fresh])
 
     def prefill_attention(self, q, cache, sequence, positions, out):
         rows, heads, head_dim = q.shape
@@ -251,12 +251,12 @@ def check_decode(kernels, compare):
                 on_device = torch.tensor(lengths, dtype=torch.int32, device="cuda")
                 for plain in [False] + [True] * (dtype == torch.float16):
                     for splits in [None, 1, 2, 7, 16]:
-                        outs = [torch.full_like(q, float("nan")) for _ in range(2)]
-                        for out in outs:
-                            kernels.decode_attention(q, cache, on_device, out, max(lengths), splits, plain)
+                        outs = [torch.full_like(q, float("nan")) for _ in range(3)]
+                        for out, fresh in zip(outs, [1, 1, 2**31 - 1]):
+                            kernels.decode_attention(q, cache, on_device, out, max(lengths), splits, plain, fresh)
                         name = f"decode_attention{'_plain' * plain} {heads}/{kv_heads}x{head_dim}, blocks of {block_tokens}, {dtype}, {splits} splits, lengths {lengths[:8]}"
                         compare(name, outs[0], expected, sizes)
-                        assert torch.equal(*outs), f"{name}: two runs differ"
+                        assert all(torch.equal(outs[0], out) for out in outs), f"{name}: runs differ"
     assert not kernels.counters.any(), "a counter was not reset"
 
 

@@ -28,6 +28,8 @@ const PREFILL_KEYS: usize = 64;
 const PREFILL_STAGES: usize = 2;
 /// Tokens of a block of the cache are a multiple of this.
 const BLOCK_TOKENS_STEP: usize = 16;
+/// More tokens than a sequence has.
+const ALL_FRESH: usize = i32::MAX as usize;
 
 /// Keys of one turn of a block of the decoding kernel; fewer would leave warps idle.
 const SPLIT_TOKENS: usize = 128;
@@ -40,6 +42,17 @@ pub(in crate::model) struct Paged<'a> {
     pub(in crate::model) values: &'a Tensor,
     /// Each sequence's blocks in order, u32, `[sequences, table_blocks]`.
     pub(in crate::model) tables: &'a Tensor,
+}
+
+/// How far queries of single tokens look.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::model) struct Span {
+    /// Tokens of the longest sequence. It chooses the launch: a graph that is used again was captured with the most there
+    /// may be.
+    pub(in crate::model) longest: usize,
+    /// Tokens at a sequence's end that this step puts into the cache, at most; none: it may be all of them. Those before
+    /// are read while the kernels before still run.
+    pub(in crate::model) fresh: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -201,15 +214,13 @@ pub(in crate::model) fn rope_cache(
 }
 
 /// Attends from one query of each sequence, `[sequences, heads, head_dim]`, to the first `lengths[i]`
-/// tokens of its cache, u32, none longer than `longest`, which chooses the launch: a graph that is used
-/// again was captured with the most there may be. `out` is `[sequences, heads * head_dim]`; a length of 0
-/// gives zeros.
+/// tokens of its cache, u32. `out` is `[sequences, heads * head_dim]`; a length of 0 gives zeros.
 #[expect(unsafe_code, reason = "a kernel launch")]
 pub(in crate::model) fn decode_attention(
     q: &Tensor,
     cache: Paged<'_>,
     lengths: &Tensor,
-    longest: usize,
+    Span { longest, fresh }: Span,
     scratch: &Scratch,
     out: &Tensor,
 ) -> Result<()> {
@@ -253,6 +264,7 @@ pub(in crate::model) fn decode_attention(
         ];
         arguments.extend(sizes.arguments());
         arguments.push(Argument::Float(1.0 / (head_dim as f32).sqrt()));
+        arguments.push(Argument::Int(fresh.unwrap_or(ALL_FRESH)));
         let name = format!("decode_attention_{plain}{}_{head_dim}", suffix(dtype)?);
         let blocks = [splits, kv_heads, sequences];
         let grid = Grid { blocks, threads: DECODE_THREADS, shared_bytes: 0 };

@@ -39,6 +39,9 @@ template <typename T> struct Decode {
     word *counters;      // [sequences, kv_heads], 0 before and after
     int group, table_blocks, blocks, block_tokens;
     float scale;
+    // Tokens at a sequence's end that this step has put into the cache. Those before are there already: what reads
+    // them does not wait for the kernels of this step.
+    int fresh;
 };
 
 // What the warps of a block have summed: of each query head the values, not yet divided, and the largest
@@ -187,26 +190,22 @@ template <typename T> __device__ __forceinline__ uint4 piece(const T *at, bool v
 // row's elements, and of the values' rows, make which row of a matrix is arranged so that a piece is used
 // by the thread that loaded it.
 template <typename T, int D> __device__ __forceinline__ void decode_attention(const Decode<T> &p) {
-    begin_kernel();
+    let_next_kernel_begin();
     __shared__ Sums<D> sums;
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, group = lane / 4, member = lane % 4;
     const Keys<T> keys(p);
     const int turn = gridDim.x * DECODE_WARPS;
     int tile = blockIdx.x * DECODE_WARPS + warp;
-    // The queries' right matrices are the same for all warps, and wait in shared memory. Queries, length and
-    // table are all asked for before the first is needed.
+    // The queries' right matrices are the same for all warps, and wait in shared memory.
     static_assert(D / 32 <= DECODE_WARPS, "a warp for each piece of a query");
     __shared__ uint4 queries[D / 32][32];
     const T *q = p.q + (((size_t)blockIdx.z * gridDim.y + blockIdx.y) * p.group + group) * D;
-    const uint4 query = piece(q + warp * 32 + member * 8, warp < D / 32 && group < p.group);
     const int tokens = length(p), tiles = (tokens + TILE - 1) / TILE;
     size_t first = keys.first(tile);
     const int parts = busy_parts(tiles);
     if (blockIdx.x >= parts) {
+        await_previous_kernels();
         return;
-    }
-    if (warp < D / 32) {
-        queries[warp][lane] = query;
     }
     uint4 k[D / 32][2], v[D / 64][4];
     auto load_keys = [&] {
@@ -229,7 +228,16 @@ template <typename T, int D> __device__ __forceinline__ void decode_attention(co
             }
         }
     };
-    if (tile < tiles) {
+    const bool early = (tile + 1) * TILE <= tokens - p.fresh;
+    if (early) {
+        load_keys();
+        load_values();
+    }
+    await_previous_kernels();
+    if (warp < D / 32) {
+        queries[warp][lane] = piece(q + warp * 32 + member * 8, group < p.group);
+    }
+    if (!early && tile < tiles) {
         load_keys();
         load_values();
     }
@@ -313,9 +321,9 @@ template <typename T, int D> __device__ __forceinline__ void decode_attention(co
     extern "C" __global__ void __launch_bounds__(32 * DECODE_WARPS, 2) decode_attention_##NAME##_##D(          \
         const T *q, const T *k_cache, const T *v_cache, const word *tables, const word *lengths, T *out,       \
         float *partial, float2 *extents, word *counters, int group, int table_blocks, int blocks,              \
-        int block_tokens, float scale) {                                                                       \
+        int block_tokens, float scale, int fresh) {                                                            \
         decode_attention<T, D>({q, k_cache, v_cache, tables, lengths, out, partial, extents, counters, group,  \
-                                table_blocks, blocks, block_tokens, scale});                                   \
+                                table_blocks, blocks, block_tokens, scale, fresh});                            \
     }
 
 DECODE_ATTENTION(f16, __half, 64)
@@ -449,9 +457,9 @@ template <int D> __device__ __forceinline__ void decode_attention_plain(const De
     extern "C" __global__ void __launch_bounds__(32 * DECODE_WARPS, 2) decode_attention_plain_f16_##D(         \
         const __half *q, const __half *k_cache, const __half *v_cache, const word *tables,                     \
         const word *lengths, __half *out, float *partial, float2 *extents, word *counters, int group,          \
-        int table_blocks, int blocks, int block_tokens, float scale) {                                         \
+        int table_blocks, int blocks, int block_tokens, float scale, int fresh) {                              \
         decode_attention_plain<D>({q, k_cache, v_cache, tables, lengths, out, partial, extents, counters,      \
-                                   group, table_blocks, blocks, block_tokens, scale});                         \
+                                   group, table_blocks, blocks, block_tokens, scale, fresh});                  \
     }
 
 DECODE_ATTENTION_PLAIN(64)

@@ -14,7 +14,13 @@ constexpr int NORM_THREADS_MAX = 1024;
 template <typename R, typename D, typename C>
 __device__ __forceinline__ void add_rms_norm(const R *residual, const D *delta, const R *weight, R *sum, C *y,
                                              int width, float eps) {
-    begin_kernel();
+    let_next_kernel_begin();
+    // No kernel writes weights. Of most rows a thread has one vector; registers for more would be too many.
+    float w[VECTOR];
+    if (threadIdx.x * VECTOR < width) {
+        load(weight + threadIdx.x * VECTOR, w);
+    }
+    await_previous_kernels();
     const size_t row = (size_t)blockIdx.x * width;
     float x[NORM_VECTORS][VECTOR];
     float squares = 0.0f;
@@ -47,13 +53,14 @@ __device__ __forceinline__ void add_rms_norm(const R *residual, const D *delta, 
         if (at >= width) {
             break;
         }
-        float w[VECTOR];
-        load(weight + at, w);
+        if (i > 0) {
+            load(weight + at, w);
+        }
 #pragma unroll
         for (int e = 0; e < VECTOR; e++) {
-            w[e] *= x[i][e] * scale;
+            x[i][e] = w[e] * (x[i][e] * scale);
         }
-        store(y + row + at, w);
+        store(y + row + at, x[i]);
     }
 }
 

@@ -27,7 +27,7 @@ template <typename T> struct RopeCache {
 
 // A block takes a row, a thread 8 elements of a head's first half and the 8 that they are rotated with.
 template <typename T> __device__ __forceinline__ void rope_cache(const RopeCache<T> &p) {
-    begin_kernel();
+    let_next_kernel_begin();
     const int row = blockIdx.x, half = p.head_dim / 2, of_head = half / VECTOR;
     const word position = p.positions[row];
     const word sequence = p.sequences == nullptr ? row : p.sequences[row];
@@ -37,6 +37,7 @@ template <typename T> __device__ __forceinline__ void rope_cache(const RopeCache
     const bool has_place = index < p.table_blocks && sequence < p.sequence_count;
     const word block = has_place ? p.tables[(size_t)sequence * p.table_blocks + index] : 0;
     const int all_heads = p.heads + 2 * p.kv_heads;
+    await_previous_kernels();
     for (int unit = threadIdx.x; unit < all_heads * of_head; unit += blockDim.x) {
         const int head = unit / of_head, at = unit % of_head * VECTOR;
         const size_t in_row = (size_t)head * p.head_dim + at;

@@ -394,7 +394,7 @@ impl DecoderLayer {
         let cache = self.paged(&tables);
         if rows == sequences {
             let lengths = places.lengths.narrow(0, first_sequence, sequences)?;
-            return attention::decode_attention(&q, cache, &lengths, places.longest, scratch, &out);
+            return attention::decode_attention(&q, cache, &lengths, places.span, scratch, &out);
         }
         let positions = places.positions.narrow(0, first_row, rows)?;
         attention::prefill_attention(&q, cache, &positions, &out)

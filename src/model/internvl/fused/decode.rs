@@ -19,6 +19,7 @@ use super::choosing::{Choosing, choices_of, is_masked};
 use super::places::{Piece, Places, put_table};
 use super::{Chosen, Decoded, Fused, Scratch, Stack, Widths, Workspace, rms};
 use crate::model::cache::BLOCK_TOKENS;
+use crate::model::cuda::attention::Span;
 use crate::model::cuda::graph::{Graph, cublas_workspace};
 use crate::model::cuda::launch::{buffer, upload};
 use crate::model::cuda::rows;
@@ -238,7 +239,7 @@ impl DecodeStep {
                     lengths: part(2)?,
                     tables: tables.reshape((rows, self.table_blocks))?,
                     pieces: vec![Piece { first_row: 0, rows, first_sequence: 0, sequences: rows }],
-                    longest: self.positions_max,
+                    span: Span { longest: self.positions_max, fresh: Some(1) },
                     cos: cos.clone(),
                     sin: sin.clone(),
                 },

@@ -3,6 +3,7 @@
 use candle_core::{Device, Result, Tensor, bail};
 
 use crate::model::cache::{BLOCK_TOKENS, Rows};
+use crate::model::cuda::attention::Span;
 use crate::model::layers::RopeTable;
 
 /// What one device reads of a step, the same for all of its layers.
@@ -17,8 +18,8 @@ pub(super) struct Places {
     pub(super) lengths: Tensor,
     /// Rows of the step in pieces that one launch attends from.
     pub(super) pieces: Vec<Piece>,
-    /// Tokens of the longest sequence that there may be.
-    pub(super) longest: usize,
+    /// Of the sequences of one row.
+    pub(super) span: Span,
     pub(super) cos: Tensor,
     pub(super) sin: Tensor,
 }
@@ -64,7 +65,8 @@ impl Places {
                 .narrow(0, first_table, count * table_blocks)?
                 .reshape((count, table_blocks))?,
             pieces: pieces(rows),
-            longest,
+            // Where only the last row of a sequence is left the others are of the same step.
+            span: Span { longest, fresh: None },
             cos: cos.clone(),
             sin: sin.clone(),
         }))
