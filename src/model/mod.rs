@@ -20,6 +20,7 @@ mod replicas;
 
 pub use cache::{BLOCK_TOKENS, pool_blocks};
 pub use draw::{Draw, Odds};
+pub use layers::large_product;
 pub use output::{Choice, Output, Outputs, PageShares, Want};
 pub use pending::Pending;
 pub use runner::{

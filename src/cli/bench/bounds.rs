@@ -1,5 +1,5 @@
 //! What a device can do at best, measured here and now: how fast it copies memory, how fast it multiplies
-//! large matrices; and what a model needs of both.
+//! large matrices, by the library's product or this program's own; and what a model needs of both.
 
 use std::fmt;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use std::time::Instant;
 use candle_core::{DType, Device, Tensor};
 
 use crate::device::{DeviceHandle, Dtype};
-use crate::model::{ModelSpec, Placement};
+use crate::model::{ModelSpec, Placement, large_product};
 use crate::placement::{Quantization, WeightFormat};
 
 /// Larger than any cache of a device of its kind.
@@ -152,7 +152,13 @@ fn multiply(device: &Device, dtype: Dtype) -> Result<f64, candle_core::Error> {
     // Of ones a GPU at its limit of power would multiply more than of any weights.
     let random = || Tensor::randn(0f32, 1.0, (side, side), device)?.to_dtype(dtype);
     let (a, b) = (random()?, random()?);
-    let seconds = best(device, || a.matmul(&b).map(drop))?;
+    let mut seconds = best(device, || a.matmul(&b).map(drop))?;
+    if device.is_cpu() {
+        // Of values as weights mostly have them.
+        let weight = b.to_dtype(DType::BF16)?.to_dtype(dtype)?;
+        let product = large_product(weight);
+        seconds = seconds.min(best(device, || product(&a).map(drop))?);
+    }
     Ok(2.0 * (side as f64).powi(3) / seconds)
 }
 

@@ -1,6 +1,6 @@
 //! CPU kernels where the tensor library leaves most of two cores unused: attention without a score
 //! matrix in memory, products that add the bias or the residual themselves, vectorised norms and
-//! activations, and a whole layer of the vision tower in three passes over its rows.
+//! activations, and a whole layer of the vision tower in a few passes over its rows.
 //!
 //! Each has the same result as the composite of library operations that other devices run, and a test
 //! that says so.

@@ -116,7 +116,7 @@ impl Panels {
         let panel_lines = layout.panel_lines(inner);
         let mut values = memory(columns.div_ceil(PANEL) * panel_lines * PANEL);
         // Rows beyond the matrix count for nothing.
-        if panel_lines != inner {
+        if !matches!(layout, Layout::Rows) {
             for panel in values.lines_mut().chunks_exact_mut(panel_lines) {
                 panel[panel_lines - panel_lines.min(LAST_LINES)..].fill([0.0; PANEL]);
             }

@@ -7,7 +7,8 @@
 use std::ops::Range;
 
 use super::kernel::amx::{
-    CHUNK, Configured, Detected, Line, PARTS, Sums, TILE, multiply_square, multiply_wide,
+    CHUNK, Configured, Detected, Line, PARTS, Sums, TILE, configure, multiply_square,
+    multiply_wide, split, split_pairs, split_rows,
 };
 use super::kernel::{Kernel, Rows, Start};
 use super::scratch::Scratch;
@@ -43,10 +44,10 @@ pub(super) fn write_rows(
         let first = chunk * CHUNK;
         for row in 0..count {
             let values = &rows.row(row, inner)[first..inner.min(first + CHUNK)];
-            let mut split = [[0.0; TILE]; PARTS];
-            let is_one = detected.split(values, &mut split);
+            let mut split_values = [[0.0; TILE]; PARTS];
+            let is_one = split(detected, values, &mut split_values);
             is_all &= is_one || parts == PARTS;
-            for (lines, line) in lines.iter_mut().zip(split) {
+            for (lines, line) in lines.iter_mut().zip(split_values) {
                 lines[row] = line;
             }
         }
@@ -70,7 +71,7 @@ pub(super) fn write_columns(
     for at in (0..len).step_by(2) {
         let values = rows.row(at, count);
         let below = if at + 1 < len { rows.row(at + 1, count) } else { &[] };
-        let split = detected.split_pairs([values, below]);
+        let split = split_pairs(detected, [values, below]);
         let row = first + at;
         let lines = &mut panel[row / CHUNK * PARTS * TILE + row % CHUNK / 2..];
         for (part, line) in split.into_iter().enumerate() {
@@ -121,7 +122,7 @@ pub(super) fn multiply(
     let depth = depth(right.parts);
     let mut left = Scratch::new(2 * depth.min(chunks) * PARTS * TILE * TILE);
     let left = left.lines_mut();
-    let configured = detected.configure();
+    let configured = configure(detected);
     for row in (0..rows).step_by(BLOCK) {
         let count = BLOCK.min(rows - row);
         let out = &mut out[row * stride..];
@@ -129,7 +130,7 @@ pub(super) fn multiply(
             let range = first..chunks.min(first + depth);
             let values = first * CHUNK..inner.min(range.end * CHUNK);
             let rows = (row..row + count).map(|row| &a.row(row, inner)[values.clone()]);
-            detected.split_rows(rows, range.len(), left);
+            split_rows(detected, rows, range.len(), left);
             let of_tile = range.len() * PARTS * TILE;
             let left = Left { configured: &configured, lines: &left[..2 * of_tile], rows: count };
             let start = if first == 0 { start.from(row, 0) } else { Start::Output };

@@ -1,6 +1,6 @@
-//! A layer of the vision tower in three passes over its rows, each cut into blocks of rows over all cores:
-//! queries, keys and values; keys and values as the kernels read them; and everything that a row needs from
-//! there on, whose intermediate results never leave the second-level cache.
+//! A layer of the vision tower in passes over its rows, each cut into blocks of rows over all cores: queries, keys and
+//! values; keys and values as the kernels read them; attention, head by head; and everything that a row needs from there on,
+//! whose intermediate results never leave the second-level cache.
 
 use candle_core::{Device, Result, Tensor, bail};
 use rayon::prelude::*;
@@ -179,18 +179,37 @@ impl<'a> Layer<'a> {
                 HeadPanels::of_rows(keys, values, tokens, head_dim)
             })
             .collect();
+        // Head by head, so that a head's keys and values stay in the second-level cache while all rows need them.
+        let mut attended = Scratch::new(x.len());
+        let blocks: Vec<_> = attended
+            .values_mut()
+            .chunks_exact_mut(tokens * head_dim)
+            .enumerate()
+            .flat_map(|(head, out)| {
+                out.chunks_mut(block_rows() * head_dim).enumerate().map(move |one| (head, one))
+            })
+            .collect();
+        blocks.into_par_iter().with_max_len(1).for_each(|(head, (index, out))| {
+            let queries = Queries {
+                rows: parts.from(index * block_rows(), head * head_dim),
+                head_stride: head_dim,
+                head_dim,
+                scale: 1.0 / (head_dim as f32).sqrt(),
+                causal_from: None,
+            };
+            queries.attend(1, &kv[head..=head], out);
+        });
+        let attended = Rows::new(attended.values(), head_dim);
         x.par_chunks_mut(block_rows() * hidden).enumerate().with_max_len(1).for_each(
             |(index, x)| {
-                let queries = Queries {
-                    rows: parts.from(index * block_rows(), 0),
-                    head_stride: head_dim,
-                    head_dim,
-                    scale: 1.0 / (head_dim as f32).sqrt(),
-                    causal_from: None,
-                };
-                let mut attended = Scratch::new(x.len());
-                queries.attend(self.heads, &kv, attended.values_mut());
-                self.after_attention([proj, fc1, fc2], attended.values(), x);
+                let mut joined = Scratch::new(x.len());
+                for (row, out) in joined.values_mut().chunks_exact_mut(hidden).enumerate() {
+                    for (head, out) in out.chunks_exact_mut(head_dim).enumerate() {
+                        let row = head * tokens + index * block_rows() + row;
+                        out.copy_from_slice(attended.row(row, head_dim));
+                    }
+                }
+                self.after_attention([proj, fc1, fc2], joined.values(), x);
             },
         );
     }

@@ -169,7 +169,6 @@ impl Linear {
         matches!(&self.0, Kind::Dense { weight, .. } if weight.id() == tensor.id())
     }
 
-    /// Shows the stored tensors of the product called `name`.
     /// The weight, and the scales that belong to it where it is in 8 bits; each has a row for each output.
     pub(in crate::model) fn weights(&self) -> Vec<Tensor> {
         match &self.0 {
@@ -178,6 +177,7 @@ impl Linear {
         }
     }
 
+    /// Shows the stored tensors of the product called `name`.
     pub(in crate::model) fn visit(&self, name: &str, visit: Visit<'_>) {
         let bias = match &self.0 {
             Kind::Dense { weight, bias, .. } => {
@@ -190,6 +190,13 @@ impl Linear {
             visit(&format!("{name}.bias"), bias);
         }
     }
+}
+
+/// The product of layers with a weight, `[out, in]`, as a function of `[rows, in]`: what a processor can multiply at best is
+/// told by it.
+pub fn large_product(weight: Tensor) -> impl Fn(&Tensor) -> Result<Tensor> {
+    let linear = Linear::new(weight, None);
+    move |x| linear.forward(x)
 }
 
 fn product(

@@ -18,5 +18,6 @@ pub(super) use attention::{
     Causal, PagedQueries, QUERY_BLOCK_ROWS, attention, page_shares, paged_attention, show_scores,
 };
 pub(super) use linear::Linear;
+pub use linear::large_product;
 pub(super) use norm::Norm;
 pub(super) use rope::{DynamicNtk, RopeTable, rotate};

@@ -49,58 +49,58 @@ impl Detected {
         };
         FOUND.get_or_init(is_found).then_some(Self(()))
     }
+}
 
-    /// Takes this thread's tiles until the result is dropped.
-    #[expect(unsafe_code, reason = "the configuration of tiles is an instruction")]
-    pub(in super::super) fn configure(self) -> Configured {
-        #[repr(C, align(64))]
-        struct Configuration([u8; 64]);
-        let mut all = Configuration([0; 64]);
-        all.0[0] = 1;
-        for tile in 0..8 {
-            // Bytes of a row, of two bytes each, and rows.
-            all.0[16 + 2 * tile] = size_of::<Line>() as u8;
-            all.0[48 + tile] = TILE as u8;
-        }
-        // SAFETY: there are tiles, and the configuration is one that they can have. Compiled code never uses them.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const all, options(nostack, readonly)) };
-        Configured { _not_send: std::marker::PhantomData }
+/// Takes this thread's tiles until the result is dropped.
+#[expect(unsafe_code, reason = "the configuration of tiles is an instruction")]
+pub(in super::super) fn configure(_: Detected) -> Configured {
+    #[repr(C, align(64))]
+    struct Configuration([u8; 64]);
+    let mut all = Configuration([0; 64]);
+    all.0[0] = 1;
+    for tile in 0..8 {
+        // Bytes of a row, of two bytes each, and rows.
+        all.0[16 + 2 * tile] = size_of::<Line>() as u8;
+        all.0[48 + tile] = TILE as u8;
     }
+    // SAFETY: there are tiles, and the configuration is one that they can have. Compiled code never uses them.
+    unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const all, options(nostack, readonly)) };
+    Configured { _not_send: std::marker::PhantomData }
+}
 
-    /// Splits rows of up to `chunks` times 32 values: line `r` of tile `(r / 16, chunk, part)` is a row's. What a row lacks is
-    /// zeros; what is beyond the last row stays as it is.
-    #[expect(unsafe_code, reason = "calling code compiled for a newer processor than the rest")]
-    pub(in super::super) fn split_rows<'a>(
-        self,
-        rows: impl Iterator<Item = &'a [f32]>,
-        chunks: usize,
-        lines: &mut [Line],
-    ) {
-        let of_tile = chunks * PARTS * TILE;
-        for (row, values) in rows.enumerate() {
-            let lines = &mut lines[row / TILE * of_tile..][..of_tile];
-            // SAFETY: a `Detected` exists only where the processor has what the function was compiled for.
-            unsafe { split_row(values, &mut lines[row % TILE..]) };
-        }
-    }
-
-    /// The first parts of up to 32 values, where `parts` are wanted, a line each: what is lacking is zeros. Says whether these
-    /// are all of the values.
-    #[expect(unsafe_code, reason = "calling code compiled for a newer processor than the rest")]
-    pub(in super::super) fn split(self, values: &[f32], parts: &mut Split) -> bool {
-        let (first, second) = values.split_at(values.len().min(TILE));
+/// Splits rows of up to `chunks` times 32 values: line `r` of tile `(r / 16, chunk, part)` is a row's. What a row lacks is
+/// zeros; what is beyond the last row stays as it is.
+#[expect(unsafe_code, reason = "calling code compiled for a newer processor than the rest")]
+pub(in super::super) fn split_rows<'a>(
+    _: Detected,
+    rows: impl Iterator<Item = &'a [f32]>,
+    chunks: usize,
+    lines: &mut [Line],
+) {
+    let of_tile = chunks * PARTS * TILE;
+    for (row, values) in rows.enumerate() {
+        let lines = &mut lines[row / TILE * of_tile..][..of_tile];
         // SAFETY: a `Detected` exists only where the processor has what the function was compiled for.
-        unsafe { split([first, second], &IN_ORDER, parts) }
+        unsafe { split_row(values, &mut lines[row % TILE..]) };
     }
+}
 
-    /// The parts of two rows of up to 16 values, in pairs of what stands below each other.
-    #[expect(unsafe_code, reason = "calling code compiled for a newer processor than the rest")]
-    pub(in super::super) fn split_pairs(self, rows: [&[f32]; 2]) -> Split {
-        let mut parts = [[0.0; TILE]; PARTS];
-        // SAFETY: a `Detected` exists only where the processor has what the function was compiled for.
-        unsafe { split(rows, &IN_PAIRS, &mut parts) };
-        parts
-    }
+/// The first parts of up to 32 values, where `parts` are wanted, a line each: what is lacking is zeros. Says whether these
+/// are all of the values.
+#[expect(unsafe_code, reason = "calling code compiled for a newer processor than the rest")]
+pub(in super::super) fn split(_: Detected, values: &[f32], parts: &mut Split) -> bool {
+    let (first, second) = values.split_at(values.len().min(TILE));
+    // SAFETY: a `Detected` exists only where the processor has what the function was compiled for.
+    unsafe { split_halves([first, second], &IN_ORDER, parts) }
+}
+
+/// The parts of two rows of up to 16 values, in pairs of what stands below each other.
+#[expect(unsafe_code, reason = "calling code compiled for a newer processor than the rest")]
+pub(in super::super) fn split_pairs(_: Detected, rows: [&[f32]; 2]) -> Split {
+    let mut parts = [[0.0; TILE]; PARTS];
+    // SAFETY: a `Detected` exists only where the processor has what the function was compiled for.
+    unsafe { split_halves(rows, &IN_PAIRS, &mut parts) };
+    parts
 }
 
 /// This thread's tiles are configured.
@@ -175,7 +175,7 @@ fn split_row(values: &[f32], lines: &mut [Line]) {
         let values = chunks.next().unwrap_or(&[]);
         let (first, second) = values.split_at(values.len().min(TILE));
         let mut parts = [[0.0; TILE]; PARTS];
-        split([first, second], &IN_ORDER, &mut parts);
+        split_halves([first, second], &IN_ORDER, &mut parts);
         for (part, line) in parts.into_iter().enumerate() {
             lines[part * TILE] = line;
         }
@@ -185,7 +185,7 @@ fn split_row(values: &[f32], lines: &mut [Line]) {
 /// Says whether the first part is all of the values.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn split(halves: [&[f32]; 2], order: &[i16; CHUNK], parts: &mut Split) -> bool {
+fn split_halves(halves: [&[f32]; 2], order: &[i16; CHUNK], parts: &mut Split) -> bool {
     let mut rest = [load(halves[0]), load(halves[1])];
     // SAFETY: the array has 32 words.
     #[expect(unsafe_code, reason = "the load takes a raw pointer")]

@@ -17,7 +17,7 @@ pub(in super::super::super) enum Sums<'a> {
 }
 
 /// `out = sums + a · b` of 32 rows and 32 columns, rows of `out` `stride` apart. Tiles of `a` stand as
-/// [`split_rows`](super::Detected::split_rows) leaves them, one chunk behind the other; those of `b` have `parts` of each
+/// [`split_rows`](super::split_rows) leaves them, one chunk behind the other; those of `b` have `parts` of each
 /// chunk: 1 or [`PARTS`].
 ///
 /// # Panics
