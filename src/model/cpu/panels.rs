@@ -129,8 +129,8 @@ impl Panels {
         Self::of_all(&[stored]).swap_remove(0)
     }
 
-    /// Of stored rows, to be kept: in memory of their own, and none where stored rows are read as fast, or have values
-    /// that are longer than what is gained by.
+    /// Of stored rows, to be kept, in memory of their own; none where nothing is gained: without tiles, or where bf16 does not
+    /// hold every value.
     pub(super) fn kept(stored: Stored<'_>) -> Option<Self> {
         let layout = Layout::of_short_values();
         if matches!(layout, Layout::Rows) {
@@ -247,8 +247,7 @@ impl Panels {
 }
 
 impl PanelMut<'_> {
-    /// Makes rows its columns; says whether they are there as they were. The first `rows` of the panel's columns may be
-    /// fewer than it has room for.
+    /// Makes rows its columns; says whether all of their values is in its parts.
     pub(super) fn write_rows(&mut self, rows: Rows<'_>) -> bool {
         let Self { inner, count, .. } = *self;
         match self.layout {

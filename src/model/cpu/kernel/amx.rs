@@ -85,8 +85,7 @@ pub(in super::super) fn split_rows<'a>(
     }
 }
 
-/// The first parts of up to 32 values, where `parts` are wanted, a line each: what is lacking is zeros. Says whether these
-/// are all of the values.
+/// The parts of up to 32 values, a line each: what is lacking is zeros. Says whether the first part is all of the values.
 #[expect(unsafe_code, reason = "calling code compiled for a newer processor than the rest")]
 pub(in super::super) fn split(_: Detected, values: &[f32], parts: &mut Split) -> bool {
     let (first, second) = values.split_at(values.len().min(TILE));
