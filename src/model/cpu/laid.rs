@@ -56,6 +56,9 @@ impl Laid {
             Some(rows) => Start::Rows(Rows::new(rows.values(), columns)),
         };
         let mut out = vec![0.0; rows * columns];
+        if rows == 0 {
+            return Tensor::from_vec(out, (rows, columns), &Device::Cpu);
+        }
         if rows <= FEW_ROWS {
             self.by_columns(x.values(), &mut out, start);
         } else {

@@ -115,7 +115,7 @@ impl Panels {
     ) -> Self {
         let panel_lines = layout.panel_lines(inner);
         let mut values = memory(columns.div_ceil(PANEL) * panel_lines * PANEL);
-        // Rows beyond the matrix count for nothing.
+        // Rows beyond the matrix count for nothing, if they are numbers.
         if !matches!(layout, Layout::Rows) {
             for panel in values.lines_mut().chunks_exact_mut(panel_lines) {
                 panel[panel_lines - panel_lines.min(LAST_LINES)..].fill([0.0; PANEL]);
@@ -137,10 +137,8 @@ impl Panels {
             return None;
         }
         let mut panels = Self::with(stored.inner, stored.columns, layout, Scratch::own);
-        let mut is_whole = true;
-        for mut panel in panels.iter_mut() {
-            is_whole &= panel.write_rows(stored.rows.from(panel.first, 0));
-        }
+        let write = |mut panel: PanelMut<'_>| panel.write_rows(stored.rows.from(panel.first, 0));
+        let is_whole = panels.iter_mut().all(write);
         is_whole.then_some(panels)
     }
 
@@ -267,7 +265,8 @@ impl PanelMut<'_> {
         match self.layout {
             Layout::Rows => write_columns(&mut self.lines[first..first + len], rows, self.count),
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            Layout::Tiles(detected, _) => {
+            Layout::Tiles(detected, parts) => {
+                assert_eq!(parts, amx::PARTS, "columns have all their parts");
                 tiles::write_columns(detected, self.lines, first, rows, (self.count, len));
             }
         }

@@ -67,7 +67,7 @@ pub(super) fn write_columns(
     rows: Rows<'_>,
     (count, len): (usize, usize),
 ) {
-    debug_assert!(first.is_multiple_of(2), "pairs are written as a whole");
+    assert!(first.is_multiple_of(2), "pairs are written as a whole");
     for at in (0..len).step_by(2) {
         let values = rows.row(at, count);
         let below = if at + 1 < len { rows.row(at + 1, count) } else { &[] };
@@ -321,6 +321,32 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_stays_none() {
+        let Some(detected) = Detected::new() else {
+            eprintln!("not run: it needs tiles");
+            return;
+        };
+        // Bits that a carry would make 0, on either side; and an infinity.
+        for bits in [0x7fff_ffff, 0xffff_e000, 0x7fc0_0000, 0x7f80_0000] {
+            let (mut a, b) = (values(32, 1, false), values(32, 2, false));
+            let right_of = |b: &[f32]| right(detected, (32, 1), b, (PARTS, false));
+            let product = |a: &[f32], b: &[f32]| {
+                let lines = right_of(b);
+                let right =
+                    Right { lines: &lines, panel_lines: panel_lines(32, PARTS), parts: PARTS };
+                let mut out = [0.0];
+                let a = Rows::new(a, 32);
+                multiply(detected, (1, 32, 1), a, right, (&mut out, 1), Start::Zero);
+                out[0]
+            };
+            assert!(product(&a, &b).is_finite());
+            a[7] = f32::from_bits(bits);
+            assert!(!product(&a, &b).is_finite(), "{bits:x}");
+            assert!(!product(&b, &a).is_finite(), "{bits:x}");
         }
     }
 

@@ -2,14 +2,16 @@
 //! rows by 16 columns of sums in f32, and operands in bf16, whose products an f32 holds exactly.
 //!
 //! A number in f32 has 24 bits and is three of bf16, with 8 bits each. [`split`] makes them, and a product of two such
-//! numbers is the sum of what their parts make: of the smaller parts what counts in 24 bits.
+//! numbers is the sum of what their parts make: of the smaller parts what counts in 24 bits. Tiles take parts below the smallest normal
+//! number as 0, and what is infinite has parts that are no numbers.
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __cpuid_count, __m512, __m512i, _mm512_add_epi32, _mm512_and_si512, _mm512_castps_si512,
-    _mm512_castsi512_ps, _mm512_loadu_epi16, _mm512_maskz_loadu_ps, _mm512_or_si512,
-    _mm512_permutex2var_epi16, _mm512_reduce_or_epi32, _mm512_set1_epi32, _mm512_setzero_si512,
-    _mm512_storeu_ps, _mm512_sub_ps,
+    __cpuid_count, __m512, __m512i, _CMP_UNORD_Q, _mm512_add_epi32, _mm512_and_si512,
+    _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_loadu_epi16,
+    _mm512_mask_mov_epi32, _mm512_maskz_loadu_ps, _mm512_or_si512, _mm512_permutex2var_epi16,
+    _mm512_reduce_or_epi32, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_storeu_ps,
+    _mm512_sub_ps,
 };
 use std::sync::OnceLock;
 
@@ -51,7 +53,8 @@ impl Detected {
     }
 }
 
-/// Takes this thread's tiles until the result is dropped.
+/// Takes this thread's tiles until the result is dropped; not twice at once, and nothing that waits for other threads' work may
+/// come between.
 #[expect(unsafe_code, reason = "the configuration of tiles is an instruction")]
 pub(in super::super) fn configure(_: Detected) -> Configured {
     #[repr(C, align(64))]
@@ -193,7 +196,7 @@ fn split_halves(halves: [&[f32]; 2], order: &[i16; CHUNK], parts: &mut Split) ->
     for (index, part) in parts.iter_mut().enumerate() {
         let mut upper = [_mm512_setzero_si512(); 2];
         for (rest, upper) in rest.iter_mut().zip(&mut upper) {
-            *upper = rounded(_mm512_castps_si512(*rest));
+            *upper = rounded(*rest);
             *rest = _mm512_sub_ps(*rest, _mm512_castsi512_ps(*upper));
         }
         let halves = _mm512_permutex2var_epi16(upper[0], order, upper[1]);
@@ -221,10 +224,13 @@ fn load(values: &[f32]) -> __m512 {
     }
 }
 
-/// Rounds to the nearest with 8 bits, half of a step away from 0; what is cut off is exact.
+/// Rounds to the nearest with 8 bits, half of a step away from 0; what is cut off is exact. What is no number stays none: its
+/// bits could be carried to 0.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn rounded(bits: __m512i) -> __m512i {
-    let added = _mm512_add_epi32(bits, _mm512_set1_epi32(0x8000));
-    _mm512_and_si512(added, _mm512_set1_epi32(0xffff_0000_u32.cast_signed()))
+fn rounded(values: __m512) -> __m512i {
+    let added = _mm512_add_epi32(_mm512_castps_si512(values), _mm512_set1_epi32(0x8000));
+    let upper = _mm512_and_si512(added, _mm512_set1_epi32(0xffff_0000_u32.cast_signed()));
+    let is_none = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(values, values);
+    _mm512_mask_mov_epi32(upper, is_none, _mm512_set1_epi32(f32::NAN.to_bits().cast_signed()))
 }

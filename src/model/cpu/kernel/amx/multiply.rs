@@ -143,16 +143,17 @@ impl Addresses {
         (out, stride): (&mut [f32], usize),
         sums: Sums<'_>,
     ) -> Self {
-        let room = |stride: usize| (rows - 1) * stride + columns;
+        let room = |stride: usize| (rows - 1).saturating_mul(stride).saturating_add(columns);
         assert!(out.len() >= room(stride), "no room");
+        let to = out.as_mut_ptr();
         let (from, from_stride) = match sums {
             Sums::Zero => (std::ptr::null(), 0),
             Sums::Row(values) => (values[..room(0)].as_ptr(), 0),
             Sums::Rows(values, stride) => (values[..room(stride)].as_ptr(), stride),
-            Sums::There => (out.as_ptr(), stride),
+            Sums::There => (to.cast_const(), stride),
         };
         let bytes = |stride: usize| stride * size_of::<f32>();
-        Self { from, from_stride: bytes(from_stride), out: out.as_mut_ptr(), stride: bytes(stride) }
+        Self { from, from_stride: bytes(from_stride), out: to, stride: bytes(stride) }
     }
 }
 
