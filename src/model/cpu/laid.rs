@@ -8,8 +8,8 @@ use super::lent::Lent;
 use super::panels::{Panels, Stored, block_rows};
 use super::takes;
 
-/// Values of the largest weight that is kept in this form beside the one that it was loaded in: a small model's. What a large one takes
-/// is planned by the weights as they are loaded, and it is laid out for each pass, which its products are long enough for.
+/// Values of the largest weight that is kept in this form, beside the one that it was loaded in. Larger ones are laid out for each
+/// pass: the memory that is planned for a model does not count them twice.
 const KEPT_MAX: usize = 1 << 19;
 
 /// Values of a weight that a task multiplies at least, where rows are few: reading them is what takes the time.

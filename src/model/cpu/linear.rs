@@ -78,7 +78,7 @@ fn direct(out: &mut [f32], rows: usize, (x, weight): (&[f32], &[f32]), inner: us
     }
 }
 
-/// Rows of one task: few enough for the cores to end together, and whole strips where they are few.
+/// Rows of one task: whole strips, few enough for the cores to end together; with tiles always a block of them.
 fn task_rows(rows: usize) -> usize {
     let strips = rows.div_ceil(4 * rayon::current_num_threads()).div_ceil(STRIP);
     let most = block_rows();

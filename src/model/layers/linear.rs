@@ -192,8 +192,8 @@ impl Linear {
     }
 }
 
-/// The product of layers with a weight, `[out, in]`, as a function of `[rows, in]`: what a processor can multiply at best is
-/// told by it.
+/// The product of a layer with `weight`, `[out, in]`, as a function of `[rows, in]` in the same dtype and on the same device: a
+/// benchmark tells by it what a processor multiplies at best.
 pub fn large_product(weight: Tensor) -> impl Fn(&Tensor) -> Result<Tensor> {
     let linear = Linear::new(weight, None);
     move |x| linear.forward(x)
