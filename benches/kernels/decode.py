@@ -34,7 +34,7 @@ EPS = 1e-6
 # As in the launchers and the kernels.
 DECODE_THREADS, SPLITS_MAX, SPLIT_TOKENS = 256, 16, 128
 PREFILL_THREADS, PREFILL_QUERIES, PREFILL_KEYS, PREFILL_STAGES = 128, 64, 64, 2
-ARGMAX_THREADS, ARGMAX_PARTS_MAX = 512, 64
+ARGMAX_THREADS, ARGMAX_PARTS_MAX, ARGMAX_BLOCKS = 512, 64, 3
 
 
 def ceil(a, b):
@@ -129,7 +129,7 @@ class Kernels:
     def argmax(self, logits, choices, masks=None, masked=None, never=2**31 - 1):
         """`choices` is [rows, 4]: token, whether all is finite, logit and log-sum-exp as f32."""
         rows, vocabulary = logits.shape
-        parts = max(1, min(ceil(2 * self.multiprocessors, rows), ARGMAX_PARTS_MAX, ceil(vocabulary, 8 * ARGMAX_THREADS)))
+        parts = min(max(1, ARGMAX_BLOCKS * self.multiprocessors // rows), ARGMAX_PARTS_MAX, ceil(vocabulary, 8 * ARGMAX_THREADS))
         arguments = [logits, self.partial, self.counters, choices, masks, masked, never, vocabulary]
         self.launch("tokens", f"argmax_{dtype_name(logits)}", (parts, rows), ARGMAX_THREADS, arguments)
 

@@ -9,13 +9,14 @@ are cuBLAS's, those of gemv.cu, or those of hopper_product.cu:
     before     up to 8 rows of the large matrices and 16 of the head by gemv.cu, the rest by cuBLAS
     all        all by hopper_product.cu
     large      the two large matrices of a layer and the head by hopper_product.cu, the others by cuBLAS
+    large, o   and o_proj by hopper_product.cu
 
 and of 129 rows and more:
 
     before     all by cuBLAS, but for the head, by hopper_logits.cu
     swiglu     and gate_up_proj with its activation by hopper_swiglu.cu
 
-The program takes `all` up to 16 rows and `large` up to 96 (src/model/cuda/hopper.rs), and `swiglu` from 160 to 256. A step is a
+The program takes `all` up to 16 rows, `large, o` up to 64 and `large` up to 96 (src/model/cuda/hopper.rs), and `swiglu` from 160 to 256. A step is a
 graph; rounds go through all variants, and the median counts. `--profile` prints the kernels of one step with the time from each start to the next.
 """
 
@@ -104,6 +105,7 @@ def of_few(products, gemv, batch):
         "before": who(library, gemv if batch <= 8 else library, gemv if batch <= 16 else library),
         "all": who(stream, stream, stream),
         "large": who(library, stream, stream),
+        "large, o": {**who(library, stream, stream), "o": stream},
     }
 
 

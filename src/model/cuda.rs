@@ -4,6 +4,8 @@
 //! that callers hold no `cfg`; whoever calls the other kernels is there with the feature only.
 
 #[cfg(feature = "cuda")]
+mod argument;
+#[cfg(feature = "cuda")]
 pub(super) mod attention;
 #[cfg(feature = "cuda")]
 pub(super) mod draw;

@@ -169,6 +169,7 @@ fn unsafe_code_has_few_addresses() {
         "model/cpu/kernel/amx/multiply.rs",
         "model/cpu/kernel/avx2.rs",
         "model/cpu/kernel/avx512.rs",
+        "model/cuda/argument.rs",
         "model/cuda/attention.rs",
         "model/cuda/fp8.rs",
         "model/cuda/graph.rs",

@@ -3,7 +3,8 @@
 //!
 //! A panel is [`PANEL`] columns of the right matrix side by side, row after row, so that the loop reads one
 //! cache line a step; sums of a strip stay in registers until they are done. Which instructions do it is
-//! chosen at run time: AVX-512, AVX2 with fused multiply-add, or what the compiler makes of plain loops.
+//! chosen at run time: AVX-512, AVX2 with fused multiply-add, or what the compiler makes of plain loops. Processors that
+//! multiply tiles have `amx` beside these, with panels of its own.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(super) mod amx;

@@ -1,22 +1,16 @@
 //! Weights that are laid out once, as the kernels read them.
 
-use candle_core::{Device, Result, Tensor};
-use rayon::prelude::*;
+use candle_core::{Device, Result, Tensor, bail};
 
-use super::kernel::{Kernel, PANEL, Rows, Start};
+use super::kernel::{Rows, Start};
 use super::lent::Lent;
-use super::panels::{Panels, Stored, block_rows};
+use super::linear::multiply_panels;
+use super::panels::{Panels, Stored};
 use super::takes;
 
 /// Values of the largest weight that is kept in this form, beside the one that it was loaded in. Larger ones are laid out for each
 /// pass: the memory that is planned for a model does not count them twice.
 const KEPT_MAX: usize = 1 << 19;
-
-/// Values of a weight that a task multiplies at least, where rows are few: reading them is what takes the time.
-const TASK_VALUES_MIN: usize = 1 << 16;
-
-/// Rows up to which tasks share columns: all that one tile has.
-const FEW_ROWS: usize = 16;
 
 /// A weight, `[out, in]`, in panels that take half of its memory: where the processor multiplies such panels many times
 /// faster than values as they are stored, and bf16 holds every value.
@@ -45,8 +39,11 @@ impl Laid {
 
     /// `x · weightᵀ` of `[rows, in]`, with `addend`, `[out]` or `[rows, out]`, plus that.
     pub(in crate::model) fn product(&self, x: &Tensor, addend: Option<&Tensor>) -> Result<Tensor> {
-        let (rows, _) = x.dims2()?;
-        let columns = self.panels.columns();
+        let Self { panels, inner } = self;
+        let ((rows, width), columns) = (x.dims2()?, panels.columns());
+        if width != *inner {
+            bail!("rows of {width} values for a weight of {inner}");
+        }
         let x = Lent::new(x)?;
         let is_row = addend.is_some_and(|addend| addend.rank() == 1);
         let addend = addend.map(Lent::new).transpose()?;
@@ -56,59 +53,8 @@ impl Laid {
             Some(rows) => Start::Rows(Rows::new(rows.values(), columns)),
         };
         let mut out = vec![0.0; rows * columns];
-        if rows == 0 {
-            return Tensor::from_vec(out, (rows, columns), &Device::Cpu);
-        }
-        if rows <= FEW_ROWS {
-            self.by_columns(x.values(), &mut out, start);
-        } else {
-            self.by_rows(x.values(), &mut out, start);
-        }
+        multiply_panels(panels, (x.values(), *inner), (&mut out, columns), start);
         Tensor::from_vec(out, (rows, columns), &Device::Cpu)
-    }
-
-    /// A task has some of the columns.
-    fn by_columns(&self, x: &[f32], out: &mut [f32], start: Start<'_>) {
-        let Self { panels, inner } = self;
-        let (rows, columns) = (x.len() / inner, panels.columns());
-        let a = Rows::new(x, *inner);
-        let tasks = (columns * inner / TASK_VALUES_MIN).min(rayon::current_num_threads());
-        if tasks < 2 {
-            panels.multiply(Kernel::new(), (rows, *inner), a, (out, columns), start);
-            return;
-        }
-        // A task's columns stand together; they are copied to where they belong afterwards.
-        let of_task = columns.div_ceil(tasks).next_multiple_of(PANEL);
-        let mut parts = vec![0.0; out.len()];
-        parts.par_chunks_mut(of_task * rows).enumerate().for_each(|(task, part)| {
-            let first = task * of_task;
-            let range = first..first + part.len() / rows;
-            let stride = range.len();
-            let start = start.from(0, first);
-            panels.multiply_columns(Kernel::new(), (rows, *inner), range, a, (part, stride), start);
-        });
-        for (task, part) in parts.chunks(of_task * rows).enumerate() {
-            let width = part.len() / rows;
-            for (row, part) in part.chunks_exact(width).enumerate() {
-                out[row * columns + task * of_task..][..width].copy_from_slice(part);
-            }
-        }
-    }
-
-    /// A task has some of the rows.
-    fn by_rows(&self, x: &[f32], out: &mut [f32], start: Start<'_>) {
-        let Self { panels, inner } = self;
-        let columns = panels.columns();
-        let task_rows = block_rows();
-        out.par_chunks_mut(task_rows * columns)
-            .zip(x.par_chunks(task_rows * inner))
-            .enumerate()
-            .with_max_len(1)
-            .for_each(|(task, (out, x))| {
-                let (rows, start) = (x.len() / inner, start.from(task * task_rows, 0));
-                let a = Rows::new(x, *inner);
-                panels.multiply(Kernel::new(), (rows, *inner), a, (out, columns), start);
-            });
     }
 }
 
@@ -136,6 +82,7 @@ mod tests {
                 eprintln!("not run: it needs tiles");
                 return;
             };
+            assert!(laid.product(&short(&[2, inner + 1], 2), None).is_err());
             for rows in [1, 9, 16, 17, 70] {
                 let (x, bias) = (short(&[rows, inner], 2), short(&[columns], 3));
                 let x = (x * 1.1).unwrap();

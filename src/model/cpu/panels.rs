@@ -18,9 +18,6 @@ const DEPTH: usize = 256;
 /// Panels that a task writes at least.
 const TASK_PANELS: usize = 4;
 
-/// Of a panel of tiles, those that hold its last rows.
-const LAST_LINES: usize = 48;
-
 /// Panels of one matrix: 16 of its columns, then the next 16. The last panel is filled up.
 #[derive(Debug)]
 pub(super) struct Panels {
@@ -87,6 +84,15 @@ impl Layout {
             Self::Tiles(_, parts) => tiles::panel_lines(inner, parts),
         }
     }
+
+    /// Those lines of a panel that hold rows beyond the matrix, too.
+    fn last_lines(self) -> usize {
+        match self {
+            Self::Rows => 0,
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Self::Tiles(_, parts) => parts * amx::TILE,
+        }
+    }
 }
 
 /// Rows of the left matrix that a task multiplies best at a time: whole strips, or whole tiles.
@@ -116,9 +122,10 @@ impl Panels {
         let panel_lines = layout.panel_lines(inner);
         let mut values = memory(columns.div_ceil(PANEL) * panel_lines * PANEL);
         // Rows beyond the matrix count for nothing, if they are numbers.
-        if !matches!(layout, Layout::Rows) {
+        let last = layout.last_lines().min(panel_lines);
+        if last > 0 {
             for panel in values.lines_mut().chunks_exact_mut(panel_lines) {
-                panel[panel_lines - panel_lines.min(LAST_LINES)..].fill([0.0; PANEL]);
+                panel[panel_lines - last..].fill([0.0; PANEL]);
             }
         }
         Self { values, inner, columns, layout }

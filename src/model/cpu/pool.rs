@@ -1,16 +1,32 @@
 //! The pool's threads, kept awake while a pass runs: to wake one takes as long as many of a pass's parts.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rayon::Yield;
 
-/// How long a thread looks for work before it sleeps all the same.
+/// How long threads look for work in vain before they sleep all the same.
 const PATIENCE: Duration = Duration::from_micros(300);
+
+/// How long a thread looks for work before it goes back to what it was at: it may wait for a part of another pass, and come here
+/// meanwhile.
+const TURN: Duration = Duration::from_micros(20);
 
 /// Threads that are kept awake: small parts are cut for few.
 const AWAKE_MAX: usize = 3;
+
+thread_local! {
+    /// What a thread has done where it looked for work: turns of its own kind, and parts of passes.
+    static DONE: Cell<Done> = const { Cell::new(Done { turns: 0, parts: 0 }) };
+}
+
+#[derive(Clone, Copy)]
+struct Done {
+    turns: u64,
+    parts: u64,
+}
 
 /// Ends the others' wait, however the pass ends.
 struct Pass(Arc<AtomicBool>);
@@ -26,30 +42,45 @@ pub(in crate::model) fn on_pool<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     rayon::scope(|_| {
         let is_over = Arc::new(AtomicBool::new(false));
         let _pass = Pass(Arc::clone(&is_over));
-        if let Some(own) = rayon::current_thread_index() {
-            for _ in 1..rayon::current_num_threads().min(AWAKE_MAX + 1) {
-                let is_over = Arc::clone(&is_over);
-                rayon::spawn(move || {
-                    // The pass's own thread comes here where it waits for a part, and must go on.
-                    if rayon::current_thread_index() != Some(own) {
-                        look_for_work(&is_over);
-                    }
-                });
-            }
+        for _ in 1..rayon::current_num_threads().min(AWAKE_MAX + 1) {
+            let companion = Companion { is_over: Arc::clone(&is_over), since: Instant::now() };
+            rayon::spawn(move || companion.turn());
         }
         work()
     })
 }
 
-fn look_for_work(is_over: &AtomicBool) {
-    let mut since = Instant::now();
-    while !is_over.load(Ordering::Acquire) {
-        if rayon::yield_now() == Some(Yield::Executed) {
-            since = Instant::now();
-        } else if since.elapsed() > PATIENCE {
-            return;
-        } else {
+/// Keeps one thread awake, whichever has it at the moment.
+struct Companion {
+    is_over: Arc<AtomicBool>,
+    /// When there was work for it last.
+    since: Instant,
+}
+
+impl Companion {
+    /// Does a part of a pass, or finds none for a while; then it waits among the pool's work for its next turn. It never stays,
+    /// as the thread may be one that has come here while it waits.
+    fn turn(mut self) {
+        let begun = Instant::now();
+        while !self.is_over.load(Ordering::Acquire) {
+            let before = DONE.get();
+            let has_done = rayon::yield_now() == Some(Yield::Executed);
+            let now = DONE.get();
+            // Another companion's turn is no work, but for what it has done.
+            if has_done && (now.turns == before.turns || now.parts != before.parts) {
+                self.since = Instant::now();
+                DONE.set(Done { parts: now.parts + 1, ..now });
+                break;
+            }
+            if has_done || begun.elapsed() > TURN {
+                break;
+            }
             std::thread::yield_now();
+        }
+        let done = DONE.get();
+        DONE.set(Done { turns: done.turns + 1, ..done });
+        if !self.is_over.load(Ordering::Acquire) && self.since.elapsed() < PATIENCE {
+            rayon::spawn(move || self.turn());
         }
     }
 }

@@ -30,7 +30,8 @@ pub(super) fn panel_lines(inner: usize, parts: usize) -> usize {
     inner.div_ceil(CHUNK) * parts * TILE
 }
 
-/// Makes `count` rows of `inner` values the columns of a panel; says whether its parts are all of them.
+/// Makes `count` rows of `inner` values the columns of a panel; says whether its parts are all of them. If not, it may be
+/// written to a part only.
 pub(super) fn write_rows(
     detected: Detected,
     (panel, parts): (&mut [Line], usize),
@@ -38,7 +39,6 @@ pub(super) fn write_rows(
     (count, inner): (usize, usize),
 ) -> bool {
     let kernel = Kernel::new();
-    let mut is_all = true;
     let mut lines = [[[0.0; TILE]; TILE]; PARTS];
     for (chunk, tiles) in panel.chunks_exact_mut(parts * TILE).enumerate() {
         let first = chunk * CHUNK;
@@ -46,7 +46,9 @@ pub(super) fn write_rows(
             let values = &rows.row(row, inner)[first..inner.min(first + CHUNK)];
             let mut split_values = [[0.0; TILE]; PARTS];
             let is_one = split(detected, values, &mut split_values);
-            is_all &= is_one || parts == PARTS;
+            if !is_one && parts != PARTS {
+                return false;
+            }
             for (lines, line) in lines.iter_mut().zip(split_values) {
                 lines[row] = line;
             }
@@ -55,7 +57,7 @@ pub(super) fn write_rows(
             kernel.write_rows(tile, std::array::from_fn(|row| &lines[row][..]));
         }
     }
-    is_all
+    true
 }
 
 /// Copies the first `count` columns of `len` rows to the rows of a panel, of [`PARTS`] parts, from `first` on, an even
@@ -235,12 +237,16 @@ mod tests {
         (parts, by_columns): (usize, bool),
     ) -> Vec<Line> {
         let panel_lines = panel_lines(inner, parts);
-        let mut lines = vec![[0.0; TILE]; columns.div_ceil(TILE) * panel_lines];
+        // What is not written may be anything, but for rows beyond the last one.
+        let mut lines = vec![[f32::NAN; TILE]; columns.div_ceil(TILE) * panel_lines];
+        for panel in lines.chunks_exact_mut(panel_lines) {
+            panel[panel_lines - parts * TILE..].fill([0.0; TILE]);
+        }
         for (index, panel) in lines.chunks_exact_mut(panel_lines).enumerate() {
             let first = index * TILE;
             let count = TILE.min(columns - first);
             if by_columns {
-                // In two pieces.
+                // In two pieces, of which the second mostly has an odd number of rows.
                 let cut = inner / 4 * 2;
                 let rows = Rows::new(matrix, columns).from(0, first);
                 write_columns(detected, panel, 0, rows, (count, cut));
@@ -273,6 +279,8 @@ mod tests {
             (32, 64, 32),
             (33, 40, 47),
             (5, 300, 64),
+            (20, 96, 33),
+            (31, 33, 65),
             (70, 257, 20),
         ];
         for ((rows, inner, columns), (parts, by_columns)) in sizes
@@ -286,7 +294,8 @@ mod tests {
             let stride = columns + 3;
             let before = values(rows * stride, 3, false);
             let bias = values(columns, 4, false);
-            for start in [Start::Zero, Start::Row(&bias), Start::Output] {
+            let added = Rows::new(&before, stride);
+            for start in [Start::Zero, Start::Row(&bias), Start::Rows(added), Start::Output] {
                 let mut out = before.clone();
                 let a_rows = Rows::new(&a, inner);
                 multiply(

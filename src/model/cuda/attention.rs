@@ -7,11 +7,13 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+use super::argument::Argument;
 use super::hopper_attention;
 use super::launch::{
-    Argument, GRID_MAX, Grid, Module, THREADS_MAX, VECTOR, expect, has_tensor_cores, launch,
-    module, multiprocessors, suffix,
+    GRID_MAX, Grid, Module, THREADS_MAX, VECTOR, expect, has_tensor_cores, launch, module,
+    multiprocessors, suffix,
 };
+use super::tokens::argmax_room;
 
 const ROPE_CACHE: Module = module!("rope_cache");
 const DECODE_ATTENTION: Module = module!("decode_attention");
@@ -102,7 +104,7 @@ impl Scratch {
         const HEAD_DIM_MAX: usize = 128;
         let parts = multiprocessors(device.as_cuda_device()?)?;
         let attention = parts * GROUP_MAX * HEAD_DIM_MAX;
-        let argmax = (2 * parts + rows) * super::tokens::ARGMAX_PART;
+        let argmax = argmax_room(rows, parts);
         let zeros = |count, dtype| Tensor::zeros(count, dtype, device);
         Ok(Self {
             counters: zeros(rows * kv_heads.max(1), DType::U32)?,

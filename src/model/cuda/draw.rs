@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::{Argument, GRID_MAX, Grid, Module, expect, launch, module};
+use super::argument::Argument;
+use super::launch::{GRID_MAX, Grid, Module, expect, launch, module};
 use super::tokens::{Allowed, CHOICE_WORDS, mask_words};
 use crate::model::draw::{Draw, Rule};
 

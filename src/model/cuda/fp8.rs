@@ -12,9 +12,8 @@ use candle_core::cuda_backend::cudarc::cublaslt::{result, sys};
 use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute as Attribute;
 use candle_core::{CudaDevice, DType, Error, Result, Tensor, bail};
 
-use super::launch::{
-    Argument, Grid, Module, address, attribute, expect, launch, module, suffix, uninit,
-};
+use super::argument::{Argument, address};
+use super::launch::{Grid, Module, attribute, expect, launch, module, suffix, uninit};
 use crate::device::ComputeCapability;
 use crate::model::byte_matrix::ByteMatrix;
 use crate::placement::Quantization;

@@ -8,7 +8,8 @@ use candle_core::cuda_backend::cudarc::driver::sys::{
 };
 use candle_core::{DType, Device, Error, Result, Tensor};
 
-use super::launch::{address, uninit};
+use super::argument::address;
+use super::launch::uninit;
 
 /// What cublas may use for itself, in words: 32 MiB, as its makers advise for Hopper.
 const WORKSPACE_WORDS: usize = 8 << 20;

@@ -4,9 +4,10 @@
 use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute as Attribute;
 use candle_core::{CudaDevice, DType, Result, Tensor, bail};
 
+use super::argument::{Argument, BOX_BYTES};
 use super::launch::{
-    Argument, BOX_BYTES, Grid, Module, attribute, clusters_at_once, expect, launch_clusters,
-    module, multiprocessors, suffix,
+    Grid, Module, attribute, clusters_at_once, expect, launch_clusters, module, multiprocessors,
+    suffix,
 };
 use super::q8::prefix;
 use crate::model::byte_matrix::ByteMatrix;
@@ -40,6 +41,9 @@ pub(super) const ROWS_MAX: usize = 128;
 const LARGE_ELEMENTS: usize = 32 << 20;
 const LARGE_ROWS_MAX: usize = 96;
 const SMALL_ROWS_MAX: usize = 16;
+/// The same for a square matrix. That is `o_proj`, which comes behind attention: its weights are on their way before the last
+/// blocks of that have ended, which takes longer than the end of a norm does.
+const SQUARE_ROWS_MAX: usize = 64;
 
 /// Whether there are kernels for this GPU and dtype.
 pub(super) fn takes(device: &CudaDevice, dtype: DType) -> Result<bool> {
@@ -92,8 +96,14 @@ impl<'a> Weight<'a> {
 /// Whether a product of `rows` with a dense weight of these sizes is faster by these kernels than by cublas: measured in whole decoding
 /// steps of InternVL3-8B.
 pub(super) fn is_faster(rows: usize, columns: usize, inner: usize) -> bool {
-    let large = columns * inner >= LARGE_ELEMENTS;
-    rows <= if large { LARGE_ROWS_MAX } else { SMALL_ROWS_MAX }
+    let most = if columns * inner >= LARGE_ELEMENTS {
+        LARGE_ROWS_MAX
+    } else if columns == inner {
+        SQUARE_ROWS_MAX
+    } else {
+        SMALL_ROWS_MAX
+    };
+    rows <= most
 }
 
 /// One launch.
@@ -259,6 +269,15 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn products_go_where_they_were_faster() {
+        // gate_up_proj, o_proj and qkv_proj of InternVL3-8B.
+        for (columns, inner, most) in [(37_888, 3584, 96), (3584, 3584, 64), (4608, 3584, 16)] {
+            assert!(is_faster(most, columns, inner) && !is_faster(most + 1, columns, inner));
+        }
+    }
+
     /// One kernel, by two threads, with more shared memory and with less: models that replace each other, or the replicas of
     /// one on a GPU.
     #[test]

@@ -2,9 +2,10 @@
 
 use candle_core::{Result, Tensor, bail};
 
+use super::argument::{Argument, BOX_BYTES};
 use super::attention::Paged;
 use super::hopper;
-use super::launch::{Argument, BOX_BYTES, Grid, Module, launch, module, suffix};
+use super::launch::{Grid, Module, launch, module, suffix};
 
 const ATTENTION: Module = module!("hopper_attention");
 

@@ -3,9 +3,10 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
+use super::argument::{Argument, BOX_BYTES};
 use super::hopper;
 use super::hopper_tiles::{self, BOX_ROWS, CLUSTER, THREADS, TILE_ROWS};
-use super::launch::{Argument, BOX_BYTES, Grid, Module, expect, launch_clusters, module, suffix};
+use super::launch::{Grid, Module, expect, launch_clusters, module, suffix};
 
 const LOGITS: Module = module!("hopper_logits");
 

@@ -2,7 +2,8 @@
 
 use candle_core::{CudaDevice, Result};
 
-use super::launch::{BOX_BYTES, Module, clusters_at_once};
+use super::argument::BOX_BYTES;
+use super::launch::{Module, clusters_at_once};
 
 // As in hopper_tiles.cuh.
 /// Rows of x of a tile.

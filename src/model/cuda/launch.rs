@@ -1,23 +1,19 @@
-//! What a kernel launch needs: arguments as the driver takes them, memory for results, and what the
-//! kernels' callers ask of a GPU.
+//! Launching kernels: finding them, memory for results, and what the kernels' callers ask of a GPU.
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use candle_core::backend::BackendDevice as _;
+use candle_core::cuda_backend::WrapErr as _;
 use candle_core::cuda_backend::cudarc::driver::sys;
 use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute as Attribute;
 use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum as FunctionAttribute;
-use candle_core::cuda_backend::cudarc::driver::{CudaStream, DevicePtr as _, SyncOnDrop, result};
-use candle_core::cuda_backend::{CudaStorageSlice, WrapErr as _};
+use candle_core::cuda_backend::cudarc::driver::{CudaStream, result};
 use candle_core::op::BackpropOp;
-use candle_core::{
-    CudaDevice, CudaStorage, DType, Device, Error, Layout, Result, Shape, Storage, Tensor, bail,
-};
+use candle_core::{CudaDevice, DType, Device, Error, Result, Shape, Storage, Tensor, bail};
 
-/// Kernels load rows in pieces of this many bytes.
-const ALIGNMENT: usize = 16;
+use super::argument::{Argument, Value, address, boxes};
 
 /// A file of kernels by its name.
 macro_rules! module {
@@ -33,8 +29,6 @@ pub(super) use module;
 /// What kernels load at once, in elements of 16 bits.
 pub(super) const VECTOR: usize = 8;
 pub(super) const THREADS_MAX: usize = 1024;
-/// Bytes of a row of a box: what is swizzled in shared memory.
-pub(super) const BOX_BYTES: usize = 128;
 /// Largest second and third dimension of a grid.
 pub(super) const GRID_MAX: usize = 65_535;
 
@@ -52,19 +46,6 @@ pub(super) struct Grid {
     pub(super) shared_bytes: usize,
 }
 
-/// An argument of a kernel.
-pub(super) enum Argument<'a> {
-    /// The address of the first element; the tensor is contiguous. Kernels also write there.
-    Tensor(&'a Tensor),
-    /// How the copy engine finds boxes in a contiguous matrix: of so many rows, and so many bytes of each, [`BOX_BYTES`] or
-    /// half of them.
-    Boxes(&'a Tensor, usize, usize),
-    /// A null pointer.
-    Nothing,
-    Int(usize),
-    Float(f32),
-}
-
 /// Memory for a result, which nothing has written yet.
 ///
 /// # Safety
@@ -80,20 +61,6 @@ pub(super) unsafe fn uninit(
     // SAFETY: the caller's promise.
     let storage = unsafe { device.alloc_uninit(&shape, dtype) }?;
     Ok(Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false))
-}
-
-impl<'a> From<Option<&'a Tensor>> for Argument<'a> {
-    fn from(tensor: Option<&'a Tensor>) -> Self {
-        tensor.map_or(Self::Nothing, Self::Tensor)
-    }
-}
-
-/// An argument as the driver reads it.
-enum Value {
-    Boxes(sys::CUtensorMap),
-    Pointer(u64),
-    Int(i32),
-    Float(f32),
 }
 
 /// Asks the driver about the GPU.
@@ -118,6 +85,25 @@ pub(super) unsafe fn launch(
     unsafe { launch_clusters(device, module, name, grid, 1, arguments) }
 }
 
+/// As [`launch`], but no block of it takes its place before all that comes before it on the stream has ended; so it comes
+/// between what follows it and what is before it.
+///
+/// # Safety
+///
+/// As of [`launch_clusters`].
+#[expect(unsafe_code, reason = "a kernel launch")]
+pub(super) unsafe fn launch_behind_all(
+    device: &CudaDevice,
+    module: &Module,
+    name: &str,
+    grid: Grid,
+    arguments: &[Argument<'_>],
+) -> Result<()> {
+    let way = Way { may_overlap: false, cluster: 1 };
+    // SAFETY: the caller's promise.
+    unsafe { launch_so(device, module, name, grid, way, arguments) }
+}
+
 /// As [`launch`]; `cluster` blocks with successive first indices run together.
 ///
 /// # Safety
@@ -133,6 +119,31 @@ pub(super) unsafe fn launch_clusters(
     cluster: usize,
     arguments: &[Argument<'_>],
 ) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { launch_so(device, module, name, grid, Way { may_overlap: true, cluster }, arguments) }
+}
+
+/// How a kernel's blocks take their places.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    /// While the kernel before it runs, where the GPU can.
+    may_overlap: bool,
+    /// So many at once.
+    cluster: usize,
+}
+
+/// # Safety
+///
+/// As of [`launch_clusters`].
+#[expect(unsafe_code, reason = "a kernel launch")]
+unsafe fn launch_so(
+    device: &CudaDevice,
+    module: &Module,
+    name: &str,
+    grid: Grid,
+    way: Way,
+    arguments: &[Argument<'_>],
+) -> Result<()> {
     let stream = device.cuda_stream();
     let kernel = kernel(&stream, module, name)?;
     kernel.allow_shared(grid.shared_bytes)?;
@@ -142,7 +153,7 @@ pub(super) unsafe fn launch_clusters(
             Argument::Tensor(tensor) | Argument::Boxes(tensor, ..) => {
                 Some(tensor.storage_and_layout())
             }
-            Argument::Nothing | Argument::Int(_) | Argument::Float(_) => None,
+            Argument::Host(_) | Argument::Nothing | Argument::Int(_) | Argument::Float(_) => None,
         })
         .collect();
     let mut tensors = locked.iter();
@@ -163,21 +174,14 @@ pub(super) unsafe fn launch_clusters(
                     _ => Value::Pointer(pointer),
                 }
             }
+            Argument::Host(words) => Value::Pointer(words.addr() as u64),
             Argument::Nothing => Value::Pointer(0),
             Argument::Int(value) => Value::Int(i32::try_from(*value)?),
             Argument::Float(value) => Value::Float(*value),
         });
     }
-    let mut pointers: Vec<*mut c_void> = values
-        .iter()
-        .map(|value| match value {
-            Value::Boxes(value) => std::ptr::from_ref(value).cast::<c_void>().cast_mut(),
-            Value::Pointer(value) => std::ptr::from_ref(value).cast::<c_void>().cast_mut(),
-            Value::Int(value) => std::ptr::from_ref(value).cast::<c_void>().cast_mut(),
-            Value::Float(value) => std::ptr::from_ref(value).cast::<c_void>().cast_mut(),
-        })
-        .collect();
-    let mut attributes = launch_attributes(kernel.may_overlap, cluster);
+    let mut pointers: Vec<*mut c_void> = values.iter().map(Value::pointer).collect();
+    let mut attributes = launch_attributes(kernel.may_overlap && way.may_overlap, way.cluster);
     let config = launch_config(&grid, stream.cu_stream(), &mut attributes);
     // SAFETY: the caller's promise; pointers are live, because tensors are locked, and the driver copies
     // the values before it returns.
@@ -230,55 +234,6 @@ fn launch_config(
         attrs: attributes.as_mut_ptr(),
         numAttrs: attributes.len() as u32,
     }
-}
-
-/// Boxes of so many rows, and [`BOX_BYTES`] or half as many of each, of a matrix at `address`; what lies outside it is
-/// zeros.
-#[expect(unsafe_code, reason = "the driver writes what it makes of the matrix")]
-fn boxes(
-    matrix: &Tensor,
-    address: u64,
-    (rows, row_bytes): (usize, usize),
-) -> Result<sys::CUtensorMap> {
-    use sys::CUtensorMapSwizzle as Swizzle;
-    const HALF_BYTES: usize = BOX_BYTES / 2;
-    let (height, width) = matrix.dims2()?;
-    let bytes = matrix.dtype().size_in_bytes();
-    let kind = match bytes {
-        1 => sys::CUtensorMapDataType::CU_TENSOR_MAP_DATA_TYPE_UINT8,
-        2 => sys::CUtensorMapDataType::CU_TENSOR_MAP_DATA_TYPE_UINT16,
-        _ => bail!("no boxes of {:?}", matrix.dtype()),
-    };
-    let sizes = [width as u64, height as u64];
-    let strides = [(width * bytes) as u64];
-    let extent = [(row_bytes / bytes) as u32, rows as u32];
-    let swizzle = match row_bytes {
-        BOX_BYTES => Swizzle::CU_TENSOR_MAP_SWIZZLE_128B,
-        HALF_BYTES => Swizzle::CU_TENSOR_MAP_SWIZZLE_64B,
-        _ => bail!("no boxes with rows of {row_bytes} bytes"),
-    };
-    let steps = [1, 1];
-    let mut map = sys::CUtensorMap { opaque: [0; 16] };
-    // SAFETY: the arrays have as many elements as the rank says, or one less for strides.
-    unsafe {
-        sys::cuTensorMapEncodeTiled(
-            &raw mut map,
-            kind,
-            2,
-            address as *mut c_void,
-            sizes.as_ptr(),
-            strides.as_ptr(),
-            extent.as_ptr(),
-            steps.as_ptr(),
-            sys::CUtensorMapInterleave::CU_TENSOR_MAP_INTERLEAVE_NONE,
-            swizzle,
-            sys::CUtensorMapL2promotion::CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-            sys::CUtensorMapFloatOOBfill::CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
-        )
-    }
-    .result()
-    .w()?;
-    Ok(map)
 }
 
 /// Bytes of shared memory that a kernel may be launched with, by its handle, where that was ever more than none.
@@ -404,22 +359,6 @@ fn kernel(stream: &Arc<CudaStream>, module: &Module, name: &str) -> Result<Kerne
     Ok(kernel)
 }
 
-/// Where a contiguous tensor begins.
-pub(super) fn address<'a>(
-    storage: &'a Storage,
-    layout: &Layout,
-    stream: &'a Arc<CudaStream>,
-) -> Result<(u64, SyncOnDrop<'a>)> {
-    let Storage::Cuda(storage) = storage else { bail!("not on this GPU") };
-    let Some((start, _)) = layout.contiguous_offsets() else { bail!("not contiguous") };
-    let (pointer, access) = read_pointer(storage, stream)?;
-    let offset = start * storage.dtype_bytes();
-    if storage.is_number() && !offset.is_multiple_of(ALIGNMENT) {
-        bail!("rows that do not begin at {ALIGNMENT}-byte boundaries");
-    }
-    Ok((pointer + offset as u64, access))
-}
-
 /// Memory that holds anything until kernels write it.
 #[expect(unsafe_code, reason = "memory that is not yet written")]
 pub(in crate::model) fn buffer(
@@ -430,21 +369,6 @@ pub(in crate::model) fn buffer(
     // SAFETY: every pattern of bits is a number, and what is read before it is written is the caller's
     // mistake in arithmetic, not in memory.
     unsafe { uninit(device.as_cuda_device()?, shape, dtype) }
-}
-
-/// Copies `values` to where `to` begins, in the order of the device's stream.
-#[expect(unsafe_code, reason = "the driver's copy into memory that a graph knows")]
-pub(in crate::model) fn upload(to: &Tensor, values: &[u32]) -> Result<()> {
-    if values.len() > to.elem_count() || to.dtype() != DType::U32 {
-        bail!("{} indices for {:?}", values.len(), to.shape());
-    }
-    let stream = to.device().as_cuda_device()?.cuda_stream();
-    let (storage, layout) = to.storage_and_layout();
-    let (pointer, _writing) = address(&storage, layout, &stream)?;
-    stream.context().bind_to_thread().w()?;
-    // SAFETY: the tensor has room for the values, which was checked; pageable memory is read before the
-    // call returns.
-    unsafe { result::memcpy_htod_async(pointer, values, stream.cu_stream()) }.w()
 }
 
 pub(super) fn multiprocessors(device: &CudaDevice) -> Result<usize> {
@@ -471,35 +395,4 @@ pub(super) fn expect(tensor: &Tensor, shape: &[usize], dtype: DType) -> Result<(
         bail!("a kernel got {:?} {:?}, not {dtype:?} {shape:?}", tensor.dtype(), tensor.shape());
     }
     Ok(())
-}
-
-trait Elements {
-    fn dtype_bytes(&self) -> usize;
-    /// Numbers are loaded in pieces, indices one by one.
-    fn is_number(&self) -> bool;
-}
-
-impl Elements for CudaStorage {
-    fn dtype_bytes(&self) -> usize {
-        use candle_core::backend::BackendStorage as _;
-        self.dtype().size_in_bytes()
-    }
-
-    fn is_number(&self) -> bool {
-        !matches!(self.slice, CudaStorageSlice::U32(_))
-    }
-}
-
-fn read_pointer<'a>(
-    storage: &'a CudaStorage,
-    stream: &'a Arc<CudaStream>,
-) -> Result<(u64, SyncOnDrop<'a>)> {
-    Ok(match &storage.slice {
-        CudaStorageSlice::U32(slice) => slice.device_ptr(stream),
-        CudaStorageSlice::F16(slice) => slice.device_ptr(stream),
-        CudaStorageSlice::BF16(slice) => slice.device_ptr(stream),
-        CudaStorageSlice::F32(slice) => slice.device_ptr(stream),
-        CudaStorageSlice::U8(slice) => slice.device_ptr(stream),
-        _ => bail!("kernels take u8, u32, f16, bf16 and f32"),
-    })
 }

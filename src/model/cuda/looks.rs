@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+use super::argument::Argument;
 use super::attention::{GROUP_MAX, Paged};
-use super::launch::{Argument, GRID_MAX, Grid, Module, buffer, expect, launch, module, suffix};
+use super::launch::{GRID_MAX, Grid, Module, buffer, expect, launch, module, suffix};
 
 const LOOKS: Module = module!("looks");
 

@@ -83,8 +83,8 @@ template <> __device__ __forceinline__ void store<float>(float *at, const float 
 
 // Kernels are launched while those before them still run (programmatic dependent launch): a kernel's blocks
 // take their places as soon as there is room, and wait here for all that earlier kernels have written. Before
-// this nothing may be read that a kernel of the same step writes, and nothing written at all. Between two steps there is a
-// copy, which no kernel overtakes.
+// this nothing may be read that a kernel of the same step writes, and nothing written at all. A step begins with
+// a kernel that nothing overtakes (embed, or a copy): what those before it have written may be read.
 __device__ __forceinline__ void await_previous_kernels() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");

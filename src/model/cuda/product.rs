@@ -10,9 +10,8 @@ use std::ffi::c_void;
 use candle_core::cuda_backend::cudarc::cublas::{result, sys};
 use candle_core::{DType, Error, Result, Tensor, bail};
 
-use super::launch::{
-    Argument, Grid, Module, address, expect, has_tensor_cores, launch, module, suffix, uninit,
-};
+use super::argument::{Argument, address};
+use super::launch::{Grid, Module, expect, has_tensor_cores, launch, module, suffix, uninit};
 use super::{hopper, hopper_logits};
 
 const GEMV: Module = module!("gemv");
@@ -161,7 +160,9 @@ mod tests {
             values.to_dtype(dtype).unwrap()
         };
         let wide = |x: &Tensor| x.to_dtype(DType::F64).unwrap();
-        for (columns, inner) in [(4608, 3584), (3584, 18_944), (130, 64), (4, 96), (11_000, 3104)] {
+        for (columns, inner) in
+            [(4608, 3584), (3584, 3584), (3584, 18_944), (130, 64), (4, 96), (11_000, 3104)]
+        {
             for dtype in [DType::BF16, DType::F16] {
                 let weight = random(columns, inner, dtype);
                 let (transposed, sizes) =

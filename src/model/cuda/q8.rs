@@ -3,10 +3,11 @@
 use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute as Attribute;
 use candle_core::{CudaDevice, DType, Result, Tensor, bail};
 
+use super::argument::Argument;
 use super::hopper;
 use super::launch::{
-    Argument, GRID_MAX, Grid, Module, attribute, expect, has_tensor_cores, launch, module,
-    multiprocessors, suffix, uninit,
+    GRID_MAX, Grid, Module, attribute, expect, has_tensor_cores, launch, module, multiprocessors,
+    suffix, uninit,
 };
 use crate::model::byte_matrix::ByteMatrix;
 use crate::placement::Quantization;

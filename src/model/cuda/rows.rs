@@ -2,9 +2,8 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::{
-    Argument, GRID_MAX, Grid, Module, THREADS_MAX, VECTOR, expect, launch, module, suffix,
-};
+use super::argument::Argument;
+use super::launch::{GRID_MAX, Grid, Module, THREADS_MAX, VECTOR, expect, launch, module, suffix};
 
 const NORM: Module = module!("norm");
 const MLP: Module = module!("mlp");

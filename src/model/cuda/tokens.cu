@@ -193,12 +193,3 @@ ARGMAX(f16, __half)
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
 ARGMAX(bf16, __nv_bfloat16)
 #endif
-
-// A thread takes a token: one that is the number of a row of `choices` becomes what was chosen there.
-extern "C" __global__ void follow(const uint4 *choices, word *tokens, int chosen, int rows) {
-    begin_kernel();
-    const int row = blockIdx.x * blockDim.x + threadIdx.x;
-    if (row < rows && tokens[row] < chosen) {
-        tokens[row] = choices[tokens[row]].x;
-    }
-}

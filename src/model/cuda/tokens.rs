@@ -2,9 +2,11 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
+use super::argument::Argument;
 use super::attention::Scratch;
 use super::launch::{
-    Argument, GRID_MAX, Grid, Module, VECTOR, expect, launch, module, multiprocessors, suffix,
+    GRID_MAX, Grid, Module, VECTOR, expect, launch, launch_behind_all, module, multiprocessors,
+    suffix,
 };
 use super::rows::row_threads;
 use crate::model::output::Choice;
@@ -13,9 +15,10 @@ const TOKENS: Module = module!("tokens");
 
 // As in the kernels.
 const ARGMAX_THREADS: usize = 512;
-const FOLLOW_THREADS: usize = 128;
+/// Blocks that a multiprocessor has at once, by their registers.
+const ARGMAX_BLOCKS: usize = 3;
 /// f32 in what one part of a row of logits leaves.
-pub(super) const ARGMAX_PART: usize = 4;
+const ARGMAX_PART: usize = 4;
 const ARGMAX_PARTS_MAX: usize = 64;
 /// Greater than every token.
 const NO_TOKEN: usize = i32::MAX as usize;
@@ -78,9 +81,10 @@ pub(in crate::model) fn embed(table: &Tensor, tokens: &Tensor, out: &Tensor) -> 
         bail!("rows of {width} have no embedding kernel");
     }
     let device = table.device().as_cuda_device()?;
+    // Kernels that follow read what a step begins with before they wait for those before them.
     // SAFETY: the kernel reads rows of the table that there are and writes all `rows` of the result.
     unsafe {
-        launch(
+        launch_behind_all(
             device,
             &TOKENS,
             &format!("embed_{}_{}", suffix(table.dtype())?, suffix(out.dtype())?),
@@ -94,6 +98,11 @@ pub(in crate::model) fn embed(table: &Tensor, tokens: &Tensor, out: &Tensor) -> 
             ],
         )
     }
+}
+
+/// f32 that parts of `rows` rows of logits leave at most, on a GPU of so many multiprocessors.
+pub(super) fn argmax_room(rows: usize, multiprocessors: usize) -> usize {
+    (ARGMAX_BLOCKS * multiprocessors + rows) * ARGMAX_PART
 }
 
 /// Chooses the likeliest token of each row of `logits`, `[rows, vocab]`. `choices` is u32,
@@ -112,9 +121,9 @@ pub(in crate::model) fn argmax(
     expect(choices, &[rows, CHOICE_WORDS], DType::U32)?;
     allowed.expect(rows, vocabulary)?;
     let device = logits.device().as_cuda_device()?;
-    let parts = (2 * multiprocessors(device)?)
-        .div_ceil(rows)
-        .min(ARGMAX_PARTS_MAX)
+    // As many blocks as run at once, and no more: a few of another turn would take as long as all of the first.
+    let parts = (ARGMAX_BLOCKS * multiprocessors(device)? / rows)
+        .clamp(1, ARGMAX_PARTS_MAX)
         .min(vocabulary.div_ceil(VECTOR * ARGMAX_THREADS));
     scratch.expect(rows, rows * parts * ARGMAX_PART)?;
     let [bits, masked, never] = allowed.arguments();
@@ -138,24 +147,6 @@ pub(in crate::model) fn argmax(
             ],
         )
     }
-}
-
-/// Puts the token that row `n` of `choices` chose in place of each `n` of `tokens`, u32, `[rows]`; what is no row's number stays.
-#[expect(unsafe_code, reason = "a kernel launch")]
-pub(in crate::model) fn follow(choices: &Tensor, tokens: &Tensor) -> Result<()> {
-    let (chosen, rows) = (choices.dim(0)?, tokens.dims1()?);
-    expect(choices, &[chosen, CHOICE_WORDS], DType::U32)?;
-    expect(tokens, &[rows], DType::U32)?;
-    let blocks = [rows.div_ceil(FOLLOW_THREADS), 1, 1];
-    let grid = Grid { blocks, threads: FOLLOW_THREADS, shared_bytes: 0 };
-    let arguments = [
-        Argument::Tensor(choices),
-        Argument::Tensor(tokens),
-        Argument::Int(chosen),
-        Argument::Int(rows),
-    ];
-    // SAFETY: the kernel reads rows of choices that there are, and writes tokens that there are.
-    unsafe { launch(tokens.device().as_cuda_device()?, &TOKENS, "follow", grid, &arguments) }
 }
 
 /// Choices from their words.

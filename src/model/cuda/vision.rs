@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::{Argument, GRID_MAX, Grid, Module, VECTOR, expect, launch, module, suffix};
+use super::argument::Argument;
+use super::launch::{GRID_MAX, Grid, Module, VECTOR, expect, launch, module, suffix};
 use super::rows::{ACTIVATION_THREADS, NORM_WIDTH_MAX, row_threads};
 
 const VISION: Module = module!("vision");

@@ -28,7 +28,7 @@ impl Home {
             .collect::<Loaded<_>>()?;
         let linear = match &stored {
             Some(rows) => Linear::quantized(rows, width, format, bias, self.candle_device()),
-            None => Linear::new(matrices.stacked(parts)?, bias).quantize(format),
+            None => Linear::quantized_from(&matrices.stacked(parts)?, format, bias),
         }
         .map_err(place)?;
         if let Some(rows) = stored.filter(|_| matrices.compares()) {

@@ -46,14 +46,13 @@ impl Linear {
         Ok(Self(Kind::Quantized(layer)))
     }
 
-    /// The same layer with an 8-bit weight, on the same device.
-    pub(in crate::model) fn quantize(self, format: Quantization) -> Result<Self> {
-        match self.0 {
-            Kind::Dense { weight, bias, .. } => {
-                Ok(Self(Kind::Quantized(QuantizedLinear::from_dense(&weight, format, bias)?)))
-            }
-            Kind::Quantized(_) => Ok(self),
-        }
+    /// An 8-bit weight of a dense one, `[out, in]`, on the same device.
+    pub(in crate::model) fn quantized_from(
+        weight: &Tensor,
+        format: Quantization,
+        bias: Option<Tensor>,
+    ) -> Result<Self> {
+        Ok(Self(Kind::Quantized(QuantizedLinear::from_dense(weight, format, bias)?)))
     }
 
     /// `[rows, in]` to `[rows, out]`, in the dtype of `x`.
@@ -279,14 +278,14 @@ mod tests {
             .iter()
             .flat_map(|x| x.to_le_bytes())
             .collect();
-        let dense = Linear::new(weight, None);
+        let dense = Linear::new(weight.clone(), None);
         let stored =
             Linear::quantized(&[(DType::F32, &bytes)], 40, Quantization::Q8, None, &Device::Cpu)
                 .unwrap();
-        let again = |layer: Linear| layer.quantize(Quantization::Q8).unwrap();
+        let made = Linear::quantized_from(&weight, Quantization::Q8, None).unwrap();
         // 40 products, each off by at most half of 1/127 of the largest weight, which is 1.
         let bound = 40.0 * 0.5 / 127.0;
-        for layer in [again(again(dense.clone())), stored] {
+        for layer in [made, stored] {
             let pairs = [
                 (layer.forward(&x).unwrap(), dense.forward(&x).unwrap()),
                 (

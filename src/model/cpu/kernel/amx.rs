@@ -13,6 +13,7 @@ use std::arch::x86_64::{
     _mm512_reduce_or_epi32, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_storeu_ps,
     _mm512_sub_ps,
 };
+use std::cell::Cell;
 use std::sync::OnceLock;
 
 use super::avx512;
@@ -32,6 +33,10 @@ pub(in super::super) const CHUNK: usize = 2 * TILE;
 
 /// Parts of an f32.
 pub(in super::super) const PARTS: usize = 3;
+
+thread_local! {
+    static IS_TAKEN: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Proof that the processor has tiles, and that the system lets this process use them: only [`Detected::new`] makes one.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +58,12 @@ impl Detected {
     }
 }
 
-/// Takes this thread's tiles until the result is dropped; not twice at once, and nothing that waits for other threads' work may
-/// come between.
+/// Takes this thread's tiles until the result is dropped. Nothing that waits for other threads' work may come between, which
+/// might take them, too.
+///
+/// # Panics
+///
+/// Where this thread's are taken already.
 #[expect(unsafe_code, reason = "the configuration of tiles is an instruction")]
 pub(in super::super) fn configure(_: Detected) -> Configured {
     #[repr(C, align(64))]
@@ -66,6 +75,7 @@ pub(in super::super) fn configure(_: Detected) -> Configured {
         all.0[16 + 2 * tile] = size_of::<Line>() as u8;
         all.0[48 + tile] = TILE as u8;
     }
+    assert!(!IS_TAKEN.replace(true), "tiles are taken twice");
     // SAFETY: there are tiles, and the configuration is one that they can have. Compiled code never uses them.
     unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const all, options(nostack, readonly)) };
     Configured { _not_send: std::marker::PhantomData }
@@ -116,6 +126,7 @@ impl Drop for Configured {
     fn drop(&mut self) {
         // SAFETY: there are tiles. Without them a thread's state is smaller where it is put aside.
         unsafe { asm!("tilerelease", options(nostack, nomem)) };
+        IS_TAKEN.set(false);
     }
 }
 
@@ -125,7 +136,7 @@ fn has_tiles() -> bool {
     has_leaf && __cpuid_count(7, 0).edx & (bf16 | tiles) == bf16 | tiles
 }
 
-/// Asks the system, once for all threads of the process.
+/// Asks the system, once for all threads of the process; one that does not keep what is in tiles refuses.
 #[expect(unsafe_code, reason = "a call of the system that no library has")]
 fn may_use_tiles() -> bool {
     const ARCH_PRCTL: i64 = 158;

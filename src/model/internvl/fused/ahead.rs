@@ -11,7 +11,7 @@ use candle_core::Result;
 use super::decode::{DecodeRow, DecodeStep};
 use super::{Chosen, Decoded, Fused, Stack};
 use crate::model::cache::BLOCK_TOKENS;
-use crate::model::cuda::tokens;
+use crate::model::cuda::transfer::Following;
 use crate::model::draw::Draw;
 use crate::model::internvl::laps::Laps;
 use crate::model::internvl::looks::Looks;
@@ -135,11 +135,8 @@ impl DecodeStep {
         let bucket = &mut stage.buckets[index];
         let (Some(tokens), Some(end)) = (&bucket.tokens, &bucket.ending) else { return Ok(false) };
         let laps = Laps::start(&stack.homes.embedding)?;
-        self.uploads.start(&stage.inputs.narrow(0, 0, values.len())?, |to| {
-            to.copy_from_slice(&values);
-            Ok(())
-        })?;
-        tokens::follow(&end.all_choices, tokens)?;
+        let following = Following { choices: &end.all_choices, tokens: tokens.elem_count() };
+        self.uploads.take(&values, &stage.inputs, Some(following))?;
         bucket.start(stack, &fused.scratches[&stage.device])?;
         self.ahead = Some(Ahead {
             bucket: index,

@@ -4,7 +4,7 @@
 //!
 //! Graphs are made for some numbers of rows. A step of fewer takes the next larger one: rows without a
 //! sequence have no token, no position and no length, and write nothing to the cache. All it reads of a step
-//! lies in one buffer, so that a step is one copy to a device, its graphs, and one copy back. Where layers are
+//! lies in one buffer, which one kernel fills from the host's memory, and one kernel brings its choices back. Where layers are
 //! spread over devices the rows go from graph to graph; each device can then work on the rows of another step.
 //!
 //! The choice is no part of a graph. Which tokens may be chosen is computed while the graph runs, copied to the
@@ -21,7 +21,7 @@ use super::{Chosen, Decoded, Fused, Scratch, Stack, Widths, Workspace, rms};
 use crate::model::cache::BLOCK_TOKENS;
 use crate::model::cuda::attention::Span;
 use crate::model::cuda::graph::{Graph, cublas_workspace};
-use crate::model::cuda::launch::{buffer, upload};
+use crate::model::cuda::launch::buffer;
 use crate::model::cuda::rows;
 use crate::model::cuda::tokens;
 use crate::model::cuda::transfer::Uploads;
@@ -188,7 +188,7 @@ impl DecodeStep {
         let none: Vec<Vec<u32>> =
             step.buckets.iter().map(|rows| step.values(*rows, &[])).collect::<Result<_>>()?;
         for stage in &mut step.stages {
-            stage.capture(stack, &scratches[&stage.device], &none)?;
+            stage.capture(stack, &scratches[&stage.device], uploads, &none)?;
         }
         Ok(Some(step))
     }
@@ -291,7 +291,7 @@ impl DecodeStep {
         let mut sum: Option<(Tensor, usize)> = None;
         let mut decoded = None;
         for stage in &mut self.stages {
-            upload(&stage.inputs, &values)?;
+            self.uploads.take(&values, &stage.inputs, None)?;
             let bucket = &mut stage.buckets[index];
             if bucket.layers.start == 0 && stack.embedding.is_on_host() {
                 let mut ids: Vec<u32> = rows.iter().map(|row| row.token).collect();
@@ -340,7 +340,13 @@ impl DecodeStep {
 
 impl Stage {
     /// Runs each bucket without sequences, which loads its kernels, and makes its graphs.
-    fn capture(&mut self, stack: &Stack<'_>, scratch: &Scratch, inputs: &[Vec<u32>]) -> Result<()> {
+    fn capture(
+        &mut self,
+        stack: &Stack<'_>,
+        scratch: &Scratch,
+        uploads: &Uploads,
+        inputs: &[Vec<u32>],
+    ) -> Result<()> {
         let device = self.inputs.device().clone();
         for (bucket, inputs) in self.buckets.iter_mut().zip(inputs) {
             // Many rows make a product of 8-bit weights dense first.
@@ -348,7 +354,9 @@ impl Stage {
             let layers = &stack.layers[bucket.layers.clone()];
             let allocates = layers.iter().any(|layer| layer.allocates(workspace))
                 || (bucket.ending.is_some() && stack.head.allocates(&workspace.normed));
-            upload(&self.inputs, inputs)?;
+            uploads.take(inputs, &self.inputs, None)?;
+            // Where the embedding is elsewhere the first kernel would not wait for it.
+            device.synchronize()?;
             bucket.launch(stack, scratch, 0..layers.len())?;
             if let Some(end) = &bucket.ending {
                 // The first row is drawn, whatever it holds: a kernel that is compiled first makes nobody wait later.

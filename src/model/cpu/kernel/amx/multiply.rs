@@ -16,6 +16,57 @@ pub(in super::super::super) enum Sums<'a> {
     There,
 }
 
+/// Sums of four tiles, two side by side at each of these: what is there, or zeros where that is nowhere. The loop begins behind
+/// it, at a line of the instructions' cache.
+macro_rules! begin {
+    ($first:literal, $second:literal) => {
+        concat!(
+            "test {from}, {from}\n",
+            "jz 3f\n",
+            "tileloadd tmm0, [",
+            $first,
+            " + {from_stride}]\n",
+            "tileloadd tmm1, [",
+            $first,
+            " + {from_stride} + 64]\n",
+            "tileloadd tmm2, [",
+            $second,
+            " + {from_stride}]\n",
+            "tileloadd tmm3, [",
+            $second,
+            " + {from_stride} + 64]\n",
+            "jmp 2f\n",
+            "3:\n",
+            "tilezero tmm0\n",
+            "tilezero tmm1\n",
+            "tilezero tmm2\n",
+            "tilezero tmm3\n",
+            ".p2align 6\n",
+            "2:\n",
+        )
+    };
+}
+
+/// Where they go.
+macro_rules! end {
+    ($first:literal, $second:literal) => {
+        concat!(
+            "tilestored [",
+            $first,
+            " + {stride}], tmm0\n",
+            "tilestored [",
+            $first,
+            " + {stride} + 64], tmm1\n",
+            "tilestored [",
+            $second,
+            " + {stride}], tmm2\n",
+            "tilestored [",
+            $second,
+            " + {stride} + 64], tmm3\n",
+        )
+    };
+}
+
 /// `out = sums + a · b` of 32 rows and 32 columns, rows of `out` `stride` apart. Tiles of `a` stand as
 /// [`split_rows`](super::split_rows) leaves them, one chunk behind the other; those of `b` have `parts` of each
 /// chunk: 1 or [`PARTS`].
@@ -23,6 +74,7 @@ pub(in super::super::super) enum Sums<'a> {
 /// # Panics
 ///
 /// Where something does not fit into its slice.
+#[inline(never)]
 pub(in super::super::super) fn multiply_square(
     _: &Configured,
     a: [&[Line]; 2],
@@ -48,6 +100,7 @@ pub(in super::super::super) fn multiply_square(
 /// # Panics
 ///
 /// Where something does not fit into its slice.
+#[inline(never)]
 pub(in super::super::super) fn multiply_wide(
     _: &Configured,
     a: &[Line],
@@ -63,19 +116,7 @@ pub(in super::super::super) fn multiply_wide(
     #[expect(unsafe_code, reason = "the loop is assembler")]
     unsafe {
         asm!(
-            "test {from}, {from}",
-            "jz 3f",
-            "tileloadd tmm0, [{from} + {from_stride}]",
-            "tileloadd tmm1, [{from} + {from_stride} + 64]",
-            "tileloadd tmm2, [{from} + {from_stride} + 128]",
-            "tileloadd tmm3, [{from} + {from_stride} + 192]",
-            "jmp 2f",
-            "3:",
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "tilezero tmm2",
-            "tilezero tmm3",
-            "2:",
+            begin!("{from}", "{from} + 128"),
             "tileloadd tmm4, [{a} + {line}]",
             "tileloadd tmm5, [{a} + {line} + 1024]",
             "tileloadd tmm6, [{a} + {line} + 2048]",
@@ -102,10 +143,7 @@ pub(in super::super::super) fn multiply_wide(
             "add {b3}, 1024",
             "dec {chunks}",
             "jnz 2b",
-            "tilestored [{out} + {stride}], tmm0",
-            "tilestored [{out} + {stride} + 64], tmm1",
-            "tilestored [{out} + {stride} + 128], tmm2",
-            "tilestored [{out} + {stride} + 192], tmm3",
+            end!("{out}", "{out} + 128"),
             a = inout(reg) a.as_ptr() => _,
             b0 = inout(reg) b0 => _, b1 = inout(reg) b1 => _,
             b2 = inout(reg) b2 => _, b3 = inout(reg) b3 => _,
@@ -113,6 +151,8 @@ pub(in super::super::super) fn multiply_wide(
             line = in(reg) size_of::<Line>(),
             from = in(reg) sums.from, from_stride = in(reg) sums.from_stride,
             out = in(reg) sums.out, stride = in(reg) sums.stride,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack),
         );
     }
@@ -195,25 +235,12 @@ macro_rules! columns {
     };
 }
 
-/// Tiles that no compiled code uses need not be named as changed. Strides are where an address has its index: the step
-/// from row to row.
+/// Strides are where an address has its index: the step from row to row.
 macro_rules! multiply {
     ($operands:expr, $b_bytes:literal, $($step:expr),+) => {{
         let Square { a, b, chunks, sums: Addresses { from, from_stride, out, stride } } = $operands;
         asm!(
-            "test {from}, {from}",
-            "jz 3f",
-            "tileloadd tmm0, [{from} + {from_stride}]",
-            "tileloadd tmm1, [{from} + {from_stride} + 64]",
-            "tileloadd tmm2, [{from_below} + {from_stride}]",
-            "tileloadd tmm3, [{from_below} + {from_stride} + 64]",
-            "jmp 2f",
-            "3:",
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "tilezero tmm2",
-            "tilezero tmm3",
-            "2:",
+            begin!("{from}", "{from_below}"),
             $($step),+,
             "add {a0}, 3072",
             "add {a1}, 3072",
@@ -221,10 +248,7 @@ macro_rules! multiply {
             concat!("add {b1}, ", $b_bytes),
             "dec {chunks}",
             "jnz 2b",
-            "tilestored [{out} + {stride}], tmm0",
-            "tilestored [{out} + {stride} + 64], tmm1",
-            "tilestored [{below} + {stride}], tmm2",
-            "tilestored [{below} + {stride} + 64], tmm3",
+            end!("{out}", "{below}"),
             a0 = inout(reg) a[0] => _, a1 = inout(reg) a[1] => _,
             b0 = inout(reg) b[0] => _, b1 = inout(reg) b[1] => _,
             chunks = inout(reg) *chunks => _,
@@ -233,6 +257,8 @@ macro_rules! multiply {
             from_stride = in(reg) *from_stride,
             out = in(reg) *out, below = in(reg) out.wrapping_byte_add(TILE * stride),
             stride = in(reg) *stride,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack),
         );
     }};
