@@ -90,7 +90,7 @@ pub(super) struct Planned {
     /// those that it forced.
     pub(super) prefill: bool,
     /// A token is chosen after this step.
-    pub(super) wants_logits: bool,
+    pub(super) chooses: bool,
 }
 
 /// Who waits, who runs, and who owns which slot and which KV blocks.
@@ -396,7 +396,7 @@ impl Scheduler {
             running.held,
             running.blocks.len()
         );
-        if planned.wants_logits {
+        if planned.chooses {
             running.tokens += 1;
             running.fresh = 1;
         }
@@ -488,7 +488,7 @@ impl Planned {
     /// The same tokens in two passes, one after the other.
     pub(super) fn halves(self) -> (Self, Self) {
         let tokens = self.tokens / 2;
-        let first = Self { tokens, wants_logits: false, ..self };
+        let first = Self { tokens, chooses: false, ..self };
         let second = Self { start: self.start + tokens, tokens: self.tokens - tokens, ..self };
         (first, second)
     }

@@ -234,8 +234,8 @@ impl Sequence {
             start: planned.start,
             tokens: &self.tokens[planned.start..planned.start + planned.tokens],
             image_tokens_before: self.image_tokens_before(planned.start),
-            want: if planned.wants_logits { self.want() } else { Want::Nothing },
-            pages: if planned.wants_logits { &self.pages } else { &[] },
+            want: if planned.chooses { self.want() } else { Want::Nothing },
+            pages: if planned.chooses { &self.pages } else { &[] },
         }
     }
 
@@ -274,7 +274,7 @@ impl Sequence {
             let taken_in = planned.start + planned.tokens;
             let is_more = taken_in > self.progress.prefilled_tokens;
             self.progress.prefilled_tokens = self.progress.prefilled_tokens.max(taken_in);
-            if is_more && !planned.wants_logits {
+            if is_more && !planned.chooses {
                 self.outlet.progress(self.progress, now);
             }
         }

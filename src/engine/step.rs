@@ -79,7 +79,7 @@ pub(super) fn land(
         Ok(choices) => {
             let mut choices = choices.into_iter();
             let outcome = |planned: Planned| {
-                let choice = if planned.wants_logits { choices.next() } else { None };
+                let choice = if planned.chooses { choices.next() } else { None };
                 let is_no_good = is_no_good(&planned.id);
                 (planned, if is_no_good { Outcome::Dropped } else { Outcome::Taken(choice) })
             };
@@ -129,7 +129,7 @@ fn pass(
 }
 
 fn checked(outputs: Outputs, plan: &[Planned]) -> Result<Choices, RunError> {
-    let wanted = plan.iter().filter(|planned| planned.wants_logits).count();
+    let wanted = plan.iter().filter(|planned| planned.chooses).count();
     let choices: Choices = outputs.into_choices().collect();
     if choices.len() == wanted {
         return Ok(choices);

@@ -229,7 +229,7 @@ impl Trace {
                 answering: recording.choices > 0,
                 stages: pass.stages.clone(),
             });
-            if planned.wants_logits
+            if planned.chooses
                 && let Some(last) = recording.preemptions.last_mut()
             {
                 last.resumed.get_or_insert(pass.end);

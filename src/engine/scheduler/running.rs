@@ -105,7 +105,7 @@ impl Running {
             start: self.held,
             tokens: self.fresh,
             prefill: false,
-            wants_logits: true,
+            chooses: true,
         }
     }
 
@@ -120,7 +120,7 @@ impl Running {
             start,
             tokens,
             prefill: true,
-            wants_logits: tokens == left,
+            chooses: tokens == left,
         })
     }
 }

@@ -311,7 +311,7 @@ impl World {
             // It may have ended meanwhile.
             let Some(seen) = self.open.get_mut(&planned.id) else { continue };
             seen.held += planned.tokens;
-            if planned.wants_logits {
+            if planned.chooses {
                 // Some choices force the tokens after them.
                 let brought =
                     if self.rng.random_bool(0.2) { self.rng.random_range(2..12) } else { 1 };
@@ -320,7 +320,7 @@ impl World {
                 self.forced += seen.fresh - 1;
                 self.scheduler.expect(planned.id, seen.fresh);
             }
-            if planned.prefill && planned.wants_logits {
+            if planned.prefill && planned.chooses {
                 self.scheduler.publish(planned.id);
             }
             if seen.answered == seen.answer {
@@ -461,7 +461,7 @@ impl Seen {
         check_invariant!(InvariantId::BlocksForTokens, end <= room, "{planned:?} in {room}");
         let tokens = self.demand.prompt_tokens + self.answered;
         assert!(end <= tokens);
-        assert_eq!(planned.wants_logits, end == tokens, "a token is chosen once");
+        assert_eq!(planned.chooses, end == tokens, "a token is chosen once");
         assert_eq!(planned.prefill, !self.decodes());
     }
 }
