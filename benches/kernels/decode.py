@@ -34,6 +34,8 @@ EPS = 1e-6
 # As in the launchers and the kernels.
 DECODE_THREADS, SPLITS_MAX, SPLIT_TOKENS = 256, 16, 128
 PREFILL_THREADS, PREFILL_QUERIES, PREFILL_KEYS, PREFILL_STAGES = 128, 64, 64, 2
+# Greater than every token.
+NO_TOKEN = 2**31 - 1
 ARGMAX_THREADS, ARGMAX_PARTS_MAX, ARGMAX_BLOCKS = 512, 64, 3
 
 
@@ -126,11 +128,11 @@ class Kernels:
         name = f"embed_{dtype_name(table)}_{dtype_name(out)}"
         self.launch("tokens", name, (len(tokens),), min(1024, ceil(table.shape[1], 8 * 32) * 32), [table, tokens, out, *table.shape])
 
-    def argmax(self, logits, choices, masks=None, masked=None, never=2**31 - 1):
-        """`choices` is [rows, 4]: token, whether all is finite, logit and log-sum-exp as f32."""
+    def argmax(self, logits, choices, masks=None, needs=None, never=NO_TOKEN, found=None):
+        """`choices` is [rows, 4]: token, whether all is finite, logit and log-sum-exp as f32. `found` is what the product left, [rows, parts, 4]."""
         rows, vocabulary = logits.shape
         parts = min(max(1, ARGMAX_BLOCKS * self.multiprocessors // rows), ARGMAX_PARTS_MAX, ceil(vocabulary, 8 * ARGMAX_THREADS))
-        arguments = [logits, self.partial, self.counters, choices, masks, masked, never, vocabulary]
+        arguments = [logits, self.partial, self.counters, choices, masks, needs, never, vocabulary, found, 0 if found is None else found.shape[1]]
         self.launch("tokens", f"argmax_{dtype_name(logits)}", (parts, rows), ARGMAX_THREADS, arguments)
 
 
@@ -317,13 +319,13 @@ def check_tokens(kernels, compare):
             never = int(x[0].argmax())
             for mode in ["all", "never", "masks"]:
                 allowed = torch.ones(rows, vocabulary, dtype=torch.bool, device="cuda")
-                masks = masked = None
+                masks = needs = None
                 if mode == "masks":
                     # Every second row has a mask.
                     some = torch.rand(rows, vocabulary, device="cuda") < 0.3
                     some[:, vocabulary - 1] = True
-                    masked = (torch.arange(rows, device="cuda") % 2).int()
-                    allowed = some | (masked == 0)[:, None]
+                    needs = (torch.arange(rows, device="cuda") % 2).int()
+                    allowed = some | (needs == 0)[:, None]
                     words = ceil(vocabulary, 32)
                     padded = torch.zeros(rows, words * 32, dtype=torch.int64, device="cuda")
                     padded[:, :vocabulary] = some
@@ -331,7 +333,7 @@ def check_tokens(kernels, compare):
                 if mode == "never" and vocabulary > 1:
                     allowed[:, never] = False
                 choices = torch.full((rows, 4), -1, dtype=torch.int32, device="cuda")
-                kernels.argmax(logits, choices, masks, masked, never if mode == "never" and vocabulary > 1 else 2**31 - 1)
+                kernels.argmax(logits, choices, masks, needs, never if mode == "never" and vocabulary > 1 else NO_TOKEN)
                 name = f"argmax {rows}x{vocabulary} {dtype} {mode}"
                 assert choices[:, 1].tolist() == [int(row not in spoilt) for row in range(rows)], f"{name}: finite"
                 left = x.float().masked_fill(~allowed[good], float("-inf"))

@@ -32,6 +32,11 @@ def ceil(a, b):
     return -(-a // b)
 
 
+def found_arguments(found):
+    best, needs, never = found or (None, None, 2**31 - 1)
+    return [best, 0 if best is None else best.shape[1], needs, never]
+
+
 class Attribute(ctypes.Structure):
     _fields_ = [("id", ctypes.c_int), ("pad", ctypes.c_int), ("value", ctypes.c_uint * 16)]
 
@@ -120,7 +125,13 @@ class Products:
         grid = (cluster, ceil(n, rows))
         return dict(name=f"{prefix}_{tiles}", grid=grid, shared=shared, cluster=cluster, rows=rows, pass_rows=pass_rows, stages=stages, width=width, chunk=chunk)
 
-    def call(self, plan, weights, scales, x, y):
+    def parts(self, n):
+        """Parts that each row of logits is left in, where no cluster has several blocks: one of each warp that multiplies."""
+        rows = ceil(ceil(n, torch.cuda.get_device_properties(0).multi_processor_count), 4) * 4
+        return ceil(n, rows) * 4 * GROUPS
+
+    def call(self, plan, weights, scales, x, y, found=None):
+        """`found` are where the parts of logits are left, [rows, parts, 4], what each row needs, and the token that is not chosen."""
         driver = self.driver
         columns = plan["chunk"]
         whole = driver.map(weights, TILE_ROWS, columns)
@@ -128,7 +139,7 @@ class Products:
         xs = driver.map(x, plan["width"], 64)
         config = driver.config(plan["name"], plan["grid"], 32 + 128 * GROUPS, plan["shared"], plan["cluster"])
         (m, k), n = x.shape, len(weights)
-        arguments = [whole[0], rest[0], xs[0], scales, y, m, n, k, plan["rows"], plan["pass_rows"], plan["stages"]]
+        arguments = [whole[0], rest[0], xs[0], scales, y, m, n, k, plan["rows"], plan["pass_rows"], plan["stages"], *found_arguments(found)]
         keep = (whole, rest, xs, weights, x, y, scales)
         return lambda: (driver.launch_ex(plan["name"], config, arguments), keep)[0]
 

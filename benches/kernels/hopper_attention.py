@@ -48,13 +48,13 @@ class Attention:
         config.attributes[0].id = 0  # No cluster.
         self.driver.launch_ex(name, config, arguments)
 
-    def prefill_attention(self, q, cache, sequence, positions, out):
+    def prefill_attention(self, q, cache, sequence, positions, out, beside=False):
         rows, heads, head_dim = q.shape
         name = f"hopper_prefill_attention_{dtype_name(q)}_{head_dim}"
         keys, values = (self.boxes(x.view(-1, head_dim)) for x in (cache.k, cache.v))
         table_blocks, blocks, block_tokens = cache.sizes()
         assert block_tokens == BOX_KEYS
-        arguments = [q, keys, values, cache.tables[sequence], positions, out, rows, cache.k.shape[1], table_blocks, blocks, head_dim**-0.5]
+        arguments = [q, keys, values, cache.tables[sequence], positions, out, rows, cache.k.shape[1], table_blocks, blocks, head_dim**-0.5, int(beside)]
         self.launch(name, head_dim, (heads, ceil(rows, GROUPS[head_dim] * 64)), arguments)
 
     def full_attention(self, qkv, out, bias=None):
@@ -62,6 +62,21 @@ class Attention:
         name = f"hopper_full_attention_{dtype_name(out)}_{head_dim}"
         boxes = self.boxes(qkv.view(batch * rows, -1))
         self.launch(name, head_dim, (ceil(rows, GROUPS[head_dim] * 64), heads, batch), [qkv, boxes, bias, out, rows, head_dim**-0.5])
+
+
+def prompts(count, rows, heads, kv_heads, head_dim, dtype):
+    """Some prompts that a step takes in, with two places for what they attend to."""
+    cache = Cache(count, rows, kv_heads, head_dim, BOX_KEYS, dtype, 0.0)
+    for x in (cache.k, cache.v):
+        x.normal_()
+    q = torch.randn(count, rows, heads, head_dim, device="cuda").to(dtype)
+    positions = torch.arange(rows, dtype=torch.int32, device="cuda")
+    return cache, q, positions, [torch.full_like(q, float("nan")) for _ in range(2)]
+
+
+def attend(kernels, cache, q, positions, out, beside):
+    for sequence in range(len(q)):
+        kernels.prefill_attention(q[sequence], cache, sequence, positions, out[sequence], beside and sequence > 0)
 
 
 def check(kernels):
@@ -83,6 +98,12 @@ def check(kernels):
                 compare(name, outs[0], *attention(q, k, v, start, head_dim**-0.5))
                 assert torch.equal(*outs), f"{name}: two runs differ"
                 kernels.maps.clear()
+    for count, rows in [(3, 65), (7, 512), (3, 1856)]:
+        cache, q, positions, outs = prompts(count, rows, 28, 4, 128, torch.bfloat16)
+        for out, beside in zip(outs, (False, True)):
+            attend(kernels, cache, q, positions, out, beside)
+        assert torch.equal(*outs), f"{count} prompts of {rows} beside each other differ"
+        kernels.maps.clear()
     check_full(kernels, compare)
     for name, part in compare.worst.items():
         print(f"{name}: {part:.2f} of the error that it may have")
@@ -111,6 +132,12 @@ def time(kernels, others, dtype=torch.bfloat16):
         whole = [torch.randn(1, HEADS, rows, HEAD_DIM, device="cuda").to(dtype) for _ in range(3)] if start == 0 else None
         calls = [lambda k=k: k.prefill_attention(q, cache, 0, positions, out) for k in (kernels, others)]
         line(f"{rows} queries from {start}", 4 * pairs * HEADS * HEAD_DIM, calls, whole and (lambda: sdpa(*whole, True)))
+    print("\nPrompts of one step, microseconds each\n\n| prompts | in turn | beside each other |\n|---|---|---|")
+    for count, rows in [(4, 1856), (5, 3400), (16, 512)]:
+        cache, q, positions, outs = prompts(count, rows, HEADS, KV_HEADS, HEAD_DIM, dtype)
+        us = [microseconds([lambda b=b: attend(kernels, cache, q, positions, outs[0], b)]) / count for b in (False, True)]
+        print(f"| {count} of {rows} | {us[0]:.1f} | {us[1]:.1f} |", flush=True)
+    print("\n| what | ours | TFLOP/s | kernel for other GPUs | torch |\n|---|---|---|---|---|")
     for batch in (1, 7, 13):
         qkv = torch.randn(batch, 1025, 3, 16, 64, device="cuda").to(dtype)
         bias = torch.randn(3, 16, 64, device="cuda").to(dtype)
@@ -123,12 +150,15 @@ def time(kernels, others, dtype=torch.bfloat16):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["check", "time"])
-    what = parser.parse_args().what
-    kernels = Attention(for_hopper("hopper_attention"))
-    if what == "check":
+    parser.add_argument("--cubins", type=pathlib.Path, help="where the files are compiled: NAME.cubin")
+    a = parser.parse_args()
+    image = lambda name, compile: (a.cubins / f"{name}.cubin").read_bytes() if a.cubins else compile()
+    kernels = Attention(image("hopper_attention", lambda: for_hopper("hopper_attention")))
+    if a.what == "check":
         check(kernels)
     else:
-        time(kernels, Kernels({"prefill_attention": compiled(SOURCES / "prefill_attention.cu")}))
+        others = image("prefill_attention", lambda: compiled(SOURCES / "prefill_attention.cu"))
+        time(kernels, Kernels({"prefill_attention": others}))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import argparse
 import pathlib
 
 import torch
-from hopper import Hopper
+from hopper import Hopper, found_arguments
 from hopper_swiglu import ceil, compiled, milliseconds
 from q8 import SUM_ERROR, dtype_name
 
@@ -30,14 +30,15 @@ class Logits:
         self.driver = Hopper(image)
         self.blocks = BLOCKS * self.driver.clusters("hopper_logits_bf16", THREADS, SHARED_BYTES, BLOCKS)
 
-    def call(self, x, weight, out, same_rows=None):
+    def call(self, x, weight, out, same_rows=None, found=None):
+        """As Products.call; parts are a row's tiles."""
         (m, k), n = x.shape, len(weight)
         maps = [self.driver.map(matrix, BOX_ROWS, 64) for matrix in (x, weight)]
         name = f"hopper_logits_{dtype_name(x)}"
         config = self.driver.config(name, (self.blocks,), THREADS, SHARED_BYTES, BLOCKS)
         tiles = ceil(m, ROWS)
         same_rows = tiles % BLOCKS == 1 if same_rows is None else same_rows
-        arguments = [*(map for map, _ in maps), out, m, n, k, int(same_rows), ceil(tiles, 1 if same_rows else BLOCKS)]
+        arguments = [*(map for map, _ in maps), out, m, n, k, int(same_rows), ceil(tiles, 1 if same_rows else BLOCKS), *found_arguments(found)]
         keep = (maps, x, weight, out)
         return lambda: (self.driver.launch_ex(name, config, arguments), keep)[0]
 

@@ -10,13 +10,16 @@ are cuBLAS's, those of gemv.cu, or those of hopper_product.cu:
     all        all by hopper_product.cu
     large      the two large matrices of a layer and the head by hopper_product.cu, the others by cuBLAS
     large, o   and o_proj by hopper_product.cu
+    found      and the head leaves what it knows of the likeliest tokens, instead of logits
 
 and of 129 rows and more:
 
     before     all by cuBLAS, but for the head, by hopper_logits.cu
     swiglu     and gate_up_proj with its activation by hopper_swiglu.cu
+    found      and the head as above
 
-The program takes `all` up to 16 rows, `large, o` up to 64 and `large` up to 96 (src/model/cuda/hopper.rs), and `swiglu` from 160 to 256. A step is a
+The program takes `all` up to 16 rows, `large, o` up to 64 and `large` up to 96 (src/model/cuda/hopper.rs), `swiglu` from 160 to 256, and `found` up to
+64 and from 129 on where no logits are asked for. A step is a
 graph; rounds go through all variants, and the median counts. `--profile` prints the kernels of one step with the time from each start to the next.
 """
 
@@ -25,6 +28,7 @@ import pathlib
 
 import decode
 import hopper
+import hopper_logits
 import torch
 from hopper_logits import Logits
 from hopper_swiglu import Swiglu
@@ -64,8 +68,8 @@ def few_rows(driver):
     return product
 
 
-def streamed(products):
-    """The plan of hopper.rs."""
+def streamed(products, best=None):
+    """The plan of hopper.rs. `best` is memory for what is known of the likeliest tokens."""
     calls = {}
 
     def product(x, weight, y):
@@ -76,20 +80,24 @@ def streamed(products):
                 chosen = products.plan(weight, len(x), y, x, cluster) or chosen
                 if chosen and chosen["rows"] >= hopper.TILE_ROWS:
                     break
-            calls[key] = products.call(chosen, weight, None, x, y)
+            calls[key] = products.call(chosen, weight, None, x, y, found_of(best))
         calls[key]()
 
     return product
 
 
-def once(kernel):
+def found_of(best):
+    return best if best is None else (best, torch.zeros(len(best), dtype=torch.int32, device="cuda"), decode.NO_TOKEN)
+
+
+def once(kernel, **ways):
     """Its launches, each prepared once."""
     calls = {}
 
     def product(x, weight, y):
         key = (weight.data_ptr(), x.data_ptr(), y.data_ptr())
         if key not in calls:
-            calls[key] = kernel.call(x, weight, y)
+            calls[key] = kernel.call(x, weight, y, **ways)
         calls[key]()
 
     return product
@@ -101,17 +109,24 @@ def who(small, large, head):
 
 def of_few(products, gemv, batch):
     stream = streamed(products)
+    small = {"qkv": stream if batch <= 16 else library, "o": stream}
+    best = torch.empty(batch, products.parts(decode.VOCABULARY), 4, device="cuda")
+    found = {**who(library, stream, streamed(products, best)), **small, "best": best}
     return {
         "before": who(library, gemv if batch <= 8 else library, gemv if batch <= 16 else library),
         "all": who(stream, stream, stream),
         "large": who(library, stream, stream),
         "large, o": {**who(library, stream, stream), "o": stream},
+        **({"found": found} if batch <= 64 else {}),
     }
 
 
-def of_tiles(tiles):
+def of_tiles(tiles, batch):
     before = who(library, library, once(tiles["logits"]))
-    return {"before": before, "swiglu": {**before, "swiglu": once(tiles["swiglu"])}}
+    swiglu = {**before, "swiglu": once(tiles["swiglu"])}
+    best = torch.empty(batch, decode.ceil(decode.VOCABULARY, hopper_logits.COLUMNS), 4, device="cuda")
+    found = {**swiglu, "head": once(tiles["logits"], found=found_of(best)), "best": best}
+    return {"before": before, "swiglu": swiglu, "found": found}
 
 
 class Step(decode.Step):
@@ -125,6 +140,7 @@ class Step(decode.Step):
             cache.k.normal_(), cache.v.normal_()
             self.caches.append(cache)
         self.logits = torch.zeros(batch, decode.VOCABULARY, device="cuda")
+        self.needs = torch.zeros(batch, dtype=torch.int32, device="cuda")
 
     def all(self):
         kernels, head, products = self.kernels, self.weights["head"], self.products
@@ -145,7 +161,7 @@ class Step(decode.Step):
             products["down"](self.inner, w["down"], self.delta)
         kernels.add_rms_norm(self.x, self.delta, self.weights[0]["norm"], self.x, self.y)
         products["head"](self.y, head, self.logits)
-        kernels.argmax(self.logits, self.choices)
+        kernels.argmax(self.logits, self.choices, needs=self.needs, found=products.get("best"))
 
     def graph(self, products):
         self.products = products
@@ -225,7 +241,7 @@ def main():
     bound = lambda batch: (weight_bytes + batch * CONTEXT * decode.LAYERS * 4 * decode.KV_HEADS * decode.HEAD_DIM) / rate * 1e3
     for batch in a.batch:
         step = Step(kernels, batch, weights)
-        variants = of_few(products, gemv, batch) if batch <= FEW else of_tiles(tiles)
+        variants = of_few(products, gemv, batch) if batch <= FEW else of_tiles(tiles, batch)
         graphs = {name: step.graph(products_of) for name, products_of in variants.items()}
         times = in_turns(graphs, a.rounds)
         told = ", ".join(f"{name} {times[name]:.2f}" for name in variants)

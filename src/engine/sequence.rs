@@ -247,7 +247,7 @@ impl Sequence {
             start: planned.start,
             tokens: &[],
             image_tokens_before: self.image_tokens_before(planned.start),
-            want: Want::Greedy,
+            want: self.chance.want(None),
             pages: &self.pages,
         }
     }

@@ -10,6 +10,8 @@ pub(super) mod attention;
 #[cfg(feature = "cuda")]
 pub(super) mod draw;
 #[cfg(feature = "cuda")]
+pub(super) mod found;
+#[cfg(feature = "cuda")]
 pub(super) mod fp8;
 #[cfg(feature = "cuda")]
 pub(super) mod graph;

@@ -24,12 +24,14 @@ use crate::engine::{
 use crate::model::{ModelSpec, internvl};
 use crate::prompt::Prompter;
 
-/// Batches of each size that run before the one that counts.
-const WARM_UP_REQUESTS: usize = 4;
+/// Tokens of each answer in the batch before the one that counts, which is as large: its steps have the same sizes, for each of which
+/// a library may have a kernel to load.
+const WARM_UP_OUTPUTS: usize = 8;
 
 const AFTER_HELP: &str = "\
 Prompts and answers have as many tokens as is said, no page, and no network: the engine takes them all at once,
-and the time is that from the first request to the end of the last. Nothing of a prompt is kept for another.
+and the time is that from the first request to the end of the last. As many with short answers go before, which
+do not count. Nothing of a prompt is kept for another.
 
 The bound is what the device needs for all products at its rate for large matrices, or for reading the weights
 once for each output token and the KV entries once for each step, whichever is more.
@@ -98,9 +100,9 @@ async fn bench(args: &LanguageArgs, term: &Term) -> Result<(), Failure> {
     print("|---:|---:|---:|---:|---:|---:|---:|---:|")?;
     for &tokens in &args.prompt_tokens {
         let question = model.question(tokens as usize)?;
-        model.batch(&question, WARM_UP_REQUESTS, args.output_tokens as usize).await?;
         for &requests in &args.requests {
             let outputs = args.output_tokens as usize;
+            model.batch(&question, requests as usize, outputs.min(WARM_UP_OUTPUTS)).await?;
             let batch = model.batch(&question, requests as usize, outputs).await?;
             let bound =
                 model.bounds.language(&model.spec, requests as usize, tokens as usize, outputs);
@@ -149,7 +151,7 @@ impl Model {
             loader.prompter(&architecture).map_err(|error| cannot_load(error.as_ref()))?;
         let requests = args.requests.iter().max().map_or(1, |&most| most as usize);
         let settings = engine::Config {
-            queued_max: requests.max(WARM_UP_REQUESTS),
+            queued_max: requests,
             prefill_chunk_tokens: config.requests.prefill_chunk,
             intake_threads: config.requests.intake_threads,
             prefix_cache: false,

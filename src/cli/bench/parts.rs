@@ -218,15 +218,17 @@ impl Model {
     }
 
     /// One step of `batch` sequences that have `context` tokens each, again and again, each begun `ahead` where the runner does
-    /// that, as the engine has it. A step counts from the end of the one before.
+    /// that, as the engine has it. A step counts from the end of the one before. Each adds a token: the middle one of those that
+    /// count has `context` of them.
     fn decode(
         &mut self,
         (batch, context): (usize, usize),
         choosing: Choosing,
         ahead: bool,
     ) -> Result<Row, RunError> {
+        let first = context.saturating_sub(WARM_UP + self.repeats / 2).max(1);
         for sequence in 0..batch {
-            self.fill(sequence, context)?;
+            self.fill(sequence, first)?;
         }
         let seen: Vec<Vec<u32>> =
             (0..batch).map(|sequence| bits_of(&self.varied_tokens(sequence, context))).collect();
@@ -235,7 +237,7 @@ impl Model {
         let mut tokens = self.varied_tokens(context, batch);
         let mut ended = Instant::now();
         for turn in 0..WARM_UP + self.repeats {
-            let position = context + turn;
+            let position = first + turn;
             let blocks = &self.blocks;
             let number = |sequence: usize| u64::from(varied(turn * batch + sequence)) << 32;
             let draw = |sequence: usize| draw(&seen[sequence], number(sequence));
@@ -248,7 +250,13 @@ impl Model {
                 let token = &tokens[sequence..=sequence];
                 segment(blocks, sequence, (position, token), want)
             };
-            let next = |sequence| segment(blocks, sequence, (position + 1, &[]), Want::Greedy);
+            let next = |sequence| {
+                let want = match choosing {
+                    Choosing::Device => Want::Drawn(draw(sequence)),
+                    Choosing::Greedy | Choosing::Host => Want::Greedy,
+                };
+                segment(blocks, sequence, (position + 1, &[]), want)
+            };
             let pending =
                 self.runner.submit(&StepBatch { segments: (0..batch).map(this).collect() })?;
             if ahead {

@@ -276,12 +276,14 @@ pub(in crate::model) fn decode_attention(
 
 /// Attends causally from queries of one sequence, `[rows, heads, head_dim]`, to its cache, which holds
 /// their keys already. The cache's table is `[1, table_blocks]`; `positions`, u32, begins with that of the
-/// first query, and the others follow it. `out` is `[rows, heads * head_dim]`.
+/// first query, and the others follow it. `out` is `[rows, heads * head_dim]`. It may run `beside` the launch before it, which
+/// was of this function for another sequence of the same pass.
 #[expect(unsafe_code, reason = "a kernel launch")]
 pub(in crate::model) fn prefill_attention(
     q: &Tensor,
     cache: Paged<'_>,
     positions: &Tensor,
+    beside: bool,
     out: &Tensor,
 ) -> Result<()> {
     let dtype = q.dtype();
@@ -301,7 +303,7 @@ pub(in crate::model) fn prefill_attention(
     expect(positions, &[rows], DType::U32)?;
     expect(out, &[rows, heads * head_dim], dtype)?;
     if is_hopper {
-        return hopper_attention::prefill_attention(q, cache, positions, out);
+        return hopper_attention::prefill_attention(q, cache, positions, beside, out);
     }
     let device = q.device().as_cuda_device()?;
     // SAFETY: sizes are checked above. The kernel reads keys only in blocks that there are and before the

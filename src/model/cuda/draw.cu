@@ -2,7 +2,7 @@
 // whole numbers, whose sums are the same in any order. A block takes a row; up to some 60 rows are in an H100's
 // second-level cache, where the product that made them left them. Names are known to draw.rs and benches/kernels/draw.py.
 
-#include "numbers.cuh"
+#include "best.cuh"
 
 typedef unsigned long long mass_t;
 
@@ -369,10 +369,10 @@ __device__ __forceinline__ word ordered(float x) {
 __device__ __forceinline__ float from_ordered(word x) { return __uint_as_float(x >> 31 != 0 ? x & 0x7fffffffu : ~x); }
 
 // `choices` are those of argmax, which knows the masks too, and are changed where a row is drawn: the token and its logit.
-// `seen`, [rows, words], is read of rows with a penalty, `masks`, [rows, words], where `masked`, of each row, is not 0.
+// `seen`, [rows, words], is read of rows with a penalty, `masks`, [rows, words], of rows whose `needs` say so.
 extern "C" __global__ void __launch_bounds__(DRAW_THREADS)
     draw_f32(const float *logits, uint4 *choices, const Draw *draws, const word *seen, const word *masks,
-             const word *masked, int never, int vocabulary) {
+             const word *needs, int never, int vocabulary) {
     __shared__ Shared shared;
     begin_kernel();
     const Draw draw = draws[blockIdx.x];
@@ -382,7 +382,7 @@ extern "C" __global__ void __launch_bounds__(DRAW_THREADS)
         return;
     }
     const size_t words = (size_t)blockIdx.x * ((vocabulary + 31) / 32);
-    const bool has_mask = masks != nullptr && masked[blockIdx.x] != 0;
+    const bool has_mask = masks != nullptr && (needs[blockIdx.x] & MASKED) != 0;
     Row row;
     row.logits = logits + (size_t)blockIdx.x * vocabulary;
     row.mask = has_mask ? masks + words : nullptr;

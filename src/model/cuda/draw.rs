@@ -53,7 +53,7 @@ pub(in crate::model) fn draw(
     expect(draws, &[rows, DRAW_WORDS], DType::U32)?;
     expect(seen, &[rows, mask_words(vocabulary)], DType::U32)?;
     allowed.expect(rows, vocabulary)?;
-    let [bits, masked, never] = allowed.arguments();
+    let [bits, needs, never] = allowed.arguments();
     let grid = Grid { blocks: [rows, 1, 1], threads: DRAW_THREADS, shared_bytes: 0 };
     let arguments = [
         Argument::Tensor(logits),
@@ -61,7 +61,7 @@ pub(in crate::model) fn draw(
         Argument::Tensor(draws),
         Argument::Tensor(seen),
         bits,
-        masked,
+        needs,
         never,
         Argument::Int(vocabulary),
     ];

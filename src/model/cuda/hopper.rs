@@ -5,6 +5,7 @@ use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute as Attrib
 use candle_core::{CudaDevice, DType, Result, Tensor, bail};
 
 use super::argument::{Argument, BOX_BYTES};
+use super::found::{self, Found};
 use super::launch::{
     Grid, Module, attribute, clusters_at_once, expect, launch_clusters, module, multiprocessors,
     suffix,
@@ -20,6 +21,10 @@ const THREADS: usize = 2 * 128 + 32;
 /// Rows of x that kernels are made for, and the most tiles of a pass; the others have two.
 const WIDTHS: [(usize, usize); 5] = [(8, 5), (16, 5), (32, 5), (64, 5), (128, 3)];
 const TILES_FEW: usize = 2;
+/// Warps of a block that multiply.
+const WARPS: usize = 8;
+/// Rows of x up to which kernels tell the likeliest tokens.
+const FOUND_ROWS_MAX: usize = 64;
 /// Where stages begin, and what the barriers of one take.
 const STAGE_ALIGNMENT: usize = 1024;
 const BARRIER_BYTES: usize = 16;
@@ -40,6 +45,9 @@ pub(super) const ROWS_MAX: usize = 128;
 /// and others.
 const LARGE_ELEMENTS: usize = 32 << 20;
 const LARGE_ROWS_MAX: usize = 96;
+/// The same for an output matrix.
+const HUGE_ELEMENTS: usize = 256 << 20;
+const HUGE_ROWS_MAX: usize = ROWS_MAX;
 const SMALL_ROWS_MAX: usize = 16;
 /// The same for a square matrix. That is `o_proj`, which comes behind attention: its weights are on their way before the last
 /// blocks of that have ended, which takes longer than the end of a norm does.
@@ -96,7 +104,9 @@ impl<'a> Weight<'a> {
 /// Whether a product of `rows` with a dense weight of these sizes is faster by these kernels than by cublas: measured in whole decoding
 /// steps of InternVL3-8B.
 pub(super) fn is_faster(rows: usize, columns: usize, inner: usize) -> bool {
-    let most = if columns * inner >= LARGE_ELEMENTS {
+    let most = if columns * inner >= HUGE_ELEMENTS {
+        HUGE_ROWS_MAX
+    } else if columns * inner >= LARGE_ELEMENTS {
         LARGE_ROWS_MAX
     } else if columns == inner {
         SQUARE_ROWS_MAX
@@ -190,20 +200,11 @@ pub(super) fn is_copied(matrix: &Tensor) -> bool {
         && (matrix.layout().start_offset() * element_bytes).is_multiple_of(16)
 }
 
-/// `x · weightᵀ` of `[m, k]` and `[n, k]` to `out`, `[m, n]` in the dtype of `x` or f32. All rows begin at 16-byte
-/// boundaries.
-#[expect(unsafe_code, reason = "a kernel launch")]
-pub(super) fn product_into(x: &Tensor, weight: Weight<'_>, out: &Tensor) -> Result<()> {
+/// The plan of a product: the smallest cluster with enough rows of the weight.
+fn plan(x: &Tensor, weight: Weight<'_>) -> Result<Plan> {
     let ((m, k), (n, _), stored) = (x.dims2()?, weight.dims()?, weight.stored());
-    let kind = if weight.scales().is_some() { DType::U8 } else { x.dtype() };
-    expect(stored, &[n, k], kind)?;
-    let out_is_f32 = out.dtype() == DType::F32;
-    expect(out, &[m, n], if out_is_f32 { DType::F32 } else { x.dtype() })?;
     let device = x.device().as_cuda_device()?;
     let element_bytes = stored.dtype().size_in_bytes();
-    if !takes_rows(x, stored)? {
-        bail!("no streamed product of {:?} in {:?}", x.shape(), x.dtype());
-    }
     let shared_memory =
         attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
     let mut chosen = None;
@@ -218,6 +219,45 @@ pub(super) fn product_into(x: &Tensor, weight: Weight<'_>, out: &Tensor) -> Resu
     let Some(plan) = chosen else {
         bail!("no streamed product of {m} rows with {:?}", stored.shape())
     };
+    Ok(plan)
+}
+
+/// Parts of likeliest tokens that [`product_into`] finds of each row of its result in f32; none where it finds none.
+pub(super) fn found_parts(x: &Tensor, weight: &Tensor) -> Result<Option<usize>> {
+    let plan = plan(x, Weight::Dense(weight))?;
+    Ok((plan.cluster == 1 && plan.width <= FOUND_ROWS_MAX).then_some(plan.clusters * WARPS))
+}
+
+/// `x · weightᵀ` of `[m, k]` and `[n, k]` to `out`, `[m, n]` in the dtype of `x` or f32. All rows begin at 16-byte
+/// boundaries. Rows that are not wanted are not written where likeliest tokens are to be `found`.
+#[expect(unsafe_code, reason = "a kernel launch")]
+pub(super) fn product_into(
+    x: &Tensor,
+    weight: Weight<'_>,
+    out: &Tensor,
+    found: Option<Found<'_>>,
+) -> Result<()> {
+    let ((m, k), (n, _), stored) = (x.dims2()?, weight.dims()?, weight.stored());
+    let kind = if weight.scales().is_some() { DType::U8 } else { x.dtype() };
+    expect(stored, &[n, k], kind)?;
+    let out_is_f32 = out.dtype() == DType::F32;
+    expect(out, &[m, n], if out_is_f32 { DType::F32 } else { x.dtype() })?;
+    let device = x.device().as_cuda_device()?;
+    if !takes_rows(x, stored)? {
+        bail!("no streamed product of {:?} in {:?}", x.shape(), x.dtype());
+    }
+    let plan = plan(x, weight)?;
+    if let Some(found) = found {
+        let parts = match weight {
+            Weight::Dense(weight) if out_is_f32 => found_parts(x, weight)?,
+            _ => None,
+        };
+        let Some(parts) = parts else {
+            bail!("no likeliest tokens of {:?} in {:?}", out.shape(), out.dtype())
+        };
+        found.expect(m, parts)?;
+    }
+    let [best, parts, needs, never] = found::arguments(found)?;
     let Plan { width, tiles, cluster, clusters, rows, pass_rows, stages, shared_bytes } = plan;
     let (from, to) = (weight.prefix(x.dtype())?, suffix(out.dtype())?);
     let name = format!("product_{from}_{to}_{width}_{tiles}");
@@ -234,10 +274,14 @@ pub(super) fn product_into(x: &Tensor, weight: Weight<'_>, out: &Tensor) -> Resu
         Argument::Int(rows),
         Argument::Int(pass_rows),
         Argument::Int(stages),
+        best,
+        parts,
+        needs,
+        never,
     ];
     let grid = Grid { blocks: [cluster, clusters, 1], threads: THREADS, shared_bytes };
     // SAFETY: sizes are checked above. The copy engine reads within the matrices, and the kernel writes m * n
-    // elements of `out`.
+    // elements of `out` at most, and a part of each row by each warp.
     unsafe { launch_clusters(device, &PRODUCT, &name, grid, cluster, &arguments) }
 }
 
@@ -272,8 +316,10 @@ mod tests {
 
     #[test]
     fn products_go_where_they_were_faster() {
-        // gate_up_proj, o_proj and qkv_proj of InternVL3-8B.
-        for (columns, inner, most) in [(37_888, 3584, 96), (3584, 3584, 64), (4608, 3584, 16)] {
+        // The head, gate_up_proj, o_proj and qkv_proj of InternVL3-8B.
+        let products =
+            [(151_674, 3584, 128), (37_888, 3584, 96), (3584, 3584, 64), (4608, 3584, 16)];
+        for (columns, inner, most) in products {
             assert!(is_faster(most, columns, inner) && !is_faster(most + 1, columns, inner));
         }
     }
@@ -298,7 +344,7 @@ mod tests {
             let (x, weight, out) =
                 (zeros((8, inner)), zeros((columns, inner)), zeros((8, columns)));
             for _ in 0..2000 {
-                product_into(&x, Weight::Dense(&weight), &out).unwrap();
+                product_into(&x, Weight::Dense(&weight), &out, None).unwrap();
             }
             device.synchronize().unwrap();
         };

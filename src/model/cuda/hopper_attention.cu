@@ -368,9 +368,9 @@ __device__ __forceinline__ void attend(const Memory<D, GROUPS> &memory, const Qu
     }
 }
 
-// The block's queries begin at `p.first`; of its sequence `end` keys are there.
+// The block's queries begin at `p.first`; of its sequence `end` keys are there. `waits` for the kernel before it at its end.
 template <typename T, int D, int GROUPS, bool CAUSAL, typename From>
-__device__ __forceinline__ void attention(const Source<From> &source, Queries<T> p, int end) {
+__device__ __forceinline__ void attention(const Source<From> &source, Queries<T> p, int end, bool waits) {
     extern __shared__ uint4 shared[];
     const Memory<D, GROUPS> memory(shared);
     // The same in all lanes, which the compiler must know: it has products wait for each other otherwise.
@@ -392,6 +392,9 @@ __device__ __forceinline__ void attention(const Source<From> &source, Queries<T>
         give_registers<COPYING>();
         if (threadIdx.x == GROUPS * GROUP_THREADS) {
             copy_tiles(memory, source, tiles);
+            if (waits) {
+                await_previous_kernels();
+            }
         }
     } else {
         take_registers<ATTENDING>();
@@ -404,20 +407,27 @@ __device__ __forceinline__ void attention(const Source<From> &source, Queries<T>
 // The grid is (heads, GROUPS * 64s of queries): blocks that run at once share keys, and those with the most keys begin.
 // Queries and results are [rows, heads, head_dim]; the first query's position is read on the device. Blocks of the cache
 // have 64 tokens.
+//
+// Prompts of a step follow each other, and `beside` says that the kernel before this one is for another of them: its last blocks
+// leave multiprocessors to the first of these. It lets this one begin when the kernels before it have ended, so this one waits for
+// nothing but, at its end, for that one: whoever waits for this one waits for both.
 #define PREFILL_ATTENTION(NAME, T, D, GROUPS)                                                                  \
     extern "C" __global__ void __launch_bounds__((GROUPS + 1) * GROUP_THREADS, 1)                                \
         hopper_prefill_attention_##NAME##_##D(const T *q, const __grid_constant__ Boxes keys,                  \
                                               const __grid_constant__ Boxes values, const word *table,         \
                                               const word *positions, T *out, int rows, int kv_heads,           \
-                                              int table_blocks, int blocks, float scale) {                     \
-        begin_kernel();                                                                                        \
+                                              int table_blocks, int blocks, float scale, int beside) {         \
+        if (beside == 0) {                                                                                     \
+            await_previous_kernels();                                                                          \
+        }                                                                                                      \
+        let_next_kernel_begin();                                                                               \
         const int heads = gridDim.x, head = blockIdx.x, kv_head = head / (heads / kv_heads);                   \
         const int first = (gridDim.y - 1 - blockIdx.y) * GROUPS * 64, room = table_blocks * BOX_KEYS;          \
         const int start = min(positions[0], (word)room);                                                       \
         const Source<Paged> source = {&keys, &values, 0, 0, {table, kv_head, kv_heads, table_blocks, blocks}}; \
         const Queries<T> queries = {q + head * D, (size_t)heads *D, out + head * D, (size_t)heads *D, nullptr, \
                                     nullptr, first, rows, start, 0, scale};                                    \
-        attention<T, D, GROUPS, true>(source, queries, min(start + rows, room));                               \
+        attention<T, D, GROUPS, true>(source, queries, min(start + rows, room), beside != 0);                  \
     }
 
 PREFILL_ATTENTION(f16, __half, 64, 3)
@@ -441,7 +451,7 @@ PREFILL_ATTENTION(bf16, __nv_bfloat16, 128, 2)
                                     bias == nullptr ? nullptr : bias + head,                                   \
                                     bias == nullptr ? nullptr : bias + head + 2 * width,                       \
                                     (int)blockIdx.x * GROUPS * 64, rows, 0, 0, scale};                         \
-        attention<T, D, GROUPS, false>(source, queries, rows);                                                 \
+        attention<T, D, GROUPS, false>(source, queries, rows, false);                                                 \
     }
 
 FULL_ATTENTION(f16, __half, 64, 3)

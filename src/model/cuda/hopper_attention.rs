@@ -16,6 +16,8 @@ const STAGES: usize = 3;
 const GROUP_THREADS: usize = 128;
 /// Queries of a group.
 const GROUP_QUERIES: usize = 64;
+/// Queries up to which a launch beside the one before it is faster: more fill the GPU for long enough.
+const BESIDE_QUERIES_MAX: usize = 2048;
 
 /// Groups of a block; none where heads of this width have no kernel.
 fn groups(head_dim: usize) -> Option<usize> {
@@ -47,12 +49,13 @@ fn block(head_dim: usize) -> Result<(usize, usize, usize)> {
 }
 
 /// As [`attention::prefill_attention`](super::attention::prefill_attention), which has checked the sizes; the cache is one that
-/// [`takes_paged`] takes.
+/// [`takes_paged`] takes, and the launch before this one was of this kernel if this may run `beside` that.
 #[expect(unsafe_code, reason = "a kernel launch")]
 pub(super) fn prefill_attention(
     q: &Tensor,
     cache: Paged<'_>,
     positions: &Tensor,
+    beside: bool,
     out: &Tensor,
 ) -> Result<()> {
     let dtype = q.dtype();
@@ -76,6 +79,7 @@ pub(super) fn prefill_attention(
         Argument::Int(sizes.table_blocks),
         Argument::Int(sizes.blocks),
         Argument::Float(1.0 / (head_dim as f32).sqrt()),
+        Argument::Int(usize::from(beside && rows <= BESIDE_QUERIES_MAX)),
     ];
     let name = format!("hopper_prefill_attention_{}_{head_dim}", suffix(dtype)?);
     let grid = Grid { blocks, threads, shared_bytes };

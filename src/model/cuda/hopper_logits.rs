@@ -4,6 +4,7 @@
 use candle_core::{DType, Result, Tensor, bail};
 
 use super::argument::{Argument, BOX_BYTES};
+use super::found::{self, Found};
 use super::hopper;
 use super::hopper_tiles::{self, BOX_ROWS, CLUSTER, THREADS, TILE_ROWS};
 use super::launch::{Grid, Module, expect, launch_clusters, module, suffix};
@@ -48,15 +49,30 @@ fn clusters(x: &Tensor) -> Result<usize> {
     hopper_tiles::clusters(device, &LOGITS, &name, SHARED_BYTES)
 }
 
-/// `x · weightᵀ` of `[rows, in]` and `[out, in]` to `out`, `[rows, out]` in f32.
+/// Parts that are found of each row: one by each tile.
+pub(super) fn found_parts(columns: usize) -> usize {
+    columns.div_ceil(TILE_COLUMNS)
+}
+
+/// `x · weightᵀ` of `[rows, in]` and `[out, in]` to `out`, `[rows, out]` in f32, of which rows that are not wanted are not
+/// written where likeliest tokens are to be `found`.
 #[expect(unsafe_code, reason = "a kernel launch")]
-pub(super) fn product_into(x: &Tensor, weight: &Tensor, out: &Tensor) -> Result<()> {
+pub(super) fn product_into(
+    x: &Tensor,
+    weight: &Tensor,
+    out: &Tensor,
+    found: Option<Found<'_>>,
+) -> Result<()> {
     let ((rows, inner), (columns, _)) = (x.dims2()?, weight.dims2()?);
     expect(weight, &[columns, inner], x.dtype())?;
     expect(out, &[rows, columns], DType::F32)?;
     if !are_taken(x, weight, out) {
         bail!("rows that the copy engine does not take: {:?}", x.shape());
     }
+    if let Some(found) = found {
+        found.expect(rows, found_parts(columns))?;
+    }
+    let [best, parts, needs, never] = found::arguments(found)?;
     let (device, name, clusters) = (x.device().as_cuda_device()?, kernel(x.dtype())?, clusters(x)?);
     let tiles = rows.div_ceil(TILE_ROWS);
     let same_rows = !tiles.is_multiple_of(CLUSTER);
@@ -70,11 +86,15 @@ pub(super) fn product_into(x: &Tensor, weight: &Tensor, out: &Tensor) -> Result<
         Argument::Int(usize::from(same_rows)),
         // All rows before the next columns: the weight passes by once.
         Argument::Int(if same_rows { tiles } else { tiles / CLUSTER }),
+        best,
+        parts,
+        needs,
+        never,
     ];
     let blocks = [clusters * CLUSTER, 1, 1];
     let grid = Grid { blocks, threads: THREADS, shared_bytes: SHARED_BYTES };
     // SAFETY: sizes are checked above. The copy engine reads within the matrices, and the kernel writes `rows * columns`
-    // elements of `out`.
+    // elements of `out` at most, and a part of each row by each tile.
     unsafe { launch_clusters(device, &LOGITS, &name, grid, CLUSTER, &arguments) }
 }
 
@@ -116,7 +136,7 @@ mod tests {
                     let begins = |row: &usize| (row * columns).is_multiple_of(VECTOR_F32);
                     let first = (1..=VECTOR_F32).find(begins).unwrap();
                     let room = Tensor::zeros((rows + 5, columns), DType::F32, &device).unwrap();
-                    product_into(&x, &weight, &room.narrow(0, first, rows).unwrap()).unwrap();
+                    product_into(&x, &weight, &room.narrow(0, first, rows).unwrap(), None).unwrap();
                     let exact = wide(&x).matmul(&transposed).unwrap();
                     let limit = wide(&x).abs().unwrap().matmul(&sizes.t().unwrap()).unwrap();
                     let ours = wide(&room.narrow(0, first, rows).unwrap());

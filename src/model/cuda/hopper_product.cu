@@ -9,8 +9,12 @@
 // that few rows of x waste little. A block goes through its rows in passes of up to TILES tiles of 64, of which
 // the last may have fewer; x is read again in each pass.
 //
+// Logits are f32. Where `best` is not null each warp leaves there what it knows of the likeliest token, [m, warps that
+// multiply], and only rows of y that `needs` want are written; a cluster has one block then.
+//
 // Names and block shapes are known to hopper.rs and benches/kernels/hopper.py.
 
+#include "best.cuh"
 #include "bytes.cuh"
 #include "hopper.cuh"
 #include "tensor_cores.cuh"
@@ -28,6 +32,7 @@ struct Product {
     int rows;      // of a cluster
     int pass_rows; // of a pass: a multiple of 4
     int stages;
+    Found found;
 };
 
 // What of `chunks` chunks of k this block has.
@@ -174,9 +179,93 @@ __device__ __forceinline__ void multiply_stage(float (&sums)[TILES][N / 2], word
     multiply_bytes<T, N, GROUPS, TILES, E4m3>(sums, weights, x, group, add);
 }
 
+// Whether a kernel can say which tokens are likeliest: logits are f32. For more rows registers are lacking, and bytes leave none.
+template <typename W, typename Y, int N> constexpr bool KNOWS_LIKELIEST = sizeof(Y) == 4 && sizeof(W) == 2 && N <= 64;
+
+// Of the rows of y that a thread has sums of, those that are written: bits in the order of a tile's columns of `sums`.
+template <int N> __device__ __forceinline__ word written_rows(const Product &p) {
+    word written = 0;
+#pragma unroll
+    for (int i = 0; i < N / 4; i++) {
+        const int to = i / 2 * 8 + threadIdx.x % 4 * 2 + i % 2;
+        written |= (word)(to >= p.m || p.found.writes(to)) << i;
+    }
+    return written;
+}
+
+// What a warp knows of the likeliest tokens of all rows of y, from its rows of the matrix: of rows 8j to 8j + 7 lanes 4j to 4j + 3
+// keep two each.
+template <int N> struct Likeliest {
+    static_assert(N <= 64, "lanes for all rows");
+    Best best[2] = {nothing(), nothing()};
+
+    // Adds sums of TILES tiles, the first of whose rows are this thread's group's `row`, and each GROUPS tiles further.
+    template <int GROUPS, int TILES>
+    __device__ __forceinline__ void see(const Product &p, const float (&sums)[TILES][N / 2], int row, int end) {
+        const int lane = threadIdx.x % 32, first = row + threadIdx.x / 32 % 4 * 16 + lane / 4;
+#pragma unroll
+        for (int j = 0; j < N / 8; j++) {
+#pragma unroll
+            for (int e = 0; e < 2; e++) {
+                Best here = nothing();
+                // Zero times what is not finite is not a number.
+                float zero = 0.0f;
+                auto each = [&](auto see) {
+#pragma unroll
+                    for (int i = 0; i < TILES; i++) {
+#pragma unroll
+                        for (int h = 0; h < 2; h++) {
+                            const int at = first + i * GROUPS * TILE_ROWS + h * 8;
+                            if (at < end) {
+                                see(sums[i][4 * j + 2 * h + e], at);
+                            }
+                        }
+                    }
+                };
+                each([&](float x, int at) {
+                    here.peak = fmaxf(here.peak, x);
+                    zero = fmaf(x, 0.0f, zero);
+                    if (x > here.value && at != p.found.never) {
+                        here.value = x, here.index = at;
+                    }
+                });
+                // Of the whole warp, so that sums need no other scale.
+#pragma unroll
+                for (int other = 4; other < 32; other *= 2) {
+                    here.peak = fmaxf(here.peak, __shfl_xor_sync(ALL_LANES, here.peak, other));
+                }
+                each([&](float x, int) { here.sum += __expf(x - here.peak); });
+                here.sum += zero;
+#pragma unroll
+                for (int other = 4; other < 32; other *= 2) {
+                    here.sum += __shfl_xor_sync(ALL_LANES, here.sum, other);
+                    const float value = __shfl_xor_sync(ALL_LANES, here.value, other);
+                    const word index = __shfl_xor_sync(ALL_LANES, here.index, other);
+                    const bool better = value > here.value || (value == here.value && index < here.index);
+                    here.value = better ? value : here.value, here.index = better ? index : here.index;
+                }
+                if (lane / 4 == j) {
+                    best[e] = join(best[e], here);
+                }
+            }
+        }
+    }
+
+    __device__ __forceinline__ void leave(const Product &p, int group, int groups) const {
+        const int lane = threadIdx.x % 32, part = (blockIdx.y * groups + group) * 4 + threadIdx.x / 32 % 4;
+#pragma unroll
+        for (int e = 0; e < 2; e++) {
+            const int row = lane * 2 + e;
+            if (row < p.m && row < N) {
+                p.found.best[(size_t)row * p.found.parts + part] = best[e];
+            }
+        }
+    }
+};
+
 // Writes a tile's sums, whose first row is `row` of the matrix, where there is one block in a cluster.
 template <typename T, typename Y, int N>
-__device__ __forceinline__ void write_tile(const Product &p, const float (&sums)[N / 2], int row, int end) {
+__device__ __forceinline__ void write_tile(const Product &p, const float (&sums)[N / 2], int row, int end, word written) {
     const int lane = threadIdx.x % 32;
     Y *y = static_cast<Y *>(p.y);
     row += threadIdx.x / 32 % 4 * 16;
@@ -204,10 +293,10 @@ __device__ __forceinline__ void write_tile(const Product &p, const float (&sums)
                 }
             } else {
                 const int to = j * 8 + lane % 4 * 2;
-                if (to < p.m && at < end) {
+                if (to < p.m && (written >> (2 * j) & 1) != 0 && at < end) {
                     y[(size_t)to * p.n + at] = from_float<Y>(first);
                 }
-                if (to + 1 < p.m && at < end) {
+                if (to + 1 < p.m && (written >> (2 * j + 1) & 1) != 0 && at < end) {
                     y[(size_t)(to + 1) * p.n + at] = from_float<Y>(second);
                 }
             }
@@ -265,6 +354,9 @@ __device__ __forceinline__ void multiply_group(const Product &p, const M &memory
     const int first = blockIdx.y * p.rows, end = min(first + p.rows, p.n);
     const int passes = (p.rows + p.pass_rows - 1) / p.pass_rows;
     float sums[TILES][N / 2];
+    constexpr bool KNOWS = KNOWS_LIKELIEST<W, Y, N>;
+    Likeliest<KNOWS ? N : 8> likeliest;
+    const word written = KNOWS ? written_rows<N>(p) : ~0u;
     Stage stage;
     for (int pass = 0; pass < passes; pass++) {
         int before = 0;
@@ -294,8 +386,18 @@ __device__ __forceinline__ void multiply_group(const Product &p, const M &memory
             const int row = first + pass * p.pass_rows;
 #pragma unroll
             for (int i = 0; i < TILES; i++) {
-                write_tile<T, Y, N>(p, sums[i], row + (group + i * GROUPS) * TILE_ROWS, min(end, row + p.pass_rows));
+                write_tile<T, Y, N>(p, sums[i], row + (group + i * GROUPS) * TILE_ROWS, min(end, row + p.pass_rows), written);
             }
+            if constexpr (KNOWS) {
+                if (p.found.best != nullptr) {
+                    likeliest.template see<GROUPS>(p, sums, row + group * TILE_ROWS, min(end, row + p.pass_rows));
+                }
+            }
+        }
+    }
+    if constexpr (KNOWS) {
+        if (p.found.best != nullptr) {
+            likeliest.leave(p, group, GROUPS);
         }
     }
     if (blocks > 1) {
@@ -357,8 +459,10 @@ __device__ __forceinline__ void product(const Product &p) {
         product_##NAME##_##N##_##TILES(const __grid_constant__ Boxes whole,                              \
                                        const __grid_constant__ Boxes rest,                               \
                                        const __grid_constant__ Boxes x, const float *scales, void *y,    \
-                                       int m, int n, int k, int rows, int pass_rows, int stages) {             \
-        product<T, W, Y, N, GROUPS, TILES>({&whole, &rest, &x, scales, y, m, n, k, rows, pass_rows, stages});  \
+                                       int m, int n, int k, int rows, int pass_rows, int stages, Best *best,   \
+                                       int parts, const word *needs, int never) {                              \
+        product<T, W, Y, N, GROUPS, TILES>({&whole, &rest, &x, scales, y, m, n, k, rows, pass_rows, stages,    \
+                                            {best, parts, needs, (word)never}});                               \
     }
 
 // By rows of x, and tiles of a pass.

@@ -94,7 +94,9 @@ template <typename Kind> struct Tiles {
 // One thread orders all copies. What both blocks need comes from the block whose turn it is, half each.
 template <typename Kind>
 __device__ __forceinline__ void copy_tiles(const Work<Kind> &p, const Memory<Kind> &memory, const Tiles<Kind> &tiles) {
-    const unsigned long long again = read_again(), weights = Kind::READS_ONCE ? read_once() : again;
+    // A weight that passes by once should leave the second-level cache to what is read again.
+    const bool once = Kind::READS_ONCE || tiles.rows == 1;
+    const unsigned long long again = read_again(), weights = once ? read_once() : again;
     const int chunks = (p.k + DEPTH - 1) / DEPTH, rank = tiles.rank;
     constexpr unsigned short BOTH = (1 << BLOCKS) - 1;
     constexpr int BYTES = WEIGHT_BOX_BYTES<Kind>;

@@ -11,6 +11,7 @@ use candle_core::cuda_backend::cudarc::cublas::{result, sys};
 use candle_core::{DType, Error, Result, Tensor, bail};
 
 use super::argument::{Argument, address};
+use super::found::Found;
 use super::launch::{Grid, Module, expect, has_tensor_cores, launch, module, suffix, uninit};
 use super::{hopper, hopper_logits};
 
@@ -53,11 +54,11 @@ pub(in crate::model) fn product_into(x: &Tensor, weight: &Tensor, out: &Tensor) 
     if !takes(x, out.dtype()) {
         bail!("no product of {:?} in {:?}", x.dtype(), out.dtype());
     }
-    if hopper::is_faster(rows, columns, inner) && hopper::takes_rows(x, weight)? {
-        return hopper::product_into(x, hopper::Weight::Dense(weight), out);
+    if is_streamed(x, weight)? {
+        return hopper::product_into(x, hopper::Weight::Dense(weight), out, None);
     }
     if hopper_logits::takes(x, weight, out)? {
-        return hopper_logits::product_into(x, weight, out);
+        return hopper_logits::product_into(x, weight, out, None);
     }
     let width = GEMV_WIDTHS.into_iter().find(|(width, _)| rows <= *width);
     let fits = inner.is_multiple_of(GEMV_PIECE) && has_tensor_cores(x.device().as_cuda_device()?)?;
@@ -67,6 +68,42 @@ pub(in crate::model) fn product_into(x: &Tensor, weight: &Tensor, out: &Tensor) 
         }
         _ => gemm(x, weight, out),
     }
+}
+
+/// Whether the weight is streamed by the kernels for few rows.
+fn is_streamed(x: &Tensor, weight: &Tensor) -> Result<bool> {
+    let ((rows, inner), columns) = (x.dims2()?, weight.dim(0)?);
+    Ok(hopper::is_faster(rows, columns, inner) && hopper::takes_rows(x, weight)?)
+}
+
+/// Parts of likeliest tokens that [`logits_into`] finds of each row; none where it has no kernel for these.
+pub(in crate::model) fn found_parts(
+    x: &Tensor,
+    weight: &Tensor,
+    out: &Tensor,
+) -> Result<Option<usize>> {
+    if !takes(x, out.dtype()) || out.dtype() != DType::F32 {
+        return Ok(None);
+    }
+    if is_streamed(x, weight)? {
+        return hopper::found_parts(x, weight);
+    }
+    let (is_tiled, columns) = (hopper_logits::takes(x, weight, out)?, weight.dim(0)?);
+    Ok(is_tiled.then(|| hopper_logits::found_parts(columns)))
+}
+
+/// As [`product_into`], to `out` in f32, where [`found_parts`] says that likeliest tokens are found: with these, and without
+/// rows that are not wanted.
+pub(in crate::model) fn logits_into(
+    x: &Tensor,
+    weight: &Tensor,
+    out: &Tensor,
+    found: Found<'_>,
+) -> Result<()> {
+    if is_streamed(x, weight)? {
+        return hopper::product_into(x, hopper::Weight::Dense(weight), out, Some(found));
+    }
+    hopper_logits::product_into(x, weight, out, Some(found))
 }
 
 #[expect(unsafe_code, reason = "a kernel launch")]

@@ -173,7 +173,7 @@ pub(in crate::model) fn product_into(
     let device = x.device().as_cuda_device()?;
     let gpu = Gpu::of(device)?;
     if gpu.streams && x.dtype() != DType::F32 && addend.is_none() && m >= STREAMED_ROWS_MIN {
-        return hopper::product_into(x, hopper::Weight::Bytes(weight), out);
+        return hopper::product_into(x, hopper::Weight::Bytes(weight), out, None);
     }
     let Plan { kernel, width, grid, threads, shared_bytes } = Plan::new([m, n, k], x.dtype(), gpu);
     let name = format!("{}_{kernel}_{}_{width}", prefix(weight.format), suffix(x.dtype())?);

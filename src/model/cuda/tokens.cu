@@ -1,7 +1,7 @@
 // The two ends of a step: rows of the embedding for tokens that are on the device, and the likeliest token
 // of each row of logits. Names are known to tokens.rs and benches/kernels/decode.py.
 
-#include "numbers.cuh"
+#include "best.cuh"
 
 // A block takes a row. A token beyond the vocabulary is padding: zeros.
 template <typename T, typename R>
@@ -30,33 +30,7 @@ EMBED(bf16_bf16, __nv_bfloat16, __nv_bfloat16)
 EMBED(bf16_f32, __nv_bfloat16, float)
 #endif
 
-// What is known of some logits of a row: the largest that may be chosen, with its place, and the largest of
-// all with the sum of exp(logit - largest), which is NaN where a logit is not finite.
-struct Best {
-    float value;
-    word index;
-    float peak;
-    float sum;
-};
-
-// The largest, of equals the first, whatever the order in which parts are joined.
-__device__ __forceinline__ Best join(Best a, Best b) {
-    const bool first = a.value > b.value || (a.value == b.value && a.index < b.index);
-    const bool higher = a.peak >= b.peak;
-    const float peak = higher ? a.peak : b.peak, low = higher ? b.peak : a.peak;
-    const float sum = higher ? a.sum : b.sum, low_sum = higher ? b.sum : a.sum;
-    const float faded = low_sum == 0.0f ? 0.0f : low_sum * expf(low - peak);
-    return {first ? a.value : b.value, first ? a.index : b.index, peak, sum + faded};
-}
-
-__device__ __forceinline__ Best from_lane(Best a, int lane) {
-    return {__shfl_xor_sync(ALL_LANES, a.value, lane), __shfl_xor_sync(ALL_LANES, a.index, lane),
-            __shfl_xor_sync(ALL_LANES, a.peak, lane), __shfl_xor_sync(ALL_LANES, a.sum, lane)};
-}
-
 constexpr int ARGMAX_THREADS = 512;
-
-__device__ __forceinline__ Best nothing() { return {-CUDART_INF_F, 0xffffffffu, -CUDART_INF_F, 0.0f}; }
 
 // Joins what the threads of a block know; thread 0 gets it.
 __device__ __forceinline__ Best join_block(Best best) {
@@ -87,19 +61,51 @@ __device__ __forceinline__ word bits_at(const word *mask, int words, int index) 
     return __funnelshift_r(low, high, index % 32) & ((1 << VECTOR) - 1);
 }
 
+// Writes what is chosen of a row. No comparison holds for what is not a number.
+__device__ __forceinline__ void choose(uint4 *choice, Best best, int vocabulary) {
+    const bool known = best.sum >= 0.0f;
+    const float log_sum = known ? best.peak + logf(best.sum) : CUDART_NAN_F;
+    const word token = best.index < vocabulary ? best.index : 0;
+    *choice = make_uint4(token, known, __float_as_uint(best.value), __float_as_uint(log_sum));
+}
+
+// Joins what `count` parts of a row found; thread 0 gets it.
+__device__ __forceinline__ Best join_parts(const Best *parts, int count) {
+    Best best = nothing();
+    for (int i = threadIdx.x; i < count; i += ARGMAX_THREADS) {
+        const uint4 raw = __ldcg(reinterpret_cast<const uint4 *>(parts + i));
+        best = join(best, {__uint_as_float(raw.x), raw.y, __uint_as_float(raw.z), __uint_as_float(raw.w)});
+    }
+    return join_block(best);
+}
+
 // The grid is (parts of a row, rows): gridDim.x blocks share a row, and the last of them to end joins what
-// they found. `parts` has room for gridDim.x of each row, `counters` are 0 before and after. Where `masked`,
-// of each row, is not 0, only tokens whose bit is set in the row of `masks`, [rows, words], may be chosen;
-// token `never` may not. A row of `choices` is the token, whether all logits are finite, and as f32 the
-// token's logit and the logarithm of the sum of all exponentials. Of a row with logits that are not finite
-// only that is said, and some index in the vocabulary.
+// they found. `parts` has room for gridDim.x of each row, `counters` are 0 before and after.
+//
+// Of rows whose `needs` have MASKED only tokens whose bit is set in the row of `masks`, [rows, words], may be chosen; token
+// `never` may not. Of rows without WANTED the product that made them found `found_parts` parts in `found`, where that is not
+// null, and they are not read.
+//
+// A row of `choices` is the token, whether all logits are finite, and as f32 the token's logit and the logarithm of the sum of
+// all exponentials. Of a row with logits that are not finite only that is said, and some index in the vocabulary.
 template <typename T>
 __device__ __forceinline__ void argmax(const T *logits, Best *parts, word *counters, uint4 *choices,
-                                       const word *masks, const word *masked, int never, int vocabulary) {
+                                       const word *masks, const word *needs, int never, int vocabulary,
+                                       const Best *found, int found_parts) {
     begin_kernel();
+    const word need = needs != nullptr ? needs[blockIdx.y] : 0;
+    if (found != nullptr && (need & WANTED) == 0) {
+        if (blockIdx.x == 0) {
+            const Best best = join_parts(found + (size_t)blockIdx.y * found_parts, found_parts);
+            if (threadIdx.x == 0) {
+                choose(choices + blockIdx.y, best, vocabulary);
+            }
+        }
+        return;
+    }
     const T *row = logits + (size_t)blockIdx.y * vocabulary;
     const int words = (vocabulary + 31) / 32;
-    const word *mask = masked != nullptr && masked[blockIdx.y] != 0 ? masks + (size_t)blockIdx.y * words : nullptr;
+    const word *mask = (need & MASKED) != 0 ? masks + (size_t)blockIdx.y * words : nullptr;
     Best best = nothing();
     // Zero times what is not finite is not a number.
     float zero = 0.0f;
@@ -166,26 +172,17 @@ __device__ __forceinline__ void argmax(const T *logits, Best *parts, word *count
     if (!is_last_part(counters + blockIdx.y, gridDim.x)) {
         return;
     }
-    best = nothing();
-    for (int i = threadIdx.x; i < gridDim.x; i += ARGMAX_THREADS) {
-        const uint4 raw = __ldcg(reinterpret_cast<const uint4 *>(parts + blockIdx.y * gridDim.x + i));
-        best = join(best, {__uint_as_float(raw.x), raw.y, __uint_as_float(raw.z), __uint_as_float(raw.w)});
-    }
-    best = join_block(best);
+    best = join_parts(parts + blockIdx.y * gridDim.x, gridDim.x);
     if (threadIdx.x == 0) {
-        // No comparison holds for what is not a number.
-        const bool known = best.sum >= 0.0f;
-        const float log_sum = known ? best.peak + logf(best.sum) : CUDART_NAN_F;
-        const word token = best.index < vocabulary ? best.index : 0;
-        choices[blockIdx.y] = make_uint4(token, known, __float_as_uint(best.value), __float_as_uint(log_sum));
+        choose(choices + blockIdx.y, best, vocabulary);
     }
 }
 
 #define ARGMAX(NAME, T)                                                                                        \
     extern "C" __global__ void __launch_bounds__(ARGMAX_THREADS)                                               \
         argmax_##NAME(const T *logits, Best *parts, word *counters, uint4 *choices, const word *masks,         \
-                      const word *masked, int never, int vocabulary) {                                         \
-        argmax(logits, parts, counters, choices, masks, masked, never, vocabulary);                            \
+                      const word *needs, int never, int vocabulary, const Best *found, int found_parts) {      \
+        argmax(logits, parts, counters, choices, masks, needs, never, vocabulary, found, found_parts);         \
     }
 
 ARGMAX(f32, float)

@@ -4,6 +4,7 @@ use candle_core::{DType, Result, Tensor, bail};
 
 use super::argument::Argument;
 use super::attention::Scratch;
+use super::found::{self, PART_WORDS};
 use super::launch::{
     GRID_MAX, Grid, Module, VECTOR, expect, launch, launch_behind_all, module, multiprocessors,
     suffix,
@@ -17,11 +18,7 @@ const TOKENS: Module = module!("tokens");
 const ARGMAX_THREADS: usize = 512;
 /// Blocks that a multiprocessor has at once, by their registers.
 const ARGMAX_BLOCKS: usize = 3;
-/// f32 in what one part of a row of logits leaves.
-const ARGMAX_PART: usize = 4;
 const ARGMAX_PARTS_MAX: usize = 64;
-/// Greater than every token.
-const NO_TOKEN: usize = i32::MAX as usize;
 /// Words of a choice.
 pub(in crate::model) const CHOICE_WORDS: usize = 4;
 
@@ -37,29 +34,26 @@ pub(in crate::model) struct Allowed<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::model) struct Masks<'a> {
     pub(in crate::model) bits: &'a Tensor,
-    /// u32, `[rows]`: 0 where the row's mask does not count.
-    pub(in crate::model) masked: &'a Tensor,
+    /// u32, `[rows]`: a row's mask counts where [`MASKED`](found::MASKED) is among them.
+    pub(in crate::model) needs: &'a Tensor,
 }
 
 impl<'a> Allowed<'a> {
     /// Fails unless these are for so many rows.
     pub(super) fn expect(&self, rows: usize, vocabulary: usize) -> Result<()> {
-        if let Some(Masks { bits, masked }) = self.masks {
+        if let Some(Masks { bits, needs }) = self.masks {
             expect(bits, &[rows, mask_words(vocabulary)], DType::U32)?;
-            expect(masked, &[rows], DType::U32)?;
+            expect(needs, &[rows], DType::U32)?;
         }
         Ok(())
     }
 
-    /// As kernels take them: bits, which rows have some, and the token that is never chosen.
+    /// As kernels take them: bits, what rows need, and the token that is never chosen.
     pub(super) fn arguments(&self) -> [Argument<'a>; 3] {
         [
             self.masks.map(|masks| masks.bits).into(),
-            self.masks.map(|masks| masks.masked).into(),
-            // A token that there is not, where it does not fit: every token may be chosen.
-            Argument::Int(
-                usize::try_from(self.never).map_or(NO_TOKEN, |token| token.min(NO_TOKEN)),
-            ),
+            self.masks.map(|masks| masks.needs).into(),
+            found::token(self.never),
         ]
     }
 }
@@ -102,15 +96,16 @@ pub(in crate::model) fn embed(table: &Tensor, tokens: &Tensor, out: &Tensor) -> 
 
 /// f32 that parts of `rows` rows of logits leave at most, on a GPU of so many multiprocessors.
 pub(super) fn argmax_room(rows: usize, multiprocessors: usize) -> usize {
-    (ARGMAX_BLOCKS * multiprocessors + rows) * ARGMAX_PART
+    (ARGMAX_BLOCKS * multiprocessors + rows) * PART_WORDS
 }
 
-/// Chooses the likeliest token of each row of `logits`, `[rows, vocab]`. `choices` is u32,
-/// `[rows, CHOICE_WORDS]`, for [`read_choices`].
+/// Chooses the likeliest token of each row of `logits`, `[rows, vocab]`. `choices` is u32, `[rows, CHOICE_WORDS]`, for
+/// [`read_choices`]. Rows that were not [`WANTED`](found::WANTED) of the product that made them are chosen by what that `found`.
 #[expect(unsafe_code, reason = "a kernel launch")]
 pub(in crate::model) fn argmax(
     logits: &Tensor,
     allowed: Allowed<'_>,
+    found: Option<&Tensor>,
     scratch: &Scratch,
     choices: &Tensor,
 ) -> Result<()> {
@@ -125,10 +120,14 @@ pub(in crate::model) fn argmax(
     let parts = (ARGMAX_BLOCKS * multiprocessors(device)? / rows)
         .clamp(1, ARGMAX_PARTS_MAX)
         .min(vocabulary.div_ceil(VECTOR * ARGMAX_THREADS));
-    scratch.expect(rows, rows * parts * ARGMAX_PART)?;
-    let [bits, masked, never] = allowed.arguments();
-    // SAFETY: the kernel reads whole rows of logits and masks, writes a row of choices for each, and scratch
-    // memory as far as was checked.
+    scratch.expect(rows, rows * parts * PART_WORDS)?;
+    let found_parts = found.map_or(Ok(0), |found| found.dim(1))?;
+    if let Some(found) = found {
+        expect(found, &[rows, found_parts, PART_WORDS], DType::F32)?;
+    }
+    let [bits, needs, never] = allowed.arguments();
+    // SAFETY: the kernel reads whole rows of logits and masks, or of what was found, writes a row of choices for each, and
+    // scratch memory as far as was checked.
     unsafe {
         launch(
             device,
@@ -141,9 +140,11 @@ pub(in crate::model) fn argmax(
                 Argument::Tensor(&scratch.counters),
                 Argument::Tensor(choices),
                 bits,
-                masked,
+                needs,
                 never,
                 Argument::Int(vocabulary),
+                found.into(),
+                Argument::Int(found_parts),
             ],
         )
     }

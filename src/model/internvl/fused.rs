@@ -40,7 +40,7 @@ use crate::model::output::Want;
 use crate::model::times::PassTimes;
 pub(super) use ahead::AheadRow;
 pub(super) use choosing::Chosen;
-use choosing::{Choosing, choices_of, is_masked};
+use choosing::{Choosing, choices_of, needs_of};
 pub(super) use decode::DecodeRow;
 use decode::DecodeStep;
 pub(super) use glances::PageSums;
@@ -266,11 +266,11 @@ impl Fused {
             return Ok(None);
         }
         let device = logits.device();
-        let masked: Vec<u32> = wants.iter().map(|want| is_masked(*want)).collect();
-        let masked = Tensor::new(masked, device)?;
-        let choosing = Choosing::new(masked, vocabulary, never, self.uploads.clone())?;
+        let needs: Vec<u32> = wants.iter().map(|want| needs_of(*want)).collect();
+        let needs = Tensor::new(needs, device)?;
+        let choosing = Choosing::new(needs, vocabulary, never, self.uploads.clone())?;
         let choices = choices_of(rows, device)?;
-        choosing.choose(logits, wants, scratch, &choices)?;
+        choosing.choose(logits, None, wants, scratch, &choices)?;
         Ok(Some(Chosen::of_all(self.downloads.start(&choices)?)))
     }
 }
@@ -368,8 +368,10 @@ impl DecoderLayer {
         is_probed: bool,
     ) -> Result<()> {
         let Workspace { residual, normed, q, attended, delta, gate_up, inner, .. } = workspace;
+        let mut beside = false;
         for piece in &places.pieces {
-            self.attend_piece(*piece, q, places, scratch, attended)?;
+            self.attend_piece(*piece, q, places, scratch, beside, attended)?;
+            beside = !piece.is_of_single_rows();
         }
         self.o_proj.product_into(attended, delta)?;
         rows::add_rms_norm(residual, Some(delta), rms(&self.post_attention_layernorm)?, normed)?;
@@ -380,24 +382,26 @@ impl DecoderLayer {
         self.down_proj.swiglu_product_into(gate_up, inner, delta)
     }
 
+    /// `beside` the piece before, if that is of several rows, too.
     fn attend_piece(
         &self,
         piece: Piece,
         q: &Tensor,
         places: &Places,
         scratch: &Scratch,
+        beside: bool,
         out: &Tensor,
     ) -> Result<()> {
         let Piece { first_row, rows, first_sequence, sequences } = piece;
         let tables = places.tables.narrow(0, first_sequence, sequences)?;
         let (q, out) = (q.narrow(0, first_row, rows)?, out.narrow(0, first_row, rows)?);
         let cache = self.paged(&tables);
-        if rows == sequences {
+        if piece.is_of_single_rows() {
             let lengths = places.lengths.narrow(0, first_sequence, sequences)?;
             return attention::decode_attention(&q, cache, &lengths, places.span, scratch, &out);
         }
         let positions = places.positions.narrow(0, first_row, rows)?;
-        attention::prefill_attention(&q, cache, &positions, &out)
+        attention::prefill_attention(&q, cache, &positions, beside, &out)
     }
 
     fn paged<'a>(&'a self, tables: &'a Tensor) -> Paged<'a> {

@@ -12,6 +12,7 @@ use super::looks::Looks;
 use super::observe::{Blind, Observe, Part, Site};
 use super::runner::InternVl;
 use crate::device::Dtype;
+use crate::model::draw::{Draw, Odds};
 use crate::model::output::{Choice, Want};
 use crate::model::runner::{
     NonFinite, PixelData, PixelTiles, Runner as _, Segment, SiteRange, Slot, SlotTiles, StepBatch,
@@ -136,12 +137,13 @@ impl InternVl {
         Ok(Probed { sites: sites.collect(), rows, features, logits })
     }
 
-    /// The logits after the last token of `input` where that is taken in by a decoding step of its own, and the
-    /// choice that the devices made from them; none where no such step was made ready.
+    /// The logits after the last token of `input` where that is taken in by a decoding step of its own, and the choices
+    /// that the devices made: from these, beside nothing that anybody reads, and by a draw from the likeliest token alone. None
+    /// where no such step was made ready.
     pub(super) fn probe_decoding(
         &mut self,
         input: &ProbeInput,
-    ) -> Result<Option<(Vec<f32>, Choice)>> {
+    ) -> Result<Option<(Vec<f32>, Vec<Choice>)>> {
         let Some((token, before)) = input.tokens.split_last() else { return Ok(None) };
         if before.is_empty() || *token == self.spec.image_token_id {
             return Ok(None);
@@ -154,19 +156,22 @@ impl InternVl {
         self.release(slot);
         ran?;
         let blocks = self.spec.blocks_of_one(input.tokens.len());
-        let row = DecodeRow {
-            slot,
-            blocks: &blocks,
-            token: *token,
-            position: before.len(),
-            want: Want::Greedy,
-        };
-        let Some(decoded) = self.decoder.decode(&[row], &mut Looks::none())? else {
-            return Ok(None);
-        };
-        let choice = decoded.chosen.wait()?.first().copied();
-        let logits = decoded.logits.narrow(0, 0, 1)?.flatten_all()?.to_vec1()?;
-        Ok(choice.map(|choice| (logits, choice)))
+        let of_one = Odds { temperature: 1.0, top_k: Some(1), ..Odds::GREEDY };
+        let drawn = Want::Drawn(Draw { odds: of_one, seen: &[], allowed: None, number: 0 });
+        let (mut logits, mut choices) = (Vec::new(), Vec::new());
+        for want in [Want::Logits, Want::Greedy, drawn] {
+            // The same token again writes the same entries again.
+            let position = before.len();
+            let row = DecodeRow { slot, blocks: &blocks, token: *token, position, want };
+            let Some(decoded) = self.decoder.decode(&[row], &mut Looks::none())? else {
+                return Ok(None);
+            };
+            choices.extend(decoded.chosen.wait()?);
+            if want == Want::Logits {
+                logits = decoded.logits.narrow(0, 0, 1)?.flatten_all()?.to_vec1()?;
+            }
+        }
+        Ok(Some((logits, choices)))
     }
 
     /// Encodes the tiles of `input`, where it `has_pages` to run, for `slot`; returns their rows.

@@ -342,6 +342,7 @@ impl Runner for InternVl {
                 slot: segment.slot,
                 blocks: segment.blocks,
                 position: segment.start,
+                is_drawn: matches!(segment.want, Want::Drawn(_)),
             })
             .collect();
         self.decoder.begin_ahead(&rows).unwrap_or_else(|error| {

@@ -88,6 +88,28 @@ impl Linear {
         }
     }
 
+    /// Parts of likeliest tokens that [`logits_into`](Self::logits_into) finds of each row; none where it finds none.
+    #[cfg(feature = "cuda")]
+    pub(in crate::model) fn found_parts(&self, x: &Tensor, out: &Tensor) -> Result<Option<usize>> {
+        let Kind::Dense { weight, bias: None, .. } = &self.0 else { return Ok(None) };
+        cuda::product::found_parts(x, weight, out)
+    }
+
+    /// As [`product_into`](Self::product_into), where [`found_parts`](Self::found_parts) says that likeliest tokens are found:
+    /// with these, and without rows of `out`, f32, that are not wanted.
+    #[cfg(feature = "cuda")]
+    pub(in crate::model) fn logits_into(
+        &self,
+        x: &Tensor,
+        out: &Tensor,
+        found: cuda::found::Found<'_>,
+    ) -> Result<()> {
+        let Kind::Dense { weight, bias: None, .. } = &self.0 else {
+            candle_core::bail!("likeliest tokens are not found by this layer");
+        };
+        cuda::product::logits_into(x, weight, out, found)
+    }
+
     /// Writes `silu(x · gateᵀ) * (x · upᵀ)` to `out`, `[rows, out / 2]` on a GPU, for a layer of both, where a kernel does
     /// so at once and is faster, or is to be `tried` all the same; says whether it did.
     #[cfg(feature = "cuda")]

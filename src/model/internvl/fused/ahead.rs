@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use candle_core::Result;
 
-use super::decode::{DecodeRow, DecodeStep};
+use super::decode::{ANY, DecodeRow, DecodeStep};
 use super::{Chosen, Decoded, Fused, Stack};
 use crate::model::cache::BLOCK_TOKENS;
 use crate::model::cuda::transfer::Following;
@@ -29,12 +29,15 @@ pub(in crate::model::internvl) struct AheadRow<'a> {
     /// Its KV blocks in order.
     pub(in crate::model::internvl) blocks: &'a [u32],
     pub(in crate::model::internvl) position: usize,
+    /// Whether its token may be drawn.
+    pub(in crate::model::internvl) is_drawn: bool,
 }
 
 impl<'a> AheadRow<'a> {
     fn with_token(self, token: u32) -> DecodeRow<'a> {
-        let Self { slot, blocks, position } = self;
-        DecodeRow { slot, blocks, token, position, want: Want::Greedy }
+        let Self { slot, blocks, position, is_drawn } = self;
+        let want = if is_drawn { Want::Drawn(ANY) } else { Want::Greedy };
+        DecodeRow { slot, blocks, token, position, want }
     }
 
     fn place(self) -> Place {
@@ -59,6 +62,8 @@ pub(super) struct Last {
 pub(super) struct Ahead {
     bucket: usize,
     rows: Vec<Place>,
+    /// Whether each may be drawn.
+    are_drawn: Vec<bool>,
     /// Of each row, the row of the step before whose choice is its token.
     from: Vec<usize>,
     /// What that step chose.
@@ -99,7 +104,12 @@ impl Ahead {
         let places = rows.iter().map(|row| Place { slot: row.slot, position: row.position });
         let found = find(&self.rows, places)?;
         let is_it = |(row, index): (&DecodeRow<'_>, &usize)| {
-            matches!(row.want, Want::Greedy | Want::Drawn(Draw { allowed: None, .. }))
+            let is_prepared = match row.want {
+                Want::Greedy => true,
+                Want::Drawn(Draw { allowed: None, .. }) => self.are_drawn[*index],
+                _ => false,
+            };
+            is_prepared
                 && tokens.get(self.from[*index]) == Some(&row.token)
                 && self.tables[*index] == table(row.blocks, row.position)
         };
@@ -141,6 +151,7 @@ impl DecodeStep {
         self.ahead = Some(Ahead {
             bucket: index,
             rows: rows.iter().map(|row| row.place()).collect(),
+            are_drawn: rows.iter().map(|row| row.is_drawn).collect(),
             from,
             tokens: Arc::clone(&last.tokens),
             tables: rows.iter().map(|row| table(row.blocks, row.position).to_vec()).collect(),
@@ -174,7 +185,7 @@ impl DecodeStep {
         for (row, at) in rows.iter().zip(&found) {
             wants[*at] = row.want;
         }
-        let chosen = end.choose(&wants, stage.device, fused)?;
+        let chosen = end.choose_and_bring(&wants, stage.device, fused)?;
         let Ahead { rows, times, .. } = ahead;
         self.last = Some(Last { rows, tokens: Arc::clone(&chosen.tokens) });
         let chosen = chosen.of_rows(found);
@@ -327,7 +338,8 @@ mod tests {
             let mut begun = false;
             if !ahead.is_empty() {
                 let next = |sequence: &usize| {
-                    segment(blocks, *sequence, positions[*sequence] + 1, &[], Want::Greedy)
+                    let want = want(self.way, *sequence, 0, &[]);
+                    segment(blocks, *sequence, positions[*sequence] + 1, &[], want)
                 };
                 let segments = ahead.iter().map(next).collect();
                 begun = self.model.begin_ahead(&StepBatch { segments });

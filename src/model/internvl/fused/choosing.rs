@@ -6,6 +6,7 @@ use super::ahead::Tokens;
 use crate::constraint::Mask;
 use crate::model::cuda::attention::Scratch;
 use crate::model::cuda::draw::{DRAW_WORDS, Draws, draw, draw_words};
+use crate::model::cuda::found::{Found, MASKED, WANTED};
 use crate::model::cuda::launch::buffer;
 use crate::model::cuda::tokens::{self, Allowed, CHOICE_WORDS, Masks, mask_words};
 use crate::model::cuda::transfer::{Download, Uploads};
@@ -23,8 +24,8 @@ pub(in crate::model::internvl) struct Chosen {
 /// What each row of a step is chosen by, on its device.
 #[derive(Clone)]
 pub(super) struct Choosing {
-    /// Which rows have a mask, u32.
-    masked: Tensor,
+    /// What rows are needed for, u32: [`needs_of`] each.
+    needs: Tensor,
     /// u32, `[rows, words]`
     masks: Tensor,
     /// u32, `[rows, DRAW_WORDS]`
@@ -59,31 +60,38 @@ impl Chosen {
 }
 
 impl Choosing {
-    /// For rows of which `masked` says, u32, which have a mask.
+    /// For rows of which `needs` says, u32, what they are needed for.
     pub(super) fn new(
-        masked: Tensor,
+        needs: Tensor,
         vocabulary: usize,
         never: u32,
         uploads: Uploads,
     ) -> Result<Self> {
-        let (rows, device) = (masked.dims1()?, masked.device().clone());
+        let (rows, device) = (needs.dims1()?, needs.device().clone());
         let words = mask_words(vocabulary);
         let of = |width: usize| buffer(&device, (rows, width), DType::U32);
         let (masks, draws, seen) = (of(words)?, of(DRAW_WORDS)?, of(words)?);
-        Ok(Self { masked, masks, draws, seen, never, uploads })
+        Ok(Self { needs, masks, draws, seen, never, uploads })
     }
 
-    /// For its first rows, of which `masked` says which have a mask.
-    pub(super) fn narrow(&self, masked: Tensor) -> Result<Self> {
-        let of = |tensor: &Tensor| tensor.narrow(0, 0, masked.dims1()?);
+    /// For its first rows, of which `needs` says what they are needed for.
+    pub(super) fn narrow(&self, needs: Tensor) -> Result<Self> {
+        let of = |tensor: &Tensor| tensor.narrow(0, 0, needs.dims1()?);
         let (masks, draws, seen) = (of(&self.masks)?, of(&self.draws)?, of(&self.seen)?);
-        Ok(Self { masks, draws, seen, masked, never: self.never, uploads: self.uploads.clone() })
+        Ok(Self { masks, draws, seen, needs, never: self.never, uploads: self.uploads.clone() })
     }
 
-    /// Chooses a token of each row of `logits`, f32, `[rows, vocab]`: the first ones have these `wants`. Waits for masks.
+    /// What is found of rows by the product that makes their logits, in `best`.
+    pub(super) fn found<'a>(&'a self, best: &'a Tensor) -> Found<'a> {
+        Found { best, needs: &self.needs, never: self.never }
+    }
+
+    /// Chooses a token of each row of `logits`, f32, `[rows, vocab]`: the first ones have these `wants`. Where something was
+    /// `found` rows that are not needed for anything else are not read. Waits for masks.
     pub(super) fn choose(
         &self,
         logits: &Tensor,
+        found: Option<&Tensor>,
         wants: &[Want<'_>],
         scratch: &Scratch,
         choices: &Tensor,
@@ -93,8 +101,8 @@ impl Choosing {
             &self.masks,
             wants.iter().map(|want| want.mask().map(Mask::words)),
         )?;
-        let masks = Some(Masks { bits: &self.masks, masked: &self.masked });
-        tokens::argmax(logits, Allowed { masks, never: self.never }, scratch, choices)?;
+        let masks = Some(Masks { bits: &self.masks, needs: &self.needs });
+        tokens::argmax(logits, Allowed { masks, never: self.never }, found, scratch, choices)?;
         if wants.iter().all(|want| want.draw().is_none()) {
             return Ok(());
         }
@@ -107,8 +115,8 @@ impl Choosing {
             Ok(())
         })?;
         put_bits(&self.uploads, &seen, wants.iter().map(|want| seen_of(*want)))?;
-        let (bits, masked) = (first(&self.masks)?, first(&self.masked)?);
-        let masks = Some(Masks { bits: &bits, masked: &masked });
+        let (bits, needs) = (first(&self.masks)?, first(&self.needs)?);
+        let masks = Some(Masks { bits: &bits, needs: &needs });
         let allowed = Allowed { masks, never: self.never };
         let (draws, seen) = (&draws, &seen);
         draw(&first(logits)?, allowed, Draws { draws, seen }, &first(choices)?)
@@ -120,9 +128,11 @@ pub(super) fn choices_of(rows: usize, device: &Device) -> Result<Tensor> {
     buffer(device, (rows, CHOICE_WORDS), DType::U32)
 }
 
-/// 1 where a row has a mask.
-pub(super) fn is_masked(want: Want<'_>) -> u32 {
-    u32::from(want.mask().is_some())
+/// What a row of logits is needed for, besides its likeliest token.
+pub(super) fn needs_of(want: Want<'_>) -> u32 {
+    let masked = if want.mask().is_some() { MASKED } else { 0 };
+    let wanted = if matches!(want, Want::Nothing | Want::Greedy) { 0 } else { WANTED };
+    masked | wanted
 }
 
 /// The tokens that make a difference to what is drawn.
@@ -230,9 +240,8 @@ mod tests {
         let mut drawn = 0;
         for vocabulary in [1, 5, 31, 32, 1000, 4097, 151_674] {
             // One for all turns, as of all steps: what stands in it from those before means nothing.
-            let masked = Tensor::zeros(ROWS_MAX, DType::U32, &device).unwrap();
-            let choosing_all =
-                Choosing::new(masked, vocabulary, NEVER, Uploads::default()).unwrap();
+            let needs = Tensor::zeros(ROWS_MAX, DType::U32, &device).unwrap();
+            let choosing_all = Choosing::new(needs, vocabulary, NEVER, Uploads::default()).unwrap();
             for turn in 0..if vocabulary > 100_000 { 12 } else { 40 } {
                 let count = [1, 2, 7, ROWS_MAX][turn % 4];
                 let rows: Vec<Vec<f32>> = (0..count)
@@ -263,12 +272,12 @@ mod tests {
                 drawn += wants.iter().filter(|want| want.draw().is_some()).count();
                 let logits = Tensor::new(rows.concat(), &device).unwrap();
                 let logits = logits.reshape((count, vocabulary)).unwrap();
-                let mut masked: Vec<u32> = wants.iter().map(|want| is_masked(*want)).collect();
-                masked.resize(count, 0);
-                let choosing = choosing_all.narrow(Tensor::new(masked, &device).unwrap()).unwrap();
+                let mut needs: Vec<u32> = wants.iter().map(|want| needs_of(*want)).collect();
+                needs.resize(count, 0);
+                let choosing = choosing_all.narrow(Tensor::new(needs, &device).unwrap()).unwrap();
                 let (scratch, choices) =
                     (Scratch::new(&device, count, 1).unwrap(), choices_of(count, &device).unwrap());
-                choosing.choose(&logits, wants, &scratch, &choices).unwrap();
+                choosing.choose(&logits, None, wants, &scratch, &choices).unwrap();
                 let downloads = Downloads::new(count * CHOICE_WORDS);
                 let chosen = Chosen::of_all(downloads.start(&choices).unwrap()).wait().unwrap();
                 for (at, (want, row)) in wants.iter().zip(&rows).enumerate() {

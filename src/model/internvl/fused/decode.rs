@@ -15,11 +15,12 @@ use std::ops::Range;
 use candle_core::{DType, Result, Tensor};
 
 use super::ahead::{Ahead, Last};
-use super::choosing::{Choosing, choices_of, is_masked};
+use super::choosing::{Choosing, choices_of, needs_of};
 use super::places::{Piece, Places, put_table};
 use super::{Chosen, Decoded, Fused, Scratch, Stack, Widths, Workspace, rms};
 use crate::model::cache::BLOCK_TOKENS;
 use crate::model::cuda::attention::Span;
+use crate::model::cuda::found::PART_WORDS;
 use crate::model::cuda::graph::{Graph, cublas_workspace};
 use crate::model::cuda::launch::buffer;
 use crate::model::cuda::rows;
@@ -30,6 +31,7 @@ use crate::model::internvl::decoder_layer::DecoderLayer;
 use crate::model::internvl::home::Home;
 use crate::model::internvl::laps::Laps;
 use crate::model::internvl::looks::{Looks, layers_that_count};
+use crate::model::layers::Linear;
 use crate::model::output::Want;
 use crate::model::runner::Slot;
 
@@ -43,7 +45,7 @@ const FIRST_LAYERS: usize = 2;
 const NOTHING: u32 = u32::MAX;
 
 /// Nobody reads what is drawn.
-const ANY: Draw<'_> =
+pub(super) const ANY: Draw<'_> =
     Draw { odds: Odds { temperature: 1.0, ..Odds::GREEDY }, seen: &[], allowed: None, number: 0 };
 
 /// A sequence's last token.
@@ -77,7 +79,7 @@ pub(super) struct DecodeStep {
 pub(super) struct Stage {
     /// Of the device, in the model's list.
     pub(super) device: usize,
-    /// u32: tokens, positions, lengths, whether there is a mask, and tables of a bucket's rows.
+    /// u32: tokens, positions, lengths, what logits are needed for, and tables of a bucket's rows.
     pub(super) inputs: Tensor,
     pub(super) buckets: Vec<Bucket>,
     /// Kept for cublas.
@@ -104,8 +106,10 @@ pub(super) struct Bucket {
 #[derive(Clone)]
 pub(super) struct End {
     choosing: Choosing,
-    /// f32, `[rows, vocab]`
+    /// f32, `[rows, vocab]`; of rows of which nobody needs them there are none where likeliest tokens are found.
     pub(super) logits: Tensor,
+    /// What the head finds of them, f32, `[rows, parts, PART_WORDS]`, where it does.
+    found: Option<Tensor>,
     /// `[rows, CHOICE_WORDS]`
     choices: Tensor,
     /// Those of the largest bucket: whichever one a step had, its choices are the first of these.
@@ -163,9 +167,10 @@ impl DecodeStep {
         let table_blocks = positions_max.div_ceil(BLOCK_TOKENS).max(1);
         let device = stack.homes.head.candle_device();
         let choices = choices_of(most, device)?;
-        let masked = Tensor::zeros(most, DType::U32, device)?;
+        let needs = Tensor::zeros(most, DType::U32, device)?;
         let ending = End {
-            choosing: Choosing::new(masked, widths.vocabulary, never, uploads.clone())?,
+            choosing: Choosing::new(needs, widths.vocabulary, never, uploads.clone())?,
+            found: None,
             logits: buffer(device, (most, widths.vocabulary), DType::F32)?,
             all_choices: choices.clone(),
             choices,
@@ -219,20 +224,15 @@ impl DecodeStep {
             let rows = *rows;
             let part = |index: usize| inputs.narrow(0, index * rows, rows);
             let tables = inputs.narrow(0, 4 * rows, rows * self.table_blocks)?;
-            let ending = is_last.then(|| {
-                Ok::<_, candle_core::Error>(End {
-                    choosing: ending.choosing.narrow(part(3)?)?,
-                    logits: ending.logits.narrow(0, 0, rows)?,
-                    choices: ending.choices.narrow(0, 0, rows)?,
-                    all_choices: ending.all_choices.clone(),
-                })
-            });
+            let workspace = workspace.narrow(rows)?;
+            let end = || ending.of_bucket(part(3)?, stack.head, &workspace.normed);
+            let ending = is_last.then(end).transpose()?;
             Ok::<_, candle_core::Error>(Bucket {
                 tokens: (layers.start == 0 && !stack.embedding.is_on_host())
                     .then(|| part(0))
                     .transpose()?,
                 layers: layers.clone(),
-                ending: ending.transpose()?,
+                ending,
                 places: Places {
                     positions: part(1)?,
                     sequences: None,
@@ -243,7 +243,7 @@ impl DecodeStep {
                     cos: cos.clone(),
                     sin: sin.clone(),
                 },
-                workspace: workspace.narrow(rows)?,
+                workspace,
                 queries: queries.iter().map(|q| q.narrow(0, 0, rows)).collect::<Result<_>>()?,
                 graphs: Vec::new(),
             })
@@ -263,7 +263,7 @@ impl DecodeStep {
         put(NOTHING, &|row| row.token);
         put(NOTHING, &|row| row.position as u32);
         put(0, &|row| row.position as u32 + 1);
-        put(0, &|row| is_masked(row.want));
+        put(0, &|row| needs_of(row.want));
         for row in rows {
             put_table(&mut values, row.blocks, self.table_blocks)?;
         }
@@ -314,7 +314,7 @@ impl DecodeStep {
                 }
                 Some(end) => {
                     let wants: Vec<Want<'_>> = rows.iter().map(|row| row.want).collect();
-                    let chosen = end.choose(&wants, stage.device, fused)?;
+                    let chosen = end.choose_and_bring(&wants, stage.device, fused)?;
                     self.last = Some(Last::of(rows, &chosen));
                     decoded = Some((chosen, end.logits.clone()));
                 }
@@ -360,7 +360,7 @@ impl Stage {
             bucket.launch(stack, scratch, 0..layers.len())?;
             if let Some(end) = &bucket.ending {
                 // The first row is drawn, whatever it holds: a kernel that is compiled first makes nobody wait later.
-                end.choosing.choose(&end.logits, &[Want::Drawn(ANY)], scratch, &end.choices)?;
+                end.choose(&[Want::Drawn(ANY)], scratch)?;
             }
             device.synchronize()?;
             if allocates {
@@ -440,21 +440,41 @@ impl Bucket {
             return rows::add_rms_norm(residual, Some(delta), rms(&layer.input_layernorm)?, normed);
         };
         rows::add_rms_norm(residual, Some(delta), rms(stack.norm)?, normed)?;
-        stack.head.product_into(normed, &end.logits)?;
-        Ok(())
+        match &end.found {
+            Some(best) => stack.head.logits_into(normed, &end.logits, end.choosing.found(best)),
+            None => stack.head.product_into(normed, &end.logits).map(drop),
+        }
     }
 }
 
 impl End {
-    /// Chooses a token of each row, and begins to bring over those of the first ones, which have these `wants`. Waits for
-    /// masks.
-    pub(super) fn choose(
+    /// For the first rows, of which `needs` says what they are needed for, and which are `head`'s product with `x`.
+    fn of_bucket(&self, needs: Tensor, head: &Linear, x: &Tensor) -> Result<Self> {
+        let rows = needs.dims1()?;
+        let logits = self.logits.narrow(0, 0, rows)?;
+        let room = |parts| buffer(x.device(), (rows, parts, PART_WORDS), DType::F32);
+        Ok(Self {
+            found: head.found_parts(x, &logits)?.map(room).transpose()?,
+            logits,
+            choosing: self.choosing.narrow(needs)?,
+            choices: self.choices.narrow(0, 0, rows)?,
+            all_choices: self.all_choices.clone(),
+        })
+    }
+
+    /// Chooses a token of each row, of which the first ones have these `wants`. Waits for masks.
+    fn choose(&self, wants: &[Want<'_>], scratch: &Scratch) -> Result<()> {
+        self.choosing.choose(&self.logits, self.found.as_ref(), wants, scratch, &self.choices)
+    }
+
+    /// And begins to bring over those of the first ones.
+    pub(super) fn choose_and_bring(
         &self,
         wants: &[Want<'_>],
         device: usize,
         fused: &Fused,
     ) -> Result<Chosen> {
-        self.choosing.choose(&self.logits, wants, &fused.scratches[&device], &self.choices)?;
+        self.choose(wants, &fused.scratches[&device])?;
         Ok(Chosen::of_all(fused.downloads.start(&self.choices.narrow(0, 0, wants.len())?)?))
     }
 }

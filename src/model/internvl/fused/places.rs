@@ -33,6 +33,12 @@ pub(super) struct Piece {
     pub(super) sequences: usize,
 }
 
+impl Piece {
+    pub(super) fn is_of_single_rows(self) -> bool {
+        self.rows == self.sequences
+    }
+}
+
 impl Places {
     /// None where a sequence is longer than the angles of `rope` are made for.
     pub(super) fn new(
@@ -89,7 +95,7 @@ fn pieces(rows: &[Rows<'_>]) -> Vec<Piece> {
     let mut first_row = 0;
     for (index, rows) in rows.iter().enumerate() {
         match pieces.last_mut() {
-            Some(last) if rows.len == 1 && last.rows == last.sequences => {
+            Some(last) if rows.len == 1 && last.is_of_single_rows() => {
                 last.rows += 1;
                 last.sequences += 1;
             }
