@@ -18,14 +18,8 @@ const TURN: Duration = Duration::from_micros(20);
 const AWAKE_MAX: usize = 3;
 
 thread_local! {
-    /// What a thread has done where it looked for work: turns of its own kind, and parts of passes.
-    static DONE: Cell<Done> = const { Cell::new(Done { turns: 0, parts: 0 }) };
-}
-
-#[derive(Clone, Copy)]
-struct Done {
-    turns: u64,
-    parts: u64,
+    /// Turns in which this thread found no work.
+    static IDLE_TURNS: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Ends the others' wait, however the pass ends.
@@ -62,14 +56,14 @@ impl Companion {
     /// as the thread may be one that has come here while it waits.
     fn turn(mut self) {
         let begun = Instant::now();
+        let mut is_idle = true;
         while !self.is_over.load(Ordering::Acquire) {
-            let before = DONE.get();
+            let before = IDLE_TURNS.get();
             let has_done = rayon::yield_now() == Some(Yield::Executed);
-            let now = DONE.get();
-            // Another companion's turn is no work, but for what it has done.
-            if has_done && (now.turns == before.turns || now.parts != before.parts) {
+            // Another companion's idle turn is no work.
+            if has_done && IDLE_TURNS.get() == before {
                 self.since = Instant::now();
-                DONE.set(Done { parts: now.parts + 1, ..now });
+                is_idle = false;
                 break;
             }
             if has_done || begun.elapsed() > TURN {
@@ -77,8 +71,7 @@ impl Companion {
             }
             std::thread::yield_now();
         }
-        let done = DONE.get();
-        DONE.set(Done { turns: done.turns + 1, ..done });
+        IDLE_TURNS.set(IDLE_TURNS.get() + u64::from(is_idle));
         if !self.is_over.load(Ordering::Acquire) && self.since.elapsed() < PATIENCE {
             rayon::spawn(move || self.turn());
         }
