@@ -48,6 +48,7 @@ pub(super) struct AheadRow<'a> {
     pub(super) slot: Slot,
     pub(super) blocks: &'a [u32],
     pub(super) position: usize,
+    pub(super) is_drawn: bool,
 }
 
 /// Never made.
