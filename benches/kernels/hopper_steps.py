@@ -18,8 +18,8 @@ and of 129 rows and more:
     swiglu     and gate_up_proj with its activation by hopper_swiglu.cu
     found      and the head as above
 
-The program takes `all` up to 16 rows, `large, o` up to 64 and `large` up to 96 (src/model/cuda/hopper.rs), `swiglu` from 160 to 256, and `found` up to
-64 and from 129 on where no logits are asked for. A step is a
+The program takes `all` up to 16 rows, `large, o` up to 64 and `large` up to 96, the head's up to 128 (src/model/cuda/hopper.rs), `swiglu` from 160 to
+256, and `found` up to 64 and from 129 on where no logits are asked for. A step is a
 graph; rounds go through all variants, and the median counts. `--profile` prints the kernels of one step with the time from each start to the next.
 """
 

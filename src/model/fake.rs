@@ -425,7 +425,10 @@ impl Runner for Fake {
         for segment in &batch.segments {
             let slot = segment.slot.0;
             assert!(segment.tokens.is_empty(), "slot {slot}: its token is not known yet");
-            let is_free = segment.want.is_something() && segment.want.mask().is_none();
+            let is_free = match segment.want {
+                Want::Greedy => true,
+                want => want.draw().is_some_and(|draw| draw.allowed.is_none()),
+            };
             assert!(is_free, "slot {slot}");
             let room = segment.blocks.len() * self.options.spec.block_tokens;
             assert!(segment.start < room, "slot {slot}: position {} of {room}", segment.start);

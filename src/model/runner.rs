@@ -278,7 +278,8 @@ pub trait Runner: Send {
 
     /// Begins the pass that follows the one submitted last, before it is known what that one chooses: the one token of each
     /// segment, which has none yet, is what the sequence in its slot chooses there. They want the likeliest
-    /// token, or one that is drawn among all, whatever by: that is told when the pass is asked for. Says whether it did.
+    /// token, or one that is drawn among all, whatever by: that is told when the pass is asked for. One that was to be the
+    /// likeliest and is drawn then is another pass. Says whether it did.
     ///
     /// If the pass that is submitted next has these segments, or some of them, with the tokens that were chosen, it is under
     /// way already. Any other begins as always, and what was begun here is dropped: it has written KV entries behind those that

@@ -219,7 +219,7 @@ impl Model {
 
     /// One step of `batch` sequences that have `context` tokens each, again and again, each begun `ahead` where the runner does
     /// that, as the engine has it. A step counts from the end of the one before. Each adds a token: the middle one of those that
-    /// count has `context` of them.
+    /// count has `context` of them, where that is as many as come before it.
     fn decode(
         &mut self,
         (batch, context): (usize, usize),

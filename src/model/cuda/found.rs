@@ -64,10 +64,8 @@ mod tests {
     };
     use crate::model::output::Choice;
 
-    const STREAMED_ROWS_MAX: usize = 64;
-
     fn product(x: &Tensor, weight: &Tensor, out: &Tensor, found: Option<Found<'_>>) {
-        let is_streamed = x.dim(0).unwrap() <= STREAMED_ROWS_MAX;
+        let is_streamed = x.dim(0).unwrap() <= hopper::FOUND_ROWS_MAX;
         let done = if is_streamed {
             hopper::product_into(x, Weight::Dense(weight), out, found)
         } else {
@@ -77,7 +75,7 @@ mod tests {
     }
 
     fn parts(x: &Tensor, weight: &Tensor) -> usize {
-        if x.dim(0).unwrap() <= STREAMED_ROWS_MAX {
+        if x.dim(0).unwrap() <= hopper::FOUND_ROWS_MAX {
             hopper::found_parts(x, weight).unwrap().unwrap()
         } else {
             hopper_logits::found_parts(weight.dim(0).unwrap())
@@ -99,20 +97,25 @@ mod tests {
         read_choices(&choices.flatten_all().unwrap().to_vec1().unwrap())
     }
 
-    /// The second row of `x`, where there is one, has what is no number.
+    /// Of some rows the middle one is wanted too; the second one has what is no number.
     fn compare(x: &Tensor, weight: &Tensor) {
         let ((rows, _), columns, device) = (x.dims2().unwrap(), weight.dim(0).unwrap(), x.device());
         let whole = nothing(&[rows, columns], device);
         product(x, weight, &whole, None);
         let whole = whole.to_vec2::<f32>().unwrap();
-        let (never, wanted) = (Choice::greedy(&whole[0], u32::MAX, None).token, rows / 2);
-        let needs = (0..rows).map(|row| if row == wanted { WANTED } else { 0 });
+        let never = Choice::greedy(&whole[0], u32::MAX, None).token;
+        let wanted = (rows > 1).then_some(rows / 2);
+        let needs = (0..rows).map(|row| if Some(row) == wanted { WANTED } else { 0 });
         let needs = Tensor::new(needs.collect::<Vec<u32>>(), device).unwrap();
-        let best = nothing(&[rows, parts(x, weight), PART_WORDS], device);
+        // A row more, which stays as it is.
+        let room = nothing(&[rows + 1, parts(x, weight), PART_WORDS], device);
+        let best = room.narrow(0, 0, rows).unwrap();
         let found = Found { best: &best, needs: &needs, never };
         let logits = nothing(&[rows, columns], device);
         product(x, weight, &logits, Some(found));
         let choices = chosen(&logits, found);
+        let behind = room.narrow(0, rows, 1).unwrap().flatten_all().unwrap();
+        assert!(behind.to_vec1::<f32>().unwrap().iter().all(|x| x.is_nan()), "{rows}: behind");
         let logits = logits.to_vec2::<f32>().unwrap();
         for (row, (choice, whole)) in choices.into_iter().zip(&whole).enumerate() {
             let name = format!("row {row} of {rows} x {columns} in {:?}", x.dtype());
@@ -128,7 +131,7 @@ mod tests {
                 assert!(error < 1e-4, "{name}: {error:e}");
             }
             let bits = |row: &[f32]| row.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
-            if row == wanted {
+            if Some(row) == wanted {
                 assert_eq!(bits(&logits[row]), bits(whole), "{name}");
             } else {
                 assert!(logits[row].iter().all(|x| x.is_nan()), "{name}: written");
@@ -157,7 +160,7 @@ mod tests {
                 let weight = random(columns);
                 let spoilt = Tensor::full(f32::INFINITY, (1, inner), &device).unwrap();
                 let spoilt = spoilt.to_dtype(dtype).unwrap();
-                for rows in [1, 2, 7, 8, 9, 16, 17, 33, 64, 129, 200, 256] {
+                for rows in [1, 2, 7, 8, 9, 16, 17, 33, 64, 129, 200, 256, 257, 300, 384] {
                     let x = random(rows);
                     if rows > 1 {
                         x.slice_set(&spoilt, 0, 1).unwrap();

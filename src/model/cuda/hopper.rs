@@ -24,7 +24,7 @@ const TILES_FEW: usize = 2;
 /// Warps of a block that multiply.
 const WARPS: usize = 8;
 /// Rows of x up to which kernels tell the likeliest tokens.
-const FOUND_ROWS_MAX: usize = 64;
+pub(super) const FOUND_ROWS_MAX: usize = 64;
 /// Where stages begin, and what the barriers of one take.
 const STAGE_ALIGNMENT: usize = 1024;
 const BARRIER_BYTES: usize = 16;
@@ -45,9 +45,9 @@ pub(super) const ROWS_MAX: usize = 128;
 /// and others.
 const LARGE_ELEMENTS: usize = 32 << 20;
 const LARGE_ROWS_MAX: usize = 96;
-/// The same for an output matrix.
-const HUGE_ELEMENTS: usize = 256 << 20;
-const HUGE_ROWS_MAX: usize = ROWS_MAX;
+/// The same for an output matrix, whose product is in f32.
+const LOGITS_ELEMENTS: usize = 256 << 20;
+const LOGITS_ROWS_MAX: usize = ROWS_MAX;
 const SMALL_ROWS_MAX: usize = 16;
 /// The same for a square matrix. That is `o_proj`, which comes behind attention: its weights are on their way before the last
 /// blocks of that have ended, which takes longer than the end of a norm does.
@@ -101,11 +101,11 @@ impl<'a> Weight<'a> {
     }
 }
 
-/// Whether a product of `rows` with a dense weight of these sizes is faster by these kernels than by cublas: measured in whole decoding
-/// steps of InternVL3-8B.
-pub(super) fn is_faster(rows: usize, columns: usize, inner: usize) -> bool {
-    let most = if columns * inner >= HUGE_ELEMENTS {
-        HUGE_ROWS_MAX
+/// Whether a product of `rows` with a dense weight of these sizes, to `out`, is faster by these kernels than by cublas: measured in
+/// whole decoding steps of InternVL3-8B.
+pub(super) fn is_faster(rows: usize, columns: usize, inner: usize, out: DType) -> bool {
+    let most = if out == DType::F32 && columns * inner >= LOGITS_ELEMENTS {
+        LOGITS_ROWS_MAX
     } else if columns * inner >= LARGE_ELEMENTS {
         LARGE_ROWS_MAX
     } else if columns == inner {
@@ -174,6 +174,13 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Parts of likeliest tokens that a product of a dense weight in f32 leaves of each row.
+    fn found_parts(self) -> Option<usize> {
+        (self.cluster == 1 && self.width <= FOUND_ROWS_MAX).then_some(self.clusters * WARPS)
+    }
+}
+
 /// How many clusters of this size run at once.
 fn at_once(device: &CudaDevice, cluster: usize, shared_memory: usize) -> Result<usize> {
     if cluster == 1 {
@@ -224,8 +231,7 @@ fn plan(x: &Tensor, weight: Weight<'_>) -> Result<Plan> {
 
 /// Parts of likeliest tokens that [`product_into`] finds of each row of its result in f32; none where it finds none.
 pub(super) fn found_parts(x: &Tensor, weight: &Tensor) -> Result<Option<usize>> {
-    let plan = plan(x, Weight::Dense(weight))?;
-    Ok((plan.cluster == 1 && plan.width <= FOUND_ROWS_MAX).then_some(plan.clusters * WARPS))
+    Ok(plan(x, Weight::Dense(weight))?.found_parts())
 }
 
 /// `x · weightᵀ` of `[m, k]` and `[n, k]` to `out`, `[m, n]` in the dtype of `x` or f32. All rows begin at 16-byte
@@ -248,11 +254,8 @@ pub(super) fn product_into(
     }
     let plan = plan(x, weight)?;
     if let Some(found) = found {
-        let parts = match weight {
-            Weight::Dense(weight) if out_is_f32 => found_parts(x, weight)?,
-            _ => None,
-        };
-        let Some(parts) = parts else {
+        let is_dense = matches!(weight, Weight::Dense(_));
+        let Some(parts) = plan.found_parts().filter(|_| is_dense && out_is_f32) else {
             bail!("no likeliest tokens of {:?} in {:?}", out.shape(), out.dtype())
         };
         found.expect(m, parts)?;
@@ -317,10 +320,18 @@ mod tests {
     #[test]
     fn products_go_where_they_were_faster() {
         // The head, gate_up_proj, o_proj and qkv_proj of InternVL3-8B.
-        let products =
-            [(151_674, 3584, 128), (37_888, 3584, 96), (3584, 3584, 64), (4608, 3584, 16)];
-        for (columns, inner, most) in products {
-            assert!(is_faster(most, columns, inner) && !is_faster(most + 1, columns, inner));
+        let (logits, x) = (DType::F32, DType::BF16);
+        let products = [
+            (151_674, 3584, logits, 128),
+            (37_888, 3584, x, 96),
+            (3584, 3584, x, 64),
+            (4608, 3584, x, 16),
+            // gate_up_proj of InternVL3-38B has as many elements as an output matrix.
+            (55_296, 5120, x, 96),
+        ];
+        for (columns, inner, out, most) in products {
+            let is_faster = |rows| is_faster(rows, columns, inner, out);
+            assert!(is_faster(most) && !is_faster(most + 1), "{columns} x {inner}");
         }
     }
 

@@ -451,7 +451,7 @@ PREFILL_ATTENTION(bf16, __nv_bfloat16, 128, 2)
                                     bias == nullptr ? nullptr : bias + head,                                   \
                                     bias == nullptr ? nullptr : bias + head + 2 * width,                       \
                                     (int)blockIdx.x * GROUPS * 64, rows, 0, 0, scale};                         \
-        attention<T, D, GROUPS, false>(source, queries, rows, false);                                                 \
+        attention<T, D, GROUPS, false>(source, queries, rows, false);                                          \
     }
 
 FULL_ATTENTION(f16, __half, 64, 3)

@@ -117,6 +117,55 @@ mod tests {
     use candle_core::{DType, Device};
 
     use super::*;
+    use crate::model::cache::{CacheShape, LayerCache};
+
+    /// As one after the other, again and again: what begins too soon shows by chance. Needs a GPU of compute capability 9.0;
+    /// where there is none it says so and is over.
+    #[test]
+    fn prompts_attend_beside_each_other() {
+        const PROMPTS: usize = 5;
+        const BLOCKS: usize = 10;
+        const TOKENS: usize = BLOCKS * BOX_KEYS - 7;
+        let Ok(device) = Device::new_cuda(0) else {
+            eprintln!("not run: it needs a GPU");
+            return;
+        };
+        if !hopper::takes(device.as_cuda_device().unwrap(), DType::BF16).unwrap() {
+            eprintln!("not run: the GPU is of another kind");
+            return;
+        }
+        let (heads, kv_heads, head_dim) = (28, 4, 128);
+        let random = |rows: usize, heads: usize| {
+            let values = Tensor::randn(0f32, 1f32, (rows, heads, head_dim), &device).unwrap();
+            values.to_dtype(DType::BF16).unwrap()
+        };
+        let shape = CacheShape { blocks: PROMPTS * BLOCKS, kv_heads, head_dim };
+        let cache = LayerCache::new(shape, DType::BF16, &device).unwrap();
+        let table: Vec<u32> = (0..(PROMPTS * BLOCKS) as u32).collect();
+        for blocks in table.chunks(BLOCKS) {
+            let k = random(TOKENS, kv_heads).transpose(0, 1).unwrap();
+            cache.write(blocks, 0, &k, &k).unwrap();
+        }
+        let tables = Tensor::from_vec(table, (PROMPTS, BLOCKS), &device).unwrap();
+        let positions = Tensor::arange(0, TOKENS as u32, &device).unwrap();
+        let attend = |q: &Tensor, beside: bool| {
+            let shape = (PROMPTS * TOKENS, heads * head_dim);
+            let out = Tensor::zeros(shape, DType::BF16, &device).unwrap();
+            for prompt in 0..PROMPTS {
+                let of = |tensor: &Tensor| tensor.narrow(0, prompt * TOKENS, TOKENS).unwrap();
+                let tables = tables.narrow(0, prompt, 1).unwrap();
+                let paged = Paged { keys: &cache.keys, values: &cache.values, tables: &tables };
+                let beside = beside && prompt > 0;
+                prefill_attention(&of(q), paged, &positions, beside, &of(&out)).unwrap();
+            }
+            // By a kernel that waits for the last of them alone.
+            (out + 0.0).unwrap().to_dtype(DType::F32).unwrap().to_vec2::<f32>().unwrap()
+        };
+        for turn in 0..8 {
+            let q = random(PROMPTS * TOKENS, heads);
+            assert!(attend(&q, true) == attend(&q, false), "turn {turn}");
+        }
+    }
 
     #[test]
     fn a_block_fits() {

@@ -67,7 +67,8 @@ struct Logits {
             const int line = tile.row + thread / 32 * 16 + i * 8 + lane / 4;
             if (found.best != nullptr) {
                 const Best best = best_of([&](int j, int e) { return sums[4 * j + 2 * i + e]; }, column, p.n, found.never);
-                if (lane % 4 == 0 && line < p.m) {
+                // The other block of a cluster may have a tile more than there are.
+                if (lane % 4 == 0 && line < p.m && tile.column < p.n) {
                     found.best[(size_t)line * found.parts + tile.column / COLUMNS] = best;
                 }
             }

@@ -85,6 +85,10 @@ template <> __device__ __forceinline__ void store<float>(float *at, const float 
 // take their places as soon as there is room, and wait here for all that earlier kernels have written. Before
 // this nothing may be read that a kernel of the same step writes, and nothing written at all. A step begins with
 // a kernel that nothing overtakes (embed, or a copy): what those before it have written may be read.
+//
+// One kernel does not wait at its beginning: attention of a prompt `beside` that of another (hopper_attention.cu). The kernel before
+// it lets it begin only behind its own wait, so that what both read has been written, by kernels that have ended; it reads that by no
+// read-only path, and what it writes nobody has read since those.
 __device__ __forceinline__ void await_previous_kernels() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");

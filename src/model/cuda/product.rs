@@ -54,7 +54,7 @@ pub(in crate::model) fn product_into(x: &Tensor, weight: &Tensor, out: &Tensor) 
     if !takes(x, out.dtype()) {
         bail!("no product of {:?} in {:?}", x.dtype(), out.dtype());
     }
-    if is_streamed(x, weight)? {
+    if is_streamed(x, weight, out.dtype())? {
         return hopper::product_into(x, hopper::Weight::Dense(weight), out, None);
     }
     if hopper_logits::takes(x, weight, out)? {
@@ -71,9 +71,9 @@ pub(in crate::model) fn product_into(x: &Tensor, weight: &Tensor, out: &Tensor) 
 }
 
 /// Whether the weight is streamed by the kernels for few rows.
-fn is_streamed(x: &Tensor, weight: &Tensor) -> Result<bool> {
+fn is_streamed(x: &Tensor, weight: &Tensor, out: DType) -> Result<bool> {
     let ((rows, inner), columns) = (x.dims2()?, weight.dim(0)?);
-    Ok(hopper::is_faster(rows, columns, inner) && hopper::takes_rows(x, weight)?)
+    Ok(hopper::is_faster(rows, columns, inner, out) && hopper::takes_rows(x, weight)?)
 }
 
 /// Parts of likeliest tokens that [`logits_into`] finds of each row; none where it has no kernel for these.
@@ -85,7 +85,7 @@ pub(in crate::model) fn found_parts(
     if !takes(x, out.dtype()) || out.dtype() != DType::F32 {
         return Ok(None);
     }
-    if is_streamed(x, weight)? {
+    if is_streamed(x, weight, out.dtype())? {
         return hopper::found_parts(x, weight);
     }
     let (is_tiled, columns) = (hopper_logits::takes(x, weight, out)?, weight.dim(0)?);
@@ -100,7 +100,7 @@ pub(in crate::model) fn logits_into(
     out: &Tensor,
     found: Found<'_>,
 ) -> Result<()> {
-    if is_streamed(x, weight)? {
+    if is_streamed(x, weight, out.dtype())? {
         return hopper::product_into(x, hopper::Weight::Dense(weight), out, Some(found));
     }
     hopper_logits::product_into(x, weight, out, Some(found))

@@ -75,8 +75,8 @@ pub(super) struct Fused {
 /// What a step of the decoder comes to.
 pub(super) struct Decoded {
     pub(super) chosen: Chosen,
-    /// f32, `[rows, vocab]`, in the order of the choices; rows behind those mean nothing. Good until the next
-    /// step begins.
+    /// f32, `[rows, vocab]`, in the order of the choices. Rows behind those mean nothing, nor do those that wanted their
+    /// likeliest token. Good until the next step begins.
     pub(super) logits: Tensor,
     /// Whether the step was begun ahead.
     pub(super) was_begun: bool,

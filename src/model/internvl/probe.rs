@@ -137,9 +137,9 @@ impl InternVl {
         Ok(Probed { sites: sites.collect(), rows, features, logits })
     }
 
-    /// The logits after the last token of `input` where that is taken in by a decoding step of its own, and the choices
-    /// that the devices made: from these, beside nothing that anybody reads, and by a draw from the likeliest token alone. None
-    /// where no such step was made ready.
+    /// The logits after the last token of `input` where that is taken in by a decoding step of its own, and the devices'
+    /// choices in that step, in one whose logits nobody reads, and in one that draws from the likeliest token alone. None where no
+    /// such step was made ready.
     pub(super) fn probe_decoding(
         &mut self,
         input: &ProbeInput,

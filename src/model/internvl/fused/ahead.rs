@@ -197,6 +197,7 @@ impl DecodeStep {
 mod tests {
     use super::*;
     use crate::checkpoint::Checkpoint;
+    use crate::constraint::Mask;
     use crate::model::draw::Odds;
     use crate::model::internvl::{InternVl, LoadOptions, load};
     use crate::model::output::{Choice, Output};
@@ -221,6 +222,38 @@ mod tests {
         assert_eq!(table(&blocks, BLOCK_TOKENS - 1), [4]);
         assert_eq!(table(&blocks, BLOCK_TOKENS), [4, 5]);
         assert_eq!(table(&blocks, 9 * BLOCK_TOKENS), blocks);
+    }
+
+    /// Whose token is announced as the likeliest has no logits to be drawn from, or to be looked at.
+    #[test]
+    fn a_step_serves_what_it_was_begun_for() {
+        let (blocks, words) = ([4, 5], [1]);
+        let tokens = Tokens::default();
+        tokens.set(vec![70, 71]).unwrap();
+        let place = |slot| Place { slot: Slot(slot), position: 9 };
+        let ahead = Ahead {
+            bucket: 0,
+            rows: vec![place(0), place(1)],
+            are_drawn: vec![false, true],
+            from: vec![1, 0],
+            tokens,
+            tables: vec![vec![4], vec![4]],
+            times: None,
+        };
+        let draw = |allowed| Want::Drawn(Draw { odds: ODDS, seen: &[], allowed, number: 0 });
+        let found = |slot: u32, want| {
+            let token = if slot == 0 { 71 } else { 70 };
+            let row = DecodeRow { slot: Slot(slot), blocks: &blocks, token, position: 9, want };
+            ahead.serves(&[row])
+        };
+        assert_eq!(found(0, Want::Greedy), Some(vec![0]));
+        assert_eq!(found(1, Want::Greedy), Some(vec![1]));
+        assert_eq!(found(1, draw(None)), Some(vec![1]));
+        assert_eq!(found(0, draw(None)), None);
+        let mask = Mask::of(words.to_vec());
+        assert_eq!(found(1, draw(Some(&mask))), None);
+        assert_eq!(found(1, Want::GreedyAmong(&mask)), None);
+        assert_eq!(found(1, Want::Logits), None);
     }
 
     const SEQUENCES: usize = 3;
