@@ -42,6 +42,10 @@ lint:
 	CUSTOM_LIBFUZZER_PATH=/none/libFuzzer.a CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))" \
 		$(CARGO) clippy --manifest-path fuzz/Cargo.toml --bins -- -D warnings
 
+# The same for what is compiled with CUDA's toolkit alone: where nvcc is, and a GPU or CUDA_COMPUTE_CAP (90 for an H100).
+lint-cuda:
+	$(CARGO) clippy --release --locked --features cuda --all-targets -- -D warnings
+
 # Unit, integration and documentation tests, all in the dev profile: nothing is compiled twice.
 unit: interop
 	$(CARGO) test --locked

@@ -159,13 +159,13 @@ fn multiply(x: &Rows, weight: &ByteMatrix, out: &Tensor) -> Result<()> {
     let handle = handle(context)?;
     let chosen = {
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.get(&(context, [m, n, k], out.dtype())) {
-            Some(chosen) => *chosen,
-            None => {
-                let chosen = task.choose(handle)?;
-                known.insert((context, [m, n, k], out.dtype()), chosen);
-                chosen
-            }
+        let key = (context, [m, n, k], out.dtype());
+        if let Some(chosen) = known.get(&key) {
+            *chosen
+        } else {
+            let chosen = task.choose(handle)?;
+            known.insert(key, chosen);
+            chosen
         }
     };
     // SAFETY: only cublasLt reads it, after it has written it.

@@ -286,6 +286,7 @@ mod tests {
 
     /// Against the products in f64; and nothing is written beside the result.
     #[test]
+    #[expect(clippy::float_cmp, reason = "zeros that nothing was written to")]
     fn a_fused_product_is_the_activation_of_two() {
         let Ok(device) = Device::new_cuda(0) else {
             eprintln!("skipped: there is no GPU");
@@ -322,7 +323,7 @@ mod tests {
                     let limit = exact.abs().unwrap().affine(rounding + 1e-5, 1e-4).unwrap();
                     let part = ((ours - &exact).unwrap().abs().unwrap() / limit).unwrap();
                     let parts = part.flatten_all().unwrap().to_vec1::<f64>().unwrap();
-                    let wrong = parts.iter().filter(|part| !(**part <= 1.0)).count();
+                    let wrong = parts.iter().filter(|part| part.is_nan() || **part > 1.0).count();
                     assert_eq!(
                         wrong, 0,
                         "{rows} rows of {inner} to {width} in {dtype:?}, {tile:?}"

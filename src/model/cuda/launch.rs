@@ -239,10 +239,11 @@ fn launch_config(
 /// Bytes of shared memory that a kernel may be launched with, by its handle, where that was ever more than none.
 static ALLOWED: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
 
-/// How many clusters run at once, by context, kernel and blocks of a cluster. Of a kernel all launches have the same threads
-/// and shared memory where this is asked.
-static AT_ONCE: LazyLock<Mutex<HashMap<(usize, String, usize), usize>>> =
-    LazyLock::new(Mutex::default);
+/// A kernel in a context, and blocks of a cluster.
+type ClustersOf = (usize, String, usize);
+
+/// How many clusters run at once. Of a kernel all launches have the same threads and shared memory where this is asked.
+static AT_ONCE: LazyLock<Mutex<HashMap<ClustersOf, usize>>> = LazyLock::new(Mutex::default);
 
 /// How many clusters of `cluster` blocks of this kernel the GPU runs at once. The driver is asked once.
 pub(super) fn clusters_at_once(
@@ -337,18 +338,17 @@ fn kernel(stream: &Arc<CudaStream>, module: &Module, name: &str) -> Result<Kerne
         return Ok(*kernel);
     }
     context.bind_to_thread().w()?;
-    let handle = match loaded.modules.get(&(at, module.name)) {
-        Some(handle) => *handle,
-        None => {
-            if module.image.is_empty() {
-                bail!("this build has no kernels {}", module.name);
-            }
-            // SAFETY: the image is a whole PTX file with a zero behind it, or a file of machine code.
-            let handle =
-                unsafe { result::module::load_data(module.image.as_ptr().cast()) }.w()? as usize;
-            loaded.modules.insert((at, module.name), handle);
-            handle
+    let handle = if let Some(handle) = loaded.modules.get(&(at, module.name)) {
+        *handle
+    } else {
+        if module.image.is_empty() {
+            bail!("this build has no kernels {}", module.name);
         }
+        // SAFETY: the image is a whole PTX file with a zero behind it, or a file of machine code.
+        let handle =
+            unsafe { result::module::load_data(module.image.as_ptr().cast()) }.w()? as usize;
+        loaded.modules.insert((at, module.name), handle);
+        handle
     };
     let c_name = CString::new(name).map_err(Error::wrap)?;
     // SAFETY: the module is never unloaded.

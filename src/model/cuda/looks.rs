@@ -183,6 +183,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::single_range_in_vec_init, reason = "one page")]
     fn the_kernels_see_what_the_library_s_operations_see() {
         let Ok(device) = Device::new_cuda(0) else {
             eprintln!("skipped: there is no GPU");

@@ -234,14 +234,13 @@ impl Uploads {
             let at = all.iter().position(fits);
             at.and_then(|at| all.swap_remove(at).memory.take())
         };
-        let mut memory = match known {
-            Some(memory) => memory,
-            None => {
-                // Of few sizes, so that steps of any number of rows find one.
-                let room = words.next_power_of_two();
-                // SAFETY: what is read of it was written before.
-                unsafe { stream.context().alloc_pinned::<u32>(room) }.w()?
-            }
+        let mut memory = if let Some(memory) = known {
+            memory
+        } else {
+            // Of few sizes, so that steps of any number of rows find one.
+            let room = words.next_power_of_two();
+            // SAFETY: what is read of it was written before.
+            unsafe { stream.context().alloc_pinned::<u32>(room) }.w()?
         };
         fill(&mut memory.as_mut_slice().w()?[..words])?;
         read(&memory.as_slice().w()?[..words])?;

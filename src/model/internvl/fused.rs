@@ -14,6 +14,7 @@ mod glances;
 mod places;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use candle_core::{Result, Tensor, bail};
 
@@ -126,7 +127,7 @@ impl Fused {
         }
         let mut scratches = BTreeMap::new();
         for home in &homes.layers {
-            if let std::collections::btree_map::Entry::Vacant(entry) = scratches.entry(home.index) {
+            if let Entry::Vacant(entry) = scratches.entry(home.index) {
                 let rows = room.slots.max(1);
                 entry.insert(Scratch::new(home.candle_device(), rows, widths.kv_heads)?);
             }
@@ -184,11 +185,12 @@ impl Fused {
             layer.take_in_fused(whole, is_first, places_of_all)?;
             is_first = false;
             if looks.counts(index) {
-                if !glances.contains_key(&at) {
-                    glances.insert(at, self.glance(looks, home.candle_device())?);
-                }
+                let glance = match glances.entry(at) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => entry.insert(self.glance(looks, home.candle_device())?),
+                };
                 let cache = layer.paged(&places_of_all.tables);
-                glances[&at].add(&whole.q, cache, looks.part())?;
+                glance.add(&whole.q, cache, looks.part())?;
             }
             match (ends.filter(|_| index == last), &ending) {
                 (None, _) => layer.finish_fused(whole, places_of_all, scratch, is_probed)?,

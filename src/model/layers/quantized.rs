@@ -110,14 +110,14 @@ impl QuantizedLinear {
 
     /// Whether [`product_into`](Self::product_into) takes these rows without memory of its own.
     #[cfg(feature = "cuda")]
-    pub(super) fn takes(&self, x: &Tensor) -> bool {
+    pub(super) fn takes(x: &Tensor) -> bool {
         cuda::q8::takes(x, None)
     }
 
     /// Writes the product to `out`, `[rows, out]` on a GPU, and returns the bias that it still lacks.
     #[cfg(feature = "cuda")]
     pub(super) fn product_into(&self, x: &Tensor, out: &Tensor) -> Result<Option<&Tensor>> {
-        if self.takes(x) {
+        if Self::takes(x) {
             cuda::q8::product_into(x, &self.weight, None, out)?;
         } else if cuda::fp8::takes(x, &self.weight) {
             cuda::fp8::product_into(x, &self.weight, out)?;
@@ -137,7 +137,7 @@ impl QuantizedLinear {
         inner: &Tensor,
         out: &Tensor,
     ) -> Result<bool> {
-        let is_taken = !self.takes(inner) && cuda::fp8::takes(inner, &self.weight);
+        let is_taken = !Self::takes(inner) && cuda::fp8::takes(inner, &self.weight);
         if is_taken {
             cuda::fp8::swiglu_product_into(gate_up, &self.weight, out)?;
         }

@@ -249,8 +249,7 @@ impl DecodeStep {
             })
         };
         let buckets = self.buckets.iter().map(bucket).collect::<Result<_>>()?;
-        let _cublas = cublas_workspace(device)?;
-        Ok(Some(Stage { device: home.index, inputs, buckets, _cublas }))
+        Ok(Some(Stage { device: home.index, inputs, buckets, _cublas: cublas_workspace(device)? }))
     }
 
     /// What a bucket of `count` rows reads for `rows`, and nothing for the rows behind them.
@@ -484,6 +483,7 @@ mod tests {
     use super::{bucket_rows, parts};
 
     #[test]
+    #[expect(clippy::single_range_in_vec_init, reason = "one graph")]
     fn graphs_have_every_layer_once() {
         assert_eq!(parts(28), [0..2, 2..28]);
         assert_eq!(parts(2), [0..2]);

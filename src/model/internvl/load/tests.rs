@@ -85,10 +85,11 @@ fn a_wrong_kernel_is_found_and_its_module_named() {
 #[test]
 fn a_wrong_decoding_step_is_found_on_a_gpu() {
     use crate::model::internvl::fault::with_wrong_decoding;
+    use crate::prompt::{PromptOptions, Prompter};
 
     let checkpoint = Checkpoint::Embedded;
-    let image_token_id =
-        crate::prompt::Prompter::load(&checkpoint, &Default::default()).unwrap().image_token_id();
+    let prompter = Prompter::load(&checkpoint, &PromptOptions::default()).unwrap();
+    let image_token_id = prompter.image_token_id();
     let load_tiny = || {
         let options = LoadOptions {
             devices: "cuda:0".parse()?,
