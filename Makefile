@@ -12,7 +12,7 @@ PROTOC = $(abspath clients/python/.venv/bin/python) -m grpc_tools.protoc
 # The clients test this binary: the dev profile, which the tests have built anyway.
 BINARY = $(abspath $(TARGET_DIR))/debug/tessera
 
-.PHONY: help demo test format lint unit docs binary interop python-env python go web collector backends proto deny deploy-check deploy-tools envoy mesh release fuzz audit msrv proto-baseline
+.PHONY: help demo test format lint lint-cuda unit docs binary interop python-env python go web collector backends proto deny deploy-check deploy-tools envoy mesh release fuzz audit msrv proto-baseline
 # One after the other: they share two cores and one build directory.
 .NOTPARALLEL:
 
