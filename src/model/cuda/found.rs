@@ -143,14 +143,7 @@ mod tests {
     /// there is none it says so and is over.
     #[test]
     fn the_likeliest_are_found_without_their_rows() {
-        let Ok(device) = Device::new_cuda(0) else {
-            eprintln!("not run: it needs a GPU");
-            return;
-        };
-        if !hopper::takes(device.as_cuda_device().unwrap(), DType::BF16).unwrap() {
-            eprintln!("not run: the GPU is of another kind");
-            return;
-        }
+        let Some(device) = hopper::gpu_for_tests() else { return };
         for (columns, inner) in [(20_001, 512), (151_674, 264)] {
             for dtype in [DType::BF16, DType::F16] {
                 let random = |rows: usize| {

@@ -61,6 +61,17 @@ pub(super) fn takes(device: &CudaDevice, dtype: DType) -> Result<bool> {
         && attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)? == 0)
 }
 
+/// The GPU that tests of such kernels need. Where there is none of the kind they say so, and are over.
+#[cfg(test)]
+pub(super) fn gpu_for_tests() -> Option<candle_core::Device> {
+    let device = candle_core::Device::new_cuda(0).ok();
+    let device = device.filter(|gpu| takes(gpu.as_cuda_device().unwrap(), DType::BF16).unwrap());
+    if device.is_none() {
+        eprintln!("not run: it needs a GPU of compute capability 9.0");
+    }
+    device
+}
+
 /// A stored matrix, `[n, k]`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Weight<'a> {
@@ -341,12 +352,7 @@ mod tests {
     fn threads_do_not_take_each_other_s_shared_memory() {
         use candle_core::Device;
 
-        let Ok(device) = Device::new_cuda(0) else {
-            eprintln!("skipped: there is no GPU");
-            return;
-        };
-        if !takes(device.as_cuda_device().unwrap(), DType::BF16).unwrap() {
-            eprintln!("skipped: the GPU is of another kind");
+        if gpu_for_tests().is_none() {
             return;
         }
         let repeat = |(columns, inner): (usize, usize)| {

@@ -126,14 +126,7 @@ mod tests {
         const PROMPTS: usize = 5;
         const BLOCKS: usize = 10;
         const TOKENS: usize = BLOCKS * BOX_KEYS - 7;
-        let Ok(device) = Device::new_cuda(0) else {
-            eprintln!("not run: it needs a GPU");
-            return;
-        };
-        if !hopper::takes(device.as_cuda_device().unwrap(), DType::BF16).unwrap() {
-            eprintln!("not run: the GPU is of another kind");
-            return;
-        }
+        let Some(device) = hopper::gpu_for_tests() else { return };
         let (heads, kv_heads, head_dim) = (28, 4, 128);
         let random = |rows: usize, heads: usize| {
             let values = Tensor::randn(0f32, 1f32, (rows, heads, head_dim), &device).unwrap();

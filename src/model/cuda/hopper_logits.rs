@@ -100,8 +100,6 @@ pub(super) fn product_into(
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
 
     #[test]
@@ -113,14 +111,7 @@ mod tests {
     #[test]
     #[expect(clippy::float_cmp, reason = "zeros that nothing was written to")]
     fn logits_are_the_sums_of_their_terms() {
-        let Ok(device) = Device::new_cuda(0) else {
-            eprintln!("skipped: there is no GPU");
-            return;
-        };
-        if !hopper::takes(device.as_cuda_device().unwrap(), DType::BF16).unwrap() {
-            eprintln!("skipped: the GPU is of another kind");
-            return;
-        }
+        let Some(device) = hopper::gpu_for_tests() else { return };
         for (columns, inner) in [(9000, 3584), (1003, 264), (256, 128), (130, 72)] {
             for dtype in [DType::BF16, DType::F16] {
                 let random = |rows: usize| {

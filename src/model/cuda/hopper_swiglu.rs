@@ -209,8 +209,6 @@ fn launch_plan(
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
 
     /// InternVL3-8B's, and what 132 multiprocessors run at once.
@@ -288,14 +286,7 @@ mod tests {
     #[test]
     #[expect(clippy::float_cmp, reason = "zeros that nothing was written to")]
     fn a_fused_product_is_the_activation_of_two() {
-        let Ok(device) = Device::new_cuda(0) else {
-            eprintln!("skipped: there is no GPU");
-            return;
-        };
-        if !hopper::takes(device.as_cuda_device().unwrap(), DType::BF16).unwrap() {
-            eprintln!("skipped: the GPU is of another kind");
-            return;
-        }
+        let Some(device) = hopper::gpu_for_tests() else { return };
         for (width, inner) in [(18_944, 3584), (1000, 264), (384, 128), (136, 72)] {
             for dtype in [DType::BF16, DType::F16] {
                 let random = |rows: usize, scale: f64| {
